@@ -1,0 +1,50 @@
+# Everything runs in .venv, which pipeline/bootstrap.py makes from requirements.lock; no root, no cloud, no Docker.
+SHELL := /bin/bash
+PY := .venv/bin/python
+# The first interpreter that works and is 3.11 to 3.13; name another with `make run PYTHON=...`.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && echo $$p && break; done)
+ARGS ?=
+
+.PHONY: help run test install doctor lint unit e2e golden docs bench lock clean
+.DEFAULT_GOAL := help
+
+help: ## list the verbs
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+
+run: install ## the complete pipeline on the newest taxi span (ARGS="--dataset flights --span 6")
+	@$(PY) local_runner.py run $(ARGS)
+
+test: install lint ## every check and every test, on a fresh clone too
+	@$(PY) -m pytest $(ARGS)
+
+install: ## make .venv complete; returns at once where it is
+	@if [ -z "$(PYTHON)" ]; then echo "error: no Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; fi
+	@$(PYTHON) -m pipeline.bootstrap
+
+doctor: ## what was found on this machine, and the remedy for what is missing
+	@if [ -x $(PY) ]; then $(PY) -m pipeline.doctor; else $(PYTHON) -m pipeline.doctor; fi
+
+lint: install ## ruff, mypy --strict and the import contracts
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m ruff format --check --quiet .
+	@$(PY) -m mypy
+	@.venv/bin/lint-imports --no-cache >.venv/lint-imports.log || (cat .venv/lint-imports.log; exit 1)
+
+unit: install ## the tests that take seconds
+	@$(PY) -m pytest -m "not e2e" $(ARGS)
+
+e2e: install ## the end-to-end tests alone
+	@$(PY) -m pytest -m e2e $(ARGS)
+
+golden: install ## remake tests/golden; review the diff like code
+	@UPDATE_GOLDEN=1 $(PY) -m pytest -m golden
+
+bench: install ## remake benchmarks/results and the tables in the docs (long)
+	@for b in quality end_to_end gate serving; do $(PY) -m benchmarks.$$b || exit 1; done
+
+lock: install ## resolve setup.py's requirements anew into requirements.lock
+	@.venv/bin/uv pip compile setup.py --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock
+
+clean: ## remove runs and the environment
+	rm -rf runs .venv

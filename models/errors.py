@@ -1,0 +1,23 @@
+"""The exceptions of this package.
+
+    ModelError
+    ├── FeatureError     a FeatureSpec that contradicts itself, the schema or the data
+    ├── LabelError       a label expression outside the grammar, or rows without a label
+    └── TrainingError    hyperparameters out of range, or nothing to train on
+"""
+
+
+class ModelError(Exception):
+    """Base of this package's errors; the message says what was expected, what was received and what to do."""
+
+
+class FeatureError(ModelError):
+    """Features that contradict each other, the schema, or the data that they are computed from."""
+
+
+class LabelError(ModelError):
+    """A label expression that the grammar does not allow, or data that has no label."""
+
+
+class TrainingError(ModelError):
+    """Hyperparameters out of range, or training data that a model cannot be trained on."""

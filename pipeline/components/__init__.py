@@ -1,0 +1,1 @@
+"""The pipeline's own components: thin shells around plain functions."""

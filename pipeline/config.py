@@ -1,0 +1,294 @@
+"""What one pipeline run depends on: the dataset file, read and checked once, and where things are.
+
+Nothing here imports TensorFlow, so a wrong file is refused in milliseconds.
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from models import label as label_expression
+from models.features import FeatureSpec
+from models.training_spec import TrainingSpec
+from pipeline import spans as span_files
+from pipeline import tables
+from pipeline.errors import ConfigError
+from pipeline.evaluation.spec import EvaluationSpec
+from pipeline.gate.policy import GatePolicy
+
+SHIPPED = Path(__file__).resolve().parent.parent / "data"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpansConfig:
+    """`[spans]`: where a dataset's spans are.
+
+    Attributes:
+      format: how the files are written.
+      pattern: path below the data root, with TFX's `{SPAN}` and `{VERSION}`.
+      source: module whose `write_spans(data_root)` makes the shipped spans; None where a team brings its own.
+      window: how many of the newest spans a model is trained on.
+    """
+
+    format: Literal["csv", "parquet", "avro", "tfrecord"] = "csv"
+    pattern: str = "span-{SPAN}/data.csv"
+    source: str | None = None
+    window: int = 4
+
+    def __post_init__(self) -> None:
+        if self.window < 1:
+            raise ValueError(f"window must be at least 1 span. Received: {self.window}.")
+        try:
+            span_files.check_pattern(self.pattern)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelConfig:
+    """`[label]`: a column of 0 and 1, or an expression over columns such as `tips > 0.2 * fare`."""
+
+    column: str | None = None
+    expression: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.column is None) == (self.expression is None):
+            raise ValueError("give either column or expression.")
+        label_expression.label_columns(self.text)
+
+    @property
+    def text(self) -> str:
+        """The label as an expression; a lone column is one too."""
+        return self.expression or str(self.column)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturesConfig:
+    """`[features]`: which column is used how; a column named in no group is not a feature.
+
+    Attributes:
+      numeric: normalised, and embedded by quantile bucket.
+      bucketized: column to number of quantile buckets.
+      categorical: vocabulary from the training window.
+      hashed: column to number of hash buckets.
+      cyclical: date part to its period.
+      never: columns that may never be features; naming one as a feature is an error.
+    """
+
+    numeric: tuple[str, ...] = ()
+    bucketized: Mapping[str, int] = field(default_factory=dict)
+    categorical: tuple[str, ...] = ()
+    hashed: Mapping[str, int] = field(default_factory=dict)
+    cyclical: Mapping[str, int] = field(default_factory=dict)
+    never: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        named: dict[str, str] = {}
+        for group in ("numeric", "bucketized", "categorical", "hashed", "cyclical", "never"):
+            for column in getattr(self, group):
+                if column in named:
+                    other = named[column]
+                    raise ValueError(f"{column!r} is in both {other!r} and {group!r}; a column has one use.")
+                named[column] = group
+        if set(named.values()) <= {"never"}:
+            raise ValueError("no features. Name columns in numeric, bucketized, categorical, hashed or cyclical.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServingConfig:
+    """`[serving]`: under which name the model is served."""
+
+    model_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeamConfig:
+    """`[beam]`: options of the Beam engine, such as `--runner=FlinkRunner`."""
+
+    args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A checked dataset.toml.
+
+    Attributes:
+      path: the file itself; messages name it.
+      schema_path: the curated schema; None where none exists yet and one is to be inferred.
+    """
+
+    name: str
+    path: Path
+    schema_path: Path | None
+    spans: SpansConfig
+    label: LabelConfig
+    features: FeatureSpec
+    never: tuple[str, ...]
+    training: TrainingSpec
+    evaluation: EvaluationSpec
+    gate: GatePolicy
+    serving: ServingConfig
+    beam: BeamConfig
+
+
+_TABLES = ("spans", "label", "features", "training", "evaluation", "gate", "serving", "beam")
+_REQUIRED_TABLES = ("label", "features", "serving")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+def find_dataset(name_or_path: str) -> Path:
+    """Returns the dataset.toml meant by a shipped dataset's name, a folder or a file.
+
+    Raises:
+      ConfigError: there is none; names what ships.
+    """
+    given = Path(name_or_path)
+    candidates = (SHIPPED / name_or_path / "dataset.toml", given / "dataset.toml", given)
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    shipped = ", ".join(sorted(path.parent.name for path in SHIPPED.glob("*/dataset.toml")))
+    raise ConfigError(
+        f"There is no dataset {name_or_path!r}. Shipped: {shipped}. Or give the path of a folder with a dataset.toml."
+    )
+
+
+def load_dataset(name_or_path: str) -> Dataset:
+    """Reads and checks a dataset file, its columns against its schema included.
+
+    Raises:
+      ConfigError: the first mistake, with the file, the key and what is allowed.
+    """
+    path = find_dataset(name_or_path)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}.") from error
+    _check_top_level(table, path)
+    parts = {name: table.get(name, {}) for name in _TABLES}
+    features = tables.build(FeaturesConfig, parts["features"], f"{path} [features]")
+    label = tables.build(LabelConfig, parts["label"], f"{path} [label]")
+    schema_path = path.parent / table["schema"] if "schema" in table else None
+    groups = {name: value for name, value in vars(features).items() if name != "never"}
+    dataset = Dataset(
+        name=table["name"],
+        path=path,
+        schema_path=schema_path,
+        spans=tables.build(SpansConfig, parts["spans"], f"{path} [spans]"),
+        label=label,
+        features=FeatureSpec(label=label.text, **groups),
+        never=features.never,
+        training=tables.build(TrainingSpec, parts["training"], f"{path} [training]"),
+        evaluation=tables.build(EvaluationSpec, parts["evaluation"], f"{path} [evaluation]"),
+        gate=tables.build(GatePolicy, parts["gate"], f"{path} [gate]"),
+        serving=tables.build(ServingConfig, parts["serving"], f"{path} [serving]"),
+        beam=tables.build(BeamConfig, parts["beam"], f"{path} [beam]"),
+    )
+    _check_label_is_no_feature(dataset)
+    if schema_path is not None:
+        _check_columns(dataset, read_schema(schema_path))
+    return dataset
+
+
+def read_schema(path: Path) -> schema_pb2.Schema:
+    """Reads a schema in text form.
+
+    Raises:
+      ConfigError: the file is missing or no schema; names the line.
+    """
+    try:
+        return text_format.Parse(path.read_text(encoding="utf-8"), schema_pb2.Schema())
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: the schema is missing. Remove the key `schema` to have one inferred.") from error
+    except text_format.ParseError as error:
+        raise ConfigError(f"{path}: not a TensorFlow Metadata schema: {error}.") from error
+
+
+def _check_top_level(table: Mapping[str, object], path: Path) -> None:
+    allowed = ("name", "schema", *_TABLES)
+    unknown = sorted(set(table) - set(allowed))
+    if unknown:
+        raise ConfigError(f"{path}: unknown key {unknown[0]!r}. Allowed: {', '.join(allowed)}.")
+    name = table.get("name")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ConfigError(f"{path}: name must be lower-case letters, digits and dashes. Received: {name!r}.")
+    if not isinstance(table.get("schema", ""), str):
+        raise ConfigError(f"{path}: schema: expected a string. Received: {table['schema']!r}.")
+    for required in _REQUIRED_TABLES:
+        if required not in table:
+            raise ConfigError(f"{path}: the table [{required}] is missing.")
+
+
+def _check_label_is_no_feature(dataset: Dataset) -> None:
+    """Refuses a lone label column as a feature; an expression may share inputs such as `fare` with the features."""
+    if dataset.label.column in dataset.features.names:
+        raise ConfigError(f"{dataset.path} [features]: the label {dataset.label.column!r} cannot be a feature.")
+    if set(dataset.features.label_columns) <= set(dataset.features.names):
+        raise ConfigError(
+            f"{dataset.path} [features]: every column of the label `{dataset.label.text}` is a feature, so the model "
+            "would be told the answer. Remove the one that is known only afterwards."
+        )
+
+
+def _check_columns(dataset: Dataset, schema: schema_pb2.Schema) -> None:
+    known = [feature.name for feature in schema.feature]
+    for table, columns in (
+        ("features", (*dataset.features.names, *dataset.never)),
+        ("label", sorted(dataset.features.label_columns)),
+        ("evaluation", [column for crossed in dataset.evaluation.slices for column in crossed]),
+    ):
+        for column in columns:
+            if column not in known:
+                raise ConfigError(
+                    f"{dataset.path} [{table}]: the schema {dataset.schema_path} has no column {column!r}. "
+                    f"It has: {', '.join(known)}."
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineConfig:
+    """Everything that `create_pipeline` reads.
+
+    Attributes:
+      dataset: what the data is and what is wanted of it.
+      data_root: folder (or gs:// prefix) of the spans.
+      span: the span to process; None leaves the newest to TFX's driver, at run time.
+      pipeline_root: where artifacts are written.
+      serving_dir: the model server's base path; each version is a numbered folder in it.
+      state_dir: where the gate keeps one record per span; found by this parameter on every orchestrator.
+      live_version: the newest pushed version the caller sees; part of cache keys. Empty: none, or find it at run time.
+      evaluated_at: the time of the decision, seconds since 1970; the model's age is counted to it.
+      forced: rerun even where nothing asks for it.
+      engine: local moves whole Arrow batches in one process; beam runs the stock executors.
+      beam_args: Beam's options for the beam engine.
+    """
+
+    dataset: Dataset
+    data_root: str
+    span: int | None
+    pipeline_root: str
+    serving_dir: str
+    state_dir: str
+    live_version: str = ""
+    evaluated_at: int = 0
+    forced: bool = False
+    engine: Literal["local", "beam"] = "local"
+    beam_args: tuple[str, ...] = ()
+
+    def gate_settings(self) -> str:
+        """Returns, as JSON, what the gate's component needs of the dataset file."""
+        return json.dumps(
+            {
+                "features": json.loads(self.dataset.features.to_json()),
+                "policy": self.dataset.gate.to_dict(),
+                "evaluation": json.loads(self.dataset.evaluation.to_json()),
+            },
+            sort_keys=True,
+        )

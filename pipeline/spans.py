@@ -1,0 +1,118 @@
+"""Finds spans on disk by TFX's pattern rules: `{SPAN}`, `{VERSION}` and `{YYYY}` `{MM}` `{DD}`.
+
+Source of the rules: TFX ExampleGen, "Span, version and split". A number may be zero-padded; `{SPAN:3}` wants
+exactly three digits; a date stands for the days since 1970-01-01; of a span's versions the highest counts.
+"""
+
+import datetime
+import glob
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.errors import ConfigError, SpanNotFoundError
+
+_PLACEHOLDER = re.compile(r"\{(SPAN|VERSION)(?::(\d+))?\}|\{(YYYY|MM|DD)\}")
+_DATE_PARTS = ("YYYY", "MM", "DD")
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class SpanFile:
+    """One version of one span: its numbers and its file (or the glob that TFX will expand)."""
+
+    span: int
+    version: int
+    path: str
+
+
+def check_pattern(pattern: str) -> None:
+    """Raises ConfigError unless TFX could resolve `pattern`: one `{SPAN}`, or one whole date, and at most one version."""
+    names = [match.group(1) or match.group(3) for match in _PLACEHOLDER.finditer(pattern)]
+    dates = [name for name in names if name in _DATE_PARTS]
+    if sorted(dates) not in ([], sorted(_DATE_PARTS)) or (names.count("SPAN") != 1) == (not dates):
+        raise ConfigError(
+            "A span pattern needs {SPAN} once, or {YYYY}, {MM} and {DD} once each. "
+            f"Received: {pattern!r}. Example: 'span-{{SPAN}}/data.csv'."
+        )
+    if names.count("VERSION") > 1:
+        raise ConfigError(f"A span pattern may hold {{VERSION}} once. Received: {pattern!r}.")
+
+
+def _as_regex(pattern: str) -> re.Pattern[str]:
+    parts: list[str] = []
+    end = 0
+    for match in _PLACEHOLDER.finditer(pattern):
+        parts.append(_glob_as_regex(pattern[end : match.start()]))
+        name = match.group(1) or match.group(3)
+        width = match.group(2) or {"YYYY": "4", "MM": "2", "DD": "2"}.get(name)
+        parts.append(f"(?P<{name}>[0-9]{{{width}}})" if width else f"(?P<{name}>[0-9]+)")
+        end = match.end()
+    parts.append(_glob_as_regex(pattern[end:]))
+    return re.compile("".join(parts))
+
+
+def _glob_as_regex(text: str) -> str:
+    return "".join({"*": "[^/]*", "?": "[^/]"}.get(char, re.escape(char)) for char in text)
+
+
+def _span_number(match: re.Match[str]) -> int | None:
+    groups = match.groupdict()
+    if "SPAN" in groups:
+        return int(groups["SPAN"])
+    try:
+        day = datetime.date(int(groups["YYYY"]), int(groups["MM"]), int(groups["DD"]))
+    except ValueError:
+        return None  # 2024-02-31 is no day; TFX skips such folders too.
+    return (day - datetime.date(1970, 1, 1)).days
+
+
+def _matches(data_root: str, pattern: str) -> Sequence[str]:
+    wildcard = os.path.join(data_root, _PLACEHOLDER.sub("*", pattern))
+    if "://" not in data_root:
+        return glob.glob(wildcard)
+    from tfx.dsl.io import fileio  # Remote file systems are TFX's business; importing it takes seconds.
+
+    return [str(path) for path in fileio.glob(wildcard)]
+
+
+def all_versions(data_root: str, pattern: str) -> list[SpanFile]:
+    """Returns every span and version under `data_root`, lowest first; a glob's files count as one entry each."""
+    regex = _as_regex(os.path.join(data_root, pattern))
+    found = []
+    for path in _matches(data_root, pattern):
+        match = regex.fullmatch(path)
+        number = _span_number(match) if match else None
+        if match and number is not None:
+            found.append(SpanFile(span=number, version=int(match.groupdict().get("VERSION") or 0), path=path))
+    return sorted(found)
+
+
+def newest_versions(data_root: str, pattern: str) -> dict[int, list[SpanFile]]:
+    """Returns the files of each span's highest version, by span number, ascending."""
+    spans: dict[int, list[SpanFile]] = {}
+    for file in all_versions(data_root, pattern):
+        known = spans.setdefault(file.span, [])
+        if known and known[0].version < file.version:
+            known.clear()
+        known.append(file)
+    return spans
+
+
+def choose_span(data_root: str, pattern: str, span: int | None = None) -> int:
+    """Returns `span` if it exists, or the newest one where `span` is None.
+
+    Raises:
+      SpanNotFoundError: there is no such span; says what was looked for and what exists.
+    """
+    spans = newest_versions(data_root, pattern)
+    if span is None and spans:
+        return max(spans)
+    if span is not None and span in spans:
+        return span
+    existing = ", ".join(map(str, spans)) if spans else "nothing"
+    raise SpanNotFoundError(
+        f"{'No span' if span is None else f'Span {span} does not'} match {pattern!r} in {data_root}. "
+        f"Found: {existing}. Write the data to {os.path.join(data_root, pattern)}, or name another folder with "
+        "--data-root."
+    )
