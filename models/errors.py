@@ -1,9 +1,9 @@
 """The exceptions of this package.
 
-    ModelError
-    ├── FeatureError     a FeatureSpec that contradicts itself, the schema or the data
-    ├── LabelError       a label expression outside the grammar, or rows without a label
-    └── TrainingError    hyperparameters out of range, or nothing to train on
+ModelError
+├── FeatureError     a FeatureSpec that contradicts itself, the schema or the data
+├── LabelError       a label expression outside the grammar, or rows without a label
+└── TrainingError    hyperparameters out of range, or nothing to train on
 """
 
 

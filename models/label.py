@@ -34,7 +34,7 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
-# Functions of numpy and of tf.math alike.
+# Functions of numpy and of tensorflow alike.
 _COMPARISONS: dict[type[ast.cmpop], tuple[str, str]] = {
     ast.Lt: ("less", "<"),
     ast.LtE: ("less_equal", "<="),
@@ -73,18 +73,17 @@ def evaluate(expression: str, columns: Mapping[str, Array]) -> Array:
     """
     tree = _parse(expression)
     library, values = _as_float64(expression, columns)
-    where: Callable[[Any, Any, Any], Any] = library.where
-    as_int64 = library.int64
+    yes, no, unknown = np.int64(1), np.int64(0), np.int64(NO_LABEL)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if isinstance(tree, ast.Name):
             value = values[tree.id]
             one, zero = library.equal(value, 1.0), library.equal(value, 0.0)
-            return where(one, as_int64(1), where(zero, as_int64(0), as_int64(NO_LABEL)))
+            return library.where(one, yes, library.where(zero, no, unknown))
         left, right = _compute(tree.left, values), _compute(tree.comparators[0], values)
         holds = getattr(library, _COMPARISONS[type(tree.ops[0])][0])(left, right)
         # A missing operand is NaN, NaN survives arithmetic, and only NaN differs from itself.
         known = library.logical_and(library.equal(left, left), library.equal(right, right))
-        return where(known, where(holds, as_int64(1), as_int64(0)), as_int64(NO_LABEL))
+        return library.where(known, library.where(holds, yes, no), unknown)
 
 
 def _parse(expression: str) -> ast.Name | ast.Compare:
@@ -126,7 +125,7 @@ def _compute(node: ast.expr, values: Mapping[str, Array]) -> Array:
     match node:
         case ast.Name(id=name):
             return values[name]
-        case ast.Constant(value=value):
+        case ast.Constant(value=int() | float() as value):
             return np.float64(value)
         case ast.UnaryOp(operand=operand):
             return -_compute(operand, values)
@@ -136,7 +135,7 @@ def _compute(node: ast.expr, values: Mapping[str, Array]) -> Array:
 
 
 def _as_float64(expression: str, columns: Mapping[str, Array]) -> tuple[Any, dict[str, Array]]:
-    """The library of the arrays (numpy, or an equivalent view of TensorFlow) and the label's columns as float64."""
+    """The library of the arrays (the module numpy or tensorflow) and the label's columns as float64."""
     values = {}
     library: Any = np
     for name in sorted(label_columns(expression)):
@@ -169,23 +168,4 @@ def _tensor_as_float64(name: str, expression: str, column: Any) -> tuple[Any, An
         )
     if column.dtype.is_floating:
         column = tf.cast(column, tf.float32)
-    return _TensorFlow, tf.cast(column, tf.float64)
-
-
-class _TensorFlow:
-    """The few functions of numpy that `evaluate` uses, for tensors."""
-
-    @staticmethod
-    def where(condition: Any, yes: Any, no: Any) -> Any:
-        import tensorflow as tf
-
-        return tf.where(condition, yes, no)
-
-    @staticmethod
-    def int64(value: int) -> Any:
-        import tensorflow as tf
-
-        return tf.constant(value, tf.int64)
-
-    def __class_getitem__(cls, name: str) -> Any:  # pragma: no cover
-        raise TypeError(name)
+    return tf, tf.cast(column, tf.float64)
