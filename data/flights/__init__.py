@@ -1,0 +1,1 @@
+"""Departures from New York in 2013: 327,346 rows in 12 spans."""
