@@ -3,11 +3,12 @@
 Nothing here imports TensorFlow, so a wrong file is refused in milliseconds.
 """
 
+import hashlib
 import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -67,38 +68,6 @@ class LabelConfig:
     def text(self) -> str:
         """The label as an expression; a lone column is one too."""
         return self.expression or str(self.column)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FeaturesConfig:
-    """`[features]`: which column is used how; a column named in no group is not a feature.
-
-    Attributes:
-      numeric: normalised, and embedded by quantile bucket.
-      bucketized: column to number of quantile buckets.
-      categorical: vocabulary from the training window.
-      hashed: column to number of hash buckets.
-      cyclical: date part to its period.
-      never: columns that may never be features; naming one as a feature is an error.
-    """
-
-    numeric: tuple[str, ...] = ()
-    bucketized: Mapping[str, int] = field(default_factory=dict)
-    categorical: tuple[str, ...] = ()
-    hashed: Mapping[str, int] = field(default_factory=dict)
-    cyclical: Mapping[str, int] = field(default_factory=dict)
-    never: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        named: dict[str, str] = {}
-        for group in ("numeric", "bucketized", "categorical", "hashed", "cyclical", "never"):
-            for column in getattr(self, group):
-                if column in named:
-                    other = named[column]
-                    raise ValueError(f"{column!r} is in both {other!r} and {group!r}; a column has one use.")
-                named[column] = group
-        if set(named.values()) <= {"never"}:
-            raise ValueError("no features. Name columns in numeric, bucketized, categorical, hashed or cyclical.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,18 +142,17 @@ def load_dataset(name_or_path: str) -> Dataset:
         raise ConfigError(f"{path}: not valid TOML: {error}.") from error
     _check_top_level(table, path)
     parts = {name: table.get(name, {}) for name in _TABLES}
-    features = tables.build(FeaturesConfig, parts["features"], f"{path} [features]")
     label = tables.build(LabelConfig, parts["label"], f"{path} [label]")
     schema_path = path.parent / table["schema"] if "schema" in table else None
-    groups = {name: value for name, value in vars(features).items() if name != "never"}
+    features, never = _build_features(parts["features"], label.text, f"{path} [features]")
     dataset = Dataset(
         name=table["name"],
         path=path,
         schema_path=schema_path,
         spans=tables.build(SpansConfig, parts["spans"], f"{path} [spans]"),
         label=label,
-        features=FeatureSpec(label=label.text, **groups),
-        never=features.never,
+        features=features,
+        never=never,
         training=tables.build(TrainingSpec, parts["training"], f"{path} [training]"),
         evaluation=tables.build(EvaluationSpec, parts["evaluation"], f"{path} [evaluation]"),
         gate=tables.build(GatePolicy, parts["gate"], f"{path} [gate]"),
@@ -226,6 +194,22 @@ def _check_top_level(table: Mapping[str, object], path: Path) -> None:
             raise ConfigError(f"{path}: the table [{required}] is missing.")
 
 
+def _build_features(table: object, label: str, where: str) -> tuple[FeatureSpec, tuple[str, ...]]:
+    """Returns the features and the columns that may never be one, which is what `never` is for."""
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"{where}: expected a table. Received: {table!r}.")
+    if "label" in table:
+        raise ConfigError(f"{where}: the label has a table of its own, [label].")
+    never = tables.convert(table.get("never", []), tuple[str, ...], f"{where}: never")
+    assert isinstance(never, tuple)
+    groups = {key: value for key, value in table.items() if key != "never"}
+    features = tables.build(FeatureSpec, {**groups, "label": label}, where)
+    for column in never:
+        if column in features.names:
+            raise ConfigError(f"{where}: {column!r} is listed in `never` and cannot be a feature.")
+    return features, never
+
+
 def _check_label_is_no_feature(dataset: Dataset) -> None:
     """Refuses a lone label column as a feature; an expression may share inputs such as `fare` with the features."""
     if dataset.label.column in dataset.features.names:
@@ -263,9 +247,12 @@ class PipelineConfig:
       pipeline_root: where artifacts are written.
       serving_dir: the model server's base path; each version is a numbered folder in it.
       state_dir: where the gate keeps one record per span; found by this parameter on every orchestrator.
+      metadata_path: ML Metadata's SQLite file; None where the orchestrator keeps the metadata.
       live_version: the newest pushed version the caller sees; part of cache keys. Empty: none, or find it at run time.
+      state_token: a hash of the state the caller sees, part of the gate's cache key; see pipeline/state.py.
       evaluated_at: the time of the decision, seconds since 1970; the model's age is counted to it.
       forced: rerun even where nothing asks for it.
+      explain: end the pipeline after the decision.
       engine: local moves whole Arrow batches in one process; beam runs the stock executors.
       beam_args: Beam's options for the beam engine.
     """
@@ -276,11 +263,27 @@ class PipelineConfig:
     pipeline_root: str
     serving_dir: str
     state_dir: str
+    metadata_path: str | None = None
     live_version: str = ""
+    state_token: str = ""
     evaluated_at: int = 0
     forced: bool = False
+    explain: bool = False
     engine: Literal["local", "beam"] = "local"
     beam_args: tuple[str, ...] = ()
+
+    @property
+    def code_version(self) -> str:
+        """A hash of `models/`: TFX caches a function by its name, so an edited one would silently not be run."""
+        digest = hashlib.sha256()
+        for path in sorted(Path(label_expression.__file__).parent.glob("*.py")):
+            digest.update(path.read_bytes())
+        return digest.hexdigest()[:16]
+
+    def schema_text(self) -> str:
+        """Returns the curated schema's text."""
+        assert self.dataset.schema_path is not None, "the pipeline of a dataset without a schema ends at SchemaGen"
+        return self.dataset.schema_path.read_text(encoding="utf-8")
 
     def gate_settings(self) -> str:
         """Returns, as JSON, what the gate's component needs of the dataset file."""

@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from pipeline import bootstrap
 
@@ -111,7 +110,9 @@ def check_imports() -> list[Finding]:
         except Exception as error:  # noqa: BLE001 - whatever an import raises is the finding.
             cause = f"{type(error).__name__}: {error}"
             findings.append(
-                Finding(name=name, found=cause, remedy="Repair that import; `rm -rf .venv && make install` starts anew.")
+                Finding(
+                    name=name, found=cause, remedy="Repair that import; `rm -rf .venv && make install` starts anew."
+                )
             )
             continue
         if component is None:

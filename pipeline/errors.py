@@ -1,10 +1,10 @@
 """The exceptions that end a command with one clear line.
 
-    PipelineError                 1  anything unexpected that we can explain
-    ├── ConfigError               2  wrong usage or configuration
-    │   └── SpanNotFoundError     2  the span asked for does not exist
-    ├── DataError                 3  the data was refused (pipeline/ingest/errors.py refines it)
-    └── RootBusyError             1  another run works on the same root
+PipelineError                 1  anything unexpected that we can explain
+├── ConfigError               2  wrong usage or configuration
+│   └── SpanNotFoundError     2  the span asked for does not exist
+├── DataError                 3  the data was refused (pipeline/ingest/errors.py refines it)
+└── RootBusyError             1  another run works on the same root
 """
 
 

@@ -6,6 +6,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from models.errors import ModelError
 from pipeline.errors import ConfigError
 
 T = TypeVar("T")
@@ -36,7 +37,7 @@ def build(cls: type[T], table: object, where: str) -> T:
     values = {name: convert(value, hints[name], f"{where}: {name}") for name, value in table.items()}
     try:
         return cls(**values)
-    except ValueError as error:
+    except (ValueError, ModelError) as error:
         raise ConfigError(f"{where}: {error}") from error
 
 

@@ -23,7 +23,9 @@ def find_version(serving_dir: str) -> str:
     if not fileio.isdir(serving_dir):
         return ""
     names = [name.rstrip("/") for name in fileio.listdir(serving_dir)]
-    versions = [name for name in names if name.isdecimal() and fileio.exists(os.path.join(serving_dir, name, "saved_model.pb"))]
+    versions = [
+        name for name in names if name.isdecimal() and fileio.exists(os.path.join(serving_dir, name, "saved_model.pb"))
+    ]
     return max(versions, key=int, default="")
 
 

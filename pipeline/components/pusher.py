@@ -1,7 +1,5 @@
 """Pushes a blessed model so that a server sees the whole version or nothing."""
 
-import os
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -14,48 +12,7 @@ from tfx.proto import pusher_pb2
 from tfx.types import Artifact, artifact_utils
 from tfx.utils import io_utils
 
-from pipeline.root import pushed_versions
-
-_UNFINISHED = ".pushing-"
-
-
-def push(model_dir: Path, serving_dir: Path, now: int) -> Path:
-    """Copies a SavedModel beside the served versions and makes it one of them by a single rename.
-
-    Args:
-      now: seconds since 1970; the version's number, or one above the newest where that is not lower.
-
-    Returns:
-      The new version's folder.
-
-    Raises:
-      OSError: the disk is full or the folder cannot be written; no version has become visible.
-    """
-    serving_dir.mkdir(parents=True, exist_ok=True)
-    for leftover in serving_dir.glob(f"{_UNFINISHED}*"):
-        shutil.rmtree(leftover)
-    version = max(now, max(pushed_versions(serving_dir), default=0) + 1)
-    unfinished = serving_dir / f"{_UNFINISHED}{version}"
-    try:
-        shutil.copytree(model_dir, unfinished)
-        for path in (*unfinished.rglob("*"), unfinished):
-            _flush(path)
-    except (OSError, shutil.Error):
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
-    pushed = serving_dir / str(version)
-    unfinished.rename(pushed)
-    _flush(serving_dir)
-    return pushed
-
-
-def _flush(path: Path) -> None:
-    """Makes a file or a folder's entries survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+from pipeline.push import push
 
 
 class Executor(stock_executor.Executor):

@@ -1,0 +1,112 @@
+"""The local command line: run the pipeline on one machine, look at what it did.
+
+Nothing heavy is imported until a command needs it, so `--help` and wrong usage answer at once.
+Exit status: 0 pushed or nothing to do, 2 wrong usage or configuration, 3 the data was refused, 4 the candidate was
+not blessed, 130 interrupted, 1 anything unexpected.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.errors import PipelineError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parses `argv`, runs one command and returns its exit status."""
+    args = build_parser().parse_args(argv)
+    try:
+        status: int = args.command(args)
+    except PipelineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("\ninterrupted; nothing is lost, the same command carries on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+    return status
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the whole command line; the docs' `--help` texts are made from it."""
+    parser = argparse.ArgumentParser(prog="local_runner.py", description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run the pipeline on one span", description="Run the pipeline on one span.")
+    _add_dataset(run)
+    run.add_argument("--span", type=int, metavar="N", help="the span to process (default: the newest)")
+    run.add_argument(
+        "--force", action="store_true", help="rerun even where nothing asks for it; broken data still blocks"
+    )
+    run.add_argument("--explain", action="store_true", help="stop after the decision")
+    run.add_argument("--engine", choices=("local", "beam"), default="local", help="whole Arrow batches, or Beam")
+    run.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    run.set_defaults(command=_run)
+
+    spans = commands.add_parser("spans", help="what exists and what was processed", description="List the spans.")
+    _add_dataset(spans)
+    spans.add_argument("--json", action="store_true", help="print one JSON object")
+    spans.set_defaults(command=_spans)
+
+    status = commands.add_parser("status", help="pushed versions and newest decisions", description="Show the state.")
+    _add_dataset(status)
+    status.add_argument("--json", action="store_true", help="print one JSON object")
+    status.set_defaults(command=_status)
+
+    doctor = commands.add_parser("doctor", help="what this machine lacks", description="Look at this machine.")
+    doctor.add_argument("--json", action="store_true", help="print one JSON object")
+    doctor.set_defaults(command=_doctor)
+    return parser
+
+
+def _add_dataset(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dataset",
+        default="taxi",
+        metavar="NAME|PATH",
+        help="a shipped dataset, or a folder with a dataset.toml (default: taxi)",
+    )
+    parser.add_argument(
+        "--data-root", metavar="DIR", help="folder of the spans (default: the shipped ones, written below the root)"
+    )
+    parser.add_argument(
+        "--root",
+        type=Path,
+        metavar="DIR",
+        help="folder of metadata, artifacts and pushed models (default: runs/DATASET)",
+    )
+
+
+def _run(args: argparse.Namespace) -> int:
+    from pipeline.commands import run
+
+    return run.command(args)
+
+
+def _spans(args: argparse.Namespace) -> int:
+    from pipeline.commands import look
+
+    return look.spans(args)
+
+
+def _status(args: argparse.Namespace) -> int:
+    from pipeline.commands import look
+
+    return look.status(args)
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from pipeline import doctor
+
+    return doctor.main(["--json"] if args.json else [])
+
+
+def console_main() -> None:
+    """Entry point of the installed command."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    console_main()

@@ -1,0 +1,79 @@
+"""Blesses a candidate that a model server can load and that answers as it did offline.
+
+What TFX's InfraValidator does, without Docker: the server is the embedded one, in a process of its own.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+from models.predictor import Predictor
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types.standard_artifacts import Examples, InfraBlessing, Model, Schema
+from tfx.utils import io_utils, path_utils
+
+from models import examples as example_files
+from pipeline import servability, warmup
+from pipeline.artifacts import Baseline
+from pipeline.components.live_model import BASELINE_FOLDER
+
+# Enough rows that a percentile of latency means something, few enough that asking takes a second.
+ROWS = 128
+VERSION = "1"
+
+
+@component
+def InfraValidator(
+    model: InputArtifact[Model],
+    examples: InputArtifact[Examples],
+    schema: InputArtifact[Schema],
+    baseline: InputArtifact[Baseline],
+    blessing: OutputArtifact[InfraBlessing],
+    model_name: Parameter[str],
+    max_p99_ms: Parameter[float] = 0.0,
+) -> None:
+    """Stamps the model with its baseline and warm-up requests, serves it, and compares its answers.
+
+    The blessing carries the stamped model (`has_model` is 1, as after the stock component's make_warmup), and that is
+    what the Pusher pushes: baseline and warm-up requests become visible with the version, by the same rename.
+
+    Args:
+      max_p99_ms: limit on the p99 latency of single-row requests, milliseconds; 0 for no limit.
+    """
+    schema_proto = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))
+    paths = example_files.split_paths(examples.uri, "eval")
+    rows = next(example_files.iter_batches(paths, schema_proto, batch_size=ROWS))
+    source = path_utils.serving_model_path(model.uri)
+    predictor = Predictor(source)
+    requests = predictor.instances(rows)
+
+    stamped = Path(path_utils.stamped_model_path(blessing.uri))
+    shutil.copytree(source, stamped)
+    shutil.copytree(baseline.uri, stamped / BASELINE_FOLDER)
+    warmup.write_requests(stamped, model_name, requests[:1], requests)
+    sample = json.dumps({"instances": requests[:1]})
+    (stamped / "assets.extra" / "sample_request.json").write_text(sample, encoding="utf-8")
+
+    base_path = Path(blessing.uri) / "served"
+    base_path.mkdir()
+    (base_path / VERSION).symlink_to(stamped, target_is_directory=True)
+    outcome = servability.check(
+        base_path,
+        model_name,
+        requests,
+        predictor.predict(rows),
+        log=Path(blessing.uri) / "server.log",
+        max_p99_ms=max_p99_ms or None,
+    )
+    (base_path / VERSION).unlink()
+    base_path.rmdir()
+    io_utils.write_string_file(
+        os.path.join(blessing.uri, "INFRA_BLESSED" if outcome.servable else "INFRA_NOT_BLESSED"), ""
+    )
+    io_utils.write_string_file(os.path.join(blessing.uri, "reason.txt"), outcome.reason + "\n")
+    blessing.set_int_custom_property("blessed", int(outcome.servable))
+    blessing.set_int_custom_property("has_model", 1)
+    blessing.set_string_custom_property("reason", outcome.reason)
+    blessing.set_float_custom_property("p99_ms", outcome.p99_ms)

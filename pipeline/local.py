@@ -1,0 +1,158 @@
+"""One local run: from a request to an outcome, with everything a caller may print or put into a report."""
+
+import importlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline import spans as span_files
+from pipeline.config import Dataset, PipelineConfig
+from pipeline.errors import ConfigError
+from pipeline.root import Root, pushed_versions
+
+SECONDS_PER_DAY = 86_400
+
+Result = Literal["pushed", "skipped", "explained", "refused", "not_blessed", "schema_inferred"]
+EXIT_STATUS: Mapping[Result, int] = {
+    "pushed": 0,
+    "skipped": 0,
+    "explained": 0,
+    "schema_inferred": 0,
+    "refused": 3,
+    "not_blessed": 4,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asked for."""
+
+    dataset: Dataset
+    root: Root
+    data_root: str
+    span: int | None = None
+    forced: bool = False
+    explain: bool = False
+    engine: Literal["local", "beam"] = "local"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+      decision: the gate's decision as in decision.json; None where the run ended before it.
+      judgement: the Evaluator's, as in judgement.json; None where nothing was trained.
+      nodes: node id, status and wall seconds, in order.
+      statistics_uri: the span's statistics artifact.
+      pushed: the new version's folder; None where nothing was pushed.
+      sample_request: one row as a predict request, for the `curl` line.
+      refusal: why the data was refused, in words.
+    """
+
+    result: Result
+    span: int
+    nodes: list[dict[str, Any]]  # Any: JSON.
+    decision: dict[str, Any] | None = None
+    judgement: dict[str, Any] | None = None
+    statistics_uri: str | None = None
+    pushed: Path | None = None
+    sample_request: dict[str, Any] | None = None
+    inferred_schema: Path | None = None
+    refusal: str | None = None
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+def locate_data(dataset: Dataset, root: Root, data_root: str | None) -> str:
+    """Returns the data root: the one given, or the shipped spans, written below the run's root where missing.
+
+    Raises:
+      ConfigError: the dataset ships no spans and no folder was given, or the given one does not exist.
+    """
+    if data_root is not None:
+        if "://" not in data_root and not Path(data_root).is_dir():
+            raise ConfigError(f"--data-root: there is no folder {data_root}.")
+        return data_root
+    if dataset.spans.source is None:
+        raise ConfigError(
+            f"{dataset.path} names no [spans] source, so the spans' folder must be given: --data-root DIR."
+        )
+    folder = root.path / "data"
+    module = importlib.import_module(dataset.spans.source)
+    module.write_spans(folder)
+    return str(folder)
+
+
+def pipeline_config(request: Request, now: float) -> PipelineConfig:
+    """Returns the pipeline's configuration, with the span and the state that this machine sees now."""
+    from pipeline import live, state
+
+    dataset, root = request.dataset, request.root
+    serving_dir = root.serving(dataset.serving.model_name)
+    versions = pushed_versions(serving_dir)
+    closed = state.settled(state.read_records(str(root.state)), live.training_window(serving_dir))
+    return PipelineConfig(
+        dataset=dataset,
+        data_root=request.data_root,
+        span=span_files.choose_span(request.data_root, dataset.spans.pattern, request.span),
+        pipeline_root=str(root.artifacts),
+        serving_dir=str(serving_dir),
+        state_dir=str(root.state),
+        metadata_path=str(root.metadata),
+        live_version=str(versions[-1]) if versions else "",
+        state_token=state.token(closed),
+        # By the day: a run that was killed and started again finds its gate's decision in the cache.
+        evaluated_at=int(now) // SECONDS_PER_DAY * SECONDS_PER_DAY,
+        forced=request.forced,
+        explain=request.explain,
+        engine=request.engine,
+        beam_args=dataset.beam.args if request.engine == "beam" else (),
+    )
+
+
+def execute(request: Request, *, on_start: Callable[[str], None], on_end: Callable[[str, str, float], None]) -> Outcome:
+    """Runs the pipeline once. The caller holds the root's lock.
+
+    Args:
+      on_start: told a node's id before it starts.
+      on_end: told its id, its status and its wall seconds.
+
+    Raises:
+      PipelineError: bad input or configuration that is not the data's fault.
+      Exception: anything a component raised.
+    """
+    from pipeline import outcome, runner
+    from pipeline.errors import DataError
+    from pipeline.pipeline import create_pipeline
+
+    config = pipeline_config(request, time.time())
+    assert config.span is not None
+    results: list[runner.NodeResult] = []
+
+    def ended(result: runner.NodeResult) -> None:
+        results.append(result)
+        on_end(result.node, result.status, result.seconds)
+        if result.node == "RerunGate" and result.status == "ran":
+            outcome.append_decision(request.root.decisions, result)
+
+    refusal = None
+    try:
+        runner.run(create_pipeline(config), on_start=on_start, on_end=ended)
+    except DataError as error:
+        refusal = str(error)
+    return outcome.read(config, results, refusal)
+
+
+def append_line(path: Path, value: Mapping[str, Any]) -> None:  # Any: JSON.
+    """Appends one JSON line; a line cut short by an earlier crash is ended first, so that it spoils nothing after it."""
+    text = json.dumps(value, sort_keys=True) + "\n"
+    with path.open("ab+") as file:
+        if file.tell() > 0:
+            file.seek(-1, 2)
+            if file.read(1) != b"\n":
+                text = "\n" + text
+        file.write(text.encode())
+        file.flush()

@@ -1,0 +1,138 @@
+"""Asks a candidate, in a model server of its own process, the questions that clients will ask."""
+
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+START_TIMEOUT_S = 120.0
+REQUEST_TIMEOUT_S = 30.0
+# Float32 sums differ in their last bits between batch sizes; more than this is another model.
+TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Servability:
+    """How a served candidate answered.
+
+    Attributes:
+      servable: it loaded, and every answer equals the offline prediction.
+      reason: in words, why or why not.
+      p99_ms: 99th percentile of single-row requests, milliseconds; 0 where none was answered.
+    """
+
+    servable: bool
+    reason: str
+    p99_ms: float
+
+
+@contextlib.contextmanager
+def served(base_path: Path, model_name: str, log: Path) -> Iterator[str]:
+    """Runs the embedded server on a free port until the block ends; yields the model's URL.
+
+    Raises:
+      ServerNotReadyError: it ended or did not load the model in time; carries the last lines of its log.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "serving", "--server", "embedded", "--port", str(port), "--grpc-port", "0"]
+    command += ["--model-name", model_name, "--model-base-path", str(base_path)]
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, stdout=output, stderr=output, cwd=Path(__file__).resolve().parent.parent) as server,
+    ):
+        try:
+            url = f"http://127.0.0.1:{port}/v1/models/{model_name}"
+            _wait_until_available(url, server, log)
+            yield url
+        finally:
+            server.terminate()
+            try:
+                server.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+class ServerNotReadyError(Exception):
+    """The model server could not load the candidate."""
+
+
+def _wait_until_available(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=REQUEST_TIMEOUT_S) as answer:
+                states = json.load(answer)["model_version_status"]
+            if any(version["state"] == "AVAILABLE" for version in states):
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            pass
+        time.sleep(0.05)
+    tail = log.read_text(errors="replace").strip().splitlines()[-5:]
+    ended = f"ended with status {server.returncode}" if server.poll() is not None else "did not load it in time"
+    raise ServerNotReadyError(f"the model server {ended}: {' / '.join(tail) or 'no output'}")
+
+
+def ask(url: str, instances: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, float]:
+    """Returns the served probabilities, float64 (len(instances),), and the request's seconds.
+
+    Raises:
+      urllib.error.HTTPError: the server refused.
+    """
+    body = json.dumps({"instances": list(instances)}).encode()
+    request = urllib.request.Request(f"{url}:predict", data=body, method="POST")
+    started = time.perf_counter()
+    with urllib.request.urlopen(request, timeout=REQUEST_TIMEOUT_S) as answer:
+        predictions = json.load(answer)["predictions"]
+    seconds = time.perf_counter() - started
+    return np.array([prediction["probability"] for prediction in predictions]), seconds
+
+
+def check(
+    base_path: Path,
+    model_name: str,
+    instances: Sequence[Mapping[str, Any]],
+    offline: np.ndarray,
+    *,
+    log: Path,
+    max_p99_ms: float | None = None,
+) -> Servability:
+    """Serves the version below `base_path` and compares its answers with `offline`, row by row.
+
+    Args:
+      instances: rows as a predict request has them; at least one.
+      offline: the probabilities that the same rows got offline, float (len(instances),).
+      log: where the server's output goes.
+      max_p99_ms: limit on the latency of single-row requests; None for no limit.
+    """
+    try:
+        with served(base_path, model_name, log) as url:
+            together, _ = ask(url, instances)
+            singly = [ask(url, [instance]) for instance in instances]
+    except ServerNotReadyError as error:
+        return Servability(servable=False, reason=str(error), p99_ms=0.0)
+    except urllib.error.HTTPError as error:
+        reason = f"the server answered {error.code}: {error.read(400).decode(errors='replace')}"
+        return Servability(servable=False, reason=reason, p99_ms=0.0)
+    p99_ms = float(np.percentile([seconds for _, seconds in singly], 99) * 1000)
+    alone = np.array([probabilities[0] for probabilities, _ in singly])
+    worst = float(max(np.abs(together - offline).max(), np.abs(alone - offline).max()))
+    if not worst <= TOLERANCE:  # Also where it is NaN.
+        reason = f"served and offline predictions differ by up to {worst:.2g} (allowed: {TOLERANCE:g})"
+        return Servability(servable=False, reason=reason, p99_ms=p99_ms)
+    if max_p99_ms is not None and p99_ms > max_p99_ms:
+        reason = f"the p99 of single-row requests is {p99_ms:.1f} ms (allowed: {max_p99_ms:g} ms)"
+        return Servability(servable=False, reason=reason, p99_ms=p99_ms)
+    reason = f"{len(instances)} rows answered as offline, to {worst:.1g}; p99 {p99_ms:.1f} ms"
+    return Servability(servable=True, reason=reason, p99_ms=p99_ms)

@@ -1,0 +1,84 @@
+"""What a person sees of a run: live progress on a terminal, plain lines in a pipe, tables at the end."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import TextIO
+
+from rich.console import Console
+from rich.table import Table
+
+# What each node does, in the words that a waiting person reads.
+DOING = {
+    "ExampleGen": "reading the span",
+    "StatisticsGen": "measuring the span",
+    "SchemaGen": "inferring a schema",
+    "SchemaImporter": "reading the schema",
+    "ExampleValidator": "validating the span against the schema",
+    "LiveModel": "finding the live model",
+    "RerunGate": "deciding: block, skip or rerun",
+    "RefuseSpan": "refusing the span",
+    "TrainingWindow": "gathering the training window",
+    "WindowStatistics": "measuring the training window",
+    "Transform": "computing the transform graph",
+    "Trainer": "training",
+    "Evaluator": "evaluating against the live model",
+    "BaselineGen": "measuring the baseline for later spans",
+    "InfraValidator": "asking the candidate over REST",
+    "Pusher": "pushing",
+}
+
+
+class Terminal:
+    """Prints progress and results; results to standard output, everything else to standard error.
+
+    Args:
+      quiet: print no tables and no progress; `--json` wants standard output for itself.
+    """
+
+    def __init__(self, out: TextIO, err: TextIO, *, quiet: bool = False) -> None:
+        self.out = Console(file=out, highlight=False, soft_wrap=not out.isatty())
+        self.err = Console(file=err, highlight=False, soft_wrap=not err.isatty())
+        self._quiet = quiet
+
+    @contextlib.contextmanager
+    def doing(self, node: str) -> Iterator[None]:
+        """Shows that `node` is at work: a spinner where there is a terminal, nothing where there is none."""
+        if self._quiet or not self.err.is_terminal:
+            yield
+            return
+        with self.err.status(f"{node}: {DOING.get(node, 'at work')}"):
+            yield
+
+    def note(self, text: str) -> None:
+        """Says one line of progress."""
+        if not self._quiet:
+            self.err.print(text, markup=False)
+
+    def say(self, text: str = "") -> None:
+        """Prints one line of results."""
+        if not self._quiet:
+            self.out.print(text, markup=False)
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Prints results as a table; numbers to the right."""
+        if self._quiet or not rows:
+            return
+        table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+        for index, column in enumerate(columns):
+            numeric = all(isinstance(row[index], int | float) or row[index] in ("", "-") for row in rows)
+            table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(shown(cell) for cell in row))
+        self.out.print()
+        self.out.print(table)
+
+
+def shown(cell: object) -> str:
+    """Returns a table cell's text: counts with thousands marks, other numbers with four digits that matter."""
+    if isinstance(cell, bool) or cell is None:
+        return {True: "yes", False: "no", None: "-"}[cell]
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    if isinstance(cell, float):
+        return f"{cell:,.4g}" if abs(cell) >= 1 or cell == 0 else f"{cell:.4f}"
+    return str(cell)
