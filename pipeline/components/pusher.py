@@ -18,7 +18,7 @@ from pipeline.push import push
 class Executor(stock_executor.Executor):
     """TFX's Pusher, but for local folders: the stock one copies file by file into the served folder."""
 
-    def Do(  # noqa: N802 - TFX's name.
+    def Do(
         self,
         input_dict: dict[str, list[Artifact]],
         output_dict: dict[str, list[Artifact]],
