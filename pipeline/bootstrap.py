@@ -300,7 +300,7 @@ def install() -> None:
         free_gb = shutil.disk_usage(VENV).free / 1e9
         if free_gb < FREE_DISK_GB:
             raise BootstrapError(
-                f"{FREE_DISK_GB:.0f} GB of free disk are needed for {VENV}. Received: {free_gb:.1f} GB. Make room first."
+                f"{FREE_DISK_GB:.0f} GB of free disk are needed for {VENV}. Found: {free_gb:.1f} GB. Make room first."
             )
         glibc = system_glibc()
         create_environment()

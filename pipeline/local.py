@@ -147,7 +147,7 @@ def execute(request: Request, *, on_start: Callable[[str], None], on_end: Callab
 
 
 def append_line(path: Path, value: Mapping[str, Any]) -> None:  # Any: JSON.
-    """Appends one JSON line; a line cut short by an earlier crash is ended first, so that it spoils nothing after it."""
+    """Appends one JSON line; a line that an earlier crash cut short is ended first, so that it spoils no other."""
     text = json.dumps(value, sort_keys=True) + "\n"
     with path.open("ab+") as file:
         if file.tell() > 0:

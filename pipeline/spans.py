@@ -27,7 +27,7 @@ class SpanFile:
 
 
 def check_pattern(pattern: str) -> None:
-    """Raises ConfigError unless TFX could resolve `pattern`: one `{SPAN}`, or one whole date, and at most one version."""
+    """Raises ConfigError unless TFX could resolve `pattern`: one span or one whole date, and at most one version."""
     names = [match.group(1) or match.group(3) for match in _PLACEHOLDER.finditer(pattern)]
     dates = [name for name in names if name in _DATE_PARTS]
     if sorted(dates) not in ([], sorted(_DATE_PARTS)) or (names.count("SPAN") != 1) == (not dates):

@@ -3,11 +3,11 @@
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
 from pipeline import push
+from pipeline.root import pushed_versions
 
 FILES = {"saved_model.pb": b"graph", "variables/variables.index": b"i", "assets.extra/baseline/manifest.json": b"{}"}
 
@@ -54,20 +54,31 @@ def test_a_full_disk_leaves_nothing_behind(model_dir, tmp_path, monkeypatch):
     assert os.listdir(tmp_path / "serving") == []
 
 
-def test_a_push_killed_at_any_moment_shows_no_half_version(model_dir, tmp_path):
-    (model_dir / "variables" / "variables.data").write_bytes(os.urandom(30_000_000))
-    serving = tmp_path / "serving"
-    script = "import sys; from pathlib import Path; from pipeline import push\nprint('go', flush=True)\nfor now in range(1, 1000): push.push(Path(sys.argv[1]), Path(sys.argv[2]), now)"
-    for delay in (0.01, 0.05, 0.1):
-        with subprocess.Popen(
-            [sys.executable, "-c", script, str(model_dir), str(serving)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        ) as process:
-            process.stdout.readline()
-            time.sleep(delay)  # The moment of death is the point of this test.
-            process.kill()
+PUSH_ON_AND_ON = """
+import sys
+from pathlib import Path
+from pipeline import push
+from pipeline.root import pushed_versions
+for now in range(1, 1000):
+    push.push(Path(sys.argv[1]), Path(sys.argv[2]), now)
+"""
 
-        for entry in serving.iterdir() if serving.exists() else ():
-            if entry.name.isdecimal():
-                sizes = {str(p.relative_to(entry)): p.stat().st_size for p in entry.rglob("*") if p.is_file()}
-                assert sizes["variables/variables.data"] == 30_000_000
-                assert set(FILES) < set(sizes)
+
+@pytest.mark.parametrize("visible", [1, 2, 5])
+def test_a_push_killed_at_any_moment_shows_no_half_version(model_dir, tmp_path, visible):
+    (model_dir / "variables" / "variables.data").write_bytes(os.urandom(10_000_000))
+    serving = tmp_path / "serving"
+    with subprocess.Popen([sys.executable, "-c", PUSH_ON_AND_ON, str(model_dir), str(serving)]) as process:
+        # The next push is under way when the last one has just become visible.
+        while len(pushed_versions(serving)) < visible:
+            assert process.poll() is None
+        process.kill()
+
+    versions = pushed_versions(serving)
+    assert len(versions) >= visible
+    for version in versions:
+        files = {
+            str(p.relative_to(serving / str(version))): p.stat().st_size for p in serving.glob(f"{version}/**/*.*")
+        }
+        assert files["variables/variables.data"] == 10_000_000
+        assert set(FILES) < set(files)

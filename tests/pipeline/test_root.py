@@ -8,7 +8,14 @@ import pytest
 from pipeline.errors import PipelineError, RootBusyError
 from pipeline.root import Root, pushed_versions
 
-HOLD = "import sys; from pathlib import Path; from pipeline.root import Root\nwith Root(Path(sys.argv[1])).locked(): print('held', flush=True); sys.stdin.read()"
+HOLD = """
+import sys
+from pathlib import Path
+from pipeline.root import Root
+with Root(Path(sys.argv[1])).locked():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
 def test_a_second_process_is_told_who_holds_the_root(tmp_path):
