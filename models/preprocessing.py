@@ -1,0 +1,186 @@
+"""TFT's preprocessing_fn, driven by a FeatureSpec: raw columns to the numbers that the network takes.
+
+| group       | raw column    | transformed features                                                         |
+|-------------|---------------|------------------------------------------------------------------------------|
+| numeric     | INT, FLOAT    | `<c>_z_xf`: z-score, limited to +-10, 0 if missing                           |
+|             |               | `<c>_quantile_xf`: position among the quantiles, 0 to buckets, -1 if missing |
+| bucketized  | INT, FLOAT    | `<c>_id_xf`: 0 missing, 1 + quantile bucket                                  |
+| categorical | BYTES, INT    | `<c>_id_xf`: 0 missing, 1 not in the vocabulary, 2 + line of the vocabulary  |
+| hashed      | BYTES, INT    | `<c>_id_xf`: 0 missing, 1 + hash bucket                                      |
+| cyclical    | INT, FLOAT    | `<c>_phase_xf`: share of the period passed, [0, 1), 0 if missing             |
+|             |               | `<c>_id_xf`: 0 missing, 1 + integer part modulo the period                   |
+
+All are rank 1. `label_xf` is 1, 0, or -1 where the label is unknown (models/label.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from models import label
+from models.analysis import MISSING_INT, QUANTILE_ERROR, Analysis, vocabulary_file_name
+from models.errors import FeatureError
+from models.features import FeatureSpec
+
+LABEL_KEY = "label_xf"
+_Z_LIMIT = 10.0
+
+
+def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+    """Maps raw columns (dense, sparse or ragged, at most one value per row) to transformed features.
+
+    Args:
+      inputs: the schema's columns. The label's columns must be among them.
+      custom_config: "features" is FeatureSpec.to_json(). "analysis", if given, is a folder written by Analysis.save:
+        its constants take the place of the TFT analyzers, so that no pass over the data is needed.
+    """
+    features = FeatureSpec.from_json(custom_config["features"])
+    folder = custom_config.get("analysis")
+    constants: _Constants = _Analyzed(folder) if folder else _TftAnalyzers(features)
+    absent = sorted(set(features.columns) - set(inputs))
+    if absent:
+        raise FeatureError(f"Columns of the features or the label are not in the schema: {', '.join(absent)}.")
+    outputs = {}
+    for name in features.numeric:
+        x = _number(inputs[name])
+        outputs[f"{name}_z_xf"] = _z_score(x, *constants.moments(name, x))
+        outputs[f"{name}_quantile_xf"] = _quantile(x, constants.boundaries(name, x, features.numeric_buckets))
+    for name, buckets in features.bucketized.items():
+        x = _number(inputs[name])
+        bucket = _bucket(x, constants.boundaries(name, x, buckets))
+        outputs[f"{name}_id_xf"] = tf.where(tf.math.is_nan(x), tf.zeros_like(bucket), 1 + bucket)
+    for name in features.categorical:
+        x, present = _category(inputs[name])
+        vocabulary = constants.vocabulary(name, tf.boolean_mask(x, present))
+        line = tft.apply_vocabulary(x, vocabulary, default_value=-1)
+        outputs[f"{name}_id_xf"] = tf.where(present, 2 + line, tf.zeros_like(line))
+    for name, buckets in features.hashed.items():
+        x, present = _category(inputs[name])
+        text = x if x.dtype == tf.string else tf.strings.as_string(x)
+        bucket = tf.strings.to_hash_bucket_fast(text, buckets)
+        outputs[f"{name}_id_xf"] = tf.where(present, 1 + bucket, tf.zeros_like(bucket))
+    for name, period in features.cyclical.items():
+        outputs |= _cycle(name, _number(inputs[name]), period)
+    columns = {name: _number(inputs[name], exact=True) for name in features.label_columns}
+    outputs[LABEL_KEY] = label.evaluate(features.label, columns)
+    return outputs
+
+
+class _TftAnalyzers:
+    """Constants that Beam computes over the whole dataset after this graph is traced."""
+
+    def __init__(self, features: FeatureSpec) -> None:
+        self._features = features
+
+    def moments(self, name: str, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        finite = tf.boolean_mask(tf.cast(x, tf.float64), tf.math.is_finite(x))
+        mean = tft.mean(finite, name=f"{name}_mean")
+        return mean, tf.sqrt(tft.var(finite, name=f"{name}_var"))
+
+    def boundaries(self, name: str, x: tf.Tensor, buckets: int) -> tf.Tensor:
+        present = tf.boolean_mask(x, tf.logical_not(tf.math.is_nan(x)))
+        return tft.quantiles(present, buckets, epsilon=QUANTILE_ERROR, name=f"{name}_quantiles")[0]
+
+    def vocabulary(self, name: str, present: tf.Tensor) -> Any:
+        file_name = vocabulary_file_name(name)
+        tft.annotate_asset(name, file_name)
+        return tft.vocabulary(
+            present,
+            top_k=self._features.vocabulary_size,
+            frequency_threshold=self._features.vocabulary_min_count,
+            vocab_filename=file_name,
+            name=f"{name}_vocabulary",
+        )
+
+
+class _Analyzed:
+    """Constants that models/analysis.py has computed before this graph is traced."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = Path(folder)
+        self._analysis = Analysis.load(folder)
+
+    def moments(self, name: str, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        del x  # Seen already.
+        moments = self._analysis.moments[name]
+        return tf.constant(moments.mean, tf.float64), tf.constant(moments.std, tf.float64)
+
+    def boundaries(self, name: str, x: tf.Tensor, buckets: int) -> tf.Tensor:
+        del x, buckets
+        return tf.constant(self._analysis.boundaries[name], tf.float32)
+
+    def vocabulary(self, name: str, present: tf.Tensor) -> Any:
+        del present
+        file_name = vocabulary_file_name(name)
+        tft.annotate_asset(name, file_name)
+        return str(self._folder / file_name)
+
+
+_Constants = _TftAnalyzers | _Analyzed
+
+
+def _first_value(x: Any, missing: Any) -> tf.Tensor:
+    """The one value of each row, `missing` where there is none; (rows,)."""
+    if isinstance(x, tf.RaggedTensor):
+        x = x.to_sparse()
+    if isinstance(x, tf.SparseTensor):
+        rows = x.dense_shape[0]
+        # A batch of missing values only has no second dimension to read from.
+        first = tf.sparse.slice(x, [0, 0], tf.stack([rows, 1]))
+        widened = tf.SparseTensor(first.indices, first.values, tf.stack([rows, 1]))
+        return tf.sparse.to_dense(widened, tf.constant(missing, x.dtype))[:, 0]
+    return x if x.shape.rank == 1 else tf.reshape(x, [-1])
+
+
+def _number(x: Any, *, exact: bool = False) -> tf.Tensor:
+    """A numeric column as float32 (float64 if `exact`), NaN where missing."""
+    dtype = tf.float64 if exact and x.dtype.is_integer else tf.float32
+    if isinstance(x, tf.SparseTensor | tf.RaggedTensor):
+        return _first_value(tf.cast(x, dtype), float("nan"))
+    return tf.cast(_first_value(x, None), dtype)
+
+
+def _category(x: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    """A string or int64 column, and where it has a value."""
+    missing: Any = "" if x.dtype == tf.string else MISSING_INT
+    dense = _first_value(x, missing)
+    return dense, tf.not_equal(dense, tf.constant(missing, x.dtype))
+
+
+def _z_score(x: tf.Tensor, mean: tf.Tensor, std: tf.Tensor) -> tf.Tensor:
+    spread = std > 0.0  # False for NaN too: TFT's answer for a column without values.
+    safe = tf.where(spread, std, tf.ones_like(std))
+    z = tf.cast(tf.clip_by_value((tf.cast(x, tf.float64) - mean) / safe, -_Z_LIMIT, _Z_LIMIT), tf.float32)
+    return tf.where(tf.logical_and(spread, tf.logical_not(tf.math.is_nan(x))), z, tf.zeros_like(z))
+
+
+def _bucket(x: tf.Tensor, boundaries: tf.Tensor) -> tf.Tensor:
+    """Index of the bucket, int64: the number of boundaries at or below x."""
+    return tf.searchsorted(boundaries, tf.where(tf.math.is_nan(x), tf.zeros_like(x), x), side="right", out_type=tf.int64)
+
+
+def _quantile(x: tf.Tensor, boundaries: tf.Tensor) -> tf.Tensor:
+    """Bucket index plus the share of the bucket passed; the outer buckets are as wide as all inner ones together."""
+    bucket = _bucket(x, boundaries)
+    width = boundaries[-1] - boundaries[0]
+    edges = tf.concat([boundaries[:1] - width, boundaries, boundaries[-1:] + width], axis=0)
+    low, high = tf.gather(edges, bucket), tf.gather(edges, bucket + 1)
+    share = tf.clip_by_value(tf.math.divide_no_nan(x - low, high - low), 0.0, 1.0)
+    # Infinities and values beyond float32's range give NaN here: they lie at their bucket's outer end.
+    share = tf.where(tf.math.is_nan(share), tf.cast(x > 0, tf.float32), share)
+    return tf.where(tf.math.is_nan(x), -tf.ones_like(x), tf.cast(bucket, tf.float32) + share)
+
+
+def _cycle(name: str, x: tf.Tensor, period: int) -> dict[str, tf.Tensor]:
+    known = tf.math.is_finite(x)
+    position = tf.math.floormod(tf.where(known, x, tf.zeros_like(x)), float(period))
+    index = tf.cast(tf.floor(position), tf.int64)
+    return {
+        f"{name}_phase_xf": position / float(period),
+        f"{name}_id_xf": tf.where(known, 1 + tf.minimum(index, period - 1), tf.zeros_like(index)),
+    }

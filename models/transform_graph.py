@@ -1,0 +1,181 @@
+"""The transform graph on disk, in TFT's own format: written without Beam, read without TFT.
+
+    <dir>/transform_fn/           SavedModel with the function `transform_fn`, vocabularies among its assets
+    <dir>/transformed_metadata/   schema of the transformed features, asset_map
+    <dir>/metadata/               schema of the raw features
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from models.analysis import MISSING_INT, Analysis, as_float32, is_integer_category
+from models.errors import FeatureError
+from models.features import FeatureSpec
+from models.preprocessing import preprocessing_fn
+
+_ASSET_MAP = "asset_map"
+
+
+def write_transform_graph(
+    analysis: Analysis, features: FeatureSpec, schema: schema_pb2.Schema, output_dir: str
+) -> None:
+    """Writes a transform graph with the constants of `analysis`; tft.TFTransformOutput(output_dir) reads it.
+
+    Args:
+      schema: of the raw data; only the columns of `features` enter the graph.
+      output_dir: folder to write into; must not hold a transform graph yet.
+
+    Raises:
+      FeatureError: a column of `features` is not in the schema.
+    """
+    # TFT has no public call for a graph without a Beam pipeline; this is the one behind its stock component.
+    from tensorflow_transform import annotators, impl_helper
+    from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
+
+    raw_schema = _select(schema, features)
+    feature_spec = schema_utils.schema_as_feature_spec(raw_schema).feature_spec
+    type_specs = impl_helper.get_type_specs_from_feature_specs(feature_spec)
+    with tempfile.TemporaryDirectory(prefix="analysis-") as folder:
+        analysis.save(folder)
+        config = {"features": features.to_json(), "analysis": folder}
+        asset_map: dict[str, str] = {}
+
+        def traced(inputs: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+            outputs = preprocessing_fn(inputs, config)
+            asset_map.update(annotators.get_asset_annotations(tf.compat.v1.get_default_graph()))
+            return outputs
+
+        impl_helper.analyze_in_place(
+            traced,
+            force_tf_compat_v1=False,
+            feature_specs=feature_spec,
+            type_specs=type_specs,
+            transform_output_path=output_dir,
+        )
+    with open(os.path.join(output_dir, "transformed_metadata", _ASSET_MAP), "w", encoding="utf-8") as file:
+        json.dump(asset_map, file)
+    metadata_io.write_metadata(dataset_metadata.DatasetMetadata(raw_schema), os.path.join(output_dir, "metadata"))
+
+
+class TransformGraph:
+    """A loaded transform graph, of this module or of stock Transform, applied to whole batches.
+
+    Attributes:
+      function: `transform_fn` of the SavedModel; the model that is exported must keep `loaded` as an attribute.
+      loaded: the SavedModel.
+    """
+
+    def __init__(self, transform_dir: str, features: FeatureSpec) -> None:
+        self.features = features
+        self._dir = transform_dir
+        self.loaded = tf.saved_model.load(os.path.join(transform_dir, "transform_fn"))
+        self.function = self.loaded.transform_fn
+        (self._input_specs,) = self.function.structured_input_signature[0]
+
+    @property
+    def serving_inputs(self) -> dict[str, tf.TensorSpec]:
+        """Dense inputs of the serving signature: float32 (NaN missing), string ("" missing), int64 (-1 missing)."""
+        return {name: tf.TensorSpec([None], self._serving_dtype(name), name) for name in self.features.names}
+
+    def vocabulary(self, column: str) -> list[str]:
+        """The tokens of a categorical column, in order."""
+        with open(os.path.join(self._dir, "transformed_metadata", _ASSET_MAP), encoding="utf-8") as file:
+            asset = json.load(file)[column]
+        with open(os.path.join(self._dir, "transform_fn", "assets", asset), "rb") as file:
+            return file.read().decode("utf-8").split("\n")[:-1]
+
+    def transform(self, dense: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Transforms dense serving inputs; traceable. Label columns count as missing, so there is no `label_xf`."""
+        rows = tf.shape(next(iter(dense.values())), out_type=tf.int64)[0]
+        raw = {name: _as_raw(dense.get(name), spec, rows) for name, spec in self._input_specs.items()}
+        return {name: x for name, x in self.function(raw).items() if name != "label_xf"}
+
+    def raw_feature_spec(self) -> dict[str, Any]:
+        """How to parse serialized tf.Examples into the graph's own inputs."""
+        from tensorflow_transform.tf_metadata import metadata_io, schema_utils
+
+        schema = metadata_io.read_metadata(os.path.join(self._dir, "metadata")).schema
+        parsed: dict[str, Any] = schema_utils.schema_as_feature_spec(schema).feature_spec
+        return {name: parsed[name] for name in self._input_specs}
+
+    def _serving_dtype(self, name: str) -> tf.DType:
+        if name in self.features.categorical or name in self.features.hashed:
+            dtype: tf.DType = self._input_specs[name].dtype
+            return dtype
+        return tf.float32
+
+
+def serving_arrays(batch: pa.RecordBatch | pa.Table, inputs: Mapping[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
+    """Flat columns as the arrays that a serving signature takes, with its documented values where data is missing."""
+    arrays = {}
+    for name, spec in inputs.items():
+        index = batch.schema.get_field_index(name)
+        column = batch.column(index) if index >= 0 else pa.nulls(batch.num_rows)
+        column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        column = pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
+        if spec.dtype == tf.float32:
+            arrays[name] = as_float32(column, name)
+        elif is_integer_category(column.type, name) != (spec.dtype == tf.int64) and not pa.types.is_null(column.type):
+            raise FeatureError(f"The model takes {name!r} as {spec.dtype.name}. Received: {column.type}.")
+        elif spec.dtype == tf.int64:
+            arrays[name] = column.cast(pa.int64()).fill_null(MISSING_INT).to_numpy(zero_copy_only=False)
+        else:
+            # TensorFlow takes bytes several times faster than str.
+            arrays[name] = column.cast(pa.large_binary()).fill_null(b"").to_numpy(zero_copy_only=False)
+    return arrays
+
+
+def _select(schema: schema_pb2.Schema, features: FeatureSpec) -> schema_pb2.Schema:
+    known = {feature.name for feature in schema.feature}
+    absent = sorted(set(features.columns) - known)
+    if absent:
+        raise FeatureError(
+            f"Columns of the features or the label are not in the schema: {', '.join(absent)}. "
+            f"The schema has: {', '.join(sorted(known))}."
+        )
+    selected = schema_pb2.Schema()
+    selected.CopyFrom(schema)
+    del selected.feature[:]
+    selected.feature.extend(feature for feature in schema.feature if feature.name in features.columns)
+    return selected
+
+
+def _as_raw(dense: tf.Tensor | None, spec: Any, rows: tf.Tensor) -> Any:
+    """A dense serving input as the tensor that the transform graph takes; None is a column without any value."""
+    dtype: tf.DType = spec.dtype
+    if dense is None:
+        if isinstance(spec, tf.SparseTensorSpec):
+            no_values = tf.zeros([0], dtype)
+            return tf.SparseTensor(tf.zeros([0, 2], tf.int64), no_values, tf.stack([rows, tf.constant(0, tf.int64)]))
+        fill = "" if dtype == tf.string else 0
+        return tf.fill(tf.concat([[rows], spec.shape[1:]], axis=0), tf.constant(fill, dtype))
+    if dense.dtype == tf.float32:
+        present = tf.logical_not(tf.math.is_nan(dense))
+        # The largest float32 below 2**63: beyond it the cast is undefined.
+        limit = 9223371487098961920.0
+        values = tf.cast(tf.clip_by_value(dense, -limit, limit), dtype) if dtype.is_integer else tf.cast(dense, dtype)
+    else:
+        present = tf.not_equal(dense, tf.constant("" if dtype == tf.string else MISSING_INT, dtype))
+        values = dense
+    if isinstance(spec, tf.SparseTensorSpec):
+        row = tf.where(present)
+        indices = tf.concat([row, tf.zeros_like(row)], axis=1)
+        return tf.SparseTensor(indices, tf.boolean_mask(values, present), tf.stack([rows, tf.constant(1, tf.int64)]))
+    return tf.reshape(values, [-1, *spec.shape[1:]])
+
+
+def transform_table(graph: TransformGraph, batches: Sequence[pa.RecordBatch]) -> dict[str, np.ndarray]:
+    """Transforms flat record batches and concatenates the results in memory."""
+    apply = tf.function(graph.transform)
+    parts = [apply(serving_arrays(batch, graph.serving_inputs)) for batch in batches]
+    return {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
