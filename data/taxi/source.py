@@ -35,7 +35,7 @@ def write_spans(data_root: Path) -> list[Path]:
 
 
 def span_of(timestamp: int) -> int:
-    """Returns the span of a trip that started `timestamp` seconds after 1970: 1 to 12 by quarter, 13 for all of 2016."""
+    """Returns the span of a trip by its start, seconds after 1970: 1 to 12 by quarter, 13 for all of 2016."""
     start = datetime.fromtimestamp(timestamp, UTC)
     return min((start.year - 2013) * 4 + (start.month - 1) // 3 + 1, LAST_SPAN)
 

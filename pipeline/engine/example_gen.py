@@ -1,0 +1,167 @@
+"""ExampleGen for both engines: TFX's driver, span rules, fingerprint and cache; our reader, encoder and splits."""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import apache_beam as beam
+from tfx.components.example_gen.base_example_gen_executor import BaseExampleGenExecutor
+from tfx.components.example_gen.component import FileBasedExampleGen
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
+from tfx.dsl.io import fileio
+from tfx.proto import example_gen_pb2, range_config_pb2
+from tfx.types import Artifact, artifact_utils
+from tfx.utils import proto_utils
+
+from pipeline.engine.example_encoder import encode
+from pipeline.engine.example_writer import each_bytes
+from pipeline.engine.ingest_config import IngestConfig
+from pipeline.engine.span_to_examples import DEFAULT_SPLITS, assign_splits, write_examples
+from pipeline.errors import ConfigError
+from pipeline.ingest import parquet_reader
+from pipeline.ingest.columns import Columns
+from pipeline.ingest.reader import open_span, read_file
+
+# Custom property of the Examples artifact: 0 where the span has no labels yet and is judged on its inputs only.
+LABELLED_PROPERTY = "labelled"
+
+ExecProperties = dict[str, Any]  # TFX's own type.
+Artifacts = dict[str, list[Artifact]]
+
+
+def local_example_gen(
+    input_base: str, pattern: str, config: IngestConfig, span: int | None = None
+) -> FileBasedExampleGen:
+    """Returns the local engine's ExampleGen: whole Arrow batches in this process.
+
+    Args:
+      input_base: the data root.
+      pattern: path below it, with `{SPAN}` and `{VERSION}`.
+      span: the span to read; None leaves the newest to TFX's driver, at run time.
+    """
+    return _example_gen(input_base, pattern, config, span, LocalExecutor)
+
+
+def beam_example_gen(
+    input_base: str, pattern: str, config: IngestConfig, span: int | None = None
+) -> FileBasedExampleGen:
+    """Returns the Beam engine's ExampleGen: the same reader, encoder and splits inside DoFns. Arguments as above."""
+    return _example_gen(input_base, pattern, config, span, BeamExecutor)
+
+
+def _example_gen(
+    input_base: str, pattern: str, config: IngestConfig, span: int | None, executor: type[BaseExampleGenExecutor]
+) -> FileBasedExampleGen:
+    splits = [
+        example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=buckets) for name, buckets in DEFAULT_SPLITS.items()
+    ]
+    range_config = None
+    if span is not None:
+        only = range_config_pb2.StaticRange(start_span_number=span, end_span_number=span)
+        range_config = range_config_pb2.RangeConfig(static_range=only)
+    return FileBasedExampleGen(
+        input_base=input_base,
+        input_config=example_gen_pb2.Input(splits=[example_gen_pb2.Input.Split(name="span", pattern=pattern)]),
+        output_config=example_gen_pb2.Output(split_config=example_gen_pb2.SplitConfig(splits=splits)),
+        custom_config=config.to_proto(),
+        range_config=range_config,
+        custom_executor_spec=BeamExecutorSpec(executor),
+    )
+
+
+class LocalExecutor(BaseExampleGenExecutor):
+    """Reads the span's files and writes its splits in one streaming pass."""
+
+    def GetInputSourceToExamplePTransform(self) -> beam.PTransform:  # noqa: N802
+        raise NotImplementedError("The local engine reads files without Beam. Use BeamExecutor for a Beam pipeline.")
+
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: ExecProperties) -> None:  # noqa: N802
+        """Writes the examples and sets the properties that stock executors set, and `labelled`."""
+        self._log_startup(input_dict, output_dict, exec_properties)
+        paths, config = _inputs(exec_properties)
+        examples = artifact_utils.get_single_instance(output_dict["examples"])
+        splits = _splits(exec_properties)
+        conversion = write_examples(paths, config.file_format, config.columns(paths), examples.uri, splits)
+        examples.split_names = artifact_utils.encode_split_names(list(splits))
+        examples.set_int_custom_property(LABELLED_PROPERTY, int(conversion.labelled))
+        examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
+        examples_utils.set_file_format(examples, "tfrecords_gzip")
+
+
+class BeamExecutor(BaseExampleGenExecutor):
+    """Reads the span's files in DoFns: one file, or one row group of a Parquet file, per work item."""
+
+    def GetInputSourceToExamplePTransform(self) -> beam.PTransform:  # noqa: N802
+        raise NotImplementedError("Splits are assigned while reading; see GenerateExamplesByBeam.")
+
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: ExecProperties) -> None:  # noqa: N802
+        """Checks the files' columns before anything is launched, then runs the Beam pipeline."""
+        paths, config = _inputs(exec_properties)
+        span = open_span(paths, config.file_format, config.columns(paths))
+        next(span.batches)  # Raises where there is no row at all, or the first block is at fault.
+        super().Do(input_dict, output_dict, exec_properties)
+        examples = artifact_utils.get_single_instance(output_dict["examples"])
+        examples.set_int_custom_property(LABELLED_PROPERTY, int(span.labelled))
+
+    def GenerateExamplesByBeam(  # noqa: N802
+        self, pipeline: beam.Pipeline, exec_properties: ExecProperties
+    ) -> dict[str, beam.PCollection]:
+        """Returns the serialized examples of each split."""
+        paths, config = _inputs(exec_properties)
+        splits = _splits(exec_properties)
+        encoded = (
+            pipeline
+            | "WorkItems" >> beam.Create(_work_items(paths, config))
+            | "Spread" >> beam.Reshuffle()
+            | "ReadAndSplit" >> beam.ParDo(_ReadAndSplit(config, config.columns(paths), splits)).with_outputs(*splits)
+        )
+        return {name: encoded[name] for name in splits}
+
+
+class _ReadAndSplit(beam.DoFn):
+    """Turns a work item into serialized examples, each to the output of its split."""
+
+    def __init__(self, config: IngestConfig, columns: Columns, splits: Mapping[str, int]) -> None:
+        super().__init__()
+        self._format = config.file_format
+        self._columns = columns
+        self._splits = splits
+
+    def process(self, item: tuple[str, int | None]) -> Iterator[beam.pvalue.TaggedOutput]:
+        path, row_group = item
+        if row_group is None:
+            batches = read_file(path, self._format, self._columns)
+        else:
+            batches = parquet_reader.read_row_group(path, self._columns, row_group)
+        names = list(self._splits)
+        for batch in batches:
+            encoded = encode(batch)
+            assigned = assign_splits(encoded.keys, list(self._splits.values()))
+            for record, index in zip(each_bytes(encoded.records), assigned, strict=True):
+                yield beam.pvalue.TaggedOutput(names[index], record)
+
+
+def _work_items(paths: list[str], config: IngestConfig) -> list[tuple[str, int | None]]:
+    if config.file_format != "parquet":
+        return [(path, None) for path in paths]
+    return [(path, group) for path in paths for group in range(parquet_reader.num_row_groups(path))]
+
+
+def _inputs(exec_properties: ExecProperties) -> tuple[list[str], IngestConfig]:
+    """Returns the files of the span that the driver has resolved, sorted, and how to read them."""
+    input_config = example_gen_pb2.Input()
+    proto_utils.json_to_proto(exec_properties["input_config"], input_config)
+    if len(input_config.splits) != 1:
+        raise ConfigError(f"Expected one input pattern per span. Received: {len(input_config.splits)}.")
+    pattern = os.path.join(exec_properties["input_base"], input_config.splits[0].pattern)
+    paths = sorted(str(path) for path in fileio.glob(pattern))
+    return paths, IngestConfig.from_json(exec_properties["custom_config"])
+
+
+def _splits(exec_properties: ExecProperties) -> dict[str, int]:
+    output_config = example_gen_pb2.Output()
+    proto_utils.json_to_proto(exec_properties["output_config"], output_config)
+    if output_config.split_config.HasField("partition_feature_name"):
+        raise ConfigError("Splits come from the whole row's content; partition_feature_name is not supported.")
+    return {split.name: split.hash_buckets for split in output_config.split_config.splits}

@@ -1,0 +1,187 @@
+"""Which columns a file must have, may have and has, and how its values become flat ones."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from models.examples import flat_schema
+from pipeline.ingest.errors import ColumnsError, IngestError, MissingLabelError, ValueTypeError
+
+KIND_NAMES = {"int64": "INT", "double": "FLOAT", "large_string": "BYTES (UTF-8 text)"}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the schema and the label want of a file.
+
+    Attributes:
+      flat: names and Arrow types, in the schema's order.
+      required: columns that a file may not lack.
+      label: columns that the label is computed from; no row of a labelled span may lack one.
+      label_only: those of `label` that are no features; a span without any of them is unlabelled.
+    """
+
+    flat: pa.Schema
+    required: frozenset[str]
+    label: frozenset[str] = field(default=frozenset())
+    label_only: frozenset[str] = field(default=frozenset())
+
+
+def columns_of(
+    schema: schema_pb2.Schema, label_columns: Collection[str] = (), features: Collection[str] = ()
+) -> Columns:
+    """Returns what a file must look like.
+
+    Args:
+      schema: a feature is required where its presence asks for a count or a fraction above 0.
+      label_columns: columns that the label is computed from.
+      features: columns that the model takes; a label column that is none of them may be absent from a whole span.
+    """
+    required = {
+        feature.name
+        for feature in schema.feature
+        if feature.presence.min_fraction > 0 or feature.presence.min_count > 0
+    }
+    label_only = frozenset(label_columns) - frozenset(features)
+    return Columns(
+        flat=flat_schema(schema),
+        required=frozenset((required | set(label_columns)) - label_only),
+        label=frozenset(label_columns),
+        label_only=label_only,
+    )
+
+
+def check_columns(found: Sequence[str], columns: Columns, path: str, line: int | None = None) -> bool:
+    """Returns whether the file is labelled.
+
+    Raises:
+      ColumnsError: a column is there twice, unknown, or missing although it is required; names the first.
+    """
+    for name, count in Counter(found).items():
+        if count > 1:
+            raise ColumnsError(f"the column is there {count} times. Keep one.", path=path, line=line, column=name)
+    for name in found:
+        if name not in columns.flat.names:
+            raise ColumnsError(
+                f"the schema has no such column. It has: {', '.join(columns.flat.names)}. "
+                "Remove the column, or add it to the schema.",
+                path=path,
+                line=line,
+                column=name,
+            )
+    for name in columns.flat.names:
+        if name in columns.required and name not in found:
+            raise ColumnsError(
+                f"the column is missing. Found: {', '.join(found)}. "
+                "Add it, or let the schema's presence say that it is optional.",
+                path=path,
+                line=line,
+                column=name,
+            )
+    return columns.label_only <= set(found)
+
+
+def conform(batch: pa.RecordBatch, columns: Columns, path: str, first_record: int) -> pa.RecordBatch:
+    """Returns the batch with the schema's columns, order and types; a column that the file lacks is all missing.
+
+    Raises:
+      ColumnsError: a column of a type that is not flat, such as a list or a date.
+      ValueTypeError: a value that its column cannot hold; names the record.
+    """
+    present = set(batch.schema.names)
+    arrays = [
+        _convert(batch.column(target.name), target, path, first_record)
+        if target.name in present
+        else pa.nulls(batch.num_rows, target.type)
+        for target in columns.flat
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=columns.flat)
+
+
+def kind_of(arrow_type: pa.DataType) -> pa.DataType | None:
+    """Returns the flat type that values of `arrow_type` naturally have; None where there is none."""
+    if pa.types.is_dictionary(arrow_type):
+        return kind_of(arrow_type.value_type)
+    if pa.types.is_boolean(arrow_type) or pa.types.is_integer(arrow_type):
+        return pa.int64()
+    if pa.types.is_floating(arrow_type) or pa.types.is_decimal(arrow_type):
+        return pa.float64()
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+    if any(is_text(arrow_type) for is_text in texts) or pa.types.is_null(arrow_type):
+        return pa.large_string()
+    return None
+
+
+def _convert(array: pa.Array, target: pa.Field, path: str, first_record: int) -> pa.Array:
+    if array.type == target.type or pa.types.is_null(array.type):
+        return array.cast(target.type)
+    natural = kind_of(array.type)
+    numbers = (pa.int64(), pa.float64())
+    if natural is None or (natural != target.type and not (natural in numbers and target.type in numbers)):
+        raise ColumnsError(
+            f"expected {KIND_NAMES[str(target.type)]}, as the schema says. Received: {array.type}. "
+            "Write the column as plain numbers or text, or correct the schema.",
+            path=path,
+            column=target.name,
+        )
+    try:
+        return _cast(array, target.type)
+    except pa.ArrowInvalid as error:
+        raise _first_bad_value(array, target, path, first_record) from error
+
+
+def _cast(array: pa.Array, target: pa.DataType) -> pa.Array:
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if pa.types.is_integer(array.type) and pa.types.is_floating(target):
+        return array.cast(target, safe=False)  # An integer above 2**53 is rounded, as everywhere in Python.
+    return array.cast(target)
+
+
+def _first_bad_value(array: pa.Array, target: pa.Field, path: str, first_record: int) -> IngestError:
+    for index in range(len(array)):
+        try:
+            _cast(array.slice(index, 1), target.type)
+        except pa.ArrowInvalid:
+            return ValueTypeError(
+                f"expected {KIND_NAMES[str(target.type)]}. Received: {array[index].as_py()!r}.",
+                path=path,
+                line=first_record + index,
+                column=target.name,
+            )
+    return ValueTypeError(f"expected {KIND_NAMES[str(target.type)]}.", path=path, column=target.name)
+
+
+def first_missing_label(batch: pa.RecordBatch, columns: Columns) -> tuple[int, str] | None:
+    """Returns row and column of the first row that lacks a label column (NaN counts as lacking); None if none does."""
+    first: tuple[int, str] | None = None
+    for name in sorted(columns.label):
+        values = batch.column(name)
+        lacking = pc.is_null(values, nan_is_null=pa.types.is_floating(values.type))
+        if lacking.true_count:
+            row = int(np.argmax(lacking.to_numpy(zero_copy_only=False)))
+            if first is None or row < first[0]:
+                first = (row, name)
+    return first
+
+
+def check_labels(batch: pa.RecordBatch, columns: Columns, path: str, first_record: int) -> None:
+    """Raises MissingLabelError, which names the record, where a row of a labelled file has no label."""
+    fault = first_missing_label(batch, columns)
+    if fault is not None:
+        raise missing_label(path, first_record + fault[0], fault[1])
+
+
+def missing_label(path: str, line: int, column: str) -> MissingLabelError:
+    """Returns the error for a row without a label."""
+    return MissingLabelError(
+        "the label is missing. Remove the row, or remove the column to have the span judged on its inputs only.",
+        path=path,
+        line=line,
+        column=column,
+    )

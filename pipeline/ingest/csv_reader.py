@@ -1,0 +1,105 @@
+"""Streams CSV files through pyarrow; only a file with a fault is read a second time, slowly, to find the place."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from models.tfrecords import open_binary
+from pipeline.ingest import csv_fault
+from pipeline.ingest.columns import Columns, check_columns, first_missing_label
+from pipeline.ingest.errors import UnreadableError
+
+# Large enough for any sane record, small enough that a few blocks in flight do not matter.
+_BLOCK_BYTES = 16 << 20
+
+
+def read_header(path: str) -> list[str]:
+    """Returns the column names: the file's first record, without a byte order mark.
+
+    Raises:
+      UnreadableError: the file is empty, or its first line is not UTF-8.
+    """
+    with open_binary(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+        try:
+            header = next(csv.reader(text), [])
+        except UnicodeDecodeError as error:
+            raise UnreadableError(f"expected UTF-8: {error}. Save the file as UTF-8.", path=path, line=1) from error
+        except csv.Error as error:
+            raise UnreadableError(f"not a CSV header: {error}.", path=path, line=1) from error
+    if not header:
+        raise UnreadableError("the file is empty. Expected a header with the schema's columns.", path=path, line=1)
+    return header
+
+
+def read_csv(path: str, columns: Columns) -> Iterator[pa.RecordBatch]:
+    """Yields the file's rows as flat batches. An empty field is a missing value, quoted or not.
+
+    Raises:
+      IngestError: the first fault in the file, with its line and column.
+    """
+    header = read_header(path)
+    labelled = check_columns(header, columns, path, line=1)
+    with open_binary(path) as file:
+        counting = _QuoteCounter(file)
+        try:
+            for batch in _open(counting, header, columns):
+                if labelled and first_missing_label(batch, columns) is not None:
+                    raise csv_fault.find(path, header, columns, labelled)
+                if batch.num_rows:
+                    yield _complete(batch, columns)
+        except pa.ArrowInvalid as error:
+            raise csv_fault.find(path, header, columns, labelled, str(error)) from error
+        # An odd number of quotes is how an unclosed one looks; pyarrow reads on to the end and says nothing.
+        if counting.quotes % 2:
+            fault = csv_fault.unclosed_quote(path)
+            if fault is not None:
+                raise fault
+
+
+def _open(file: "_QuoteCounter", header: list[str], columns: Columns) -> Iterator[pa.RecordBatch]:
+    names = [name for name in columns.flat.names if name in header]
+    reader = pa_csv.open_csv(
+        pa.PythonFile(file, mode="r"),
+        read_options=pa_csv.ReadOptions(block_size=_BLOCK_BYTES),
+        parse_options=pa_csv.ParseOptions(newlines_in_values=True),
+        convert_options=pa_csv.ConvertOptions(
+            column_types={name: columns.flat.field(name).type for name in names},
+            include_columns=names,
+            null_values=[""],
+            strings_can_be_null=True,
+        ),
+    )
+    with reader:
+        yield from reader
+
+
+def _complete(batch: pa.RecordBatch, columns: Columns) -> pa.RecordBatch:
+    if batch.schema.names == columns.flat.names:
+        return batch
+    present = set(batch.schema.names)
+    arrays = [
+        batch.column(field.name) if field.name in present else pa.nulls(batch.num_rows, field.type)
+        for field in columns.flat
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=columns.flat)
+
+
+class _QuoteCounter:
+    """A readable file that counts the quotes it hands out."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.quotes = 0
+        self.closed = False
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self.quotes += data.count(b'"')
+        return data
+
+    def close(self) -> None:
+        self.closed = True

@@ -1,0 +1,83 @@
+"""Opens a span: one place for every format, with streaming flat batches behind it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+
+from models.examples import BATCH_SIZE
+from pipeline.ingest import avro_reader, csv_reader, parquet_reader, tfrecord_reader
+from pipeline.ingest.columns import Columns, check_columns
+from pipeline.ingest.errors import ColumnsError, UnreadableError
+
+Format = Literal["csv", "parquet", "avro", "tfrecord"]
+
+_READERS: dict[Format, Callable[[str, Columns], Iterator[pa.RecordBatch]]] = {
+    "csv": csv_reader.read_csv,
+    "parquet": lambda path, columns: parquet_reader.read_parquet(path, columns, BATCH_SIZE),
+    "avro": lambda path, columns: avro_reader.read_avro(path, columns, BATCH_SIZE),
+    "tfrecord": lambda path, columns: tfrecord_reader.read_tfrecord(path, columns, BATCH_SIZE),
+}
+
+
+@dataclass(frozen=True)
+class IngestResult:
+    """An opened span.
+
+    Attributes:
+      labelled: False where the columns that only the label needs are absent; such a span is judged on inputs alone.
+      schema: the Arrow schema of every batch.
+      batches: rows in file order, read as they are asked for, at most 16,384 at a time; read once.
+    """
+
+    labelled: bool
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+
+def read_names(path: str, file_format: Format) -> list[str]:
+    """Returns a file's column names. Raises IngestError where they cannot be read."""
+    if file_format == "csv":
+        return csv_reader.read_header(path)
+    if file_format == "parquet":
+        return list(parquet_reader.read_header(path).names)
+    if file_format == "avro":
+        return list(avro_reader.read_header(path).names)
+    return list(tfrecord_reader.read_header(path).names)
+
+
+def open_span(paths: Sequence[str], file_format: Format, columns: Columns) -> IngestResult:
+    """Opens the files of one span, checks their columns and returns their rows as a stream.
+
+    Raises:
+      IngestError: there is no file, a file's columns are wrong, or some files have the label and some do not.
+        Faults in rows are raised when they are reached.
+    """
+    if not paths:
+        raise UnreadableError("no files. Expected at least one.", path="the span")
+    line = 1 if file_format == "csv" else None
+    labelled = [check_columns(read_names(path, file_format), columns, path, line) for path in paths]
+    if len(set(labelled)) > 1:
+        bare = paths[labelled.index(False)]
+        absent = next(iter(sorted(columns.label_only)))
+        what = "other files of this span have the label. Add it to all or to none."
+        raise ColumnsError(what, path=bare, column=absent)
+    return IngestResult(labelled=labelled[0], schema=columns.flat, batches=_batches(paths, file_format, columns))
+
+
+def read_file(path: str, file_format: Format, columns: Columns) -> Iterator[pa.RecordBatch]:
+    """Yields one file's rows, at most 16,384 at a time. Raises IngestError at the first fault."""
+    for batch in _READERS[file_format](path, columns):
+        for start in range(0, batch.num_rows, BATCH_SIZE):
+            yield batch.slice(start, BATCH_SIZE)
+
+
+def _batches(paths: Sequence[str], file_format: Format, columns: Columns) -> Iterator[pa.RecordBatch]:
+    empty = True
+    for path in paths:
+        for batch in read_file(path, file_format, columns):
+            empty = False
+            yield batch
+    if empty:
+        raise UnreadableError("no rows. A span needs at least one.", path=paths[0])
