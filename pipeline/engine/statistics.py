@@ -1,0 +1,87 @@
+"""TFDV's statistics over streamed Arrow batches, without Beam."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+from tensorflow_data_validation.statistics import stats_impl
+from tensorflow_data_validation.statistics.generators import top_k_uniques_sketch_stats_generator
+from tensorflow_data_validation.statistics.stats_options import StatsOptions
+from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
+
+from pipeline.engine.exact_top_k import ExactTopKGenerator
+
+
+def statistics_of(
+    batches: Iterable[pa.RecordBatch], schema: schema_pb2.Schema | None = None, options: StatsOptions | None = None
+) -> statistics_pb2.DatasetFeatureStatisticsList:
+    """Returns the statistics of a stream of batches, each seen once; memory follows the distinct values.
+
+    Args:
+      batches: list columns as tf.Examples decode to, or flat columns.
+      schema: which integers are categorical, and domains; replaces the one in `options`.
+      options: TFDV's options, such that `can_stream` is true of them.
+    """
+    options = StatsOptions() if options is None else StatsOptions.from_json(options.to_json())
+    if schema is not None:
+        options.schema = schema
+    generators = _generators(options)
+    accumulators = [generator.create_accumulator() for generator in generators]
+    for batch in batches:
+        lists = _select(as_lists(batch), options)
+        for index, generator in enumerate(generators):
+            accumulators[index] = generator.add_input(accumulators[index], lists)
+    return stats_impl.extract_statistics_output(accumulators, generators)
+
+
+def can_stream(options: StatsOptions) -> bool:
+    """Returns whether `statistics_of` can honour the options: example weights, slices, samples, lift, sketches and
+    semantic domains need TFDV's Beam transforms."""
+    return not (
+        options.label_feature
+        or options.sample_rate
+        or options.slicing_config
+        or options.experimental_slice_functions
+        or options.example_weight_map.all_weight_features()
+        or options.use_sketch_based_topk_uniques
+        or options.enable_semantic_domain_stats
+    )
+
+
+def as_lists(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Turns flat columns into the lists that TFDV reads: one value or, for null, none. Floats become float32, as in
+    a tf.Example."""
+    if all(_is_list(column.type) or pa.types.is_null(column.type) for column in batch.schema):
+        return batch
+    columns = [_as_list(batch.column(index)) for index in range(batch.num_columns)]
+    return pa.RecordBatch.from_arrays(columns, batch.schema.names)
+
+
+def _as_list(column: pa.Array) -> pa.Array:
+    if _is_list(column.type) or column.null_count == len(column):
+        return column if _is_list(column.type) else pa.nulls(len(column))
+    if pa.types.is_floating(column.type):
+        column = column.cast(pa.float32(), safe=False)
+    elif not pa.types.is_integer(column.type):
+        column = column.cast(pa.large_binary())
+    present = column.is_valid().to_numpy(zero_copy_only=False)
+    ends = present.cumsum()
+    offsets = pa.array([0, *ends.tolist()], pa.int64(), mask=[*(~present).tolist(), False])
+    return pa.LargeListArray.from_arrays(offsets, column.drop_null())
+
+
+def _is_list(arrow_type: pa.DataType) -> bool:
+    return bool(pa.types.is_list(arrow_type) or pa.types.is_large_list(arrow_type))
+
+
+def _generators(options: StatsOptions) -> list[Any]:  # Any: TFDV's generators are untyped.
+    sketch = top_k_uniques_sketch_stats_generator.TopKUniquesSketchStatsGenerator
+    generators = stats_impl.get_generators(options, in_memory=True)
+    exact = [ExactTopKGenerator(options)] if options.add_default_generators else []
+    return [generator for generator in generators if not isinstance(generator, sketch)] + exact
+
+
+def _select(batch: pa.RecordBatch, options: StatsOptions) -> pa.RecordBatch:
+    if not options.feature_allowlist:
+        return batch
+    return batch.select([name for name in options.feature_allowlist if name in batch.schema.names])
