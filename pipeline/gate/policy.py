@@ -153,7 +153,7 @@ class GatePolicy:
         unknown = sorted(set(value) - set(allowed))
         if unknown:
             raise ValueError(f"Unknown gate setting {unknown[0]!r}. Allowed: {', '.join(sorted(allowed))}.")
-        settings = {name: math.inf if v is None else v for name, v in value.items()}
+        settings: dict[str, Any] = {name: math.inf if v is None else v for name, v in value.items()}
         if isinstance(settings.get("exclude"), list):
             settings["exclude"] = tuple(settings["exclude"])
         return cls(**settings)

@@ -1,0 +1,199 @@
+"""What a decision rests on: plain values, each measured by one module of this package, serializable as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.gate.policy import FindingKind, Severity
+
+Measure = Literal["l_infinity", "jensen_shannon"]
+Limit = Literal["noise", "variation", "floor", "schema"]
+Metric = Literal["auc", "calibration", "loss"]
+Subject = Literal["drift", "feature", "performance", "label", "skew", "quality"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something wrong with the data of one column, or of the span.
+
+    Attributes:
+      feature: the column; None for the whole span.
+      severity: what follows, the tolerance taken into account: block or warn.
+      share: of the rows, in [0, 1]; None where it has none.
+      tolerance: the share above which it blocks; None where any is too much.
+    """
+
+    feature: str | None
+    kind: FindingKind
+    severity: Severity
+    text: str
+    share: float | None = None
+    tolerance: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureDrift:
+    """One feature of the span, compared with the rows that the live model was trained on.
+
+    Attributes:
+      feature: the column, or the label's expression.
+      measure: `l_infinity` for categorical features and the label, `jensen_shannon` (base 2) for numeric ones.
+      distance: measured, in [0, 1].
+      threshold: what it must exceed to count as moved: the largest of the three below, or a person's.
+      noise: what chance alone exceeds, at this number of rows and in any feature, at `Drift.false_alarm_rate`.
+      variation: the ordinary span-to-span variation of the training window, chance at this size added; None where
+        the window has one span.
+      floor: what is large enough to matter, chance at this size added.
+      limit: which of these the threshold is; `schema` for a drift_comparator that a person wrote.
+      chance: how often chance alone puts any feature this far from the reference; None for `schema`.
+      moved: distance > threshold.
+      direction: what moved, in words.
+      unseen: share of the rows whose value the training window did not have; 0 for numeric features.
+    """
+
+    feature: str
+    measure: Measure
+    distance: float
+    threshold: float
+    noise: float | None
+    variation: float | None
+    floor: float | None
+    limit: Limit
+    chance: float | None
+    moved: bool
+    direction: str
+    unseen: float = 0.0
+
+    @property
+    def excess(self) -> float:
+        """The distance as a multiple of its threshold."""
+        return self.distance / self.threshold if self.threshold > 0 else float("inf") if self.distance > 0 else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """The whole comparison, the feature with the largest excess first.
+
+    Attributes:
+      false_alarm_rate: joint: how often, per span, chance alone moves any feature.
+      rows: of the span, with those of waiting spans.
+      reference_rows: of the training window.
+      window: the training window's spans.
+      excluded: features left out by the dataset file.
+    """
+
+    features: tuple[FeatureDrift, ...]
+    false_alarm_rate: float
+    rows: int
+    reference_rows: int
+    window: tuple[int, ...]
+    excluded: tuple[str, ...] = ()
+
+    @property
+    def moved(self) -> tuple[FeatureDrift, ...]:
+        """The features that moved, the largest excess first."""
+        return tuple(item for item in self.features if item.moved)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A measured value with its confidence interval, and the rows that it was measured on."""
+
+    value: float
+    low: float
+    high: float
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricChange:
+    """One metric of the live model on the new span, against its out-of-time evaluation at push.
+
+    Attributes:
+      slice: "" for the whole span, or the slice's name, such as `payment_type=Cash`.
+      low, high: interval of the change (current minus baseline) at the corrected confidence.
+      margin: what the change must exceed to matter.
+      judged: False for slices with too few rows; they are reported only.
+      matters: judged, certain and beyond the margin, in the bad direction.
+    """
+
+    metric: Metric
+    slice: str
+    baseline: Estimate
+    current: Estimate
+    low: float
+    high: float
+    margin: float
+    judged: bool
+    matters: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelChange:
+    """The share of positive labels in the training window and now; `matters` where certain and beyond the margin."""
+
+    label: str
+    baseline: Estimate
+    current: Estimate
+    low: float
+    high: float
+    margin: float
+    matters: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveModel:
+    """The model in production: its version, the spans it was trained on, and its age in seconds."""
+
+    version: str
+    window: tuple[int, ...]
+    age_seconds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotCompared:
+    """Something that could not be compared, and why, in a sentence. `feature` where it is one feature only."""
+
+    subject: Subject
+    text: str
+    feature: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Everything a decision rests on.
+
+    Attributes:
+      rows: of the span, with those of waiting spans.
+      waiting: earlier spans whose rows are counted in.
+      fingerprint: hash of the content, whatever the order of the rows.
+      repeats: the accepted span (number, version) with the same content, or None. A span's own record from an earlier,
+        unfinished run is no repeat.
+      newest_accepted: the newest accepted span's number, or None.
+      live: None where no model is live.
+      labelled: whether the span has labels.
+      findings: what is wrong with the data, the worst first.
+      drift: None where nothing was compared.
+      performance: empty where the live model was not scored.
+      label: None where the label was not compared.
+      skew: alerts from served requests, in sentences; None where requests were not compared.
+      not_compared: why something is None or empty, and features left out that should have been compared.
+    """
+
+    span: int
+    version: int
+    rows: int
+    fingerprint: str
+    waiting: tuple[int, ...] = ()
+    repeats: tuple[int, int] | None = None
+    newest_accepted: int | None = None
+    live: LiveModel | None = None
+    forced: bool = False
+    labelled: bool = True
+    findings: tuple[Finding, ...] = ()
+    drift: Drift | None = None
+    performance: tuple[MetricChange, ...] = ()
+    label: LabelChange | None = None
+    skew: tuple[str, ...] | None = None
+    not_compared: tuple[NotCompared, ...] = ()

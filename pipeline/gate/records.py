@@ -1,0 +1,77 @@
+"""Frozen dataclasses to JSON values and back, by their type hints; infinities survive as strings."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_SPECIAL = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
+
+
+def to_json_values(value: Any) -> Any:  # Any: JSON.
+    """Returns what `dataclasses.asdict` made, with JSON types only."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): to_json_values(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json_values(item) for item in value]
+    return value
+
+
+def from_json_values(cls: type[T], value: object) -> T:
+    """Returns the dataclass `cls` that `to_json_values(dataclasses.asdict(...))` described.
+
+    Raises:
+      ValueError: a key is missing or unknown, or a value is of another type; names the key.
+    """
+    if not isinstance(value, Mapping):
+        raise ValueError(f"Expected an object for {cls.__name__}. Received: {value!r}.")
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]  # T is a dataclass.
+    wrong = sorted(set(value) ^ set(fields))
+    if wrong:
+        found = "unknown" if wrong[0] in value else "missing"
+        raise ValueError(f"{cls.__name__}: the key {wrong[0]!r} is {found}.")
+    return cls(**{name: _read(hints[name], value[name], f"{cls.__name__}.{name}") for name in fields})
+
+
+def _read(hint: Any, value: Any, where: str) -> Any:  # Any: a type hint and JSON.
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in args:
+            return None
+        (inner,) = [arg for arg in args if arg is not type(None)]
+        return _read(inner, value, where)
+    if origin is typing.Literal:
+        if value not in args:
+            raise ValueError(f"{where}: expected one of {', '.join(map(str, args))}. Received: {value!r}.")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ValueError(f"{where}: expected a list. Received: {value!r}.")
+        inner = [args[0]] * len(value) if args[-1] is Ellipsis else list(args)
+        if len(inner) != len(value):
+            raise ValueError(f"{where}: expected {len(inner)} values. Received: {value!r}.")
+        return tuple(_read(kind, item, where) for kind, item in zip(inner, value, strict=True))
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return from_json_values(hint, value)
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return hint(value)
+    if hint is float:
+        if isinstance(value, str) and value in _SPECIAL:
+            return _SPECIAL[value]
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+    elif type(value) is hint:
+        return value
+    raise ValueError(f"{where}: expected {getattr(hint, '__name__', hint)}. Received: {value!r}.")
