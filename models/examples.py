@@ -6,6 +6,7 @@ A flat batch has one value per row and column: INT int64, FLOAT float64, BYTES l
 
 import glob
 import os
+import threading
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -16,6 +17,7 @@ from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from models import tfrecords
 from models.errors import ExamplesError
+from models.threads import map_ahead
 
 BATCH_SIZE = 16_384
 
@@ -75,18 +77,16 @@ def iter_batches(
       ExamplesError: a shard is damaged, or holds a list, a type or bytes that the schema does not allow.
     """
     target = flat_schema(schema, columns)
-    decoder = ExamplesToRecordBatchDecoder(_subset(schema, target.names).SerializeToString())
+    serialized = _subset(schema, target.names).SerializeToString()
     for path in paths:
-        for records in tfrecords.iter_record_batches(path, batch_size):
-            yield flatten(_decode(decoder, records, path), target, path)
+        for batch in _iter_decoded(path, serialized, batch_size):
+            yield flatten(batch, target, path)
 
 
 def iter_list_batches(paths: Sequence[str], *, batch_size: int = BATCH_SIZE) -> Iterator[pa.RecordBatch]:
     """Yields the examples as TFX's own readers do: lists, with types taken from the data and not from a schema."""
-    decoder = ExamplesToRecordBatchDecoder()
     for path in paths:
-        for records in tfrecords.iter_record_batches(path, batch_size):
-            yield _decode(decoder, records, path)
+        yield from _iter_decoded(path, None, batch_size)
 
 
 def read_table(paths: Sequence[str], schema: schema_pb2.Schema, columns: Sequence[str] | None = None) -> pa.Table:
@@ -130,11 +130,19 @@ def _flat_column(lists: pa.Array, field: pa.Field, where: str) -> pa.Array:
         raise ExamplesError(f"{where}: column {field.name!r} is not {field.type}: {error}.") from error
 
 
-def _decode(decoder: ExamplesToRecordBatchDecoder, records: list[bytes], path: str) -> pa.RecordBatch:
-    try:
-        return decoder.DecodeBatch(records)
-    except (RuntimeError, ValueError) as error:  # What tfx_bsl makes of a C++ status.
-        raise ExamplesError(f"{path}: not the tf.Examples that the schema describes: {error}.") from error
+def _iter_decoded(path: str, serialized_schema: bytes | None, batch_size: int) -> Iterator[pa.RecordBatch]:
+    # A decoder works outside the interpreter's lock but holds state: one per thread.
+    local = threading.local()
+
+    def decode(records: list[bytes]) -> pa.RecordBatch:
+        if not hasattr(local, "decoder"):
+            local.decoder = ExamplesToRecordBatchDecoder(serialized_schema)
+        try:
+            return local.decoder.DecodeBatch(records)
+        except (RuntimeError, ValueError) as error:  # What tfx_bsl makes of a C++ status.
+            raise ExamplesError(f"{path}: not the tf.Examples that the schema describes: {error}.") from error
+
+    return map_ahead(decode, tfrecords.iter_record_batches(path, batch_size))
 
 
 def _subset(schema: schema_pb2.Schema, names: Sequence[str]) -> schema_pb2.Schema:

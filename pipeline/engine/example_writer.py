@@ -16,8 +16,7 @@ import pyarrow.compute as pc
 from models.tfrecords import masked_crc32c
 from pipeline.engine.example_encoder import by_length, join
 
-# Names tell their number of shards, so shards get their final names together, at the end.
-_PREFIX = "data_tfrecord"
+DEFAULT_PREFIX = "data_tfrecord"  # TFX's own.
 # Readers work on shards side by side; Beam cannot split a gzip file.
 _EXAMPLES_PER_SHARD = 262_144
 # 4 times faster than zlib's default; the shards are a third larger.
@@ -28,11 +27,14 @@ _GZIP_WBITS = 16 + zlib.MAX_WBITS
 class SplitWriter(AbstractContextManager["SplitWriter"]):
     """Appends serialized examples to the shards of one split. Leaving normally names them; an exception removes them.
 
+    Names tell the number of shards, so shards get their final names together, at the end.
+
     Compression runs on a thread of its own (zlib releases the interpreter), at most one batch behind.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, prefix: str = DEFAULT_PREFIX) -> None:
         self._folder = folder
+        self._prefix = prefix
         self._shards: list[str] = []
         self._in_shard = 0
         self._file: BinaryIO | None = None
@@ -63,7 +65,7 @@ class SplitWriter(AbstractContextManager["SplitWriter"]):
 
     def _start_shard(self) -> None:
         self._end_shard()
-        path = os.path.join(self._folder, f"partial-{len(self._shards):05d}")
+        path = os.path.join(self._folder, f".{self._prefix}-{len(self._shards):05d}.partial")
         self._shards.append(path)
         self._gzip = zlib.compressobj(_COMPRESSION_LEVEL, zlib.DEFLATED, _GZIP_WBITS)
         self._file = _open_output(path)
@@ -85,7 +87,7 @@ class SplitWriter(AbstractContextManager["SplitWriter"]):
                     self._start_shard()  # A split without examples is an empty shard, as in stock TFX.
                 self._end_shard()
                 for index, path in enumerate(self._shards):
-                    name = f"{_PREFIX}-{index:05d}-of-{len(self._shards):05d}.gz"
+                    name = f"{self._prefix}-{index:05d}-of-{len(self._shards):05d}.gz"
                     _rename(path, os.path.join(self._folder, name))
         finally:
             self._thread.shutdown(wait=True)

@@ -3,9 +3,7 @@
 import bisect
 import hashlib
 import os
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import accumulate
@@ -14,15 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.engine.example_encoder import EncodedExamples, encode
-from pipeline.engine.example_writer import SplitWriter, each_bytes
+from models.threads import map_ahead
+from pipeline.engine.example_encoder import encode
+from pipeline.engine.example_writer import DEFAULT_PREFIX, SplitWriter, each_bytes
 from pipeline.ingest.columns import Columns
 from pipeline.ingest.reader import Format, open_span
 
 # Name and number of hash buckets; TFX's default output configuration.
 DEFAULT_SPLITS = {"train": 2, "eval": 1}
-# Batches encoded ahead of the one being written. Arrow's kernels run outside the interpreter's lock.
-_ENCODE_AHEAD = 2
 
 
 @dataclass(frozen=True)
@@ -45,6 +42,7 @@ def write_examples(
     output_uri: str,
     splits: Mapping[str, int] = DEFAULT_SPLITS,
     only: Sequence[str] | None = None,
+    prefix: str = DEFAULT_PREFIX,
 ) -> Conversion:
     """Writes the rows of `paths` as gzipped TFRecords of tf.Examples to `<output_uri>/Split-<name>/`.
 
@@ -53,14 +51,17 @@ def write_examples(
     Args:
       splits: number of hash buckets by split.
       only: the splits to write; None means all.
+      prefix: how the shards' names begin.
 
     Raises:
       IngestError: the first fault in the files; nothing is left of what was written.
     """
     span = open_span(paths, file_format, columns)
-    wanted = list(splits) if only is None else list(only)
     with ExitStack() as stack:
-        writers = {name: stack.enter_context(SplitWriter(os.path.join(output_uri, f"Split-{name}"))) for name in wanted}
+        writers = {
+            name: stack.enter_context(SplitWriter(os.path.join(output_uri, f"Split-{name}"), prefix))
+            for name in (splits if only is None else only)
+        }
         append_examples(span.batches, writers, splits)
     return Conversion(span.labelled, {name: writer.num_examples for name, writer in writers.items()})
 
@@ -70,7 +71,7 @@ def append_examples(
 ) -> None:
     """Encodes flat batches and appends each example to its split's writer; a split without a writer is dropped."""
     indices = {name: index for index, name in enumerate(splits)}
-    for encoded in _encode_ahead(batches):
+    for encoded in map_ahead(encode, batches):
         assigned = assign_splits(encoded.keys, list(splits.values()))
         for name, writer in writers.items():
             chosen = encoded.records.filter(pa.array(assigned == indices[name]))
@@ -91,14 +92,3 @@ def assign_splits(keys: pa.LargeBinaryArray, hash_buckets: Sequence[int]) -> npt
         np.int64,
         len(keys),
     )
-
-
-def _encode_ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[EncodedExamples]:
-    with ThreadPoolExecutor(max_workers=_ENCODE_AHEAD, thread_name_prefix="encode") as pool:
-        pending: deque[Future[EncodedExamples]] = deque()
-        for batch in batches:
-            pending.append(pool.submit(encode, batch))
-            if len(pending) > _ENCODE_AHEAD:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
