@@ -290,7 +290,7 @@ class PipelineConfig:
         return json.dumps(
             {
                 "features": json.loads(self.dataset.features.to_json()),
-                "policy": json.loads(self.dataset.gate.to_json()),
+                "policy": self.dataset.gate.to_dict(),
                 "evaluation": json.loads(self.dataset.evaluation.to_json()),
             },
             sort_keys=True,

@@ -4,7 +4,7 @@ import importlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,11 +46,13 @@ class Outcome:
     Attributes:
       decision: the gate's decision as in decision.json; None where the run ended before it.
       judgement: the Evaluator's, as in judgement.json; None where nothing was trained.
-      nodes: node id, status and wall seconds, in order.
+      not_servable: why a model server could not be trusted with the candidate; None where it could.
+      nodes: node id, status, wall seconds and peak memory, in order.
       statistics_uri: the span's statistics artifact.
       pushed: the new version's folder; None where nothing was pushed.
       sample_request: one row as a predict request, for the `curl` line.
       refusal: why the data was refused, in words.
+      decision_text: the decision as a person reads it.
     """
 
     result: Result
@@ -58,12 +60,13 @@ class Outcome:
     nodes: list[dict[str, Any]]  # Any: JSON.
     decision: dict[str, Any] | None = None
     judgement: dict[str, Any] | None = None
+    not_servable: str | None = None
     statistics_uri: str | None = None
     pushed: Path | None = None
     sample_request: dict[str, Any] | None = None
     inferred_schema: Path | None = None
     refusal: str | None = None
-    extras: dict[str, Any] = field(default_factory=dict)
+    decision_text: str | None = None
 
 
 def locate_data(dataset: Dataset, root: Root, data_root: str | None) -> str:
@@ -117,6 +120,7 @@ def execute(request: Request, *, on_start: Callable[[str], None], on_end: Callab
     """Runs the pipeline once. The caller holds the root's lock.
 
     Args:
+      log: the run's log, named beside the decision.
       on_start: told a node's id before it starts.
       on_end: told its id, its status and its wall seconds.
 
@@ -136,7 +140,7 @@ def execute(request: Request, *, on_start: Callable[[str], None], on_end: Callab
         results.append(result)
         on_end(result.node, result.status, result.seconds)
         if result.node == "RerunGate" and result.status == "ran":
-            outcome.append_decision(request.root.decisions, result)
+            outcome.append_decision(request.root.decisions, result, log)
 
     refusal = None
     try:

@@ -9,7 +9,7 @@ from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2, trainer_pb2
 
-from pipeline import engine
+from pipeline import engines
 from pipeline.components.baseline_gen import BaselineGen
 from pipeline.components.infra_validator import InfraValidator
 from pipeline.components.live_model import LiveModel
@@ -42,7 +42,7 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
 
 def first_contact(config: PipelineConfig) -> list[BaseComponent]:
     """Reads and measures the newest span, and infers a schema from it."""
-    parts = engine.parts(config.engine)
+    parts = engines.parts(config.engine)
     examples = parts.example_gen(config)
     statistics = parts.statistics_gen(examples=examples.outputs["examples"])
     schema = SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=False)
@@ -52,7 +52,7 @@ def first_contact(config: PipelineConfig) -> list[BaseComponent]:
 def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
     """From a span to a decision and, only where it says so, to a pushed model."""
     dataset = config.dataset
-    parts = engine.parts(config.engine)
+    parts = engines.parts(config.engine)
 
     # The newest span, or the one asked for, as tf.Examples split 2 to 1 by the content of each row.
     example_gen = parts.example_gen(config)

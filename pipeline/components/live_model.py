@@ -15,7 +15,7 @@ from tfx.utils import io_utils, path_utils
 
 from pipeline.artifacts import Baseline
 
-BASELINE_FOLDER = os.path.join("assets.extra", "baseline")
+BASELINE_FOLDER = os.path.join("assets.extra", "baseline")  # As pipeline.live has it, for remote paths too.
 
 
 def find_version(serving_dir: str) -> str:

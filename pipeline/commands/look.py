@@ -1,0 +1,120 @@
+"""`spans` and `status`: what exists, what was processed, what is live."""
+
+import argparse
+import datetime
+import json
+import sys
+from typing import Any
+
+from pipeline import live, local, state
+from pipeline import spans as span_files
+from pipeline.commands.run import root_of
+from pipeline.config import load_dataset
+from pipeline.root import Root, pushed_versions
+from pipeline.terminal import Terminal
+
+_SHOWN_DECISIONS = 10
+
+
+def spans(args: argparse.Namespace) -> int:
+    """Prints every span that exists or was processed."""
+    dataset = load_dataset(args.dataset)
+    root = root_of(args, dataset.name)
+    data_root = local.locate_data(dataset, root, args.data_root)
+    files = span_files.newest_versions(data_root, dataset.spans.pattern)
+    records = state.newest_records(state.read_records(str(root.state)))
+    trained = live.training_window(root.serving(dataset.serving.model_name))
+    rows = [
+        {
+            "span": span,
+            "version": files[span][0].version if span in files else records[span].version,
+            "files": [file.path for file in files.get(span, [])],
+            "rows": records[span].rows if span in records else None,
+            "verdict": records[span].verdict if span in records else None,
+            "processed_version": records[span].version if span in records else None,
+            "waiting": span in records and records[span].waiting,
+            "trained_on": span in trained,
+        }
+        for span in sorted(files.keys() | records.keys())
+    ]
+    if args.json:
+        print(json.dumps({"data_root": data_root, "spans": rows}, sort_keys=True))
+        return 0
+    terminal = Terminal(sys.stdout, sys.stderr)
+    columns = ("span", "version", "rows", "verdict", "live model trained on it")
+    terminal.table(f"Spans in {data_root}", columns, [_span_row(row) for row in rows])
+    return 0
+
+
+def _span_row(row: dict[str, Any]) -> tuple[object, ...]:  # Any: JSON.
+    verdict = row["verdict"] or "not processed"
+    if row["processed_version"] is not None and row["version"] > row["processed_version"]:
+        verdict += f" (version {row['processed_version']}; version {row['version']} is new)"
+    if row["waiting"]:
+        verdict += ", waiting for more rows"
+    return row["span"], row["version"], row["rows"] or "-", verdict, "yes" if row["trained_on"] else ""
+
+
+def status(args: argparse.Namespace) -> int:
+    """Prints pushed versions, the newest decisions and where everything is."""
+    dataset = load_dataset(args.dataset)
+    root = root_of(args, dataset.name)
+    serving_dir = root.serving(dataset.serving.model_name)
+    versions = pushed_versions(serving_dir)
+    decisions = read_decisions(root)
+    logs = sorted(root.logs.glob("run-*.log")) if root.logs.is_dir() else []
+    value = {
+        "dataset": dataset.name,
+        "root": str(root.path),
+        "serving": str(serving_dir),
+        "live_version": versions[-1] if versions else None,
+        "versions": versions,
+        "trained_on": list(live.training_window(serving_dir)),
+        "decisions": decisions[-_SHOWN_DECISIONS:],
+        "last_log": str(logs[-1]) if logs else None,
+    }
+    if args.json:
+        print(json.dumps(value, sort_keys=True))
+        return 0
+    terminal = Terminal(sys.stdout, sys.stderr)
+    terminal.say(f"root        {root.path}")
+    terminal.say(f"served from {serving_dir}")
+    terminal.say(f"metadata    {root.metadata}")
+    if logs:
+        terminal.say(f"last log    {logs[-1]}")
+    terminal.table(
+        "Pushed versions",
+        ("version", "pushed", ""),
+        [(str(version), _when(version), "live" if version == versions[-1] else "") for version in versions],
+    )
+    terminal.table(
+        "Newest decisions",
+        ("span", "verdict", "why"),
+        [_decision_row(decision) for decision in decisions[-_SHOWN_DECISIONS:]],
+    )
+    if not versions and not decisions:
+        terminal.say(f"Nothing has run here yet. Try: python local_runner.py run --dataset {dataset.name}")
+    return 0
+
+
+def read_decisions(root: Root) -> list[dict[str, Any]]:  # Any: JSON.
+    """Returns every decision, oldest first; a line that a crash cut short is passed over."""
+    if not root.decisions.exists():
+        return []
+    decisions = []
+    for line in root.decisions.read_text(encoding="utf-8").splitlines():
+        try:
+            decisions.append(json.loads(line))
+        except ValueError:
+            continue
+    return decisions
+
+
+def _decision_row(decision: dict[str, Any]) -> tuple[object, ...]:  # Any: JSON.
+    why = decision["reasons"][0]["text"] if decision["reasons"] else ""
+    return decision["evidence"]["span"], decision["verdict"], why
+
+
+def _when(version: int) -> str:
+    """Returns a version's time: versions are seconds since 1970."""
+    return f"{datetime.datetime.fromtimestamp(version):%Y-%m-%d %H:%M:%S}"

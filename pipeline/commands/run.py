@@ -1,0 +1,180 @@
+"""`run`: the pipeline once, with progress while it works and the whole outcome at the end."""
+
+import argparse
+import contextlib
+import datetime
+import errno
+import json
+import logging
+import traceback
+from pathlib import Path
+from typing import Any
+
+from pipeline import local, span_statistics
+from pipeline.config import load_dataset
+from pipeline.errors import PipelineError
+from pipeline.log_capture import captured
+from pipeline.root import Root
+from pipeline.terminal import Terminal
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_ROOT = Path("runs")
+
+
+def root_of(args: argparse.Namespace, dataset_name: str) -> Root:
+    """Returns the root that was named, or `runs/DATASET` below the working directory."""
+    return Root((args.root or DEFAULT_ROOT / dataset_name).absolute())
+
+
+def command(args: argparse.Namespace) -> int:
+    """Runs the pipeline once.
+
+    Returns:
+      The exit status: 0 pushed or nothing to do, 3 the data was refused, 4 the candidate was not blessed,
+      1 anything unexpected.
+
+    Raises:
+      PipelineError: wrong configuration, a busy or read-only root.
+    """
+    dataset = load_dataset(args.dataset)
+    root = root_of(args, dataset.name)
+    root.prepare()
+    log = root.logs / f"run-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
+    with root.locked():
+        request = local.Request(
+            dataset=dataset,
+            root=root,
+            data_root=local.locate_data(dataset, root, args.data_root),
+            span=args.span,
+            forced=args.force,
+            explain=args.explain,
+            engine=args.engine,
+        )
+        with captured(log) as (out, err):
+            terminal = Terminal(out, err, quiet=args.json)
+            try:
+                outcome = run(request, terminal, log)
+            except (PipelineError, KeyboardInterrupt):
+                raise
+            except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the user gets one line and the log.
+                logger.error("The run failed.\n%s", traceback.format_exc())
+                return report_failure(error, log, terminal, as_json=args.json)
+            if args.json:
+                print(json.dumps(as_json(outcome, request, log), sort_keys=True), file=out)
+            else:
+                show(outcome, request, log, terminal)
+    return local.EXIT_STATUS[outcome.result]
+
+
+def run(request: local.Request, terminal: Terminal, log: Path) -> local.Outcome:
+    """Runs the pipeline with live progress on standard error."""
+    terminal.note(f"{request.dataset.name}: starting TFX (about ten seconds)")
+    with contextlib.ExitStack() as current:
+
+        def started(node: str) -> None:
+            current.enter_context(terminal.doing(node))
+
+        def ended(node: str, status: str, seconds: float) -> None:
+            current.close()
+            if status != "skipped":
+                terminal.note(f"  {node:18} {status:7} {seconds:7.1f} s")
+
+        return local.execute(request, log=str(log), on_start=started, on_end=ended)
+
+
+def report_failure(error: Exception, log: Path, terminal: Terminal, *, as_json: bool) -> int:
+    """Says in one line what went wrong and where the whole story is; never a bare traceback."""
+    text = f"{type(error).__name__}: {error}".strip().splitlines()[0][:500]
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        text = f"the disk is full ({error.filename or 'no file named'}). Make room and run the same command again"
+    if as_json:
+        print(
+            json.dumps({"result": "failed", "exit_status": 1, "error": text, "log": str(log)}), file=terminal.out.file
+        )
+    terminal.err.print(f"error: {text}\nThe log: {log}", markup=False)
+    return 1
+
+
+def show(outcome: local.Outcome, request: local.Request, log: Path, terminal: Terminal) -> None:
+    """Prints the outcome as tables, the most wanted last: the verdict, the version and the line to try it with."""
+    terminal.table(
+        f"Components, span {outcome.span}",
+        ("component", "status", "seconds"),
+        [
+            (node["node"], node["status"], f"{node['seconds']:.1f}")
+            for node in outcome.nodes
+            if node["status"] != "skipped"
+        ],
+    )
+    if outcome.statistics_uri:
+        statistics = span_statistics.read(outcome.statistics_uri)
+        counts = span_statistics.num_examples(statistics)
+        split = max(counts, key=lambda name: counts[name])
+        title = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items(), reverse=True))
+        terminal.table(
+            f"Span {outcome.span}: {title} examples (figures of the {split} split)",
+            span_statistics.COLUMNS,
+            span_statistics.rows(statistics[split]),
+        )
+    if outcome.judgement:
+        show_judgement(outcome.judgement, terminal)
+    terminal.say()
+    if outcome.decision_text:
+        terminal.say(outcome.decision_text)
+    if outcome.refusal:
+        terminal.err.print(f"error: span {outcome.span} was refused.\n{outcome.refusal}", markup=False)
+    for line in closing_lines(outcome, request):
+        terminal.say(line)
+    terminal.note(f"log: {log}")
+
+
+def show_judgement(judgement: dict[str, Any], terminal: Terminal) -> None:
+    """Prints the metrics overall and per slice, candidate beside live model."""
+
+
+def closing_lines(outcome: local.Outcome, request: local.Request) -> list[str]:
+    """Returns the last lines: what was pushed, and how to ask it."""
+    if outcome.result == "schema_inferred":
+        return [
+            f"There is no schema yet. One was inferred from span {outcome.span}: {outcome.inferred_schema}",
+            f"Correct it by what the columns mean, put it beside {request.dataset.path}, name it there "
+            '(`schema = "schema.pbtxt"`), and run again.',
+        ]
+    if outcome.pushed is None:
+        return []
+    name = request.dataset.serving.model_name
+    lines = [f"Pushed version {outcome.pushed.name} to {outcome.pushed}"]
+    if outcome.sample_request:
+        lines += [
+            f"Serve it:  python local_runner.py serve --model-name {name} --model-base-path {outcome.pushed.parent}",
+            f"Ask it:    {curl(name, outcome.sample_request)}",
+        ]
+    return lines
+
+
+def curl(model_name: str, request: dict[str, Any]) -> str:
+    """Returns the shell command that asks the served model for one prediction."""
+    body = json.dumps(request).replace("'", "'\\''")
+    return f"curl -d '{body}' http://127.0.0.1:8501/v1/models/{model_name}:predict"
+
+
+def as_json(outcome: local.Outcome, request: local.Request, log: Path) -> dict[str, Any]:
+    """Returns the outcome as `run --json` prints it."""
+    statistics = span_statistics.read(outcome.statistics_uri) if outcome.statistics_uri else {}
+    return {
+        "result": outcome.result,
+        "exit_status": local.EXIT_STATUS[outcome.result],
+        "dataset": request.dataset.name,
+        "span": outcome.span,
+        "root": str(request.root.path),
+        "log": str(log),
+        "components": outcome.nodes,
+        "statistics": {split: span_statistics.as_json(value) for split, value in statistics.items()},
+        "decision": outcome.decision,
+        "evaluation": outcome.judgement,
+        "refusal": outcome.refusal,
+        "pushed_version": int(outcome.pushed.name) if outcome.pushed else None,
+        "pushed_path": str(outcome.pushed) if outcome.pushed else None,
+        "curl": curl(request.dataset.serving.model_name, outcome.sample_request) if outcome.sample_request else None,
+    }

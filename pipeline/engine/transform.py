@@ -1,0 +1,44 @@
+"""Transform without Beam: constants from whole Arrow batches, the transform graph in TFT's own format."""
+
+import json
+from typing import Any
+
+from tfx.components.transform import component as stock
+from tfx.dsl.components.base import base_beam_executor, executor_spec
+from tfx.types import Artifact, artifact_utils
+from tfx.utils import io_utils
+
+from models import examples as example_files
+from models.analysis import analyze
+from models.features import FeatureSpec
+from models.transform_graph import write_transform_graph
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Analyzes the train split and writes the graph; takes the stock component's parameters.
+
+    `custom_config` must hold `features`; the examples are never materialized, because training applies the graph once
+    and keeps the result in memory.
+    """
+
+    def Do(  # noqa: N802 - TFX's name.
+        self,
+        input_dict: dict[str, list[Artifact]],
+        output_dict: dict[str, list[Artifact]],
+        exec_properties: dict[str, Any],  # Any: TFX's own signature.
+    ) -> None:
+        features = FeatureSpec.from_json(json.loads(exec_properties["custom_config"])["features"])
+        schema_dir = artifact_utils.get_single_uri(input_dict["schema"])
+        schema = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema_dir))
+        paths = [
+            path for artifact in input_dict["examples"] for path in example_files.split_paths(artifact.uri, "train")
+        ]
+        batches = example_files.iter_batches(paths, schema, columns=features.columns)
+        output_dir = artifact_utils.get_single_uri(output_dict["transform_graph"])
+        write_transform_graph(analyze(batches, features), features, schema, output_dir)
+
+
+class Transform(stock.Transform):
+    """The standard component with the executor above."""
+
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)

@@ -1,0 +1,84 @@
+"""The two engines: which components a pipeline is built from.
+
+`local` moves whole Arrow batches in one process and is the default of local runs; `beam` runs the stock executors,
+on any of Beam's runners. Both read and write the same artifacts, so a run may switch between spans.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from tfx.components.evaluator.component import Evaluator
+from tfx.components.example_gen.component import FileBasedExampleGen
+from tfx.components.statistics_gen.component import StatisticsGen
+from tfx.components.transform.component import Transform
+from tfx.dsl.components.base import executor_spec
+
+from pipeline.components.training_window import training_window
+from pipeline.config import PipelineConfig
+from pipeline.engine import evaluator, example_gen, statistics_gen, transform
+from pipeline.engine.ingest_config import IngestConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The component classes of one engine; each has the standard component's constructor."""
+
+    example_gen: Callable[[PipelineConfig], FileBasedExampleGen]
+    training_window: Callable[[PipelineConfig], FileBasedExampleGen]
+    statistics_gen: Callable[..., StatisticsGen]
+    transform: Callable[..., Transform]
+    evaluator: Callable[..., Evaluator]
+
+
+def parts(engine: Literal["local", "beam"]) -> Parts:
+    """Returns what a pipeline on `engine` is built from."""
+    if engine == "local":
+        return Parts(
+            example_gen=lambda config: example_gen.local_example_gen(*_source(config)).with_id("ExampleGen"),
+            training_window=_training_window,
+            statistics_gen=statistics_gen.local_statistics_gen,
+            transform=transform.Transform,
+            evaluator=LocalEvaluator,
+        )
+    return Parts(
+        example_gen=lambda config: example_gen.beam_example_gen(*_source(config)).with_id("ExampleGen"),
+        training_window=training_window,
+        statistics_gen=StatisticsGen,
+        transform=Transform,
+        evaluator=BeamEvaluator,
+    )
+
+
+def ingest_config(config: PipelineConfig) -> IngestConfig:
+    """Returns how the dataset's files are read."""
+    dataset = config.dataset
+    return IngestConfig(
+        file_format=dataset.spans.format,
+        schema_text=config.schema_text() if dataset.schema_path else "",
+        label_columns=tuple(sorted(dataset.features.label_columns)),
+        features=dataset.features.names,
+    )
+
+
+def _source(config: PipelineConfig) -> tuple[str, str, IngestConfig, int | None]:
+    return config.data_root, config.dataset.spans.pattern, ingest_config(config), config.span
+
+
+def _training_window(config: PipelineConfig) -> FileBasedExampleGen:
+    data_root, pattern, ingest, span = _source(config)
+    return training_window(
+        data_root, pattern, ingest, span=span, size=config.dataset.spans.window, state_dir=config.state_dir
+    )
+
+
+class LocalEvaluator(Evaluator):
+    """The standard component with the local executor."""
+
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(evaluator.LocalExecutor)
+
+
+class BeamEvaluator(Evaluator):
+    """The standard component; an absent live model is no baseline, and the judgement is ours."""
+
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(evaluator.BeamExecutor)

@@ -1,0 +1,126 @@
+"""Reads, from the artifacts that a run has left, what it came to."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tfx.types import Artifact
+
+from pipeline import local
+from pipeline.config import PipelineConfig
+from pipeline.errors import PipelineError
+from pipeline.gate.decision import Decision, describe
+from pipeline.runner import NodeResult
+
+SAMPLE_REQUEST = Path("assets.extra") / "sample_request.json"
+
+
+def read(config: PipelineConfig, results: Sequence[NodeResult], refusal: str | None) -> local.Outcome:
+    """Returns the outcome of a run that ended without an unexpected error.
+
+    Args:
+      refusal: what a component said when it refused the data; None where none did.
+    """
+    assert config.span is not None, "a local run has chosen its span"
+    outputs = {result.node: result.outputs for result in results}
+    decision = _decision(outputs)
+    judgement = _read_json(outputs, "Evaluator", "evaluation", "judgement.json")
+    pushed = _pushed(outputs)
+    statistics = _artifact(outputs, "StatisticsGen", "statistics")
+    sample = pushed / SAMPLE_REQUEST if pushed else None
+    return local.Outcome(
+        result=_result(config, decision, pushed, refusal, outputs),
+        span=config.span,
+        nodes=[
+            {
+                "node": result.node,
+                "status": result.status,
+                "seconds": round(result.seconds, 3),
+                "peak_memory_bytes": result.peak_memory_bytes,
+            }
+            for result in results
+        ],
+        decision=decision.to_dict() if decision else None,
+        decision_text=describe(decision) if decision else None,
+        judgement=judgement,
+        not_servable=_not_servable(outputs),
+        statistics_uri=statistics.uri if statistics else None,
+        pushed=pushed,
+        sample_request=json.loads(sample.read_text(encoding="utf-8")) if sample and sample.exists() else None,
+        inferred_schema=_inferred_schema(config, outputs),
+        refusal=refusal,
+    )
+
+
+def append_decision(path: Path, gate: NodeResult, run_log: str) -> None:
+    """Appends the gate's decision to `decisions.jsonl`."""
+    decision = _decision({"RerunGate": gate.outputs})
+    if decision is not None:
+        local.append_line(path, {**decision.to_dict(), "log": run_log})
+
+
+Outputs = Mapping[str, Mapping[str, list[Artifact]]]
+
+
+def _result(
+    config: PipelineConfig, decision: Decision | None, pushed: Path | None, refusal: str | None, outputs: Outputs
+) -> local.Result:
+    if refusal is not None:
+        return "refused"
+    if config.dataset.schema_path is None:
+        return "schema_inferred"
+    if config.explain:
+        return "explained"
+    if pushed is not None:
+        return "pushed"
+    if decision is None:
+        raise PipelineError("The gate left no decision, although nothing failed. The log says more.")
+    return "not_blessed" if outputs.get("Trainer") else "skipped"
+
+
+def _artifact(outputs: Outputs, node: str, key: str) -> Artifact | None:
+    artifacts = outputs.get(node, {}).get(key, [])
+    return artifacts[0] if artifacts else None
+
+
+def _read_json(outputs: Outputs, node: str, key: str, name: str) -> dict[str, Any] | None:  # Any: JSON.
+    artifact = _artifact(outputs, node, key)
+    if artifact is None:
+        return None
+    value: dict[str, Any] = json.loads((Path(artifact.uri) / name).read_text(encoding="utf-8"))
+    return value
+
+
+def _decision(outputs: Outputs) -> Decision | None:
+    artifact = _artifact(outputs, "RerunGate", "decision")
+    if artifact is None:
+        return None
+    return Decision.from_json((Path(artifact.uri) / "decision.json").read_text(encoding="utf-8"))
+
+
+def _pushed(outputs: Outputs) -> Path | None:
+    artifact = _artifact(outputs, "Pusher", "pushed_model")
+    # A PushedModel exists after a refused push too.
+    if artifact is None or artifact.get_int_custom_property("pushed") != 1:
+        return None
+    return Path(artifact.get_string_custom_property("pushed_destination"))
+
+
+def _not_servable(outputs: Outputs) -> str | None:
+    """Returns why the model server could not be trusted with the candidate; None where it could, or was not asked."""
+    artifact = _artifact(outputs, "InfraValidator", "blessing")
+    if artifact is None or artifact.get_int_custom_property("blessed") == 1:
+        return None
+    return str(artifact.get_string_custom_property("reason"))
+
+
+def _inferred_schema(config: PipelineConfig, outputs: Outputs) -> Path | None:
+    """Copies a schema that SchemaGen inferred to where a person finds it."""
+    artifact = _artifact(outputs, "SchemaGen", "schema")
+    if artifact is None:
+        return None
+    target = Path(config.pipeline_root).parent / "inferred_schema.pbtxt"
+    shutil.copyfile(Path(artifact.uri) / "schema.pbtxt", target)
+    return target
