@@ -116,7 +116,9 @@ def pipeline_config(request: Request, now: float) -> PipelineConfig:
     )
 
 
-def execute(request: Request, *, on_start: Callable[[str], None], on_end: Callable[[str, str, float], None]) -> Outcome:
+def execute(
+    request: Request, *, log: str, on_start: Callable[[str], None], on_end: Callable[[str, str, float], None]
+) -> Outcome:
     """Runs the pipeline once. The caller holds the root's lock.
 
     Args:

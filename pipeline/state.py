@@ -68,24 +68,36 @@ def read_records(state_dir: str) -> list[SpanRecord]:
     Raises:
       PipelineError: a file is not a record; names it.
     """
-    from tfx.dsl.io import fileio
-
-    if not fileio.isdir(state_dir):
-        return []
     records = []
-    for name in fileio.listdir(state_dir):
-        if not (name.startswith("span-") and name.endswith(".json")):
-            continue
-        path = os.path.join(state_dir, name)
+    for path in _record_files(state_dir):
         try:
-            with fileio.open(path, "r") as file:
-                values = json.loads(file.read())
+            values = json.loads(_read_text(path))
             records.append(SpanRecord(**{field.name: values[field.name] for field in fields(SpanRecord)}))
         except (ValueError, KeyError, TypeError) as error:
             raise PipelineError(
                 f"{path} is not a span's record ({error!r}). Restore it, or remove it and process the span again."
             ) from error
     return sorted(records, key=lambda record: (record.span, record.version))
+
+
+def _record_files(state_dir: str) -> list[str]:
+    if "://" in state_dir:
+        from tfx.dsl.io import fileio  # Remote file systems are TFX's business; importing it takes seconds.
+
+        names = [str(name) for name in fileio.listdir(state_dir)] if fileio.isdir(state_dir) else []
+    else:
+        names = os.listdir(state_dir) if os.path.isdir(state_dir) else []
+    return [os.path.join(state_dir, name) for name in names if name.startswith("span-") and name.endswith(".json")]
+
+
+def _read_text(path: str) -> str:
+    if "://" in path:
+        from tfx.dsl.io import fileio
+
+        with fileio.open(path, "r") as file:
+            return str(file.read())
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def newest_records(records: Iterable[SpanRecord]) -> dict[int, SpanRecord]:
