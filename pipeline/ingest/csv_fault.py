@@ -76,7 +76,7 @@ def _fault_of(
         if not cell:
             if labelled and column in columns.label:
                 return missing_label(path, line, column)
-        elif any("\ud800" <= char <= "\udfff" for char in cell):
+        elif is_undecoded(cell):
             return UnreadableError("expected UTF-8. Save the file as UTF-8.", path=path, line=line, column=column)
         elif not _fits(cell, target):
             expected = KIND_NAMES[str(target)]
@@ -84,6 +84,11 @@ def _fault_of(
         elif labelled and column in columns.label and cell.strip().lower().lstrip("+-") == "nan":
             return missing_label(path, line, column)
     return None
+
+
+def is_undecoded(text: str) -> bool:
+    """Returns whether decoding with `surrogateescape` met bytes that are not UTF-8."""
+    return any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _fits(cell: str, target: pa.DataType) -> bool:

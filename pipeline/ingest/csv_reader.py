@@ -23,13 +23,17 @@ def read_header(path: str) -> list[str]:
     Raises:
       UnreadableError: the file is empty, or its first line is not UTF-8.
     """
-    with open_binary(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+    # Decoding runs ahead of the header: whatever comes after it must not fail here.
+    with (
+        open_binary(path) as file,
+        io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as text,
+    ):
         try:
             header = next(csv.reader(text), [])
-        except UnicodeDecodeError as error:
-            raise UnreadableError(f"expected UTF-8: {error}. Save the file as UTF-8.", path=path, line=1) from error
         except csv.Error as error:
             raise UnreadableError(f"not a CSV header: {error}.", path=path, line=1) from error
+    if any(csv_fault.is_undecoded(name) for name in header):
+        raise UnreadableError("expected UTF-8. Save the file as UTF-8.", path=path, line=1)
     if not header:
         raise UnreadableError("the file is empty. Expected a header with the schema's columns.", path=path, line=1)
     return header

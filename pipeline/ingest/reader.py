@@ -57,13 +57,17 @@ def open_span(paths: Sequence[str], file_format: Format, columns: Columns) -> In
     if not paths:
         raise UnreadableError("no files. Expected at least one.", path="the span")
     line = 1 if file_format == "csv" else None
-    labelled = [check_columns(read_names(path, file_format), columns, path, line) for path in paths]
-    if len(set(labelled)) > 1:
-        bare = paths[labelled.index(False)]
-        absent = next(iter(sorted(columns.label_only)))
+    found = {path: read_names(path, file_format) for path in paths}
+    # A TFRecord file without records has no columns either; Beam writes such shards.
+    labelled = {path: check_columns(names, columns, path, line) for path, names in found.items() if names}
+    if not labelled:
+        raise UnreadableError("no rows. A span needs at least one.", path=paths[0])
+    if len(set(labelled.values())) > 1:
+        bare = next(path for path in labelled if not labelled[path])
         what = "other files of this span have the label. Add it to all or to none."
-        raise ColumnsError(what, path=bare, column=absent)
-    return IngestResult(labelled=labelled[0], schema=columns.flat, batches=_batches(paths, file_format, columns))
+        raise ColumnsError(what, path=bare, column=min(columns.label_only))
+    batches = _batches(paths, file_format, columns)
+    return IngestResult(labelled=all(labelled.values()), schema=columns.flat, batches=batches)
 
 
 def read_file(path: str, file_format: Format, columns: Columns) -> Iterator[pa.RecordBatch]:

@@ -1,0 +1,250 @@
+import math
+import os
+
+import pyarrow as pa
+import pytest
+
+from pipeline.ingest.errors import ColumnsError, IngestError, MissingLabelError, UnreadableError, ValueTypeError
+from pipeline.ingest.reader import open_span
+
+HEADER = "id,fare,company,note,tips\n"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content):
+        path = tmp_path / "data.csv"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return str(path)
+
+    return write
+
+
+def read(path, columns):
+    span = open_span([path], "csv", columns)
+    return pa.Table.from_batches(span.batches, span.schema).to_pylist()
+
+
+def test_quoted_commas_quotes_and_newlines_are_part_of_the_value(write, columns):
+    path = write(HEADER + '1,2.5,"Cab, Inc.","two\nlines",0.5\r\n2,3,"say ""hi""","crlf\r\ninside",0\n')
+
+    assert read(path, columns) == [
+        {"id": 1, "fare": 2.5, "company": "Cab, Inc.", "note": "two\nlines", "tips": 0.5},
+        {"id": 2, "fare": 3.0, "company": 'say "hi"', "note": "crlf\r\ninside", "tips": 0.0},
+    ]
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["without", "with"])
+def test_utf8_is_read_with_and_without_byte_order_mark(write, columns, mark):
+    path = write(mark + (HEADER + "1,2.5,Zürich 🚕,日本,0.5\n").encode())
+
+    assert read(path, columns) == [{"id": 1, "fare": 2.5, "company": "Zürich 🚕", "note": "日本", "tips": 0.5}]
+
+
+def test_an_empty_field_is_missing_whether_quoted_or_not(write, columns):
+    path = write(HEADER + ',1,,"",0\n')
+
+    assert read(path, columns) == [{"id": None, "fare": 1.0, "company": None, "note": None, "tips": 0.0}]
+
+
+def test_words_for_nothing_are_text(write, columns):
+    path = write(HEADER + "1,1,NA,null,0\n")
+
+    assert read(path, columns)[0]["company"] == "NA"
+    assert read(path, columns)[0]["note"] == "null"
+
+
+def test_extreme_integers_and_infinities_pass(write, columns):
+    path = write(HEADER + "9223372036854775807,inf,a,b,0\n-9223372036854775808,-inf,a,b,1e300\n")
+
+    rows = read(path, columns)
+
+    assert [row["id"] for row in rows] == [2**63 - 1, -(2**63)]
+    assert [row["fare"] for row in rows] == [math.inf, -math.inf]
+
+
+def test_nan_stays_a_value_outside_the_label(write, schema):
+    from pipeline.ingest.columns import columns_of
+
+    path = write(HEADER + "1,nan,a,b,0\n")
+
+    assert math.isnan(read(path, columns_of(schema))[0]["fare"])
+
+
+def test_columns_may_come_in_any_order_and_optional_ones_may_be_absent(write, columns):
+    path = write("tips,id,company,fare\n0.5,1,a,2.5\n")
+
+    assert read(path, columns) == [{"id": 1, "fare": 2.5, "company": "a", "note": None, "tips": 0.5}]
+
+
+def test_blank_lines_are_skipped(write, columns):
+    path = write(HEADER + "\n1,2.5,a,b,0.5\n\n")
+
+    assert len(read(path, columns)) == 1
+
+
+def test_a_quote_inside_an_unquoted_field_is_text(write, columns):
+    path = write(HEADER + '1,2.5,5" pipe,b,0.5\n')
+
+    assert read(path, columns)[0]["company"] == '5" pipe'
+
+
+def test_a_span_without_the_labels_own_column_is_unlabelled(write, columns):
+    path = write("id,fare,company,note\n1,2.5,a,b\n")
+
+    span = open_span([path], "csv", columns)
+
+    assert span.labelled is False
+    assert next(span.batches).to_pylist() == [{"id": 1, "fare": 2.5, "company": "a", "note": "b", "tips": None}]
+
+
+# What is wrong, what the message says after the path, which error. Lines count from 1, the header's line.
+FAULTS = {
+    "ragged, too short": (HEADER + "1,2,a,b,0\n2,3,a\n", UnreadableError, ", line 3, column 'note': expected 5 fields"),
+    "ragged, too long": (
+        HEADER + "1,2,a,b,0,9\n",
+        UnreadableError,
+        ", line 2: expected 5 fields, as in the header. Received: 6",
+    ),
+    "wrong type, float": (
+        HEADER + "1,2,a,b,0\n2,cheap,a,b,0\n",
+        ValueTypeError,
+        ", line 3, column 'fare': expected FLOAT. Received: 'cheap'",
+    ),
+    "wrong type, integer": (
+        HEADER + "8.0,2,a,b,0\n",
+        ValueTypeError,
+        ", line 2, column 'id': expected INT. Received: '8.0'",
+    ),
+    "integer too large": (
+        HEADER + "9223372036854775808,2,a,b,0\n",
+        ValueTypeError,
+        ", line 2, column 'id': expected INT",
+    ),
+    "after a record of three lines": (
+        HEADER + '1,2,a,"x\ny\nz",0\nx,2,a,b,0\n',
+        ValueTypeError,
+        ", line 5, column 'id'",
+    ),
+    "duplicated column": (
+        "id,fare,fare,company,tips\n1,2,2,a,0\n",
+        ColumnsError,
+        ", line 1, column 'fare': the column is there 2 times",
+    ),
+    "unknown column": (
+        "id,fare,company,tips,extra\n1,2,a,0,9\n",
+        ColumnsError,
+        ", line 1, column 'extra': the schema has no such column",
+    ),
+    "required column absent": (
+        "id,company,tips\n1,a,0\n",
+        ColumnsError,
+        ", line 1, column 'fare': the column is missing. Found: id, company, tips",
+    ),
+    "missing label": (
+        HEADER + "1,2,a,b,0\n2,3,a,b,\n",
+        MissingLabelError,
+        ", line 3, column 'tips': the label is missing",
+    ),
+    "missing input of the label": (
+        HEADER + "1,,a,b,0\n",
+        MissingLabelError,
+        ", line 2, column 'fare': the label is missing",
+    ),
+    "label is not a number": (
+        HEADER + "1,2,a,b,0\n1,2,a,b,NaN\n",
+        MissingLabelError,
+        ", line 3, column 'tips': the label is missing",
+    ),
+    "empty file": ("", UnreadableError, ", line 1: the file is empty"),
+    "only a byte order mark": (b"\xef\xbb\xbf", UnreadableError, ", line 1: the file is empty"),
+    "no rows": (HEADER, UnreadableError, ": no rows. A span needs at least one"),
+    "unclosed quote": (
+        HEADER + '1,2,a,b,0\n2,3,a,"b,0\n3,4,a,b,0\n',
+        UnreadableError,
+        ", line 3: a quote is opened here and never closed",
+    ),
+    "unclosed quote in the last field": (
+        'id,fare,tips,company\n1,2,0,a\n2,3,0,"b\n',
+        UnreadableError,
+        ", line 3: a quote is opened here",
+    ),
+    "not UTF-8": (
+        HEADER.encode() + b"1,2,Z\xfcrich,b,0\n",
+        UnreadableError,
+        ", line 2, column 'company': expected UTF-8",
+    ),
+    "header not UTF-8": ("id,fare\n".encode("utf-16"), UnreadableError, ", line 1: expected UTF-8"),
+}
+
+
+@pytest.mark.parametrize(("content", "error", "message"), FAULTS.values(), ids=FAULTS)
+def test_a_fault_is_one_error_that_names_file_line_and_column(write, columns, content, error, message):
+    path = write(content)
+
+    with pytest.raises(error) as caught:
+        read(path, columns)
+
+    assert str(caught.value).startswith(path + message)
+    assert isinstance(caught.value, IngestError)
+    assert caught.value.exit_status == 3
+    assert caught.value.path == path
+
+
+def test_the_first_of_two_faults_is_the_one_reported(write, columns):
+    path = write(HEADER + "1,2,a,b,0\nx,2,a,b,0\n2,3,a\n")
+
+    with pytest.raises(ValueTypeError) as caught:
+        read(path, columns)
+
+    assert (caught.value.line, caught.value.column) == (3, "id")
+
+
+def test_a_fault_far_into_the_file_is_found(write, columns):
+    rows = "".join(f"{number},2.5,a,b,0.5\n" for number in range(100_000))
+    path = write(HEADER + rows + "x,2.5,a,b,0.5\n")
+
+    with pytest.raises(ValueTypeError) as caught:
+        read(path, columns)
+
+    assert (caught.value.line, caught.value.column) == (100_002, "id")
+
+
+def test_files_of_one_span_agree_on_being_labelled(tmp_path, columns):
+    labelled, bare = tmp_path / "a.csv", tmp_path / "b.csv"
+    labelled.write_text(HEADER + "1,2,a,b,0\n")
+    bare.write_text("id,fare,company\n1,2,a\n")
+
+    with pytest.raises(ColumnsError, match="other files of this span have the label") as caught:
+        open_span([os.fspath(labelled), os.fspath(bare)], "csv", columns)
+
+    assert (caught.value.path, caught.value.column) == (os.fspath(bare), "tips")
+
+
+def test_files_of_one_span_are_read_in_order(tmp_path, columns):
+    paths = []
+    for number in (1, 2):
+        path = tmp_path / f"{number}.csv"
+        path.write_text(HEADER + f"{number},2,a,b,0\n")
+        paths.append(os.fspath(path))
+    span = open_span(paths, "csv", columns)
+
+    assert [row["id"] for batch in span.batches for row in batch.to_pylist()] == [1, 2]
+
+
+def test_500_columns_are_read(tmp_path):
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+    from pipeline.ingest.columns import columns_of
+
+    names = [f"c{index}" for index in range(500)]
+    schema = schema_pb2.Schema(feature=[schema_pb2.Feature(name=name, type=schema_pb2.INT) for name in names])
+    path = tmp_path / "wide.csv"
+    path.write_text(",".join(names) + "\n" + ",".join(map(str, range(500))) + "\n")
+
+    assert read(os.fspath(path), columns_of(schema)) == [{f"c{index}": index for index in range(500)}]
+
+
+def test_no_files_are_refused(columns):
+    with pytest.raises(UnreadableError, match="no files"):
+        open_span([], "csv", columns)

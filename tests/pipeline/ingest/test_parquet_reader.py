@@ -1,0 +1,109 @@
+import math
+import os
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.ingest import parquet_reader
+from pipeline.ingest.errors import ColumnsError, MissingLabelError, UnreadableError, ValueTypeError
+from pipeline.ingest.reader import open_span
+
+GOOD = {"id": [1, 2], "fare": [2.5, 3.0], "company": ["a", "ü"], "note": [None, ""], "tips": [0.5, 0.0]}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(columns, **options):
+        path = tmp_path / "data.parquet"
+        pq.write_table(pa.table(columns), path, **options)
+        return os.fspath(path)
+
+    return write
+
+
+def read(path, columns):
+    span = open_span([path], "parquet", columns)
+    return pa.Table.from_batches(span.batches, span.schema).to_pydict()
+
+
+def test_null_is_missing_and_the_empty_string_is_a_value(write, columns):
+    assert read(write(GOOD), columns) == GOOD
+
+
+def test_narrow_and_dictionary_types_are_widened(write, columns):
+    path = write(
+        {
+            "id": pa.array([1, 2], pa.uint8()),
+            "fare": pa.array([2, 3], pa.int32()),
+            "company": pa.array(["a", "b"]).dictionary_encode(),
+            "note": pa.nulls(2),
+            "tips": pa.array([True, False]),
+        }
+    )
+
+    assert read(path, columns) == {
+        "id": [1, 2], "fare": [2.0, 3.0], "company": ["a", "b"], "note": [None, None], "tips": [1.0, 0.0],
+    }  # fmt: skip
+
+
+def test_whole_floats_fit_an_integer_column(write, columns):
+    # What pandas writes for integers with missing values.
+    assert read(write({**GOOD, "id": [1.0, None]}), columns)["id"] == [1, None]
+
+
+def test_nan_outside_the_label_stays_a_value(write, schema):
+    from pipeline.ingest.columns import columns_of
+
+    fares = read(write({**GOOD, "fare": [math.nan, None]}), columns_of(schema))["fare"]
+
+    assert math.isnan(fares[0])
+    assert fares[1] is None
+
+
+def test_a_span_without_the_labels_own_column_is_unlabelled(write, columns):
+    path = write({name: values for name, values in GOOD.items() if name != "tips"})
+
+    assert open_span([path], "parquet", columns).labelled is False
+
+
+def test_faults_name_record_and_column(write, columns):
+    for change, error, message in [
+        ({"id": [1.0, 1.5]}, ValueTypeError, "record 2, column 'id': expected INT. Received: 1.5"),
+        ({"id": pa.array([1, 2**63], pa.uint64())}, ValueTypeError, "record 2, column 'id': expected INT"),
+        ({"tips": [0.5, None]}, MissingLabelError, "record 2, column 'tips': the label is missing"),
+        ({"tips": [math.nan, 1.0]}, MissingLabelError, "record 1, column 'tips': the label is missing"),
+        ({"company": [["a"], ["b"]]}, ColumnsError, "column 'company': expected BYTES (UTF-8 text)"),
+        ({"company": [b"\xff", b"b"]}, ValueTypeError, "record 1, column 'company': expected BYTES (UTF-8 text)"),
+        ({"fare": ["a", "b"]}, ColumnsError, "column 'fare': expected FLOAT, as the schema says. Received: string"),
+        ({"extra": [1, 2]}, ColumnsError, "column 'extra': the schema has no such column"),
+    ]:
+        with pytest.raises(error) as caught:
+            read(write({**GOOD, **change}), columns)
+        assert f"data.parquet, {message}" in str(caught.value)
+
+
+def test_records_are_counted_across_row_groups(write, columns):
+    path = write({**GOOD, "tips": [0.5, None]}, row_group_size=1)
+
+    with pytest.raises(MissingLabelError, match="record 2"):
+        read(path, columns)
+    with pytest.raises(MissingLabelError, match="record 2"):
+        list(parquet_reader.read_row_group(path, columns, 1))
+    assert parquet_reader.num_row_groups(path) == 2
+
+
+def test_a_truncated_file_is_one_error(write, columns):
+    path = write(GOOD)
+    with open(path, "rb+") as file:
+        file.truncate(os.path.getsize(path) // 2)
+
+    with pytest.raises(UnreadableError, match=r"data\.parquet: not a whole Parquet file"):
+        read(path, columns)
+
+
+def test_a_file_without_rows_is_refused(write, columns):
+    path = write(pa.table(GOOD).slice(0, 0).to_pydict() | {"tips": pa.array([], pa.float64())})
+
+    with pytest.raises(UnreadableError, match="no rows"):
+        read(path, columns)
