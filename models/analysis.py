@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -101,7 +102,7 @@ def analyze(batches: Iterable[pa.RecordBatch], features: FeatureSpec) -> Analysi
     """
     counts: dict[str, Counter[object]] = {name: Counter() for name in features.categorical}
     running = {name: _RunningMoments() for name in features.numeric}
-    buckets = {name: features.numeric_buckets for name in features.numeric} | dict(features.bucketized)
+    buckets = dict.fromkeys(features.numeric, features.numeric_buckets) | dict(features.bucketized)
     sketches = {name: _new_sketch() for name in buckets}
     rows = 0
     for batch in batches:
@@ -210,14 +211,14 @@ def _vocabulary(counts: Counter[object], features: FeatureSpec) -> tuple[str, ..
     return tuple(token for _, token in ordered[: features.vocabulary_size])
 
 
-def _new_sketch() -> object:
+def _new_sketch() -> Any:
     from tfx_bsl.sketches import QuantilesSketch  # Loads a large shared library.
 
     return QuantilesSketch(QUANTILE_ERROR, _SKETCH_CAPACITY, 1)
 
 
-def _boundaries(sketch: object, buckets: int) -> tuple[float, ...]:
-    quantiles = sketch.GetQuantiles(buckets).to_pylist()  # type: ignore[attr-defined]  # A C++ extension without types.
+def _boundaries(sketch: Any, buckets: int) -> tuple[float, ...]:
+    quantiles = sketch.GetQuantiles(buckets).to_pylist()
     if not quantiles:
         return (0.0,) * (buckets - 1)  # TFT's answer for a column without values.
     return tuple(np.asarray(quantiles[0][1:-1], dtype=np.float32).astype(float).tolist())

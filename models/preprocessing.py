@@ -161,7 +161,8 @@ def _z_score(x: tf.Tensor, mean: tf.Tensor, std: tf.Tensor) -> tf.Tensor:
 
 def _bucket(x: tf.Tensor, boundaries: tf.Tensor) -> tf.Tensor:
     """Index of the bucket, int64: the number of boundaries at or below x."""
-    return tf.searchsorted(boundaries, tf.where(tf.math.is_nan(x), tf.zeros_like(x), x), side="right", out_type=tf.int64)
+    number = tf.where(tf.math.is_nan(x), tf.zeros_like(x), x)
+    return tf.searchsorted(boundaries, number, side="right", out_type=tf.int64)
 
 
 def _quantile(x: tf.Tensor, boundaries: tf.Tensor) -> tf.Tensor:

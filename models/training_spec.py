@@ -23,6 +23,7 @@ class TrainingSpec:
       hidden_units: width of each dense layer.
       dropout: share of activations dropped in training.
       embedding_size: upper limit of the width of one embedding.
+      cross_rank: rank of the cross layers' matrices.
       cross_layers: DCN-v2 cross layers over the concatenated encodings; 0 for none.
       ensemble_size: networks trained side by side from different seeds; their logits are averaged.
       validation_fraction: share of the train split held out for early stopping and calibration.
@@ -32,22 +33,23 @@ class TrainingSpec:
     """
 
     batch_size: int = 256
-    epochs: int = 30
-    patience: int = 4
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
+    epochs: int = 12
+    patience: int = 2
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
     hidden_units: tuple[int, ...] = (64, 32)
-    dropout: float = 0.1
-    embedding_size: int = 16
-    cross_layers: int = 1
-    ensemble_size: int = 4
-    validation_fraction: float = 0.15
+    dropout: float = 0.2
+    embedding_size: int = 8
+    cross_layers: int = 0
+    cross_rank: int = 16
+    ensemble_size: int = 8
+    validation_fraction: float = 0.125
     calibrate: bool = True
     max_steps: int = 0
     seed: int = 20_130_101
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "epochs", "patience", "embedding_size", "ensemble_size"):
+        for name in ("batch_size", "epochs", "patience", "embedding_size", "ensemble_size", "cross_rank"):
             _check(name, getattr(self, name), int, getattr(self, name) >= 1, "must be an integer of at least 1")
         for name in ("cross_layers", "max_steps", "seed"):
             _check(name, getattr(self, name), int, getattr(self, name) >= 0, "must be an integer of at least 0")

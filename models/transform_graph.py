@@ -1,8 +1,8 @@
 """The transform graph on disk, in TFT's own format: written without Beam, read without TFT.
 
-    <dir>/transform_fn/           SavedModel with the function `transform_fn`, vocabularies among its assets
-    <dir>/transformed_metadata/   schema of the transformed features, asset_map
-    <dir>/metadata/               schema of the raw features
+<dir>/transform_fn/           SavedModel with the function `transform_fn`, vocabularies among its assets
+<dir>/transformed_metadata/   schema of the transformed features, asset_map
+<dir>/metadata/               schema of the raw features
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
+from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from models.analysis import MISSING_INT, Analysis, as_float32, is_integer_category
@@ -81,6 +82,7 @@ class TransformGraph:
         self.loaded = tf.saved_model.load(os.path.join(transform_dir, "transform_fn"))
         self.function = self.loaded.transform_fn
         (self._input_specs,) = self.function.structured_input_signature[0]
+        self._traced = tf.function(self.transform, input_signature=[self.serving_inputs])
 
     @property
     def serving_inputs(self) -> dict[str, tf.TensorSpec]:
@@ -100,18 +102,24 @@ class TransformGraph:
         raw = {name: _as_raw(dense.get(name), spec, rows) for name, spec in self._input_specs.items()}
         return {name: x for name, x in self.function(raw).items() if name != "label_xf"}
 
-    def raw_feature_spec(self) -> dict[str, Any]:
-        """How to parse serialized tf.Examples into the graph's own inputs."""
-        from tensorflow_transform.tf_metadata import metadata_io, schema_utils
+    def raw_dtype(self, column: str) -> tf.DType:
+        """How a column is stored in tf.Examples: float32, int64 or string."""
+        dtype: tf.DType = self._input_specs[column].dtype
+        return dtype
 
-        schema = metadata_io.read_metadata(os.path.join(self._dir, "metadata")).schema
-        parsed: dict[str, Any] = schema_utils.schema_as_feature_spec(schema).feature_spec
-        return {name: parsed[name] for name in self._input_specs}
+    def raw_schema(self) -> schema_pb2.Schema:
+        """The schema of the raw data that the graph was made with."""
+        with tf.io.gfile.GFile(os.path.join(self._dir, "metadata", "schema.pbtxt")) as file:
+            return text_format.Parse(file.read(), schema_pb2.Schema())
+
+    def transform_batch(self, batch: pa.RecordBatch | pa.Table) -> dict[str, np.ndarray]:
+        """Transforms flat columns; without `label_xf`."""
+        arrays = serving_arrays(batch, self.serving_inputs)
+        return {name: x.numpy() for name, x in self._traced({k: tf.constant(v) for k, v in arrays.items()}).items()}
 
     def _serving_dtype(self, name: str) -> tf.DType:
         if name in self.features.categorical or name in self.features.hashed:
-            dtype: tf.DType = self._input_specs[name].dtype
-            return dtype
+            return self.raw_dtype(name)
         return tf.float32
 
 
@@ -172,10 +180,3 @@ def _as_raw(dense: tf.Tensor | None, spec: Any, rows: tf.Tensor) -> Any:
         indices = tf.concat([row, tf.zeros_like(row)], axis=1)
         return tf.SparseTensor(indices, tf.boolean_mask(values, present), tf.stack([rows, tf.constant(1, tf.int64)]))
     return tf.reshape(values, [-1, *spec.shape[1:]])
-
-
-def transform_table(graph: TransformGraph, batches: Sequence[pa.RecordBatch]) -> dict[str, np.ndarray]:
-    """Transforms flat record batches and concatenates the results in memory."""
-    apply = tf.function(graph.transform)
-    parts = [apply(serving_arrays(batch, graph.serving_inputs)) for batch in batches]
-    return {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}

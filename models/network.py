@@ -1,0 +1,166 @@
+"""The Keras model: an ensemble of small networks in one, over the transformed features of models/preprocessing.py.
+
+Every tensor carries the member as a dimension, so that the ensemble costs one matrix product per layer. The
+members share nothing: each has its own embeddings, and trains on its own part of the rows (models/training.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from models.features import FeatureSpec
+from models.training_spec import TrainingSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Which transformed features enter the network, in which order.
+
+    Attributes:
+      ids: transformed integer feature to number of different values, 0 (missing) included.
+      numeric: numeric columns, each with a z-score and a position among `numeric_buckets` quantile buckets.
+      cyclical: cyclical columns, each with a phase.
+    """
+
+    ids: Mapping[str, int]
+    numeric: tuple[str, ...]
+    cyclical: tuple[str, ...]
+    numeric_buckets: int
+
+    @classmethod
+    def of(cls, features: FeatureSpec, vocabulary_sizes: Mapping[str, int]) -> Layout:
+        """The layout of `features`, given the number of tokens of each categorical column."""
+        ids = {name: 1 + buckets for name, buckets in features.bucketized.items()}
+        ids |= {name: 2 + vocabulary_sizes[name] for name in features.categorical}
+        ids |= {name: 1 + buckets for name, buckets in features.hashed.items()}
+        ids |= {name: 1 + period for name, period in features.cyclical.items()}
+        return cls(
+            ids={f"{name}_id_xf": ids[name] for name in sorted(ids)},
+            numeric=tuple(sorted(features.numeric)),
+            cyclical=tuple(sorted(features.cyclical)),
+            numeric_buckets=features.numeric_buckets,
+        )
+
+    @property
+    def floats(self) -> tuple[str, ...]:
+        """The floating point features, in the order of the packed matrix."""
+        return (
+            *(f"{name}_z_xf" for name in self.numeric),
+            *(f"{name}_quantile_xf" for name in self.numeric),
+            *(f"{name}_phase_xf" for name in self.cyclical),
+        )
+
+
+def pack(transformed: Mapping[str, Any], layout: Layout) -> tuple[np.ndarray, np.ndarray]:
+    """Stacks transformed features into one float32 matrix and one int32 matrix, a row per example."""
+    rows = len(next(iter(transformed.values())))
+    floats = np.empty((rows, len(layout.floats)), np.float32)
+    ids = np.empty((rows, len(layout.ids)), np.int32)
+    for column, name in enumerate(layout.floats):
+        floats[:, column] = transformed[name]
+    for column, name in enumerate(layout.ids):
+        ids[:, column] = transformed[name]
+    return floats, ids
+
+
+@keras.saving.register_keras_serializable("models")
+class Ensemble(keras.Model):
+    """Logits of every member, from packed features.
+
+    Call with (floats, ids), as `pack` stacks them; returns (batch, members).
+    """
+
+    def __init__(self, layout: Layout, spec: TrainingSpec) -> None:
+        super().__init__(name="ensemble")
+        self.layout, self.spec = layout, spec
+        self.members = spec.ensemble_size
+        seeds = iter(range(spec.seed, spec.seed + 1000))
+
+        def weight(name: str, shape: tuple[int, ...], initializer: Any) -> Any:
+            return self.add_weight(name=name, shape=(self.members, *shape), initializer=initializer, dtype="float32")
+
+        def uniform(fan_in: float) -> Any:
+            return keras.initializers.RandomUniform(-math.sqrt(3 / fan_in), math.sqrt(3 / fan_in), seed=next(seeds))
+
+        widths = self.widths(layout, spec)
+        self._tables = [
+            weight(f"{name}_embedding", (values, widths[name]), _normal(next(seeds)))
+            for name, values in layout.ids.items()
+        ]
+        width = sum(widths.values())
+        width += len(layout.numeric) * (2 + layout.numeric_buckets) + 2 * len(layout.cyclical)
+        self._cross = [
+            (
+                weight(f"cross_{i}_down", (width, spec.cross_rank), uniform(width)),
+                weight(f"cross_{i}_up", (spec.cross_rank, width), uniform(spec.cross_rank)),
+                weight(f"cross_{i}_bias", (1, width), "zeros"),
+            )
+            for i in range(spec.cross_layers)
+        ]
+        self._dense = []
+        fan_in = width
+        for i, units in enumerate(spec.hidden_units):
+            kernel = weight(f"dense_{i}_kernel", (fan_in, units), uniform(fan_in / 2))
+            self._dense.append((kernel, weight(f"dense_{i}_bias", (1, units), "zeros")))
+            fan_in = units
+        self._head = (weight("head_kernel", (fan_in, 1), uniform(fan_in)), weight("head_bias", (1, 1), "zeros"))
+        self._dropout = keras.layers.Dropout(spec.dropout, seed=next(seeds))
+        self.built = True
+
+    @staticmethod
+    def widths(layout: Layout, spec: TrainingSpec) -> dict[str, int]:
+        """Width of the embedding of each id feature: grows with the fourth root of the number of its values."""
+        limit = spec.embedding_size
+        return {
+            name: max(2, min(limit, math.ceil(2.5 * math.sqrt(math.sqrt(values)))))
+            for name, values in layout.ids.items()
+        }
+
+    def set_prior(self, rate: float) -> None:
+        """Starts from the share of positive labels, so that no step is spent on learning it."""
+        bias = self._head[1]
+        bias.assign(np.full(bias.shape, math.log(rate / (1 - rate)), np.float32))
+
+    def call(self, inputs: tuple[Any, Any], training: bool = False) -> Any:
+        """Logits, (batch, members)."""
+        x = self._encode(*inputs)  # (members, batch, width)
+        start = x
+        for down, up, bias in self._cross:
+            x = start * (ops.matmul(ops.matmul(x, down), up) + bias) + x
+        for kernel, bias in self._dense:
+            x = ops.relu(ops.matmul(x, kernel) + bias)
+            x = self._dropout(x, training=training)
+        kernel, bias = self._head
+        return ops.transpose(ops.squeeze(ops.matmul(x, kernel) + bias, axis=-1))  # (batch, members)
+
+    def _encode(self, floats: Any, ids: Any) -> Any:
+        layout = self.layout
+        numeric = len(layout.numeric)
+        parts = []
+        if numeric:
+            position = floats[:, numeric : 2 * numeric]  # -1 if missing.
+            # Piecewise linear encoding (Gorishniy et al., 2022): full buckets below are 1, the own one its share.
+            steps = ops.clip(position[:, :, None] - ops.arange(layout.numeric_buckets, dtype="float32"), 0.0, 1.0)
+            parts += [floats[:, :numeric], ops.cast(position < 0, "float32")]
+            parts += [ops.reshape(steps, (-1, numeric * layout.numeric_buckets))]
+        if layout.cyclical:
+            known = [list(layout.ids).index(f"{name}_id_xf") for name in layout.cyclical]
+            angle = 2 * math.pi * floats[:, 2 * numeric :]
+            present = ops.cast(ops.take(ids, ops.array(known, dtype="int32"), axis=1) > 0, "float32")
+            parts += [ops.sin(angle) * present, ops.cos(angle) * present]
+        shared = ops.concatenate(parts, axis=1) if parts else None
+        embedded = [ops.take(table, ids[:, column], axis=1) for column, table in enumerate(self._tables)]
+        if shared is not None:
+            embedded.append(ops.broadcast_to(shared[None], (self.members, *ops.shape(shared))))
+        return ops.concatenate(embedded, axis=-1)
+
+
+def _normal(seed: int) -> Any:
+    return keras.initializers.RandomNormal(stddev=0.1, seed=seed)

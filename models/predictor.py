@@ -1,0 +1,63 @@
+"""Scores flat record batches with an exported model, in large batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+
+from models.analysis import MISSING_INT
+from models.errors import ModelError
+from models.transform_graph import serving_arrays
+
+_BATCH_ROWS = 32_768
+_SIGNATURE = "serving_default"
+
+
+class Predictor:
+    """A loaded SavedModel; columns that a batch lacks count as missing."""
+
+    def __init__(self, model_dir: str) -> None:
+        """Loads the model.
+
+        Raises:
+          ModelError: there is no SavedModel, or it has no `serving_default` of named tensors.
+        """
+        try:
+            self._loaded = tf.saved_model.load(str(model_dir))  # Owns the variables that the signature uses.
+        except OSError as error:
+            raise ModelError(f"No SavedModel can be loaded from {model_dir}: {error}") from error
+        if _SIGNATURE not in self._loaded.signatures:
+            found = ", ".join(self._loaded.signatures) or "none"
+            raise ModelError(f"The model in {model_dir} has no signature {_SIGNATURE!r}. Its signatures: {found}.")
+        self._signature = self._loaded.signatures[_SIGNATURE]
+        self._inputs: dict[str, tf.TensorSpec] = dict(self._signature.structured_input_signature[1])
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The features that the model takes, sorted."""
+        return tuple(sorted(self._inputs))
+
+    def predict(self, batch: pa.RecordBatch | pa.Table) -> np.ndarray:
+        """Probabilities of the positive label, float32, (rows,)."""
+        parts = [np.empty(0, np.float32)]
+        for start in range(0, batch.num_rows, _BATCH_ROWS):
+            arrays = serving_arrays(batch.slice(start, _BATCH_ROWS), self._inputs)
+            outputs = self._signature(**{name: tf.constant(x, self._inputs[name].dtype) for name, x in arrays.items()})
+            parts.append(outputs["probability"].numpy())
+        return np.concatenate(parts)
+
+    def instances(self, batch: pa.RecordBatch | pa.Table) -> list[dict[str, Any]]:
+        """The rows as a REST request spells them, missing features left out; as exact as the serving inputs are."""
+        arrays = serving_arrays(batch, self._inputs)
+        rows: list[dict[str, Any]] = [{} for _ in range(batch.num_rows)]
+        for name in self.inputs:
+            dtype = self._inputs[name].dtype
+            for row, value in zip(rows, arrays[name].tolist(), strict=True):
+                if dtype == tf.string and value:
+                    row[name] = value.decode("utf-8")
+                elif (dtype == tf.int64 and value != MISSING_INT) or (dtype == tf.float32 and value == value):
+                    row[name] = value
+        return rows

@@ -1,0 +1,138 @@
+"""The SavedModel: three signatures over one transform graph and one network.
+
+    serving_default      named tensors, (None,) each, see `serving_inputs` -> probability, class
+    serve_examples       examples: serialized tf.Examples                  -> probability, class
+    transform_features   examples: serialized tf.Examples                  -> transformed features, label_xf
+
+Beside the model, `assets.extra/feature_defaults.json` says what stands for a missing value of each input, so that a
+server may leave features out of a request.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from models import label
+from models.calibration import Calibration
+from models.features import FeatureSpec
+from models.network import Ensemble, Layout
+from models.transform_graph import TransformGraph
+
+FEATURE_DEFAULTS = "feature_defaults.json"
+EXTRA_ASSETS = "assets.extra"
+
+_KINDS = {
+    "numeric": "Number.",
+    "bucketized": "Number, used by its quantile bucket.",
+    "categorical": "Category; values unknown to the training data are treated alike.",
+    "hashed": "Identifier, used by its hash.",
+    "cyclical": "Number with a period of {}.",
+}
+_EXAMPLES = tf.TensorSpec([None], tf.string, name="examples")
+
+
+def export(
+    network: Ensemble, calibration: Calibration, graph: TransformGraph, features: FeatureSpec, output_dir: str
+) -> None:
+    """Writes the SavedModel and its feature_defaults.json into `output_dir`."""
+    module = _ServingModule(network, calibration, graph, features)
+    signatures = {
+        "serving_default": tf.function(module.serve, input_signature=[graph.serving_inputs], autograph=False),
+        "serve_examples": tf.function(module.serve_examples, input_signature=[_EXAMPLES], autograph=False),
+        "transform_features": tf.function(module.transform_features, input_signature=[_EXAMPLES], autograph=False),
+    }
+    tf.saved_model.save(module, output_dir, signatures=signatures)
+    extra = os.path.join(output_dir, EXTRA_ASSETS)
+    tf.io.gfile.makedirs(extra)
+    with tf.io.gfile.GFile(os.path.join(extra, FEATURE_DEFAULTS), "w") as file:
+        file.write(json.dumps(feature_defaults(graph, features), indent=2, sort_keys=True) + "\n")
+
+
+def feature_defaults(graph: TransformGraph, features: FeatureSpec) -> dict[str, dict[str, Any]]:
+    """Of each serving input: dtype, the value that stands for a missing one ("NaN" is spelled out), and its use."""
+    missing = {tf.float32: "NaN", tf.int64: -1, tf.string: ""}
+    described = {}
+    for group, text in _KINDS.items():
+        for name in getattr(features, group):
+            dtype = graph.serving_inputs[name].dtype
+            period = features.cyclical.get(name)
+            described[name] = {"dtype": dtype.name, "missing": missing[dtype], "description": text.format(period)}
+    return described
+
+
+class _ServingModule(tf.Module):
+    """Holds everything that the signatures need.
+
+    The weights are copied into tf.Variables of this module and given to the network call by call: variables that
+    Keras 3 owns cannot be found in a TF1 session, which is how BulkInferrer and TFX's older tools load a model.
+    """
+
+    def __init__(
+        self, network: Ensemble, calibration: Calibration, graph: TransformGraph, features: FeatureSpec
+    ) -> None:
+        super().__init__()
+        self._features = features
+        self._graph = graph
+        self.transform = graph.loaded
+        self._layout: Layout = network.layout
+        # A function, not the network: attributes that are Keras objects would be saved with the module.
+        self._call = network.stateless_call
+        self._state = [tf.constant(variable.numpy()) for variable in network.non_trainable_variables]
+        self.weights = [
+            tf.Variable(variable.numpy(), trainable=False, name=f"weight_{index}")
+            for index, variable in enumerate(network.trainable_variables)
+        ]
+        self.calibration = tf.Variable([calibration.slope, calibration.offset], trainable=False, name="calibration")
+
+    def serve(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        transformed = self._graph.transform(inputs)
+        floats = _stack(transformed, self._layout.floats, tf.float32)
+        ids = _stack(transformed, tuple(self._layout.ids), tf.int32)
+        weights = [tf.convert_to_tensor(weight) for weight in self.weights]
+        logits, _ = self._call(weights, self._state, (floats, ids), training=False)  # (batch, members)
+        slope, offset = tf.unstack(self.calibration)
+        probability = tf.sigmoid(slope * tf.reduce_mean(logits, axis=1) + offset)
+        return {"probability": probability, "class": tf.cast(probability >= 0.5, tf.int64)}
+
+    def serve_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self.serve(self._parse(examples))
+
+    def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        transformed = self._graph.transform(self._parse(examples))
+        dtypes = {name: self._graph.raw_dtype(name) for name in self._features.label_columns}
+        parsed = tf.io.parse_example(examples, {name: tf.io.VarLenFeature(dtype) for name, dtype in dtypes.items()})
+        # int64 columns in float64: a float32 holds no more than 24 bits of them.
+        columns = {
+            name: _dense(x, float("nan"), tf.float64 if x.dtype == tf.int64 else tf.float32)
+            for name, x in parsed.items()
+        }
+        return transformed | {"label_xf": label.evaluate(self._features.label, columns)}
+
+    def _parse(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        inputs = self._graph.serving_inputs
+        parsed = tf.io.parse_example(
+            examples, {name: tf.io.VarLenFeature(self._graph.raw_dtype(name)) for name in inputs}
+        )
+        missing: dict[tf.DType, Any] = {tf.float32: float("nan"), tf.int64: -1, tf.string: ""}
+        return {name: _dense(parsed[name], missing[spec.dtype], spec.dtype) for name, spec in inputs.items()}
+
+
+def _dense(x: tf.SparseTensor, missing: Any, dtype: tf.DType) -> tf.Tensor:
+    """The first value of each row as `dtype`, `missing` where there is none; (rows,)."""
+    rows = x.dense_shape[0]
+    first = tf.sparse.slice(x, [0, 0], tf.stack([rows, 1]))
+    values = first.values if first.values.dtype == dtype else tf.cast(first.values, dtype)
+    widened = tf.SparseTensor(first.indices, values, tf.stack([rows, tf.constant(1, tf.int64)]))
+    return tf.sparse.to_dense(widened, tf.constant(missing, dtype))[:, 0]
+
+
+def _stack(transformed: Mapping[str, tf.Tensor], names: tuple[str, ...], dtype: tf.DType) -> tf.Tensor:
+    if not names:
+        rows = tf.shape(next(iter(transformed.values())))[0]
+        return tf.zeros([rows, 0], dtype)
+    return tf.stack([tf.cast(transformed[name], dtype) for name in names], axis=1)

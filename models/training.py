@@ -1,0 +1,164 @@
+"""TFX's Trainer calls `run_fn` here: train split in, SavedModel and training curve out.
+
+`fn_args.custom_config` holds "features" (FeatureSpec.to_json()) and optionally "training" (TrainingSpec.to_json()).
+`fn_args.hyperparameters`, where a component supplies them, may override hyperparameters by name; its "warm_start"
+says whether to start from `fn_args.base_model` (default: yes, if there is one). The eval split is never read: it
+belongs to the Evaluator.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+
+from models import examples, label, scores, signatures, warm_start
+from models.errors import LabelError, TrainingError
+from models.features import FeatureSpec
+from models.fitting import Fitted, Rows, fit
+from models.network import Layout, pack
+from models.training_spec import TrainingSpec
+from models.transform_graph import TransformGraph
+
+logger = logging.getLogger(__name__)
+
+HISTORY = "history.json"
+_SPAN_OF_SHARD = re.compile(r"span-\d+")
+
+
+def run_fn(fn_args: Any) -> None:
+    """Trains and exports the model.
+
+    Args:
+      fn_args: tfx.components.FnArgs. Its train_files may come from several artifacts or, in one artifact, from shards
+        named `span-<number>-*`; each is then a fold that validates members not trained on it.
+
+    Raises:
+      LabelError: a row of the train split has no label.
+      TrainingError: the train split is empty, or of one label only.
+    """
+    start = time.perf_counter()
+    features = FeatureSpec.from_json(fn_args.custom_config["features"])
+    overrides = dict(getattr(fn_args, "hyperparameters", None) or {})
+    may_warm_start = overrides.pop("warm_start", True)
+    settings = json.loads(fn_args.custom_config.get("training") or "{}") | overrides
+    spec = TrainingSpec.from_json(json.dumps(settings))
+
+    graph = TransformGraph(fn_args.transform_output, features)
+    vocabularies = {name: graph.vocabulary(name) for name in features.categorical}
+    layout = Layout.of(features, {name: len(tokens) for name, tokens in vocabularies.items()})
+    rows = read_rows(_expand(fn_args.train_files), graph, layout)
+    read = time.perf_counter()
+
+    base, reason = warm_start.base_weights(fn_args.base_model, layout, spec, vocabularies)
+    if not may_warm_start:
+        base, reason = None, "the hyperparameters say so"
+    logger.info("Training starts from %s weights: %s.", "random" if base is None else "the base model's", reason)
+    fitted = fit(rows, layout, spec, base)
+    trained = time.perf_counter()
+
+    signatures.export(fitted.network, fitted.calibration, graph, features, fn_args.serving_model_dir)
+    warm_start.save(fn_args.serving_model_dir, fitted.network, vocabularies)
+    seconds = {"read": read - start, "train": trained - read, "export": time.perf_counter() - trained}
+    history = describe(fitted, spec, len(rows), seconds) | {"warm_start": base is not None, "warm_start_reason": reason}
+    if fn_args.model_run_dir:
+        tf.io.gfile.makedirs(fn_args.model_run_dir)
+        with tf.io.gfile.GFile(os.path.join(fn_args.model_run_dir, HISTORY), "w") as file:
+            file.write(json.dumps(history, indent=2, sort_keys=True) + "\n")
+
+
+def read_rows(paths: Sequence[str], graph: TransformGraph, layout: Layout) -> Rows:
+    """Reads, transforms and packs the examples of these shards; each row remembers its span.
+
+    Raises:
+      LabelError: a row has no label.
+      TrainingError: there is no row.
+    """
+    schema = graph.raw_schema()
+    columns = graph.features.columns
+
+    def batches() -> Iterable[tuple[str, pa.RecordBatch]]:
+        for path in paths:
+            for batch in examples.iter_batches([path], schema, columns=columns):
+                yield _span_of(path), batch
+
+    return pack_batches(batches(), graph, layout)
+
+
+def pack_batches(batches: Iterable[tuple[str, pa.RecordBatch]], graph: TransformGraph, layout: Layout) -> Rows:
+    """Like `read_rows`, from pairs of a span's name and a flat record batch of it."""
+    floats, ids, labels, spans = [], [], [], []
+    numbers: dict[str, int] = {}
+    for span, batch in batches:
+        packed = pack(graph.transform_batch(batch), layout)
+        floats.append(packed[0])
+        ids.append(packed[1])
+        labels.append(labels_of(batch, graph.features))
+        spans.append(np.full(batch.num_rows, numbers.setdefault(span, len(numbers)), np.int32))
+    if not labels:
+        raise TrainingError("The train split is empty. Give a window with examples.")
+    return Rows(
+        floats=np.concatenate(floats),
+        ids=np.concatenate(ids),
+        labels=np.concatenate(labels),
+        spans=np.concatenate(spans),
+    )
+
+
+def labels_of(batch: pa.RecordBatch, features: FeatureSpec) -> np.ndarray:
+    """Labels of a flat record batch, 0 or 1, int64.
+
+    Raises:
+      LabelError: a row has no label.
+    """
+    columns = {name: batch.column(name).to_numpy(zero_copy_only=False) for name in features.label_columns}
+    labels: np.ndarray = label.evaluate(features.label, columns)
+    unknown = int(np.count_nonzero(labels == label.NO_LABEL))
+    if unknown:
+        raise LabelError(
+            f"{unknown} of {len(labels)} rows have no label: a column of {features.label!r} is missing in them, or is "
+            "not 0 or 1. Train on labelled examples only."
+        )
+    return labels
+
+
+def describe(fitted: Fitted, spec: TrainingSpec, rows: int, seconds: Mapping[str, float]) -> dict[str, Any]:
+    """The training curve and what came of it, as history.json holds it; losses are log-loss in nats."""
+    probabilities = scores.sigmoid(fitted.validation_logits)
+    return {
+        "rows": rows,
+        "spec": json.loads(spec.to_json()),
+        "curve": [dataclasses.asdict(epoch) for epoch in fitted.curve],
+        "best_epoch": fitted.best_epoch,
+        "calibration": dataclasses.asdict(fitted.calibration),
+        "validation": {
+            "rows": len(fitted.validation_labels),
+            "auc": scores.auc(fitted.validation_logits, fitted.validation_labels),
+            "log_loss": scores.log_loss(fitted.validation_logits, fitted.validation_labels),
+            "calibration_error": scores.expected_calibration_error(probabilities, fitted.validation_labels),
+        },
+        "seconds": dict(seconds),
+    }
+
+
+def _expand(patterns: Sequence[str]) -> list[str]:
+    paths = sorted(path for pattern in patterns for path in tf.io.gfile.glob(pattern))
+    if not paths:
+        raise TrainingError(f"No file matches {', '.join(patterns) or 'the empty list of training files'}.")
+    return paths
+
+
+def _span_of(path: str) -> str:
+    """What tells the spans apart: the shard's own name where it says so, else the artifact."""
+    folder, name = os.path.split(path)
+    match = _SPAN_OF_SHARD.match(name)
+    return os.path.join(folder, match[0]) if match else folder
