@@ -72,9 +72,19 @@ class LabelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ServingConfig:
-    """`[serving]`: under which name the model is served."""
+    """`[serving]`: under which name the model is served, and how fast it must answer.
+
+    Attributes:
+      max_p99_ms: a candidate whose single-row requests take longer, at the 99th percentile and in milliseconds, is not
+        pushed; 0 for no limit.
+    """
 
     model_name: str
+    max_p99_ms: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.max_p99_ms < 0:
+            raise ValueError(f"max_p99_ms must be at least 0. Received: {self.max_p99_ms}.")
 
 
 @dataclass(frozen=True, kw_only=True)

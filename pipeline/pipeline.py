@@ -154,7 +154,7 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
             schema=schema.outputs["schema"],
             baseline=baseline.outputs["baseline"],
             model_name=dataset.serving.model_name,
-            settings=config.gate_settings(),
+            max_p99_ms=dataset.serving.max_p99_ms,
         )
 
         # Visible to the model server by one rename, with its baseline inside.

@@ -15,7 +15,7 @@ from tfx.types.standard_artifacts import Examples, InfraBlessing, Model, Schema
 from tfx.utils import io_utils, path_utils
 
 from models import examples as example_files
-from pipeline import servability, warmup
+from pipeline import predict_requests, servability
 from pipeline.artifacts import Baseline
 from pipeline.components.live_model import BASELINE_FOLDER
 
@@ -47,12 +47,12 @@ def InfraValidator(
     rows = next(example_files.iter_batches(paths, schema_proto, batch_size=ROWS))
     source = path_utils.serving_model_path(model.uri)
     predictor = Predictor(source)
-    requests = predictor.instances(rows)
+    requests = predict_requests.instances(rows, Path(source))
 
     stamped = Path(path_utils.stamped_model_path(blessing.uri))
     shutil.copytree(source, stamped)
     shutil.copytree(baseline.uri, stamped / BASELINE_FOLDER)
-    warmup.write_requests(stamped, model_name, requests[:1], requests)
+    predict_requests.write_warmup(stamped, model_name, [requests[:1], requests])
     sample = json.dumps({"instances": requests[:1]})
     (stamped / "assets.extra" / "sample_request.json").write_text(sample, encoding="utf-8")
 
