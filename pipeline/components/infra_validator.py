@@ -8,13 +8,13 @@ import os
 import shutil
 from pathlib import Path
 
-from models.predictor import Predictor
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples, InfraBlessing, Model, Schema
 from tfx.utils import io_utils, path_utils
 
 from models import examples as example_files
+from models.predictor import Predictor
 from pipeline import predict_requests, servability
 from pipeline.artifacts import Baseline
 from pipeline.components.live_model import BASELINE_FOLDER

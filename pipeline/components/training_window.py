@@ -19,7 +19,7 @@ from tfx.dsl.components.base import base_beam_executor, executor_spec
 from tfx.orchestration import data_types
 from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.types import Artifact, artifact_utils
-from tfx.utils import io_utils
+from tfx.utils import io_utils, proto_utils
 
 from pipeline import spans as span_files
 from pipeline import state
@@ -53,7 +53,8 @@ class Driver(stock_driver.FileBasedDriver):
             size=int(settings["size"]),
         )
         settings["spans"] = {str(span): [file.path for file in paths] for span, paths in files.items()}
-        resolved["custom_config"] = proto_json(settings)
+        # Sorted keys: a protobuf map has no order, and the text is part of the cache key.
+        resolved["custom_config"] = proto_utils.proto_to_json(pack_settings(settings))
         resolved[example_gen_utils.FINGERPRINT_PROPERTY_NAME] = "\n".join(
             io_utils.generate_fingerprint(f"span-{span}", os.path.join(os.path.dirname(file.path), "*"))
             for span, paths in files.items()
@@ -94,10 +95,6 @@ def pack_settings(settings: dict[str, Any]) -> example_gen_pb2.CustomConfig:  # 
     config = example_gen_pb2.CustomConfig()
     config.custom_config.Pack(json_format.ParseDict(settings, struct_pb2.Struct()))
     return config
-
-
-def proto_json(settings: dict[str, Any]) -> str:  # Any: JSON.
-    return str(json_format.MessageToJson(pack_settings(settings), preserving_proto_field_name=True))
 
 
 def is_labelled(span: int, paths: list[str], config: IngestConfig) -> bool:
@@ -154,7 +151,7 @@ def training_window(
       size: how many spans.
       state_dir: where the gate's records are.
     """
-    settings = read_settings(str(json_format.MessageToJson(ingest.to_proto(), preserving_proto_field_name=True)))
+    settings = read_settings(proto_utils.proto_to_json(ingest.to_proto()))
     only = None
     if span is not None:
         static = range_config_pb2.StaticRange(start_span_number=span, end_span_number=span)
