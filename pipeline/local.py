@@ -141,7 +141,7 @@ def execute(
     def ended(result: runner.NodeResult) -> None:
         results.append(result)
         on_end(result.node, result.status, result.seconds)
-        if result.node == "RerunGate" and result.status == "ran":
+        if result.node == "RerunGate" and result.status == "ran" and not request.explain:
             outcome.append_decision(request.root.decisions, result, log)
 
     refusal = None

@@ -82,6 +82,7 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
         state_token=config.state_token,
         evaluated_at=config.evaluated_at,
         forced=int(config.forced),
+        remember=int(not config.explain),
     )
     decision = gate.outputs["decision"].future()[0]
     components = [example_gen, schema, statistics, validator, live, gate]
@@ -143,7 +144,6 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
             statistics=window_statistics.outputs["statistics"],
             schema=schema.outputs["schema"],
             model_run=trainer.outputs["model_run"],
-            evaluation=evaluator.outputs["evaluation"],
             settings=config.gate_settings(),
         )
 

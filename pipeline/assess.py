@@ -1,0 +1,216 @@
+"""From a span's rows and the live model to a decision: gathers the gate's evidence, the cheap parts first.
+
+What the gate measures is in `pipeline.gate`; this module knows in which order to ask, and stops asking as soon as the
+decision cannot change: a span that is blocked, repeated or late is decided without loading a model.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
+
+from models import label as label_expression
+from models.features import FeatureSpec
+from pipeline import state
+from pipeline.evaluation.spec import EvaluationSpec
+from pipeline.gate import drift, labels, performance, quality
+from pipeline.gate.baseline import Baseline
+from pipeline.gate.decision import Decision, Verdict, decide
+from pipeline.gate.evidence import Evidence, LiveModel, NotCompared
+from pipeline.gate.performance import Evaluation
+from pipeline.gate.policy import GatePolicy
+
+NOT_ENOUGH_ROWS = 7
+"""The row of the decision table that makes a span wait."""
+LAST_WITHOUT_COMPARISON = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the gate takes from the dataset file."""
+
+    features: FeatureSpec
+    policy: GatePolicy
+    evaluation: EvaluationSpec
+
+    @classmethod
+    def from_json(cls, text: str) -> "Settings":
+        """Reads what PipelineConfig.gate_settings wrote."""
+        value = json.loads(text)
+        return cls(
+            features=FeatureSpec.from_json(json.dumps(value["features"])),
+            policy=GatePolicy.from_dict(value["policy"]),
+            evaluation=EvaluationSpec.from_json(json.dumps(value["evaluation"])),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """A span as the pipeline has read and measured it.
+
+    Attributes:
+      table: all of its rows, both splits, flat columns.
+      statistics: TFDV's, of the train split.
+      anomalies: TFDV's, one per split.
+      waiting: earlier spans that were too small to judge, and their rows.
+    """
+
+    number: int
+    version: int
+    table: pa.Table
+    schema: schema_pb2.Schema
+    statistics: statistics_pb2.DatasetFeatureStatisticsList | None = None
+    anomalies: Sequence[anomalies_pb2.Anomalies] = ()
+    waiting: Mapping[int, pa.Table] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Live:
+    """The live model: its version's name (the time of the push), its files, and what it was trained on, if known."""
+
+    version: str
+    model_dir: Path
+    baseline: Baseline | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assessment:
+    """A decision and TFDV's view of the comparison behind it, by name; empty where nothing was compared."""
+
+    decision: Decision
+    anomalies: Mapping[str, anomalies_pb2.Anomalies]
+
+
+def assess(
+    span: Span,
+    live: Live | None,
+    records: Sequence[state.SpanRecord],
+    settings: Settings,
+    *,
+    evaluated_at: int,
+    forced: bool,
+    skew: tuple[str, ...] | None = None,
+) -> Assessment:
+    """Decides what happens with a span.
+
+    Args:
+      records: of every span that was processed before.
+      evaluated_at: seconds since 1970.
+      skew: alerts from served requests; None where none were compared.
+    """
+    first = _cheap_evidence(span, live, records, settings, evaluated_at=evaluated_at, forced=forced)
+    first = dataclasses.replace(first, skew=skew)
+    early = decide(first, settings.policy)
+    if early.row <= LAST_WITHOUT_COMPARISON or early.row == NOT_ENOUGH_ROWS:
+        return Assessment(decision=early, anomalies={})
+    assert live is not None, "row 4 has caught a missing live model"
+    evidence, anomalies = _compare(first, span, live, settings)
+    return Assessment(decision=decide(evidence, settings.policy), anomalies=anomalies)
+
+
+def _cheap_evidence(
+    span: Span,
+    live: Live | None,
+    records: Sequence[state.SpanRecord],
+    settings: Settings,
+    *,
+    evaluated_at: int,
+    forced: bool,
+) -> Evidence:
+    label = settings.features.label
+    labelled = labels.is_labelled(span.table, label)
+    window = live.baseline.window if live and live.baseline else ()
+    fingerprint = quality.fingerprint(span.table.to_batches())
+    accepted = [record for record in state.settled(records, window) if record.accepted]
+    repeats = next((r for r in accepted if r.fingerprint == fingerprint), None)
+    known = live.baseline.known if live and live.baseline else {}
+    findings = quality.check(
+        span.table,
+        span.schema,
+        settings.policy,
+        anomalies=span.anomalies,
+        # Labels may arrive later, as a new version; the columns that are features too must be there.
+        optional=frozenset() if labelled else settings.features.label_columns - set(settings.features.names),
+        seen={name: frozenset(values) for name, values in known.items()},
+    )
+    return Evidence(
+        span=span.number,
+        version=span.version,
+        rows=span.table.num_rows + sum(table.num_rows for table in span.waiting.values()),
+        fingerprint=fingerprint,
+        waiting=tuple(sorted(span.waiting)),
+        repeats=(repeats.span, repeats.version) if repeats else None,
+        newest_accepted=max((record.span for record in accepted), default=None),
+        live=LiveModel(version=live.version, window=window, age_seconds=max(evaluated_at - int(live.version), 0))
+        if live
+        else None,
+        forced=forced,
+        labelled=labelled,
+        findings=tuple(findings),
+    )
+
+
+def _compare(
+    evidence: Evidence, span: Span, live: Live, settings: Settings
+) -> tuple[Evidence, Mapping[str, anomalies_pb2.Anomalies]]:
+    if live.baseline is None:
+        text = f"version {live.version} carries no baseline, so nothing could be compared with what it was trained on"
+        return dataclasses.replace(evidence, not_compared=(NotCompared(subject="drift", text=text),)), {}
+    table = pa.concat_tables([*(span.waiting[number] for number in sorted(span.waiting)), span.table])
+    policy, features = settings.policy, settings.features
+    compared = drift.compare(table, live.baseline, features, policy, schema=span.schema, statistics=span.statistics)
+    label, label_gaps = labels.compare(table, features.label, live.baseline.positives, policy)
+    if evidence.labelled and live.baseline.evaluation is not None:
+        now = evaluate_model(live.model_dir, table, settings)
+        changes, gaps = performance.compare(now, live.baseline.evaluation, policy)
+    else:
+        changes = ()
+        why = "the span has no labels" if not evidence.labelled else "no out-of-time evaluation was stored at push"
+        gaps = [NotCompared(subject="performance", text=f"the live model was not scored on this span: {why}")]
+    complete = dataclasses.replace(
+        evidence,
+        drift=compared.drift,
+        label=label,
+        performance=changes,
+        not_compared=(*compared.not_compared, *label_gaps, *gaps),
+    )
+    return complete, {"frozen-bins": compared.anomalies, "schema": compared.schema_anomalies}
+
+
+def evaluate_model(model_dir: Path, table: pa.Table, settings: Settings) -> Evaluation:
+    """Measures a SavedModel on the labelled rows of `table`, overall and per slice."""
+    from models.predictor import Predictor  # Loads TensorFlow, which most decisions do without.
+
+    values = labels.evaluate(table, settings.features.label)
+    labelled = table.filter(pa.array(values != label_expression.NO_LABEL))
+    probabilities = Predictor(str(model_dir)).predict(labelled)
+    return evaluate(labelled, values[values != label_expression.NO_LABEL], probabilities, settings.evaluation)
+
+
+def evaluate(table: pa.Table, labels_: np.ndarray, probabilities: np.ndarray, spec: EvaluationSpec) -> Evaluation:
+    """Measures probabilities, (rows,), overall and on the slices that the dataset file names."""
+    columns = {name: table.column(name).to_pylist() for name in spec.slice_columns}
+    slices = {name: mask for crossed in spec.slices for name, mask in performance.slice_masks(columns, crossed).items()}
+    return performance.evaluate(labels_, probabilities, slices)
+
+
+def record_of(decision: Decision, examples_uri: str, evaluated_at: int) -> state.SpanRecord:
+    """Returns what is remembered of a span."""
+    evidence = decision.evidence
+    waiting = decision.row == NOT_ENOUGH_ROWS
+    return state.SpanRecord(
+        span=evidence.span,
+        version=evidence.version,
+        fingerprint=evidence.fingerprint,
+        rows=evidence.rows,
+        verdict=decision.verdict.value,
+        accepted=decision.verdict is not Verdict.BLOCK,
+        waiting=waiting,
+        examples_uri=examples_uri if waiting else "",
+        decided_at=evaluated_at,
+    )

@@ -1,0 +1,141 @@
+"""Block, skip or rerun: the gate as a component around `pipeline.assess`."""
+
+import dataclasses
+import json
+import os
+import time
+from pathlib import Path
+
+import pyarrow as pa
+from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+from tfx.types.standard_artifacts import (
+    ExampleAnomalies,
+    Examples,
+    ExampleStatistics,
+    HyperParameters,
+    Model,
+    Schema,
+)
+from tfx.utils import io_utils, path_utils
+
+from models import examples as example_files
+from models.errors import ExamplesError
+from pipeline import assess, state
+from pipeline.artifacts import Baseline, GateDecision
+from pipeline.gate import baseline as baseline_files
+from pipeline.gate.decision import Verdict
+
+SPLITS = ("train", "eval")
+REPEATED = 2
+
+
+@component
+def RerunGate(
+    examples: InputArtifact[Examples],
+    schema: InputArtifact[Schema],
+    statistics: InputArtifact[ExampleStatistics],
+    anomalies: InputArtifact[ExampleAnomalies],
+    live_model: InputArtifact[Model],
+    baseline: InputArtifact[Baseline],
+    decision: OutputArtifact[GateDecision],
+    comparison: OutputArtifact[ExampleAnomalies],
+    hyperparameters: OutputArtifact[HyperParameters],
+    settings: Parameter[str],
+    state_dir: Parameter[str],
+    state_token: Parameter[str] = "",
+    evaluated_at: Parameter[int] = 0,
+    forced: Parameter[int] = 0,
+    remember: Parameter[int] = 1,
+) -> None:
+    """Decides on the span and records it, before anything can end the run.
+
+    Args:
+      settings: PipelineConfig.gate_settings().
+      state_dir: where one record per span is kept.
+      state_token: only part of the cache key; see docs/decisions/0003-cache-keys.md.
+      evaluated_at: seconds since 1970; 0 for now.
+      forced: 1 to rerun even where nothing asks for it.
+      remember: 0 to leave no record: the decision is only wanted for a look.
+    """
+    now = evaluated_at or int(time.time())
+    schema_proto = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))
+    records = state.read_records(state_dir)
+    number = examples.get_int_custom_property("span")
+    waiting = {record.span: record for record in records if record.waiting and record.span < number}
+    span = assess.Span(
+        number=number,
+        version=examples.get_int_custom_property("version"),
+        table=read_rows(examples.uri, schema_proto),
+        schema=schema_proto,
+        statistics=read_statistics(statistics.uri),
+        anomalies=read_anomalies(anomalies.uri),
+        waiting={number: read_rows(record.examples_uri, schema_proto) for number, record in waiting.items()},
+    )
+    live = None
+    if live_model.get_int_custom_property("present"):
+        live = assess.Live(
+            version=live_model.get_string_custom_property("version"),
+            model_dir=Path(path_utils.serving_model_path(live_model.uri)),
+            baseline=baseline_files.Baseline.load(baseline.uri)
+            if baseline.get_int_custom_property("present")
+            else None,
+        )
+    assessed = assess.assess(
+        span, live, records, assess.Settings.from_json(settings), evaluated_at=now, forced=bool(forced)
+    )
+    made = assessed.decision
+    if remember and made.row != REPEATED:
+        state.write_record(state_dir, assess.record_of(made, examples.uri, now))
+    if remember and made.row > assess.NOT_ENOUGH_ROWS:
+        for record in waiting.values():
+            # Their rows have counted now.
+            state.write_record(state_dir, dataclasses.replace(record, waiting=False, examples_uri=""))
+
+    io_utils.write_string_file(os.path.join(decision.uri, "decision.json"), made.to_json())
+    decision.set_string_custom_property("verdict", made.verdict.value)
+    decision.set_int_custom_property("rerun", int(made.verdict is Verdict.RERUN))
+    decision.set_int_custom_property("block", int(made.verdict is Verdict.BLOCK))
+    decision.set_int_custom_property("span", span.number)
+    decision.set_int_custom_property("version", span.version)
+    for name, proto in assessed.anomalies.items():
+        folder = os.path.join(comparison.uri, f"Split-{name}")
+        io_utils.write_bytes_file(os.path.join(folder, "SchemaDiff.pb"), proto.SerializeToString())
+    comparison.split_names = artifact_utils.encode_split_names(list(assessed.anomalies))
+    io_utils.write_string_file(
+        os.path.join(hyperparameters.uri, "hyperparameters.json"), json.dumps({"warm_start": made.warm_start})
+    )
+
+
+def read_rows(uri: str, schema: "Schema") -> pa.Table:
+    """Returns all rows of an Examples artifact, both splits; a split without rows has no shard."""
+    paths = []
+    for split in SPLITS:
+        try:
+            paths += example_files.split_paths(uri, split)
+        except ExamplesError:
+            continue
+    return example_files.read_table(paths, schema)
+
+
+def read_statistics(uri: str) -> statistics_pb2.DatasetFeatureStatisticsList | None:
+    """Returns TFDV's statistics of the train split; None where they were not computed."""
+    path = os.path.join(uri, "Split-train", "FeatureStats.pb")
+    if not fileio.exists(path):
+        return None
+    with fileio.open(path, "rb") as file:
+        return statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read())
+
+
+def read_anomalies(uri: str) -> list[anomalies_pb2.Anomalies]:
+    """Returns what TFDV found, split by split."""
+    found = []
+    for split in SPLITS:
+        path = os.path.join(uri, f"Split-{split}", "SchemaDiff.pb")
+        if fileio.exists(path):
+            with fileio.open(path, "rb") as file:
+                found.append(anomalies_pb2.Anomalies.FromString(file.read()))
+    return found
