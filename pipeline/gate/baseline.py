@@ -1,0 +1,305 @@
+"""What later spans are compared with: the live model's training window, measured once and kept beside the model.
+
+A folder: `arrays.npz`, `statistics.pb` and, written last, `baseline.json` with the other files' hashes, so a folder
+without it, or one that does not match it, is not a baseline.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
+
+from models.features import FeatureSpec
+from pipeline.gate import bins as frozen_bins
+from pipeline.gate import calibration, distances, files, labels, records
+from pipeline.gate.bins import FeatureBins
+from pipeline.gate.calibration import Calibration
+from pipeline.gate.distances import Floats
+from pipeline.gate.evidence import NotCompared
+from pipeline.gate.performance import Evaluation
+from pipeline.gate.policy import SMALLEST_COMPARED, GatePolicy
+
+FORMAT = 1
+QUANTILE_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+MOST_KNOWN_VALUES = 100_000
+"""A categorical feature with more values than this is an identifier; its unseen values are not counted."""
+
+
+class BaselineError(ValueError):
+    """A folder that is no baseline, an incomplete or damaged one, or one of another format."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """A training window, measured.
+
+    Attributes:
+      version: of the model, where it is known when the baseline is made; the folder it is pushed to names it anyway.
+      created_at: seconds since 1970.
+      window: the training window's spans, ascending.
+      label: the label's expression; also the name of its bins, the last ones.
+      bins: frozen bins of each compared feature.
+      counts: rows per bin, as `bins.count` lays them out, int64 (total bins,).
+      variation: the largest squared distance of a span of the window from the others, chance taken off; NaN where
+        the window has one span, float64 (features,).
+      quantiles: of the numeric features, at QUANTILE_LEVELS; NaN for others, float64 (features, levels).
+      known: the values of each categorical feature, sorted; features with too many are left out.
+      positives: positive and labelled rows.
+      calibration: what chance does.
+      evaluation: the model on rows later than its training rows; None where there was none.
+      statistics: TFDV's, of the window.
+      not_compared: features that no span can be compared on, and why.
+    """
+
+    version: str
+    created_at: int
+    window: tuple[int, ...]
+    label: str
+    bins: tuple[FeatureBins, ...]
+    counts: npt.NDArray[np.int64]
+    variation: Floats
+    quantiles: Floats
+    known: Mapping[str, tuple[str, ...]]
+    positives: tuple[int, int]
+    calibration: Calibration
+    evaluation: Evaluation | None
+    statistics: statistics_pb2.DatasetFeatureStatisticsList | None
+    not_compared: tuple[NotCompared, ...]
+
+    @functools.cached_property
+    def rows(self) -> int:
+        """Rows of the training window."""
+        first = self.bins[0].size if self.bins else 0
+        return int(self.counts[:first].sum())
+
+    def unseen_share(self, feature: str, table: pa.Table) -> float:
+        """Returns the share of a table's rows whose value the training window did not have."""
+        if feature not in self.known or feature not in table.column_names or table.num_rows == 0:
+            return 0.0
+        column = table.column(feature).cast(pa.large_string()).drop_null()
+        unseen = pc.invert(pc.is_in(column, value_set=pa.array(self.known[feature], pa.large_string())))
+        return float((pc.sum(unseen).as_py() or 0) / table.num_rows)
+
+    def save(self, folder: str) -> None:
+        """Writes the baseline; `baseline.json`, written last, makes it one."""
+        arrays = io.BytesIO()
+        np.savez_compressed(
+            arrays,
+            counts=self.counts,
+            variation=self.variation,
+            quantiles=self.quantiles,
+            **{f.name: getattr(self.calibration, f.name) for f in dataclasses.fields(Calibration)},
+        )
+        statistics = self.statistics or statistics_pb2.DatasetFeatureStatisticsList()
+        contents = {"arrays.npz": arrays.getvalue(), "statistics.pb": statistics.SerializeToString(deterministic=True)}
+        for name, content in contents.items():
+            files.write(folder, name, content)
+        manifest = {
+            "format": FORMAT,
+            "files": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+            "baseline": records.to_json_values(dataclasses.asdict(self._manifest())),
+        }
+        text = json.dumps(manifest, sort_keys=True, allow_nan=False, ensure_ascii=False, indent=1)
+        files.write(folder, "baseline.json", text.encode())
+
+    def _manifest(self) -> _Manifest:
+        known = tuple(_Known(feature=name, values=values) for name, values in sorted(self.known.items()))
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(_Manifest) if hasattr(self, f.name)}
+        return _Manifest(**{**plain, "known": known, "has_statistics": self.statistics is not None})
+
+    @classmethod
+    def load(cls, folder: str) -> Baseline:
+        """Reads what `save` wrote.
+
+        Raises:
+          BaselineError: there is none, it is incomplete or damaged, or of another format; names the file.
+        """
+        manifest = _read_manifest(folder)
+        contents = {}
+        for name, digest in manifest["files"].items():
+            content = files.read(folder, name)
+            if content is None or hashlib.sha256(content).hexdigest() != digest:
+                what = "is missing" if content is None else "is not what baseline.json describes"
+                raise BaselineError(f"{folder}/{name} {what}: the baseline is damaged. {_REPAIR}")
+            contents[name] = content
+        try:
+            plain = records.from_json_values(_Manifest, manifest["baseline"])
+            with np.load(io.BytesIO(contents["arrays.npz"]), allow_pickle=False) as arrays:
+                loaded = {name: arrays[name] for name in arrays.files}
+            null = Calibration(**{f.name: loaded.pop(f.name) for f in dataclasses.fields(Calibration)})
+            statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(contents["statistics.pb"])
+        except (KeyError, ValueError) as error:
+            raise BaselineError(f"{folder}: not a baseline that this program can read: {error}. {_REPAIR}") from error
+        values = {f.name: getattr(plain, f.name) for f in dataclasses.fields(_Manifest)}
+        has_statistics = values.pop("has_statistics")
+        values["known"] = {item.feature: item.values for item in plain.known}
+        return cls(**values, **loaded, calibration=null, statistics=statistics if has_statistics else None)
+
+
+_REPAIR = "Run with --force to train a model with a new baseline."
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    feature: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Manifest:
+    """The part of a baseline that is JSON."""
+
+    version: str
+    created_at: int
+    window: tuple[int, ...]
+    label: str
+    bins: tuple[FeatureBins, ...]
+    known: tuple[_Known, ...]
+    positives: tuple[int, int]
+    evaluation: Evaluation | None
+    not_compared: tuple[NotCompared, ...]
+    has_statistics: bool
+
+
+def build_baseline(
+    tables: Mapping[int, pa.Table],
+    schema: schema_pb2.Schema,
+    features: FeatureSpec,
+    policy: GatePolicy,
+    *,
+    evaluation: Evaluation | None,
+    statistics: statistics_pb2.DatasetFeatureStatisticsList | None,
+    version: str = "",
+    created_at: int = 0,
+    seed: int = 0,
+) -> Baseline:
+    """Measures a training window.
+
+    Args:
+      tables: span to the rows of it that the model was trained on: flat columns, features and label columns.
+      schema: the curated one; a feature that is not in it is said to be missing, not skipped.
+      evaluation: of the model, on rows later than these.
+      statistics: TFDV's, over all of these rows.
+
+    Raises:
+      BaselineError: there are too few rows to compare anything with.
+    """
+    spans = {span: tables[span] for span in sorted(tables) if tables[span].num_rows}
+    table = pa.concat_tables([labels.with_label(spans[span], features.label) for span in spans]) if spans else None
+    if table is None or table.num_rows < SMALLEST_COMPARED:
+        rows = 0 if table is None else table.num_rows
+        raise BaselineError(
+            f"A baseline needs at least {SMALLEST_COMPARED} training rows. Received {rows} in spans {sorted(tables)}."
+        )
+    kinds, gaps = _kinds(table, schema, features, policy)
+    bins = frozen_bins.freeze(table, kinds)
+    codes = frozen_bins.encode(table, bins)
+    null = calibration.calibrate(codes, bins, seed=seed)
+    ends = np.cumsum([spans[span].num_rows for span in spans])
+    by_span = np.array([frozen_bins.count(part, bins) for part in np.split(codes, ends[:-1])])
+    return Baseline(
+        version=version,
+        created_at=created_at,
+        window=tuple(spans),
+        label=features.label,
+        bins=bins,
+        counts=by_span.sum(axis=0),
+        variation=_variation(by_span, ends, bins, null),
+        quantiles=np.array([_quantiles(table, feature) for feature in bins]),
+        known=_known_values(table, bins),
+        positives=labels.positives(table, features.label),
+        calibration=null,
+        evaluation=evaluation,
+        statistics=statistics,
+        not_compared=tuple(gaps),
+    )
+
+
+def _kinds(
+    table: pa.Table, schema: schema_pb2.Schema, features: FeatureSpec, policy: GatePolicy
+) -> tuple[dict[str, frozen_bins.Kind], list[NotCompared]]:
+    """Returns how each feature is compared, the label last, and the features that cannot be."""
+    known = {feature.name for feature in schema.feature}
+    kinds: dict[str, frozen_bins.Kind] = {}
+    gaps = []
+    for name in features.names:
+        if name in policy.exclude:
+            continue
+        if name not in known or name not in table.column_names:
+            where = "the schema" if name not in known else "the training rows"
+            gaps.append(NotCompared(subject="feature", feature=name, text=f"`{name}` is not compared: not in {where}"))
+            continue
+        if table.column(name).null_count == table.num_rows:
+            text = f"`{name}` was missing in every training row: only the share of missing values is compared"
+            gaps.append(NotCompared(subject="feature", feature=name, text=text))
+        categorical = name in features.categorical or name in features.hashed
+        kinds[name] = "categorical" if categorical else "numeric"
+    if labels.is_labelled(table, features.label):
+        kinds[features.label] = "categorical"
+    else:
+        text = "the label is not compared: the training rows have none"
+        gaps.append(NotCompared(subject="label", feature=features.label, text=text))
+    return kinds, gaps
+
+
+def _variation(
+    by_span: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], bins: tuple[FeatureBins, ...], null: Calibration
+) -> Floats:
+    """Returns the largest squared distance of one span from the others, less what chance adds at these sizes."""
+    total = by_span.sum(axis=0)
+    rows = np.diff(ends, prepend=0)
+    largest = np.full(len(bins), np.nan)
+    for counts, span_rows in zip(by_span, rows, strict=True):
+        others = ends[-1] - span_rows
+        if min(span_rows, others) < SMALLEST_COMPARED:
+            continue
+        # The calibration is for the whole window as the reference: the size at which chance adds as much.
+        alike = 1 / (1 / span_rows + 1 / others - 1 / ends[-1])
+        bias = calibration.expected(null, max(int(alike), SMALLEST_COMPARED))
+        statistic = distances.squared(distances.distances(counts, total - counts, bins), bins)
+        largest = np.fmax(largest, np.maximum(statistic - bias, 0.0))
+    return largest
+
+
+def _quantiles(table: pa.Table, feature: FeatureBins) -> Floats:
+    if feature.kind == "numeric":
+        values = frozen_bins.numbers(table.column(feature.name))
+        values = values[np.isfinite(values)]
+        if len(values):
+            return np.asarray(np.quantile(values, QUANTILE_LEVELS))
+    return np.full(len(QUANTILE_LEVELS), np.nan)
+
+
+def _known_values(table: pa.Table, bins: tuple[FeatureBins, ...]) -> dict[str, tuple[str, ...]]:
+    found = {}
+    for feature in bins:
+        if feature.kind == "categorical":
+            values = pc.unique(table.column(feature.name).cast(pa.large_string()).drop_null()).to_pylist()
+            if len(values) <= MOST_KNOWN_VALUES:
+                found[feature.name] = tuple(sorted(values))
+    return found
+
+
+def _read_manifest(folder: str) -> dict[str, dict[str, str]]:
+    content = files.read(folder, "baseline.json")
+    if content is None:
+        raise BaselineError(f"There is no complete baseline in {folder}: baseline.json is missing. {_REPAIR}")
+    try:
+        manifest = json.loads(content)
+        found = manifest["format"]
+        if found == FORMAT:
+            return {"files": dict(manifest["files"]), "baseline": manifest["baseline"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise BaselineError(f"{folder}/baseline.json is damaged: {error!r}. {_REPAIR}") from error
+    raise BaselineError(f"{folder}: expected a baseline of format {FORMAT}. Received: {found!r}. {_REPAIR}")

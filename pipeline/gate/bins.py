@@ -1,0 +1,150 @@
+"""Bins frozen from the reference: every later span is counted into the same ones, so distances can be compared.
+
+Bins that follow each sample's own extremes and ties, as histograms do, make a distance depend on the sample's size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Kind = Literal["numeric", "categorical"]
+
+QUANTILES = 20
+FEW_VALUES = 32
+"""A numeric feature with no more values than this has one bin per value (hours, months, counts)."""
+POINT_MASS = 0.05
+"""A value that alone has this share of a numeric feature has a bin of its own: quantiles cannot divide it."""
+TOP_VALUES = 200
+"""More values than this of a categorical feature share one bin."""
+MISSING = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureBins:
+    """The bins of one feature. Code 0 is missing.
+
+    Numeric: then one code per value in `points`, then `len(edges) + 1` intervals, an edge belonging to the upper one.
+    The first interval lies below everything in the reference, the last one above.
+    Categorical: then one code per value in `values`, then one for every other value.
+    """
+
+    name: str
+    kind: Kind
+    points: tuple[float, ...] = ()
+    edges: tuple[float, ...] = ()
+    values: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Number of codes."""
+        return 2 + (len(self.points) + len(self.edges) if self.kind == "numeric" else len(self.values))
+
+    def labels(self) -> list[str]:
+        """Returns a name for each code; unique within the feature."""
+        if self.kind == "categorical":
+            return ["missing", *(f"= {value}" for value in self.values), "other values"]
+        if not self.edges:
+            return ["missing", *(f"= {point:.7g}" for point in self.points), "any value"]
+        inner = [f"{low:.7g} to {high:.7g}" for low, high in zip(self.edges, self.edges[1:], strict=False)]
+        outer = [f"below {self.edges[0]:.7g}", *inner, f"above {self.edges[-1]:.7g}"]
+        return ["missing", *(f"= {point:.7g}" for point in self.points), *outer]
+
+    def codes(self, column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.uint16]:
+        """Returns the code of each row, uint16 (n,). NaN counts as missing, infinities as extremes."""
+        return _numeric_codes(self, column) if self.kind == "numeric" else _categorical_codes(self, column)
+
+
+def freeze(table: pa.Table, kinds: Mapping[str, Kind]) -> tuple[FeatureBins, ...]:
+    """Returns the bins of each feature from the reference's rows.
+
+    A feature that is missing throughout, or that the table lacks, has the bins "missing" and "any value".
+    """
+    frozen = []
+    for name, kind in kinds.items():
+        column = table.column(name) if name in table.column_names else pa.nulls(table.num_rows)
+        frozen.append(_freeze_numeric(name, column) if kind == "numeric" else _freeze_categorical(name, column))
+    return tuple(frozen)
+
+
+def encode(table: pa.Table, bins: Sequence[FeatureBins]) -> npt.NDArray[np.uint16]:
+    """Returns the codes of all rows, uint16 (rows, features); a column that the table lacks is missing throughout."""
+    codes = np.full((table.num_rows, len(bins)), MISSING, np.uint16)
+    for index, feature in enumerate(bins):
+        if feature.name in table.column_names:
+            codes[:, index] = feature.codes(table.column(feature.name))
+    return codes
+
+
+def count(codes: npt.NDArray[np.uint16], bins: Sequence[FeatureBins]) -> npt.NDArray[np.int64]:
+    """Returns the rows per bin, features one after the other, int64 (sum of sizes,)."""
+    parts = [np.bincount(codes[:, index], minlength=feature.size) for index, feature in enumerate(bins)]
+    return np.concatenate([np.zeros(0, np.int64), *parts])
+
+
+def offsets(bins: Sequence[FeatureBins]) -> npt.NDArray[np.int64]:
+    """Returns where each feature's bins begin in what `count` returns, with the end as last entry."""
+    return np.cumsum([0, *(feature.size for feature in bins)], dtype=np.int64)
+
+
+def numbers(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.float64]:
+    """Returns a numeric column as float64 (n,), missing as NaN; floats rounded to float32, as tf.Example holds them."""
+    values = to_numpy(column.cast(pa.float64()))
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32).astype(np.float64) if pa.types.is_floating(column.type) else values
+
+
+def to_numpy(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[Any]:  # Any: the column's own type.
+    """Returns a column of numbers or booleans as an array; nulls of a float column become NaN."""
+    chunked = column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
+    return np.asarray(chunked.to_numpy())
+
+
+def _freeze_numeric(name: str, column: pa.ChunkedArray | pa.Array) -> FeatureBins:
+    values = numbers(column)
+    present = values[~np.isnan(values)]
+    if len(present) == 0:
+        return FeatureBins(name=name, kind="numeric")
+    distinct, counts = np.unique(present, return_counts=True)
+    # Between the smallest value and the next number above the largest lies everything that the reference has.
+    ends = [distinct[0], np.nextafter(distinct[-1], np.inf)]
+    if len(distinct) <= FEW_VALUES:
+        return FeatureBins(name=name, kind="numeric", points=tuple(distinct.tolist()), edges=_finite(ends))
+    points = distinct[counts >= POINT_MASS * len(present)]
+    rest = present[~np.isin(present, points)]
+    # "lower" keeps edges at values that occur, so that equal data meet equal edges.
+    inner = np.quantile(rest, np.arange(1, QUANTILES) / QUANTILES, method="lower") if len(rest) else np.zeros(0)
+    return FeatureBins(name=name, kind="numeric", points=tuple(points.tolist()), edges=_finite([*ends, *inner]))
+
+
+def _finite(edges: Sequence[float]) -> tuple[float, ...]:
+    return tuple(np.unique([edge for edge in edges if np.isfinite(edge)]).tolist())
+
+
+def _freeze_categorical(name: str, column: pa.ChunkedArray | pa.Array) -> FeatureBins:
+    counts = pc.value_counts(column.drop_null().cast(pa.large_string())).to_pylist()
+    ranked = sorted(counts, key=lambda item: (-item["counts"], item["values"]))
+    return FeatureBins(name=name, kind="categorical", values=tuple(item["values"] for item in ranked[:TOP_VALUES]))
+
+
+def _numeric_codes(bins: FeatureBins, column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.uint16]:
+    values = numbers(column)
+    points = np.array(bins.points)
+    codes = 1 + len(points) + np.searchsorted(np.array(bins.edges), values, side="right")
+    if len(points):
+        nearest = np.minimum(np.searchsorted(points, values), len(points) - 1)
+        codes = np.where(points[nearest] == values, 1 + nearest, codes)
+    return np.where(np.isnan(values), MISSING, codes).astype(np.uint16)
+
+
+def _categorical_codes(bins: FeatureBins, column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.uint16]:
+    text = column.cast(pa.large_string())
+    index = pc.index_in(text, value_set=pa.array(bins.values, pa.large_string()))
+    codes = 1 + to_numpy(pc.fill_null(index, len(bins.values)))
+    return np.where(to_numpy(pc.is_null(text)), MISSING, codes).astype(np.uint16)

@@ -1,0 +1,167 @@
+"""How large a distance chance alone makes, at the size of the span that is compared.
+
+Both samples err: the reference is one of finitely many rows too. So replicates of both are drawn from the reference's
+rows, whole rows at a time because features move together, at a grid of sizes. Between the sizes of the grid, moments
+are interpolated: on the squared scale they follow a power of the size.
+
+Each feature's distance is put on one scale by the Wilson-Hilferty transformation of a gamma distribution with its mean
+and variance, and the joint threshold is a quantile of the largest over all features, so data like the reference call
+any feature moved in at most `false_alarm_rate` of the spans.
+
+Sources: Westfall and Young, "Resampling-based multiple testing", 1993 (max-T); Wilson and Hilferty, "The distribution
+of chi-square", PNAS 17, 1931.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.gate.bins import FeatureBins, offsets
+from pipeline.gate.distances import Floats, distances, squared, unsquared
+from pipeline.gate.policy import SMALLEST_COMPARED
+
+REPLICATES = 1000
+BLOCKS = 1500
+"""About how many random blocks of rows large samples are drawn from; see `_Source`."""
+_FEWEST_BLOCKS_DRAWN = 20
+_SIZE_STEP = 3.0
+_SPANS_PER_REFERENCE = 8.0
+"""The grid ends at this multiple of the reference's rows; beyond it, the reference's own error is all there is."""
+_SHAPE_LIMITS = (0.05, 1e6)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """What thresholds at any size are computed from.
+
+    Attributes:
+      sizes: numbers of rows of a span, ascending, int64 (sizes,).
+      mean: of each feature's squared distance under chance, float64 (sizes, features).
+      shape: of the gamma distribution with that mean and the variance, float64 (sizes, features).
+      largest: the largest standardized distance of each replicate, ascending, float64 (sizes, replicates).
+    """
+
+    sizes: npt.NDArray[np.int64]
+    mean: Floats
+    shape: Floats
+    largest: Floats
+
+
+def calibrate(
+    codes: npt.NDArray[np.uint16], bins: Sequence[FeatureBins], *, replicates: int = REPLICATES, seed: int = 0
+) -> Calibration:
+    """Measures chance at a grid of sizes, once, when a baseline is made.
+
+    Args:
+      codes: all rows of the reference, uint16 (rows, features).
+    """
+    rng = np.random.default_rng(seed)
+    source = _divide(codes, bins, rng)
+    reference = _draw(source, len(codes), replicates, rng)
+    sizes = _grid(len(codes))
+    mean, shape, largest = [], [], []
+    for size in sizes:
+        span = _draw(source, int(size), replicates, rng)
+        statistic = squared(distances(span, reference, bins), bins)  # (replicates, features)
+        mean.append(statistic.mean(axis=0))
+        variance = statistic.var(axis=0)
+        ratio = np.divide(mean[-1] ** 2, variance, out=np.full(len(bins), _SHAPE_LIMITS[1]), where=variance > 0)
+        shape.append(np.clip(ratio, *_SHAPE_LIMITS))
+        largest.append(np.sort(_standardize(statistic, mean[-1], shape[-1]).max(axis=1)))
+    return Calibration(sizes=sizes, mean=np.array(mean), shape=np.array(shape), largest=np.array(largest))
+
+
+def expected(calibration: Calibration, rows: int) -> Floats:
+    """Returns each feature's mean squared distance under chance at `rows` rows, float64 (features,)."""
+    return _moments(calibration, rows)[0]
+
+
+def noise(calibration: Calibration, rows: int, false_alarm_rate: float, bins: Sequence[FeatureBins]) -> Floats:
+    """Returns the distance that chance alone exceeds, in any feature, at this joint rate, float64 (features,)."""
+    mean, shape, largest = _moments(calibration, rows)
+    rank = min(int(np.ceil((len(largest) + 1) * (1 - false_alarm_rate))), len(largest)) - 1
+    root = 1 - 1 / (9 * shape) + largest[rank] / (3 * np.sqrt(shape))
+    return unsquared(mean * np.maximum(root, 0.0) ** 3, bins)
+
+
+def chance(calibration: Calibration, rows: int, distance: Floats, bins: Sequence[FeatureBins]) -> Floats:
+    """Returns how often chance alone puts any feature as far out as this distance, float64 (features,) in [0, 1]."""
+    mean, shape, largest = _moments(calibration, rows)
+    standard = _standardize(squared(distance, bins), mean, shape)
+    return 1 - np.searchsorted(largest, standard, side="left") / len(largest)
+
+
+def _standardize(statistic: Floats, mean: Floats, shape: Floats) -> Floats:
+    """Gamma to normal; minus infinity where a feature cannot move by chance and did not, infinity where it did."""
+    relative = np.divide(statistic, mean, out=np.full(statistic.shape, np.inf), where=mean > 0)
+    relative = np.where((mean <= 0) & (statistic <= 0), 0.0, relative)
+    standard = (np.cbrt(relative) - 1 + 1 / (9 * shape)) * 3 * np.sqrt(shape)
+    return np.where((mean <= 0) & (statistic <= 0), -np.inf, standard)
+
+
+def _grid(reference_rows: int) -> npt.NDArray[np.int64]:
+    end = max(_SPANS_PER_REFERENCE * reference_rows, SMALLEST_COMPARED * _SIZE_STEP)
+    steps = int(np.ceil(np.log(end / SMALLEST_COMPARED) / np.log(_SIZE_STEP)))
+    return np.unique(np.round(np.geomspace(SMALLEST_COMPARED, end, steps + 1))).astype(np.int64)
+
+
+def _moments(calibration: Calibration, rows: int) -> tuple[Floats, Floats, Floats]:
+    """Interpolates mean, shape and the sorted largest values, linearly in the logarithm of the size."""
+    sizes = calibration.sizes
+    if rows < sizes[0]:
+        raise ValueError(f"{rows} rows are too few to compare: the calibration starts at {sizes[0]}.")
+    upper = int(np.clip(np.searchsorted(sizes, rows), 1, len(sizes) - 1))
+    at = np.log(min(rows, sizes[-1]) / sizes[upper - 1]) / np.log(sizes[upper] / sizes[upper - 1])
+    low, high = calibration.mean[upper - 1], calibration.mean[upper]
+    positive = (low > 0) & (high > 0)
+    logs = [np.log(side, out=np.zeros(side.shape), where=positive) for side in (low, high)]
+    mean = np.where(positive, np.exp((1 - at) * logs[0] + at * logs[1]), 0.0)
+    shape = np.exp((1 - at) * np.log(calibration.shape[upper - 1]) + at * np.log(calibration.shape[upper]))
+    largest = (1 - at) * calibration.largest[upper - 1] + at * calibration.largest[upper]
+    return mean, shape, largest
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """Rows to draw samples from, one by one or in blocks.
+
+    Attributes:
+      flat: position of each row's codes in what `bins.count` returns, (rows, features).
+      blocks: counts of random blocks of `per_block` rows, float32 (blocks, total bins).
+    """
+
+    flat: npt.NDArray[np.intp]
+    blocks: npt.NDArray[np.float32]
+    per_block: int
+
+
+def _divide(codes: npt.NDArray[np.uint16], bins: Sequence[FeatureBins], rng: np.random.Generator) -> _Source:
+    starts = offsets(bins)
+    flat = codes.astype(np.intp) + starts[:-1]
+    per_block = max(1, len(codes) // BLOCKS)
+    whole = len(codes) // per_block * per_block
+    order = rng.permutation(len(codes))[:whole].reshape(-1, per_block)
+    blocks = [np.bincount(flat[rows].ravel(), minlength=starts[-1]) for rows in order]
+    return _Source(flat=flat, blocks=np.array(blocks, np.float32), per_block=per_block)
+
+
+def _draw(source: _Source, rows: int, replicates: int, rng: np.random.Generator) -> Floats:
+    """Returns the counts of `replicates` samples of about `rows` rows, float64 (replicates, total bins).
+
+    Small samples are drawn row by row with replacement. Large ones are drawn in whole blocks of random rows: sums over
+    random rows have the same mean and variance either way, and one matrix product replaces millions of draws.
+    """
+    drawn = round(rows / source.per_block)
+    if drawn >= _FEWEST_BLOCKS_DRAWN:
+        chances = np.full(len(source.blocks), 1 / len(source.blocks))
+        weights = rng.multinomial(drawn, chances, replicates).astype(np.float32)
+        return (weights @ source.blocks).astype(np.float64)
+    counts = np.empty((replicates, source.blocks.shape[1]))
+    for replicate in range(replicates):
+        chosen = source.flat[rng.integers(0, len(source.flat), rows)]
+        counts[replicate] = np.bincount(chosen.ravel(), minlength=counts.shape[1])
+    return counts

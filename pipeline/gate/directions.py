@@ -1,0 +1,79 @@
+"""What moved in a feature, in words that an on-call person understands."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.gate import bins as frozen_bins
+from pipeline.gate.baseline import QUANTILE_LEVELS, Baseline
+from pipeline.gate.distances import Floats, shares
+
+_LEVEL_NAMES = ("5 % quantile", "lower quartile", "median", "upper quartile", "95 % quantile")
+"""Of QUANTILE_LEVELS."""
+_LARGE_SHARE = 0.03
+"""From this change on, the share of one value is said rather than a quantile."""
+
+
+def describe(table: pa.Table, baseline: Baseline, index: int, counts: npt.NDArray[np.int64]) -> str:
+    """Returns one sentence on a feature: the share that moved most, or the quantile.
+
+    Args:
+      table: the span's rows, the label's column included.
+      index: position of the feature in `baseline.bins`.
+      counts: the span's, over all frozen bins.
+    """
+    feature = baseline.bins[index]
+    starts = frozen_bins.offsets(baseline.bins)
+    part = slice(starts[index], starts[index + 1])
+    before, after = shares(baseline.counts[part]), shares(counts[part])
+    change = np.abs(after - before)
+    if feature.name == baseline.label:
+        positive = 1 + feature.values.index("1") if "1" in feature.values else feature.size - 1
+        return f"`{feature.name}`: share of positive labels {_move(before[positive], after[positive])}"
+    if feature.kind == "categorical":
+        bin_ = int(change.argmax())
+        return f"`{feature.name}`: share of {_value(feature, bin_)} {_move(before[bin_], after[bin_])}"
+    ends = [feature.size - 1] if not feature.edges else [1 + len(feature.points), feature.size - 1]
+    single = [frozen_bins.MISSING, *range(1, 1 + len(feature.points)), *ends]
+    bin_ = max(single, key=lambda candidate: change[candidate])
+    quantile = _quantile(table, baseline, index)
+    if change[bin_] >= _LARGE_SHARE and (bin_ == frozen_bins.MISSING or change[bin_] == change.max()):
+        return f"`{feature.name}`: share of {_value(feature, bin_)} {_move(before[bin_], after[bin_])}"
+    if quantile is not None:
+        return f"`{feature.name}`: {quantile}"
+    bin_ = int(change.argmax())
+    return f"`{feature.name}`: share of {_value(feature, bin_)} {_move(before[bin_], after[bin_])}"
+
+
+def _quantile(table: pa.Table, baseline: Baseline, index: int) -> str | None:
+    """Says the quantile that moved most, measured in the feature's own spread."""
+    before = baseline.quantiles[index]
+    name = baseline.bins[index].name
+    if name not in table.column_names or np.isnan(before).any():
+        return None
+    values = frozen_bins.numbers(table.column(name))
+    values = values[np.isfinite(values)]
+    if len(values) == 0:
+        return None
+    after: Floats = np.quantile(values, QUANTILE_LEVELS)
+    spread = before[-1] - before[0] or 1.0
+    moved = np.abs(after - before) / spread
+    median = QUANTILE_LEVELS.index(0.5)
+    best = median if moved[median] >= 0.5 * moved.max() else int(moved.argmax())
+    if moved[best] < 0.01:
+        return None
+    return f"{_LEVEL_NAMES[best]} {before[best]:.4g} → {after[best]:.4g}"
+
+
+def _value(feature: frozen_bins.FeatureBins, bin_: int) -> str:
+    label = feature.labels()[bin_]
+    if label.startswith("= "):
+        return f"`{label[2:]}`"
+    return f"values {label}" if label.startswith(("below", "above")) or " to " in label else label
+
+
+def _move(before: float, after: float) -> str:
+    digits = 2 if round(before, 2) != round(after, 2) else 4
+    return f"{before:.{digits}f} → {after:.{digits}f}"

@@ -1,0 +1,190 @@
+"""A span, compared with the rows that the live model was trained on: how far each feature moved, and whether it counts.
+
+A feature moved where its distance exceeds what chance does at this number of rows, and what the training window's own
+spans do among each other, and what is large enough to matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
+
+from models.features import FeatureSpec
+from pipeline.gate import bins as frozen_bins
+from pipeline.gate import calibration, directions, distances, labels, tfdv_evidence
+from pipeline.gate.baseline import Baseline
+from pipeline.gate.distances import Floats
+from pipeline.gate.evidence import Drift, FeatureDrift, Limit, NotCompared
+from pipeline.gate.policy import SMALLEST_COMPARED, GatePolicy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What a comparison found.
+
+    Attributes:
+      drift: None where nothing was compared; then `not_compared` says why.
+      anomalies: TFDV's, over the frozen bins: every distance with its threshold; empty where nothing was compared.
+      schema_anomalies: TFDV's, over the statistics as they are, with the schema's own drift_comparators.
+    """
+
+    drift: Drift | None
+    not_compared: tuple[NotCompared, ...]
+    anomalies: anomalies_pb2.Anomalies
+    schema_anomalies: anomalies_pb2.Anomalies
+
+
+def compare(
+    table: pa.Table,
+    baseline: Baseline,
+    features: FeatureSpec,
+    policy: GatePolicy,
+    *,
+    schema: schema_pb2.Schema | None = None,
+    statistics: statistics_pb2.DatasetFeatureStatisticsList | None = None,
+) -> Comparison:
+    """Compares a span with the live model's baseline.
+
+    Args:
+      table: the span's rows, with those of waiting spans: flat columns, features and label columns.
+      baseline: of the live model.
+      features: what the model reads; says whether the baseline covers all of it.
+      schema: the curated one; its drift_comparators are applied to `statistics`.
+      statistics: TFDV's, of the span.
+    """
+    drift, gaps, anomalies = _compare_bins(table, baseline, features, policy)
+    by_schema, schema_gaps, schema_anomalies = _compare_by_schema(baseline, schema, statistics)
+    if by_schema:
+        ranked = sorted((*(drift.features if drift else ()), *by_schema), key=lambda item: -item.excess)
+        drift = Drift(
+            features=tuple(ranked),
+            false_alarm_rate=policy.false_alarm_rate,
+            rows=table.num_rows,
+            reference_rows=baseline.rows,
+            window=baseline.window,
+            excluded=drift.excluded if drift else (),
+        )
+    return Comparison(
+        drift=drift, not_compared=(*gaps, *schema_gaps), anomalies=anomalies, schema_anomalies=schema_anomalies
+    )
+
+
+def _compare_bins(
+    table: pa.Table, baseline: Baseline, features: FeatureSpec, policy: GatePolicy
+) -> tuple[Drift | None, list[NotCompared], anomalies_pb2.Anomalies]:
+    nothing = anomalies_pb2.Anomalies()
+    if table.num_rows < SMALLEST_COMPARED:
+        text = f"{table.num_rows} rows are too few to compare distributions (at least {SMALLEST_COMPARED})"
+        return None, [NotCompared(subject="drift", text=text)], nothing
+    if baseline.rows < SMALLEST_COMPARED:
+        text = f"the baseline holds {baseline.rows} rows, too few to compare with (at least {SMALLEST_COMPARED})"
+        return None, [NotCompared(subject="drift", text=text)], nothing
+    table = labels.with_label(table, baseline.label)
+    kept, gaps = _kept(table, baseline, features, policy)
+    if not kept:
+        return None, [*gaps, NotCompared(subject="drift", text="no feature is left to compare")], nothing
+    codes = frozen_bins.encode(table, baseline.bins)
+    counts = frozen_bins.count(codes, baseline.bins)
+    noise, variation, floor = _limits(baseline, table.num_rows, policy)
+    limits = np.array([noise, np.nan_to_num(variation, nan=0.0), floor])
+    thresholds = limits.max(axis=0)
+    bins = [baseline.bins[index] for index in kept]
+    measured, anomalies = tfdv_evidence.measure(
+        _of(counts, baseline, kept), _of(baseline.counts, baseline, kept), bins, thresholds[kept]
+    )
+    distance = np.zeros(len(baseline.bins))
+    distance[kept] = measured
+    chance = calibration.chance(baseline.calibration, table.num_rows, distance, baseline.bins)
+    names: tuple[Limit, ...] = ("noise", "variation", "floor")
+    found = [
+        FeatureDrift(
+            feature=baseline.bins[index].name,
+            measure=distances.measure_of(baseline.bins[index]),
+            distance=float(distance[index]),
+            threshold=float(thresholds[index]),
+            noise=float(noise[index]),
+            variation=None if np.isnan(variation[index]) else float(variation[index]),
+            floor=float(floor[index]),
+            limit=names[int(limits[:, index].argmax())],
+            chance=float(chance[index]),
+            moved=bool(distance[index] > thresholds[index]),
+            direction=directions.describe(table, baseline, index, counts),
+            unseen=baseline.unseen_share(baseline.bins[index].name, table),
+        )
+        for index in kept
+    ]
+    drift = Drift(
+        features=tuple(sorted(found, key=lambda item: (-item.excess, item.feature))),
+        false_alarm_rate=policy.false_alarm_rate,
+        rows=table.num_rows,
+        reference_rows=baseline.rows,
+        window=baseline.window,
+        excluded=tuple(sorted(name for name in features.names if name in policy.exclude)),
+    )
+    return drift, gaps, anomalies
+
+
+def _kept(
+    table: pa.Table, baseline: Baseline, features: FeatureSpec, policy: GatePolicy
+) -> tuple[list[int], list[NotCompared]]:
+    """Returns the positions of the features to compare, and what is left out although it should not be."""
+    gaps = list(baseline.not_compared)
+    covered = {feature.name for feature in baseline.bins}
+    for name in features.names:
+        if name not in covered and name not in policy.exclude and name not in {gap.feature for gap in gaps}:
+            text = f"`{name}`: the baseline of the live model does not cover it"
+            gaps.append(NotCompared(subject="feature", feature=name, text=text))
+    kept = []
+    for index, feature in enumerate(baseline.bins):
+        if feature.name == baseline.label:
+            if labels.is_labelled(table, baseline.label):
+                kept.append(index)
+            else:
+                text = "the label was not compared: the span has no labels"
+                gaps.append(NotCompared(subject="label", feature=baseline.label, text=text))
+        elif feature.name not in policy.exclude:
+            kept.append(index)
+    return kept, gaps
+
+
+def _limits(baseline: Baseline, rows: int, policy: GatePolicy) -> tuple[Floats, Floats, Floats]:
+    """Returns, as distances per feature: what chance does, what the window's spans do, and what matters.
+
+    Sampling adds its expectation to every squared distance; the latter two are raised by it, so that they mean the
+    same at 300 rows and at 30,000.
+    """
+    bins = baseline.bins
+    noise = calibration.noise(baseline.calibration, rows, policy.false_alarm_rate, bins)
+    bias = calibration.expected(baseline.calibration, rows)
+    least = [
+        policy.min_l_infinity if distances.measure_of(feature) == "l_infinity" else policy.min_jensen_shannon
+        for feature in bins
+    ]
+    floor = distances.unsquared(bias + distances.squared(np.array(least), bins), bins)
+    variation = distances.unsquared(bias + baseline.variation, bins)
+    return noise, variation, floor
+
+
+def _of(counts: npt.NDArray[np.int64], baseline: Baseline, kept: Sequence[int]) -> npt.NDArray[np.int64]:
+    starts = frozen_bins.offsets(baseline.bins)
+    return np.concatenate([counts[starts[index] : starts[index + 1]] for index in kept])
+
+
+def _compare_by_schema(
+    baseline: Baseline,
+    schema: schema_pb2.Schema | None,
+    statistics: statistics_pb2.DatasetFeatureStatisticsList | None,
+) -> tuple[list[FeatureDrift], list[NotCompared], anomalies_pb2.Anomalies]:
+    nothing = anomalies_pb2.Anomalies()
+    if schema is None or not tfdv_evidence.has_comparators(schema):
+        return [], [], nothing
+    if statistics is None or baseline.statistics is None:
+        missing = "the span" if statistics is None else "the baseline"
+        text = f"the schema's drift thresholds were not applied: there are no statistics of {missing}"
+        return [], [NotCompared(subject="drift", text=text)], nothing
+    return tfdv_evidence.compare_by_schema(statistics, baseline.statistics, schema)

@@ -1,0 +1,87 @@
+"""The label as one more column of a flat table, and how its share of positives moved."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from models import label as label_expression
+from pipeline.gate import bins
+from pipeline.gate.evidence import Estimate, LabelChange, NotCompared
+from pipeline.gate.policy import GatePolicy
+
+
+def evaluate(table: pa.Table, label: str) -> npt.NDArray[np.int64]:
+    """Returns the label of each row: 1, 0, or NO_LABEL where a column of it is missing, in the row or altogether."""
+    columns = label_expression.label_columns(label)
+    if any(name not in table.column_names for name in columns):
+        return np.full(table.num_rows, label_expression.NO_LABEL, np.int64)
+    arrays = {name: bins.to_numpy(table.column(name).cast(pa.float64())) for name in columns}
+    return np.asarray(label_expression.evaluate(label, arrays), np.int64)
+
+
+def is_labelled(table: pa.Table, label: str) -> bool:
+    """Whether any row has a label."""
+    return bool((evaluate(table, label) != label_expression.NO_LABEL).any())
+
+
+def with_label(table: pa.Table, label: str) -> pa.Table:
+    """Returns the table with a column named like the label's expression: "1", "0" or null."""
+    values = evaluate(table, label)
+    known = values != label_expression.NO_LABEL
+    column = pa.array(np.where(values == 1, "1", "0").tolist(), pa.large_string(), mask=~known)
+    if label in table.column_names:
+        return table.set_column(table.column_names.index(label), label, column)
+    return table.append_column(label, column)
+
+
+def positives(table: pa.Table, label: str) -> tuple[int, int]:
+    """Returns the number of positive and of labelled rows."""
+    values = evaluate(table, label)
+    return int((values == 1).sum()), int((values != label_expression.NO_LABEL).sum())
+
+
+def compare(
+    table: pa.Table, label: str, baseline: tuple[int, int], policy: GatePolicy
+) -> tuple[LabelChange | None, list[NotCompared]]:
+    """Compares the share of positive labels with the training window's.
+
+    Args:
+      baseline: positive and labelled rows of the training window.
+
+    Returns:
+      The change, or None and why there is none.
+    """
+    now = positives(table, label)
+    for rows, where in ((now[1], "the span"), (baseline[1], "the baseline")):
+        if rows == 0:
+            return None, [NotCompared(subject="label", text=f"the label was not compared: {where} has no labels")]
+    z = NormalDist().inv_cdf(1 - policy.performance_false_alarm_rate / 2)
+    before, after = _share(*baseline), _share(*now)
+    change = after.value - before.value
+    error = math.sqrt(sum(((e.high - e.low) / 2) ** 2 for e in (before, after))) / _Z95
+    low, high = change - z * error, change + z * error
+    return LabelChange(
+        label=label,
+        baseline=before,
+        current=after,
+        low=low,
+        high=high,
+        margin=policy.label_share_margin,
+        matters=abs(change) > policy.label_share_margin and not low <= 0 <= high,
+    ), []
+
+
+_Z95 = NormalDist().inv_cdf(0.975)
+
+
+def _share(positive: int, rows: int) -> Estimate:
+    """Returns a share with its 95 % Wilson interval. Source: Wilson, JASA 22, 1927."""
+    share, square = positive / rows, _Z95**2
+    centre = (share + square / (2 * rows)) / (1 + square / rows)
+    half = _Z95 * math.sqrt(share * (1 - share) / rows + square / (4 * rows**2)) / (1 + square / rows)
+    return Estimate(value=share, low=max(0.0, centre - half), high=min(1.0, centre + half), rows=rows)

@@ -1,0 +1,245 @@
+"""The live model on labelled rows: AUC, calibration and log loss with intervals, and what counts as a change.
+
+Sources: DeLong, DeLong and Clarke-Pearson, "Comparing the areas under two or more correlated receiver operating
+characteristic curves", Biometrics 44, 1988; Sun and Xu, "Fast implementation of DeLong's algorithm", IEEE Signal
+Processing Letters 21, 2014 (midranks).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.gate.evidence import Estimate, Metric, MetricChange, NotCompared
+from pipeline.gate.policy import GatePolicy
+
+Floats = npt.NDArray[np.float64]
+
+METRICS: tuple[Metric, ...] = ("auc", "calibration", "loss")
+_Z95 = NormalDist().inv_cdf(0.975)
+_ECE_BINS = 10
+_SMALLEST_PROBABILITY = 1e-7
+_BOOTSTRAPS = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceEvaluation:
+    """The live model on one slice; every interval at 95 %.
+
+    Attributes:
+      slice: "" for all rows, or the slice's name.
+      auc: None where the slice holds one class only.
+      calibration: mean prediction minus share of positive labels; 0 is right.
+      ece: expected calibration error over ten equally filled bins; reported, not judged.
+      loss: mean log loss in nats.
+    """
+
+    slice: str
+    rows: int
+    label_share: Estimate
+    mean_prediction: Estimate
+    auc: Estimate | None
+    calibration: Estimate
+    ece: Estimate
+    loss: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """A model on the labelled rows of a span; the first slice is the whole."""
+
+    slices: tuple[SliceEvaluation, ...]
+
+    @property
+    def overall(self) -> SliceEvaluation:
+        """All rows."""
+        return self.slices[0]
+
+
+def evaluate(
+    labels: npt.NDArray[Any],  # Any: numbers or booleans.
+    probabilities: npt.NDArray[Any],
+    slices: Mapping[str, npt.NDArray[np.bool_]] | None = None,
+    *,
+    seed: int = 0,
+) -> Evaluation:
+    """Measures a model on labelled rows.
+
+    Args:
+      labels: 0 or 1, (rows,); leave rows without a label out.
+      probabilities: of the positive class, (rows,).
+      slices: name, such as `payment_type=Cash`, to the rows that belong to it.
+
+    Raises:
+      ValueError: no rows, other labels, or probabilities that are not in [0, 1].
+    """
+    y, p = np.asarray(labels, np.float64), np.asarray(probabilities, np.float64)
+    if y.shape != p.shape or y.ndim != 1 or len(y) == 0:
+        raise ValueError(f"Expected as many labels as probabilities, at least one. Received: {y.shape}, {p.shape}.")
+    if not np.isin(y, (0.0, 1.0)).all():
+        raise ValueError(f"Expected labels 0 and 1. Received: {np.unique(y)[:5].tolist()}.")
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"Expected probabilities in [0, 1]. Received: {p[~((p >= 0) & (p <= 1))][:3].tolist()}.")
+    found = [_measure("", y, p, seed)]
+    found += [_measure(name, y[rows], p[rows], seed) for name, rows in sorted((slices or {}).items()) if rows.any()]
+    return Evaluation(slices=tuple(found))
+
+
+def compare(
+    current: Evaluation, baseline: Evaluation, policy: GatePolicy
+) -> tuple[tuple[MetricChange, ...], list[NotCompared]]:
+    """Compares the live model's metrics with its out-of-time evaluation at push.
+
+    A change matters when it is for the worse, larger than the margin, and certain: the one-sided Bonferroni-corrected
+    interval over everything that is judged excludes zero, at `performance_false_alarm_rate`.
+
+    Returns:
+      The changes, overall first, and what could not be compared.
+    """
+    then = {item.slice: item for item in baseline.slices}
+    pairs = [(then[now.slice], now) for now in current.slices if now.slice in then]
+    small = [now.slice for before, now in pairs if min(before.rows, now.rows) < policy.min_slice_rows]
+    rows = [row for before, now in pairs for row in _rows(before, now, policy, judged=now.slice not in small)]
+    z = NormalDist().inv_cdf(1 - policy.performance_false_alarm_rate / max(sum(row[-1] for row in rows), 1))
+    new = [now.slice for now in current.slices if now.slice not in then]
+    gone = sorted(set(then) - {now.slice for now in current.slices})
+    flat = [now.slice for before, now in pairs if now.slice not in small and (before.auc is None or now.auc is None)]
+    reasons = {
+        f"not judged, with fewer than {policy.min_slice_rows} rows now or at push": small,
+        "not in the evaluation at push": new,
+        "without rows in this span": gone,
+        "without an AUC, because all labels are equal": flat,
+    }
+    gaps = [NotCompared(subject="performance", text=_listed(names, why)) for why, names in reasons.items() if names]
+    return tuple(_change(*row, z=z) for row in rows), gaps
+
+
+_Row = tuple[Metric, str, Estimate, Estimate, float, bool]
+_MOST_NAMED = 3
+
+
+def _rows(before: SliceEvaluation, now: SliceEvaluation, policy: GatePolicy, *, judged: bool) -> list[_Row]:
+    rows: list[_Row] = []
+    if before.auc is not None and now.auc is not None:
+        rows.append(("auc", now.slice, before.auc, now.auc, policy.auc_margin, judged))
+    rows.append(("calibration", now.slice, before.calibration, now.calibration, policy.calibration_margin, judged))
+    rows.append(("loss", now.slice, before.loss, now.loss, policy.loss_margin, judged))
+    return rows
+
+
+def _listed(names: Sequence[str], why: str) -> str:
+    """Says the same of many slices in one sentence; the whole span has no name."""
+    if "" in names:
+        return f"the live model's performance: {why}"
+    shown = ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
+    return f"{len(names)} slice{'s' if len(names) > 1 else ''} of the performance ({shown}): {why}"
+
+
+def _change(
+    metric: Metric, slice_: str, before: Estimate, now: Estimate, margin: float, judged: bool, *, z: float
+) -> MetricChange:
+    error = math.hypot(_error(before), _error(now))
+    # Of calibration, too high and too low are equally bad.
+    sizes = (abs(before.value), abs(now.value)) if metric == "calibration" else (before.value, now.value)
+    change = sizes[1] - sizes[0]
+    low, high = change - z * error, change + z * error
+    worse = high < 0 if metric == "auc" else low > 0
+    return MetricChange(
+        metric=metric,
+        slice=slice_,
+        baseline=before,
+        current=now,
+        low=low,
+        high=high,
+        margin=margin,
+        judged=judged,
+        matters=judged and worse and abs(change) > margin,
+    )
+
+
+def _measure(name: str, y: Floats, p: Floats, seed: int) -> SliceEvaluation:
+    clipped = np.clip(p, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
+    losses = -np.where(y == 1, np.log(clipped), np.log1p(-clipped))
+    return SliceEvaluation(
+        slice=name,
+        rows=len(y),
+        label_share=_mean(y),
+        mean_prediction=_mean(p),
+        auc=auc(y, p),
+        calibration=_mean(p - y),
+        ece=_expected_calibration_error(y, p, seed),
+        loss=_mean(losses),
+    )
+
+
+def auc(labels: Floats, scores: Floats) -> Estimate | None:
+    """Returns the area under the ROC curve with DeLong's interval; None where one class has no rows.
+
+    With the placement values V of the positive rows and W of the negative ones, the variance is
+    var(V) / positives + var(W) / negatives.
+    """
+    positive, negative = scores[labels == 1], scores[labels == 0]
+    m, n = len(positive), len(negative)
+    if m == 0 or n == 0:
+        return None
+    together = midranks(np.concatenate([positive, negative]))
+    v = (together[:m] - midranks(positive)) / n  # (positives,)
+    w = 1 - (together[m:] - midranks(negative)) / m  # (negatives,)
+    area = float(v.mean())
+    variance = (v.var(ddof=1) / m if m > 1 else 0.25) + (w.var(ddof=1) / n if n > 1 else 0.25)
+    # Perfect separation has no spread; one more row of each class could still be misplaced.
+    error = math.sqrt(max(variance, 1 / (4.0 * m * n * (m + n))))
+    return _estimate(area, error, len(labels))
+
+
+def midranks(values: Floats) -> Floats:
+    """Returns 1-based ranks, ties sharing their mean rank."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    return np.asarray((ends - (counts - 1) / 2)[inverse], np.float64)
+
+
+def _expected_calibration_error(y: Floats, p: Floats, seed: int) -> Estimate:
+    """Mean distance of predicted and observed rate over equally filled bins, with a parametric bootstrap's interval."""
+    parts = np.array_split(np.argsort(p, kind="stable"), min(_ECE_BINS, len(y)))
+    weights = np.array([len(part) for part in parts]) / len(y)
+    gaps = np.array([(p[part] - y[part]).mean() for part in parts])
+    errors = np.array([(p[part] - y[part]).std() / math.sqrt(len(part)) for part in parts])
+    draws = gaps + errors * np.random.default_rng(seed).standard_normal((_BOOTSTRAPS, len(parts)))
+    low, high = np.quantile(np.abs(draws) @ weights, [0.025, 0.975])
+    value = float(np.abs(gaps) @ weights)
+    return Estimate(value=value, low=min(float(low), value), high=max(float(high), value), rows=len(y))
+
+
+def _mean(values: Floats) -> Estimate:
+    error = float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.5
+    return _estimate(float(values.mean()), error, len(values))
+
+
+def _estimate(value: float, error: float, rows: int) -> Estimate:
+    return Estimate(value=value, low=value - _Z95 * error, high=value + _Z95 * error, rows=rows)
+
+
+def _error(estimate: Estimate) -> float:
+    """The standard error behind a symmetric 95 % interval."""
+    return (estimate.high - estimate.low) / (2 * _Z95)
+
+
+def slice_masks(
+    columns: Mapping[str, Sequence[object] | npt.NDArray[Any]],  # Any: the column's own type.
+    crossed: Sequence[str],
+) -> dict[str, npt.NDArray[np.bool_]]:
+    """Returns the rows of every slice of crossed columns, named as `a=1,b=x`; rows with a missing value are in none."""
+    texts = [[None if value is None or value != value else str(value) for value in columns[name]] for name in crossed]
+    keys = [
+        None if None in row else ",".join(f"{name}={value}" for name, value in zip(crossed, row, strict=True))
+        for row in zip(*texts, strict=True)
+    ]
+    array = np.array(keys, dtype=object)
+    return {key: np.asarray(array == key) for key in sorted({key for key in keys if key is not None})}
