@@ -38,7 +38,8 @@ class EncodedExamples(NamedTuple):
 
 def encode(batch: pa.RecordBatch) -> EncodedExamples:
     """Encodes each row of a flat batch (int64, double, large_string; null is missing) as a tf.Example."""
-    names = sorted(batch.schema.names, key=lambda name: name.encode())
+    # protobuf's Python runtime puts a name after the longer ones that begin with it; no UTF-8 byte is 0xFF.
+    names = sorted(batch.schema.names, key=lambda name: name.encode() + b"\xff")
     pieces = [_encode_column(name, batch.column(name)) for name in names]
     records = _message(_FIELD_1, [piece for column in pieces for piece in column.record], batch.num_rows)
     if all(column.key is column.record for column in pieces):

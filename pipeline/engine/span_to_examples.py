@@ -74,9 +74,7 @@ def append_examples(
     for encoded in map_ahead(encode, batches):
         assigned = assign_splits(encoded.keys, list(splits.values()))
         for name, writer in writers.items():
-            chosen = encoded.records.filter(pa.array(assigned == indices[name]))
-            if len(chosen):
-                writer.write(chosen)
+            writer.write(encoded.records.filter(pa.array(assigned == indices[name])))
 
 
 def assign_splits(keys: pa.LargeBinaryArray, hash_buckets: Sequence[int]) -> npt.NDArray[np.int64]:
