@@ -20,7 +20,7 @@ import tensorflow as tf
 from models.calibration import Calibration, calibrate
 from models.errors import TrainingError
 from models.network import Ensemble, Layout
-from models.scores import log_loss
+from models.scores import log_loss, sigmoid
 from models.training_spec import TrainingSpec
 
 logger = logging.getLogger(__name__)
@@ -70,6 +70,8 @@ class Fitted:
     Attributes:
       validation_logits: calibrated logits of rows that the members which made them have not been trained on.
       validation_labels: the labels of those rows.
+      newest_probabilities: of every row of the newest span, in order, by the members that were trained on earlier
+        spans alone and calibrated on them: how well the model does out of time. None where the window has one span.
     """
 
     network: Ensemble
@@ -78,6 +80,7 @@ class Fitted:
     best_epoch: int
     validation_logits: np.ndarray
     validation_labels: np.ndarray
+    newest_probabilities: np.ndarray | None
 
 
 def fit(rows: Rows, layout: Layout, spec: TrainingSpec, base_weights: list[np.ndarray] | None = None) -> Fitted:
@@ -124,6 +127,9 @@ def fit(rows: Rows, layout: Layout, spec: TrainingSpec, base_weights: list[np.nd
     network.set_weights(best_weights)
     logits = validation.logits()
     calibration = calibrate(logits, validation.labels) if spec.calibrate else Calibration()
+    newest = int(rows.spans.max())
+    # Folds are the spans themselves, or random rows; only in the former case has any member not seen the newest span.
+    out_of_time = folds > 1 and bool((fold == rows.spans).all()) and newest < network.members
     return Fitted(
         network=network,
         calibration=calibration,
@@ -131,7 +137,25 @@ def fit(rows: Rows, layout: Layout, spec: TrainingSpec, base_weights: list[np.nd
         best_epoch=best_epoch,
         validation_logits=calibration.slope * logits + calibration.offset,
         validation_labels=validation.labels,
+        newest_probabilities=_out_of_time(network, rows, validation, logits, spec) if out_of_time else None,
     )
+
+
+def _out_of_time(
+    network: Ensemble, rows: Rows, validation: _Validation, logits: np.ndarray, spec: TrainingSpec
+) -> np.ndarray:
+    """Probabilities of the newest span's rows by what has not learned from that span: members and calibration."""
+    newest = int(rows.spans.max())
+    earlier = validation.folds != newest
+    calibration = calibrate(logits[earlier], validation.labels[earlier]) if spec.calibrate else Calibration()
+    of_newest = rows.spans == newest
+    members = np.flatnonzero(np.arange(network.members) % (newest + 1) == newest)
+    floats, ids = rows.floats[of_newest], rows.ids[of_newest]
+    parts = [np.empty(0, np.float32)]
+    for start in range(0, len(floats), _PREDICTION_BATCH):
+        batch = slice(start, start + _PREDICTION_BATCH)
+        parts.append(validation.predict(floats[batch], ids[batch]).numpy()[:, members].mean(axis=1))
+    return sigmoid(calibration.slope * np.concatenate(parts) + calibration.offset)
 
 
 def _check(rows: Rows) -> None:
@@ -231,14 +255,15 @@ class _Validation:
         if len(chosen) > _VALIDATION_ROWS:
             chosen = np.sort(random.choice(chosen, _VALIDATION_ROWS, replace=False))
         self._floats, self._ids, self.labels = rows.floats[chosen], rows.ids[chosen], rows.labels[chosen]
+        self.folds = fold[chosen]
         held_out = (fold[chosen][:, None] == member_fold).astype(np.float32)  # (rows, members)
         self._weights = held_out / held_out.sum(axis=1, keepdims=True)
-        self._predict = tf.function(lambda floats, ids: network((floats, ids)), reduce_retracing=True)
+        self.predict = tf.function(lambda floats, ids: network((floats, ids)), reduce_retracing=True)
 
     def logits(self) -> np.ndarray:
         """Mean logit of the members that each row is held out from; (rows,)."""
         parts = []
         for start in range(0, len(self.labels), _PREDICTION_BATCH):
             batch = slice(start, start + _PREDICTION_BATCH)
-            parts.append((self._predict(self._floats[batch], self._ids[batch]).numpy() * self._weights[batch]).sum(1))
+            parts.append((self.predict(self._floats[batch], self._ids[batch]).numpy() * self._weights[batch]).sum(1))
         return np.concatenate(parts)

@@ -9,6 +9,7 @@ belongs to the Evaluator.
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import logging
 import os
@@ -32,6 +33,7 @@ from models.transform_graph import TransformGraph
 logger = logging.getLogger(__name__)
 
 HISTORY = "history.json"
+OUT_OF_TIME = "out_of_time.npz"
 _SPAN_OF_SHARD = re.compile(r"span-\d+")
 
 
@@ -74,6 +76,16 @@ def run_fn(fn_args: Any) -> None:
         tf.io.gfile.makedirs(fn_args.model_run_dir)
         with tf.io.gfile.GFile(os.path.join(fn_args.model_run_dir, HISTORY), "w") as file:
             file.write(json.dumps(history, indent=2, sort_keys=True) + "\n")
+        if fitted.newest_probabilities is not None:
+            _write_out_of_time(fn_args.model_run_dir, rows, fitted.newest_probabilities)
+
+
+def _write_out_of_time(folder: str, rows: Rows, probabilities: np.ndarray) -> None:
+    """Writes labels and out-of-time probabilities of the newest span's train rows, in the order of its shards."""
+    data = io.BytesIO()
+    np.savez_compressed(data, labels=rows.labels[rows.spans == rows.spans.max()], probabilities=probabilities)
+    with tf.io.gfile.GFile(os.path.join(folder, OUT_OF_TIME), "wb") as file:
+        file.write(data.getvalue())
 
 
 def read_rows(paths: Sequence[str], graph: TransformGraph, layout: Layout) -> Rows:

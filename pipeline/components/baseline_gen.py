@@ -21,6 +21,7 @@ from pipeline.gate.baseline import build_baseline
 from pipeline.gate.performance import Evaluation
 from pipeline.live import WINDOW_FILE
 
+# As models.training writes it; importing that would load TensorFlow's training parts.
 OUT_OF_TIME = "out_of_time.npz"
 _SPAN_OF_SHARD = re.compile(r"span-0*(\d+)-")
 
