@@ -22,6 +22,7 @@ from pipeline.gate import drift, labels, performance, quality
 from pipeline.gate.baseline import Baseline
 from pipeline.gate.decision import Decision, Verdict, decide
 from pipeline.gate.evidence import Evidence, LiveModel, NotCompared
+from pipeline.gate.fingerprint import fingerprint
 from pipeline.gate.performance import Evaluation
 from pipeline.gate.policy import GatePolicy
 
@@ -125,24 +126,22 @@ def _cheap_evidence(
     label = settings.features.label
     labelled = labels.is_labelled(span.table, label)
     window = live.baseline.window if live and live.baseline else ()
-    fingerprint = quality.fingerprint(span.table.to_batches())
+    content = fingerprint(span.table.to_batches())
     accepted = [record for record in state.settled(records, window) if record.accepted]
-    repeats = next((r for r in accepted if r.fingerprint == fingerprint), None)
-    known = live.baseline.known if live and live.baseline else {}
+    repeats = next((r for r in accepted if r.fingerprint == content), None)
     findings = quality.check(
         span.table,
         span.schema,
+        settings.features,
         settings.policy,
         anomalies=span.anomalies,
-        # Labels may arrive later, as a new version; the columns that are features too must be there.
-        optional=frozenset() if labelled else settings.features.label_columns - set(settings.features.names),
-        seen={name: frozenset(values) for name, values in known.items()},
+        known=live.baseline.known if live and live.baseline else None,
     )
     return Evidence(
         span=span.number,
         version=span.version,
         rows=span.table.num_rows + sum(table.num_rows for table in span.waiting.values()),
-        fingerprint=fingerprint,
+        fingerprint=content,
         waiting=tuple(sorted(span.waiting)),
         repeats=(repeats.span, repeats.version) if repeats else None,
         newest_accepted=max((record.span for record in accepted), default=None),
@@ -151,7 +150,7 @@ def _cheap_evidence(
         else None,
         forced=forced,
         labelled=labelled,
-        findings=tuple(findings),
+        findings=findings,
     )
 
 
