@@ -1,0 +1,203 @@
+"""The pipeline from outside: a span is pushed, repeated, drifted, broken; and a model that is not good enough."""
+
+import csv
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import REPOSITORY, TIMEOUT_S, command, run
+
+pytestmark = pytest.mark.e2e
+
+PIPELINE = [
+    *("ExampleGen", "SchemaImporter", "StatisticsGen", "ExampleValidator", "LiveModel", "RerunGate"),
+    *(
+        "TrainingWindow",
+        "WindowStatistics",
+        "Transform",
+        "Trainer",
+        "Evaluator",
+        "BaselineGen",
+        "InfraValidator",
+        "Pusher",
+    ),
+]
+
+
+def edit_span(root: Path, span: int, change, *, target: int | None = None) -> None:
+    """Rewrites a span's rows; `change` takes the list of row dicts and returns the new one."""
+    source = root / "data" / f"span-{span}" / "data.csv"
+    with source.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    rows = change(rows)
+    path = root / "data" / f"span-{target or span}" / "data.csv"
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def only_version(root: Path) -> str:
+    (version,) = (entry.name for entry in (root / "serving" / "taxi").iterdir())
+    return version
+
+
+def test_a_first_span_is_pushed_whole(pushed):
+    root, done = pushed
+    result = done.json
+
+    assert (result["result"], result["span"], result["exit_status"]) == ("pushed", 5, 0)
+    ran = [node["node"] for node in result["components"] if node["status"] == "ran"]
+    assert sorted(ran) == sorted(PIPELINE)
+    version = root / "serving" / "taxi" / str(result["pushed_version"])
+    assert (version / "saved_model.pb").exists()
+    assert (version / "assets.extra" / "baseline" / "baseline.json").exists()
+    assert json.loads((version / "assets.extra" / "baseline" / "window.json").read_text()) == [2, 3, 4, 5]
+    assert result["evaluation"]["blessed"] is True
+    assert result["decision"]["verdict"] == "rerun"
+    assert result["curl"].startswith('curl -d \'{"instances": [{')
+    # TensorFlow's and Beam's noise is in the log and nowhere else.
+    assert "oneDNN" not in done.err
+    assert "Traceback" not in done.err
+    assert Path(result["log"]).stat().st_size > 0
+
+
+def test_the_same_span_again_is_skipped_in_a_table(pushed):
+    root, _ = pushed
+    before = only_version(root)
+
+    again = run("run", "--span", 5, "--root", root)
+
+    assert again.status == 0, again.err
+    assert "SKIP span 5" in again.out
+    assert "Trainer" not in again.out
+    assert only_version(root) == before
+
+
+def test_what_happened_can_be_looked_at(pushed):
+    root, done = pushed
+
+    status = run("status", "--root", root, "--json").json
+    spans = {row["span"]: row for row in run("spans", "--root", root, "--json").json["spans"]}
+
+    assert status["live_version"] == done.json["pushed_version"]
+    assert status["trained_on"] == [2, 3, 4, 5]
+    assert status["decisions"][0]["verdict"] == "rerun"
+    assert (spans[5]["verdict"], spans[5]["trained_on"], spans[6]["verdict"]) == ("rerun", True, None)
+    assert str(done.json["pushed_version"]) in run("status", "--root", root).out
+
+
+def test_broken_data_is_refused_and_the_live_model_stays(root):
+    before = only_version(root)
+    # One fare in fifty is impossible: TFDV's own validation passes this.
+    edit_span(root, 6, lambda rows: [{**row, "fare": "-99999"} if i % 50 == 0 else row for i, row in enumerate(rows)])
+
+    refused = run("run", "--span", 6, "--root", root, "--json")
+
+    assert refused.status == 3
+    result = refused.json
+    assert (result["result"], result["decision"]["verdict"]) == ("refused", "block")
+    assert "`fare`" in result["refusal"]
+    assert only_version(root) == before
+    assert json.loads((root / "decisions.jsonl").read_text().splitlines()[-1])["verdict"] == "block"
+
+
+def test_a_ragged_row_names_file_and_line(root):
+    path = root / "data" / "span-6" / "data.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    lines[10] = "1,2,3\n"
+    path.write_text("".join(lines))
+
+    refused = run("run", "--span", 6, "--root", root)
+
+    assert refused.status == 3
+    assert f"{path}, line 11" in refused.err
+    assert "Traceback" not in refused.err
+
+
+def test_a_fare_in_another_unit_is_drift_and_reruns(root):
+    before = only_version(root)
+    edit_span(
+        root, 6, lambda rows: [{**row, "fare": str(float(row["fare"]) * 1.6) if row["fare"] else ""} for row in rows]
+    )
+
+    done = run("run", "--span", 6, "--root", root, "--json")
+
+    # Whether the candidate is blessed is the Evaluator's business; that it was trained is the gate's.
+    assert done.status in (0, 4), done.err
+    result = done.json
+    assert result["decision"]["verdict"] == "rerun"
+    moved = [item["feature"] for item in result["decision"]["evidence"]["drift"]["features"] if item["moved"]]
+    assert "fare" in moved
+    assert result["decision"]["evidence"]["live"]["version"] == before
+
+
+def test_a_decision_alone_leaves_no_trace(root):
+    records = sorted((root / "state").iterdir())
+
+    done = run("run", "--span", 6, "--root", root, "--explain", "--json")
+
+    assert done.status == 0, done.err
+    assert done.json["result"] == "explained"
+    assert sorted((root / "state").iterdir()) == records
+
+
+def test_a_model_below_its_floor_is_not_pushed(pushed, tmp_path):
+    dataset = tmp_path / "strict"
+    dataset.mkdir()
+    source = REPOSITORY / "data" / "taxi"
+    (dataset / "schema.pbtxt").write_text((source / "schema.pbtxt").read_text())
+    text = (source / "dataset.toml").read_text()
+    assert "min_auc = 0.85" in text
+    (dataset / "dataset.toml").write_text(text.replace("min_auc = 0.85", "min_auc = 0.999"))
+
+    done = run(
+        "run",
+        "--dataset",
+        dataset,
+        "--root",
+        tmp_path / "root",
+        "--data-root",
+        pushed[0] / "data",
+        "--span",
+        3,
+        "--json",
+    )
+
+    assert done.status == 4, done.err
+    assert done.json["result"] == "not_blessed"
+    assert any("AUC" in reason for reason in done.json["evaluation"]["reasons"])
+    assert not list((tmp_path / "root").glob("serving/taxi/[0-9]*"))
+
+
+def test_a_dataset_without_a_schema_gets_one_to_curate(pushed, tmp_path):
+    dataset = tmp_path / "new"
+    dataset.mkdir()
+    text = (REPOSITORY / "data" / "taxi" / "dataset.toml").read_text()
+    (dataset / "dataset.toml").write_text(text.replace('schema = "schema.pbtxt"\n', ""))
+
+    done = run("run", "--dataset", dataset, "--root", tmp_path / "root", "--data-root", pushed[0] / "data", "--span", 1)
+
+    assert done.status == 0, done.err
+    assert "There is no schema yet" in done.out
+    assert 'name: "payment_type"' in (tmp_path / "root" / "inferred_schema.pbtxt").read_text()
+
+
+def test_two_runs_on_one_root_exclude_each_other(root):
+    with subprocess.Popen(
+        command("run", "--span", 6, "--root", root, "--explain"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as first:
+        assert first.stderr.readline().startswith("taxi: starting")
+
+        second = run("run", "--span", 6, "--root", root)
+
+        _, err = first.communicate(timeout=TIMEOUT_S)
+    assert second.status == 1
+    assert f"process {first.pid}) is at work on {root}" in second.err
+    assert first.returncode == 0, err
