@@ -20,14 +20,11 @@ def run_executor(tmp_path):
     """Runs an executor as TFX's launcher does, Beam in this process."""
 
     def run(executor, inputs, outputs, exec_properties):
-        context = base_beam_executor.BaseBeamExecutor.Context(
-            beam_pipeline_args=["--runner=FnApiRunner"],
-            extra_flags=[],
-            tmp_dir=os.fspath(tmp_path / "tmp"),
-            unique_id="1",
-            executor_output_uri=None,
-            stateful_working_dir=None,
-        )
+        common = {"tmp_dir": os.fspath(tmp_path / "tmp"), "unique_id": "1"}
+        if issubclass(executor, base_beam_executor.BaseBeamExecutor):
+            context = executor.Context(beam_pipeline_args=["--runner=FnApiRunner"], **common)
+        else:
+            context = executor.Context(**common)
         executor(context).Do(inputs, outputs, exec_properties)
 
     return run

@@ -8,9 +8,8 @@ from pipeline.engine.exact_top_k import ExactTopKGenerator
 
 
 def lists(values, value_type=None):
-    return pa.array(
-        [None if value is None else [value] for value in values], pa.large_list(value_type or pa.large_binary())
-    )
+    wrapped = [None if value is None else [value] for value in values]
+    return pa.array(wrapped, pa.large_list(value_type or pa.large_binary()))
 
 
 def run(generator, *batches):

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -103,7 +105,7 @@ def test_one_row_and_500_columns_on_both_engines(convert, read_examples, tmp_pat
 
 @pytest.mark.parametrize("executor", OURS)
 def test_a_fault_is_the_same_error_on_both_engines(convert, taxi_root, taxi, tmp_path, executor):
-    lines = open(os.path.join(taxi_root, "span-1", "data.csv")).read().splitlines(keepends=True)
+    lines = Path(taxi_root, "span-1", "data.csv").read_text().splitlines(keepends=True)
     lines[5] = lines[5].replace(",", ",free", 1)
     (tmp_path / "data.csv").write_text("".join(lines))
 
@@ -199,12 +201,7 @@ def test_the_driver_finds_the_newest_span_and_version_and_reuses_what_it_has_see
 
 def test_a_span_can_be_asked_for_and_an_edited_schema_is_read_again(run_pipeline, taxi_root, taxi):
     pattern = "span-{SPAN}/data.csv"
-    edited = IngestConfig(
-        file_format="csv",
-        schema_text=taxi.schema_text + "# edited",
-        label_columns=taxi.label_columns,
-        features=("fare",),
-    )
+    edited = replace(taxi, schema_text=taxi.schema_text + "# edited")
     run_pipeline(local_example_gen(taxi_root, pattern, taxi, span=4))
     artifacts = run_pipeline(local_example_gen(taxi_root, pattern, edited, span=4))
 
