@@ -32,6 +32,8 @@ MISSING_INT = -1
 
 _MAX_DISTINCT = 2_000_000
 _SKETCH_CAPACITY = 1 << 32  # TFT's own bound on the number of values for which the error is guaranteed.
+# TFT's own word in a vocabulary of nothing: TensorFlow cannot read an empty file.
+_NOTHING = "49d0cd50-04bb-48c0-bc6f-5b575dce351a"
 # TFT discards such tokens from text vocabularies: one line holds one token.
 _NOT_A_LINE = r"^$|[\n\r]"
 
@@ -104,11 +106,15 @@ def analyze(batches: Iterable[pa.RecordBatch], features: FeatureSpec) -> Analysi
     running = {name: _RunningMoments() for name in features.numeric}
     buckets = dict.fromkeys(features.numeric, features.numeric_buckets) | dict(features.bucketized)
     sketches = {name: _new_sketch() for name in buckets}
+    integers: set[str] = set()
     rows = 0
     for batch in batches:
         rows += batch.num_rows
         for name in features.categorical:
-            _count(counts[name], _column(batch, name), name)
+            column = _column(batch, name)
+            _count(counts[name], column, name)
+            if pa.types.is_integer(column.type):
+                integers.add(name)
         for name, sketch in sketches.items():
             values = as_float32(_column(batch, name), name)
             values = values[~np.isnan(values)].astype(np.float64)
@@ -118,7 +124,10 @@ def analyze(batches: Iterable[pa.RecordBatch], features: FeatureSpec) -> Analysi
     if rows == 0:
         raise FeatureError("There is no row to compute vocabularies and quantiles from. Give a window with examples.")
     return Analysis(
-        vocabularies={name: _vocabulary(counted, features) for name, counted in counts.items()},
+        vocabularies={
+            name: _vocabulary(counted, features) or (str(MISSING_INT) if name in integers else _NOTHING,)
+            for name, counted in counts.items()
+        },
         boundaries={name: _boundaries(sketch, buckets[name]) for name, sketch in sketches.items()},
         moments={name: moments.result() for name, moments in running.items()},
         rows=rows,

@@ -99,7 +99,7 @@ def fit(rows: Rows, layout: Layout, spec: TrainingSpec, base_weights: list[np.nd
     if base_weights is None:
         network.set_prior(float(rows.labels.mean()))
     else:
-        network.set_weights(base_weights)
+        network.start_from(base_weights)
     loop = _Loop(network, rows, spec, fold, folds)
     validation = _Validation(network, rows, fold, folds, random)
 

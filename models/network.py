@@ -7,7 +7,7 @@ members share nothing: each has its own embeddings, and trains on its own part o
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,6 +127,11 @@ class Ensemble(keras.Model):
         """Starts from the share of positive labels, so that no step is spent on learning it."""
         bias = self._head[1]
         bias.assign(np.full(bias.shape, math.log(rate / (1 - rate)), np.float32))
+
+    def start_from(self, weights: Sequence[np.ndarray]) -> None:
+        """Sets the trainable weights, in the order of `trainable_variables`."""
+        for variable, value in zip(self.trainable_variables, weights, strict=True):
+            variable.assign(value)
 
     def call(self, inputs: tuple[Any, Any], training: bool = False) -> Any:
         """Logits, (batch, members)."""

@@ -23,16 +23,17 @@ class TrainingSpec:
       hidden_units: width of each dense layer.
       dropout: share of activations dropped in training.
       embedding_size: upper limit of the width of one embedding.
-      cross_rank: rank of the cross layers' matrices.
       cross_layers: DCN-v2 cross layers over the concatenated encodings; 0 for none.
+      cross_rank: rank of the cross layers' matrices.
       ensemble_size: networks trained side by side from different seeds; their logits are averaged.
-      validation_fraction: share of the train split held out for early stopping and calibration.
-      calibrate: whether to fit a temperature and an offset to the logits on the validation rows.
-      max_steps: optimizer steps at most; 0 for as many as `epochs` gives. For benchmarks with a fixed budget.
+      validation_fraction: share of the rows that each network holds out, where the rows are all of one span.
+        Rows of several spans are held out by span.
+      calibrate: whether to fit a slope and an offset to the logits on the held-out rows.
+      max_steps: optimizer steps, all of which are made; 0 for as many as `epochs` and `patience` allow.
       seed: of initial weights, shuffling and the validation split.
     """
 
-    batch_size: int = 256
+    batch_size: int = 128
     epochs: int = 12
     patience: int = 2
     learning_rate: float = 3e-3
@@ -42,7 +43,7 @@ class TrainingSpec:
     embedding_size: int = 8
     cross_layers: int = 0
     cross_rank: int = 16
-    ensemble_size: int = 8
+    ensemble_size: int = 4
     validation_fraction: float = 0.125
     calibrate: bool = True
     max_steps: int = 0

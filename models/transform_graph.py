@@ -82,7 +82,7 @@ class TransformGraph:
         self.loaded = tf.saved_model.load(os.path.join(transform_dir, "transform_fn"))
         self.function = self.loaded.transform_fn
         (self._input_specs,) = self.function.structured_input_signature[0]
-        self._traced = tf.function(self.transform, input_signature=[self.serving_inputs])
+        self._traced = tf.function(self.transform, input_signature=[self.serving_inputs], autograph=False)
 
     @property
     def serving_inputs(self) -> dict[str, tf.TensorSpec]:
@@ -166,7 +166,7 @@ def _as_raw(dense: tf.Tensor | None, spec: Any, rows: tf.Tensor) -> Any:
             no_values = tf.zeros([0], dtype)
             return tf.SparseTensor(tf.zeros([0, 2], tf.int64), no_values, tf.stack([rows, tf.constant(0, tf.int64)]))
         fill = "" if dtype == tf.string else 0
-        return tf.fill(tf.concat([[rows], spec.shape[1:]], axis=0), tf.constant(fill, dtype))
+        return tf.fill(tf.stack([rows, *map(int, spec.shape[1:])]), tf.constant(fill, dtype))
     if dense.dtype == tf.float32:
         present = tf.logical_not(tf.math.is_nan(dense))
         # The largest float32 below 2**63: beyond it the cast is undefined.

@@ -1,0 +1,52 @@
+import pytest
+
+from models.errors import FeatureError, LabelError
+from models.features import FeatureSpec
+
+SPEC = FeatureSpec(
+    label="tips > 0.2 * fare",
+    numeric=("miles", "fare"),
+    bucketized={"latitude": 10},
+    categorical=("company",),
+    hashed={"taxi": 100},
+    cyclical={"hour": 24},
+)
+
+
+def test_names_are_sorted_and_columns_include_the_label():
+    assert SPEC.names == ("company", "fare", "hour", "latitude", "miles", "taxi")
+    assert SPEC.label_columns == {"tips", "fare"}
+    assert SPEC.columns == ("company", "fare", "hour", "latitude", "miles", "taxi", "tips")
+
+
+def test_json_round_trip():
+    assert FeatureSpec.from_json(SPEC.to_json()) == SPEC
+    assert FeatureSpec.from_json(SPEC.to_json()).to_json() == SPEC.to_json()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"numeric": ("a",), "categorical": ("a",)}, "In several: a"),
+        ({}, "There are no features"),
+        ({"numeric": ("late",)}, "The label column 'late' is also a feature"),
+        ({"bucketized": {"a": 1}}, "bucketized.a must be an integer of at least 2. Received: 1"),
+        ({"hashed": {"a": 2.5}}, "hashed.a must be an integer of at least 2. Received: 2.5"),
+        ({"cyclical": {"a": True}}, "cyclical.a must be an integer"),
+        ({"numeric": ("a",), "numeric_buckets": 1}, "numeric_buckets must be an integer of at least 2"),
+        ({"numeric": ("a",), "vocabulary_size": 0}, "vocabulary_size must be an integer of at least 1"),
+    ],
+)
+def test_contradictions_are_refused(settings, message):
+    with pytest.raises(FeatureError, match=message):
+        FeatureSpec(label="late", **settings)
+
+
+def test_a_bad_label_is_refused_at_once():
+    with pytest.raises(LabelError):
+        FeatureSpec(label="late or early", numeric=("a",))
+
+
+def test_unknown_settings_are_named():
+    with pytest.raises(FeatureError, match=r"Unknown feature settings: numbers. Allowed: bucketized, "):
+        FeatureSpec.from_json('{"label": "late", "numbers": ["a"]}')
