@@ -8,11 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from tfx.components.evaluator.component import Evaluator
 from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.transform.component import Transform
-from tfx.dsl.components.base import executor_spec
+from tfx.dsl.components.base.base_component import BaseComponent
 
 from pipeline.components.training_window import training_window
 from pipeline.config import PipelineConfig
@@ -28,7 +27,7 @@ class Parts:
     training_window: Callable[[PipelineConfig], FileBasedExampleGen]
     statistics_gen: Callable[..., StatisticsGen]
     transform: Callable[..., Transform]
-    evaluator: Callable[..., Evaluator]
+    evaluator: Callable[..., BaseComponent]
 
 
 def parts(engine: Literal["local", "beam"]) -> Parts:
@@ -39,14 +38,14 @@ def parts(engine: Literal["local", "beam"]) -> Parts:
             training_window=_training_window,
             statistics_gen=statistics_gen.local_statistics_gen,
             transform=transform.Transform,
-            evaluator=LocalEvaluator,
+            evaluator=evaluator.LocalEvaluator,
         )
     return Parts(
         example_gen=lambda config: example_gen.beam_example_gen(*_source(config)).with_id("ExampleGen"),
         training_window=training_window,
         statistics_gen=StatisticsGen,
         transform=Transform,
-        evaluator=BeamEvaluator,
+        evaluator=evaluator.BeamEvaluator,
     )
 
 
@@ -70,15 +69,3 @@ def _training_window(config: PipelineConfig) -> FileBasedExampleGen:
     return training_window(
         data_root, pattern, ingest, span=span, size=config.dataset.spans.window, state_dir=config.state_dir
     )
-
-
-class LocalEvaluator(Evaluator):
-    """The standard component with the local executor."""
-
-    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(evaluator.LocalExecutor)
-
-
-class BeamEvaluator(Evaluator):
-    """The standard component; an absent live model is no baseline, and the judgement is ours."""
-
-    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(evaluator.BeamExecutor)

@@ -18,7 +18,7 @@ from pipeline.components.refuse_span import RefuseSpan
 from pipeline.components.rerun_gate import RerunGate
 from pipeline.components.schema_importer import SchemaImporter
 from pipeline.config import PipelineConfig
-from pipeline.evaluation.eval_config import eval_config
+from pipeline.evaluation.tfma_config import eval_config
 
 
 def create_pipeline(config: PipelineConfig) -> Pipeline:
@@ -136,7 +136,8 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
             baseline_model=live.outputs["model"],
             schema=schema.outputs["schema"],
             eval_config=eval_config(dataset.evaluation),
-        )
+            settings=config.gate_settings(),
+        ).with_id("Evaluator")
 
         # What the next spans will be compared with, should this model go live.
         baseline = BaselineGen(

@@ -28,6 +28,9 @@ DOING = {
 }
 
 
+_PIPE_WIDTH = 200
+
+
 class Terminal:
     """Prints progress and results; results to standard output, everything else to standard error.
 
@@ -36,8 +39,8 @@ class Terminal:
     """
 
     def __init__(self, out: TextIO, err: TextIO, *, quiet: bool = False) -> None:
-        self.out = Console(file=out, highlight=False, soft_wrap=not out.isatty())
-        self.err = Console(file=err, highlight=False, soft_wrap=not err.isatty())
+        self.out = _console(out)
+        self.err = _console(err)
         self._quiet = quiet
 
     @contextlib.contextmanager
@@ -66,11 +69,18 @@ class Terminal:
         table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
         for index, column in enumerate(columns):
             numeric = all(isinstance(row[index], int | float) or row[index] in ("", "-") for row in rows)
-            table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+            table.add_column(column, justify="right" if numeric else "left", no_wrap=index == 0, overflow="fold")
         for row in rows:
             table.add_row(*(shown(cell) for cell in row))
         self.out.print()
         self.out.print(table)
+
+
+def _console(file: TextIO) -> Console:
+    """In a pipe lines are as long as they are: whoever reads them next decides where to cut."""
+    return Console(
+        file=file, highlight=False, width=None if file.isatty() else _PIPE_WIDTH, soft_wrap=not file.isatty()
+    )
 
 
 def shown(cell: object) -> str:

@@ -20,6 +20,7 @@ from pipeline.terminal import Terminal
 logger = logging.getLogger(__name__)
 
 DEFAULT_ROOT = Path("runs")
+_Z95 = 1.96
 
 
 def root_of(args: argparse.Namespace, dataset_name: str) -> Root:
@@ -122,6 +123,8 @@ def show(outcome: local.Outcome, request: local.Request, log: Path, terminal: Te
     terminal.say()
     if outcome.decision_text:
         terminal.say(outcome.decision_text)
+    if outcome.not_servable:
+        terminal.say(f"Not servable, so not pushed: {outcome.not_servable}")
     if outcome.refusal:
         terminal.err.print(f"error: span {outcome.span} was refused.\n{outcome.refusal}", markup=False)
     for line in closing_lines(outcome, request):
@@ -131,6 +134,29 @@ def show(outcome: local.Outcome, request: local.Request, log: Path, terminal: Te
 
 def show_judgement(judgement: dict[str, Any], terminal: Terminal) -> None:
     """Prints the metrics overall and per slice, candidate beside live model."""
+    rows = [
+        (
+            row["slice"] or "all",
+            row["examples"],
+            _number(row["auc"]),
+            f"± {row['auc_deviation'] * _Z95:.3f}" if row["auc_deviation"] is not None else "-",
+            _number(row["baseline_auc"]),
+            _number(row["calibration_error"]),
+            f"{row['mean_label']:.3f} / {row['mean_prediction']:.3f}",
+            row["status"] + (f": {row['why']}" if row["why"] else ""),
+        )
+        for row in judgement["slices"]
+    ]
+    columns = ("slice", "examples", "AUC", "95 %", "live AUC", "calibration error", "label / predicted", "judgement")
+    terminal.table("Evaluation on held-out rows of the newest span", columns, rows)
+    terminal.say()
+    terminal.say("Blessed: yes" if judgement["blessed"] else "Blessed: NO")
+    for reason in judgement["reasons"]:
+        terminal.say(f"  - {reason}")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def closing_lines(outcome: local.Outcome, request: local.Request) -> list[str]:
@@ -173,6 +199,7 @@ def as_json(outcome: local.Outcome, request: local.Request, log: Path) -> dict[s
         "statistics": {split: span_statistics.as_json(value) for split, value in statistics.items()},
         "decision": outcome.decision,
         "evaluation": outcome.judgement,
+        "not_servable": outcome.not_servable,
         "refusal": outcome.refusal,
         "pushed_version": int(outcome.pushed.name) if outcome.pushed else None,
         "pushed_path": str(outcome.pushed) if outcome.pushed else None,
