@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
-from models import tfrecords
+from models import tfrecords, uniform_examples
 from models.errors import ExamplesError
 from models.threads import map_ahead
 
@@ -79,14 +79,15 @@ def iter_batches(
     target = flat_schema(schema, columns)
     serialized = _subset(schema, target.names).SerializeToString()
     for path in paths:
-        for batch in _iter_decoded(path, serialized, batch_size):
+        for batch in _iter_decoded(path, serialized, batch_size, target):
             yield flatten(batch, target, path)
 
 
 def iter_list_batches(paths: Sequence[str], *, batch_size: int = BATCH_SIZE) -> Iterator[pa.RecordBatch]:
     """Yields the examples as TFX's own readers do: lists, with types taken from the data and not from a schema."""
     for path in paths:
-        yield from _iter_decoded(path, None, batch_size)
+        for batch in _iter_decoded(path, None, batch_size, None):
+            yield as_lists(batch)
 
 
 def read_table(paths: Sequence[str], schema: schema_pb2.Schema, columns: Sequence[str] | None = None) -> pa.Table:
@@ -95,7 +96,7 @@ def read_table(paths: Sequence[str], schema: schema_pb2.Schema, columns: Sequenc
 
 
 def flatten(batch: pa.RecordBatch, target: pa.Schema, where: str) -> pa.RecordBatch:
-    """Turns list columns into flat ones; a column that the batch lacks is missing throughout.
+    """Gives a batch the target's columns: lists become flat; a column that the batch lacks is missing throughout.
 
     Raises:
       ExamplesError: a row has more than one value, or bytes that are not UTF-8; `where` names the source.
@@ -113,6 +114,8 @@ def flatten(batch: pa.RecordBatch, target: pa.Schema, where: str) -> pa.RecordBa
 def _flat_column(lists: pa.Array, field: pa.Field, where: str) -> pa.Array:
     if pa.types.is_null(lists.type):
         return pa.nulls(len(lists), field.type)
+    if not _is_list(lists.type):
+        return _cast(lists, field, where)
     lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
     if len(lengths) and lengths.max() > 1:
         row = int(np.argmax(lengths > 1))
@@ -124,17 +127,55 @@ def _flat_column(lists: pa.Array, field: pa.Field, where: str) -> pa.Array:
     if len(values) != len(lists):
         filled = lengths == 1
         values = values.take(pa.array(np.cumsum(filled) - 1, mask=~filled))
+    return _cast(values, field, where)
+
+
+def _cast(values: pa.Array, field: pa.Field, where: str) -> pa.Array:
     try:
         return values.cast(field.type)
     except pa.ArrowInvalid as error:
         raise ExamplesError(f"{where}: column {field.name!r} is not {field.type}: {error}.") from error
 
 
-def _iter_decoded(path: str, serialized_schema: bytes | None, batch_size: int) -> Iterator[pa.RecordBatch]:
+def as_lists(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Turns flat columns into lists of one value or, for null, none. Floats become float32, as in a tf.Example."""
+    if all(_is_list(column.type) or pa.types.is_null(column.type) for column in batch.schema):
+        return batch
+    columns = [_as_list(batch.column(index)) for index in range(batch.num_columns)]
+    return pa.RecordBatch.from_arrays(columns, batch.schema.names)
+
+
+def _as_list(column: pa.Array) -> pa.Array:
+    if _is_list(column.type):
+        return column
+    if column.null_count == len(column):
+        return pa.nulls(len(column))
+    if pa.types.is_floating(column.type):
+        column = column.cast(pa.float32(), safe=False)
+    elif not pa.types.is_integer(column.type):
+        column = column.cast(pa.large_binary())
+    missing = column.is_null().to_numpy(zero_copy_only=False)
+    offsets = np.zeros(len(column) + 1, np.int64)
+    np.cumsum(~missing, out=offsets[1:])
+    mask = pa.array(missing) if column.null_count else None
+    return pa.LargeListArray.from_arrays(pa.array(offsets), column.drop_null(), mask=mask)
+
+
+def _is_list(arrow_type: pa.DataType) -> bool:
+    return bool(pa.types.is_list(arrow_type) or pa.types.is_large_list(arrow_type))
+
+
+def _iter_decoded(
+    path: str, serialized_schema: bytes | None, batch_size: int, target: pa.Schema | None
+) -> Iterator[pa.RecordBatch]:
+    """Yields flat columns where all examples have one form, lists otherwise."""
     # A decoder works outside the interpreter's lock but holds state: one per thread.
     local = threading.local()
 
     def decode(records: list[bytes]) -> pa.RecordBatch:
+        flat = uniform_examples.decode(records, None if target is None else target.names)
+        if flat is not None and (target is None or _is_natural(flat.schema, target)):
+            return flat
         if not hasattr(local, "decoder"):
             local.decoder = ExamplesToRecordBatchDecoder(serialized_schema)
         try:
@@ -143,6 +184,12 @@ def _iter_decoded(path: str, serialized_schema: bytes | None, batch_size: int) -
             raise ExamplesError(f"{path}: not the tf.Examples that the schema describes: {error}.") from error
 
     return map_ahead(decode, tfrecords.iter_record_batches(path, batch_size))
+
+
+def _is_natural(found: pa.Schema, target: pa.Schema) -> bool:
+    """Returns whether the columns have the schema's types; the general decoder says well what is wrong where not."""
+    natural = {pa.int64(): pa.int64(), pa.float32(): pa.float64(), pa.large_binary(): pa.large_string()}
+    return all(pa.types.is_null(field.type) or natural[field.type] == target.field(field.name).type for field in found)
 
 
 def _subset(schema: schema_pb2.Schema, names: Sequence[str]) -> schema_pb2.Schema:

@@ -1,5 +1,6 @@
 """Writes one split of an Examples artifact: gzipped TFRecord shards named as TFX names them."""
 
+import glob
 import os
 import zlib
 from collections.abc import Iterator
@@ -44,6 +45,7 @@ class SplitWriter(AbstractContextManager["SplitWriter"]):
         self._pending: Future[None] | None = None
         self.num_examples = 0
         _make_folder(folder)
+        _remove_shards(folder, prefix)
 
     def write(self, records: pa.LargeBinaryArray) -> None:
         """Appends one batch."""
@@ -139,6 +141,19 @@ def _make_folder(path: str) -> None:
         fileio.makedirs(path)
     else:
         os.makedirs(path, exist_ok=True)
+
+
+def _remove_shards(folder: str, prefix: str) -> None:
+    """Removes what an earlier, killed attempt left in the folder: readers take every shard that they find."""
+    names = [f"{prefix}-*-of-*.gz", f".{prefix}-*.partial"]
+    if _is_remote(folder):
+        from tfx.dsl.io import fileio
+
+        found = [path for name in names for path in fileio.glob(os.path.join(folder, name))]
+    else:
+        found = [path for name in names for path in glob.glob(os.path.join(glob.escape(folder), name))]
+    for path in found:
+        _remove(str(path))
 
 
 def _open_output(path: str) -> BinaryIO:

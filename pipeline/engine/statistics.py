@@ -9,6 +9,7 @@ from tensorflow_data_validation.statistics.generators import top_k_uniques_sketc
 from tensorflow_data_validation.statistics.stats_options import StatsOptions
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
+from models.examples import as_lists
 from pipeline.engine.exact_top_k import ExactTopKGenerator
 
 
@@ -46,32 +47,6 @@ def can_stream(options: StatsOptions) -> bool:
         or options.use_sketch_based_topk_uniques
         or options.enable_semantic_domain_stats
     )
-
-
-def as_lists(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Turns flat columns into the lists that TFDV reads: one value or, for null, none. Floats become float32, as in
-    a tf.Example."""
-    if all(_is_list(column.type) or pa.types.is_null(column.type) for column in batch.schema):
-        return batch
-    columns = [_as_list(batch.column(index)) for index in range(batch.num_columns)]
-    return pa.RecordBatch.from_arrays(columns, batch.schema.names)
-
-
-def _as_list(column: pa.Array) -> pa.Array:
-    if _is_list(column.type) or column.null_count == len(column):
-        return column if _is_list(column.type) else pa.nulls(len(column))
-    if pa.types.is_floating(column.type):
-        column = column.cast(pa.float32(), safe=False)
-    elif not pa.types.is_integer(column.type):
-        column = column.cast(pa.large_binary())
-    present = column.is_valid().to_numpy(zero_copy_only=False)
-    ends = present.cumsum()
-    offsets = pa.array([0, *ends.tolist()], pa.int64(), mask=[*(~present).tolist(), False])
-    return pa.LargeListArray.from_arrays(offsets, column.drop_null())
-
-
-def _is_list(arrow_type: pa.DataType) -> bool:
-    return bool(pa.types.is_list(arrow_type) or pa.types.is_large_list(arrow_type))
 
 
 def _generators(options: StatsOptions) -> list[Any]:  # Any: TFDV's generators are untyped.

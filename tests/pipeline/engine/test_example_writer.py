@@ -59,6 +59,15 @@ def test_a_failure_leaves_nothing_that_looks_like_a_shard(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_shards_of_an_earlier_attempt_are_removed(tmp_path):
+    for name in ("data_tfrecord-00001-of-00002.gz", ".data_tfrecord-00000.partial", "span-3-00000-of-00001.gz"):
+        (tmp_path / name).write_bytes(b"old")
+    with SplitWriter(os.fspath(tmp_path)) as writer:
+        writer.write(records(b"new"))
+
+    assert sorted(os.listdir(tmp_path)) == ["data_tfrecord-00000-of-00001.gz", "span-3-00000-of-00001.gz"]
+
+
 def test_bytes_never_vary(tmp_path):
     for name in ("a", "b"):
         with SplitWriter(os.fspath(tmp_path / name)) as writer:

@@ -179,7 +179,8 @@ def test_the_component_is_tfxs_own():
 
 
 def test_flat_batches_measure_as_their_lists_do(nasty):
-    from pipeline.engine.statistics import as_lists, statistics_of
+    from models.examples import as_lists
+    from pipeline.engine.statistics import statistics_of
 
     flat = pa.RecordBatch.from_pydict({"a": pa.array([1, None, 3]), "b": pa.array([0.1, None, 2.0])})
     lists = pa.RecordBatch.from_pydict(
