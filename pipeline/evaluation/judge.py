@@ -69,7 +69,7 @@ def judge(
     """
     overall, reasons = _judge_overall(candidate.get(OVERALL, {}), (baseline or {}).get(OVERALL), spec)
     rows = [overall]
-    for key in sorted((key for key in candidate if key != OVERALL), key=slice_name):
+    for key in sorted((key for key in candidate if key != OVERALL), key=_in_order):
         rows.append(_judge_slice(key, candidate[key], baseline.get(key) if baseline is not None else None, spec))
     failed = [row for row in rows[1:] if row.status == "failed"]
     reasons += [f"{row.slice}: {row.why}" for row in failed]
@@ -80,6 +80,11 @@ def judge(
         error = f"calibration error {overall.calibration_error:.4f} (limit {spec.max_calibration_error:g})"
         reasons = [f"{auc}, {error}, {against}"]
     return Judgement(blessed=blessed, reasons=tuple(reasons), slices=tuple(rows))
+
+
+def _in_order(key: SliceKey) -> list[tuple[str, str, object]]:
+    """Sorts slices by their columns, and values as what they are: 2 before 10."""
+    return [(column, type(value).__name__, value) for column, value in key]
 
 
 def slice_name(key: SliceKey) -> str:

@@ -70,11 +70,17 @@ def measure(sample: Sample, bootstraps: int, seed: int) -> dict[str, dict[str, M
         measured[model] = {
             name: Metric(
                 value=value,
-                deviation=float(np.std([r[name] for r in replicates], ddof=1)) if len(replicates) > 1 else None,
+                deviation=_deviation([replicate[name] for replicate in replicates]),
             )
             for name, value in values.items()
         }
     return measured
+
+
+def _deviation(replicates: list[float]) -> float | None:
+    """Returns the standard deviation of the replicates in which the metric is defined; None for fewer than two."""
+    defined = [value for value in replicates if not np.isnan(value)]
+    return float(np.std(defined, ddof=1)) if len(defined) > 1 else None
 
 
 def weighted(labels: Floats, probabilities: Floats, weights: Floats) -> dict[str, float]:
