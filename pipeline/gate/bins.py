@@ -21,8 +21,13 @@ FEW_VALUES = 32
 """A numeric feature with no more values than this has one bin per value (hours, months, counts)."""
 POINT_MASS = 0.05
 """A value that alone has this share of a numeric feature has a bin of its own: quantiles cannot divide it."""
+TAIL = 0.005
+"""Share of a numeric feature in the interval at each end. Were it nothing, every later span would be found to lie out
+of the reference's range, with a chance that no sample of the reference shows."""
 TOP_VALUES = 200
-"""More values than this of a categorical feature share one bin."""
+LEAST_SHARE = 0.002
+"""Values of a categorical feature that are rarer, or beyond the most frequent TOP_VALUES, share one bin: so the bin of
+unseen values is not empty in the reference."""
 MISSING = 0
 
 
@@ -31,7 +36,6 @@ class FeatureBins:
     """The bins of one feature. Code 0 is missing.
 
     Numeric: then one code per value in `points`, then `len(edges) + 1` intervals, an edge belonging to the upper one.
-    The first interval lies below everything in the reference, the last one above.
     Categorical: then one code per value in `values`, then one for every other value.
     """
 
@@ -50,11 +54,17 @@ class FeatureBins:
         """Returns a name for each code; unique within the feature."""
         if self.kind == "categorical":
             return ["missing", *(f"= {value}" for value in self.values), "other values"]
-        if not self.edges:
-            return ["missing", *(f"= {point:.7g}" for point in self.points), "any value"]
-        inner = [f"{low:.7g} to {high:.7g}" for low, high in zip(self.edges, self.edges[1:], strict=False)]
-        outer = [f"below {self.edges[0]:.7g}", *inner, f"above {self.edges[-1]:.7g}"]
-        return ["missing", *(f"= {point:.7g}" for point in self.points), *outer]
+        short = self._numeric_labels([f"{value:.7g}" for value in (*self.points, *self.edges)])
+        # TFDV adds up what has the same name, so names must differ where bins do.
+        if len(set(short)) == self.size:
+            return short
+        return self._numeric_labels([repr(value) for value in (*self.points, *self.edges)])
+
+    def _numeric_labels(self, numbers: Sequence[str]) -> list[str]:
+        points, edges = numbers[: len(self.points)], numbers[len(self.points) :]
+        inner = [f"{low} to {high}" for low, high in zip(edges, edges[1:], strict=False)]
+        outer = [f"below {edges[0]}", *inner, f"above {edges[-1]}"] if edges else ["any value"]
+        return ["missing", *(f"= {point}" for point in points), *outer]
 
     def codes(self, column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.uint16]:
         """Returns the code of each row, uint16 (n,). NaN counts as missing, infinities as extremes."""
@@ -112,15 +122,15 @@ def _freeze_numeric(name: str, column: pa.ChunkedArray | pa.Array) -> FeatureBin
     if len(present) == 0:
         return FeatureBins(name=name, kind="numeric")
     distinct, counts = np.unique(present, return_counts=True)
-    # Between the smallest value and the next number above the largest lies everything that the reference has.
-    ends = [distinct[0], np.nextafter(distinct[-1], np.inf)]
     if len(distinct) <= FEW_VALUES:
+        ends = [distinct[0], np.nextafter(distinct[-1], np.inf)]
         return FeatureBins(name=name, kind="numeric", points=tuple(distinct.tolist()), edges=_finite(ends))
     points = distinct[counts >= POINT_MASS * len(present)]
     rest = present[~np.isin(present, points)]
     # "lower" keeps edges at values that occur, so that equal data meet equal edges.
-    inner = np.quantile(rest, np.arange(1, QUANTILES) / QUANTILES, method="lower") if len(rest) else np.zeros(0)
-    return FeatureBins(name=name, kind="numeric", points=tuple(points.tolist()), edges=_finite([*ends, *inner]))
+    levels = [TAIL, *(np.arange(1, QUANTILES) / QUANTILES), 1 - TAIL]
+    edges = np.quantile(rest, levels, method="lower") if len(rest) else np.zeros(0)
+    return FeatureBins(name=name, kind="numeric", points=tuple(points.tolist()), edges=_finite(list(edges)))
 
 
 def _finite(edges: Sequence[float]) -> tuple[float, ...]:
@@ -129,7 +139,8 @@ def _finite(edges: Sequence[float]) -> tuple[float, ...]:
 
 def _freeze_categorical(name: str, column: pa.ChunkedArray | pa.Array) -> FeatureBins:
     counts = pc.value_counts(column.drop_null().cast(pa.large_string())).to_pylist()
-    ranked = sorted(counts, key=lambda item: (-item["counts"], item["values"]))
+    frequent = [item for item in counts if item["counts"] >= LEAST_SHARE * len(column)]
+    ranked = sorted(frequent, key=lambda item: (-item["counts"], item["values"]))
     return FeatureBins(name=name, kind="categorical", values=tuple(item["values"] for item in ranked[:TOP_VALUES]))
 
 

@@ -157,9 +157,9 @@ def _draw(source: _Source, rows: int, replicates: int, rng: np.random.Generator)
     """
     drawn = round(rows / source.per_block)
     if drawn >= _FEWEST_BLOCKS_DRAWN:
-        chances = np.full(len(source.blocks), 1 / len(source.blocks))
-        weights = rng.multinomial(drawn, chances, replicates).astype(np.float32)
-        return (weights @ source.blocks).astype(np.float64)
+        number = len(source.blocks)
+        weights = [np.bincount(rng.integers(0, number, drawn), minlength=number) for _ in range(replicates)]
+        return (np.array(weights, np.float32) @ source.blocks).astype(np.float64)
     counts = np.empty((replicates, source.blocks.shape[1]))
     for replicate in range(replicates):
         chosen = source.flat[rng.integers(0, len(source.flat), rows)]

@@ -12,8 +12,8 @@ from pipeline.gate.distances import Floats, shares
 
 _LEVEL_NAMES = ("5 % quantile", "lower quartile", "median", "upper quartile", "95 % quantile")
 """Of QUANTILE_LEVELS."""
-_LARGE_SHARE = 0.03
-"""From this change on, the share of one value is said rather than a quantile."""
+_LARGE_SHARE, _LARGE_PART = 0.03, 0.4
+"""A bin whose share moved by the first and that makes up the second of the distance is said rather than a quantile."""
 
 
 def describe(table: pa.Table, baseline: Baseline, index: int, counts: npt.NDArray[np.int64]) -> str:
@@ -35,16 +35,19 @@ def describe(table: pa.Table, baseline: Baseline, index: int, counts: npt.NDArra
     if feature.kind == "categorical":
         bin_ = int(change.argmax())
         return f"`{feature.name}`: share of {_value(feature, bin_)} {_move(before[bin_], after[bin_])}"
-    ends = [feature.size - 1] if not feature.edges else [1 + len(feature.points), feature.size - 1]
-    single = [frozen_bins.MISSING, *range(1, 1 + len(feature.points)), *ends]
-    bin_ = max(single, key=lambda candidate: change[candidate])
+    weight = _contributions(before, after)
+    bin_ = int(weight.argmax())
     quantile = _quantile(table, baseline, index)
-    if change[bin_] >= _LARGE_SHARE and (bin_ == frozen_bins.MISSING or change[bin_] == change.max()):
+    if quantile is None or (weight[bin_] >= _LARGE_PART * weight.sum() and change[bin_] >= _LARGE_SHARE):
         return f"`{feature.name}`: share of {_value(feature, bin_)} {_move(before[bin_], after[bin_])}"
-    if quantile is not None:
-        return f"`{feature.name}`: {quantile}"
-    bin_ = int(change.argmax())
-    return f"`{feature.name}`: share of {_value(feature, bin_)} {_move(before[bin_], after[bin_])}"
+    return f"`{feature.name}`: {quantile}"
+
+
+def _contributions(p: Floats, q: Floats) -> Floats:
+    """Returns what each bin adds to the Jensen-Shannon divergence."""
+    middle = (p + q) / 2
+    terms = [x * np.log2(np.divide(x, middle, out=np.ones(x.shape), where=x > 0)) for x in (p, q)]
+    return np.asarray((terms[0] + terms[1]) / 2)
 
 
 def _quantile(table: pa.Table, baseline: Baseline, index: int) -> str | None:

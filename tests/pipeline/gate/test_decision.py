@@ -1,0 +1,254 @@
+"""The decision table, row by row."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.gate.decision import Decision, Verdict, decide, describe
+from pipeline.gate.evidence import Finding, LiveModel, NotCompared
+from pipeline.gate.policy import GatePolicy
+from tests.pipeline.gate.evidence_of import (
+    blocking,
+    drift,
+    evidence,
+    feature_drift,
+    label_change,
+    metric_change,
+)
+
+POLICY = GatePolicy()
+
+
+def test_row_1_blocks_unusable_data():
+    decision = decide(evidence(findings=(blocking(),)), POLICY)
+
+    assert (decision.row, decision.verdict) == (1, Verdict.BLOCK)
+    assert decision.reasons[0].text == "`fare`: 10 of 1,000 rows"
+
+
+def test_row_1_blocks_even_when_forced():
+    assert decide(evidence(findings=(blocking(),), forced=True), POLICY).verdict is Verdict.BLOCK
+
+
+def test_row_1_blocks_a_span_without_rows_whatever_the_findings_say():
+    decision = decide(evidence(rows=0), POLICY)
+
+    assert (decision.row, decision.reasons[0].text) == (1, "the span has no rows")
+
+
+def test_row_2_skips_content_that_was_accepted_before():
+    decision = decide(evidence(repeats=(3, 1)), POLICY)
+
+    assert (decision.row, decision.verdict) == (2, Verdict.SKIP)
+    assert decision.reasons[0].text == "its content equals that of span 3 version 1, which was accepted before"
+
+
+def test_row_3_skips_a_span_older_than_the_newest_accepted():
+    decision = decide(evidence(span=3, newest_accepted=4), POLICY)
+
+    assert (decision.row, decision.verdict) == (3, Verdict.SKIP)
+
+
+def test_a_corrected_version_of_the_newest_span_is_not_late():
+    assert decide(evidence(span=4, version=2, newest_accepted=4), POLICY).row == 11
+
+
+def test_row_4_reruns_where_no_model_is_live():
+    decision = decide(evidence(live=None, drift=None, performance=(), label=None), POLICY)
+
+    assert (decision.row, decision.verdict) == (4, Verdict.RERUN)
+
+
+def test_row_5_reruns_when_forced():
+    assert decide(evidence(forced=True), POLICY).row == 5
+
+
+def test_row_6_reruns_where_the_model_is_too_old():
+    policy = GatePolicy(max_model_age_days=30)
+    old = LiveModel(version="3", window=(1, 2, 3, 4), age_seconds=31 * 86_400)
+
+    decision = decide(evidence(live=old), policy)
+
+    assert (decision.row, decision.verdict) == (6, Verdict.RERUN)
+    assert decision.reasons[0].text == "the live model is 31 days old (limit: 30)"
+
+
+def test_a_model_exactly_at_the_limit_is_not_too_old():
+    at_limit = LiveModel(version="3", window=(1,), age_seconds=30 * 86_400)
+
+    assert decide(evidence(live=at_limit), GatePolicy(max_model_age_days=30)).row == 11
+
+
+def test_row_7_skips_too_few_rows_which_wait():
+    decision = decide(evidence(rows=299), POLICY)
+
+    assert (decision.row, decision.verdict) == (7, Verdict.SKIP)
+    assert decision.reasons[0].text.startswith("not enough evidence: 299 rows (minimum: 300)")
+
+
+def test_rows_of_waiting_spans_are_named():
+    decision = decide(evidence(rows=120, waiting=(3, 4)), POLICY)
+
+    assert "120 rows, with those of waiting spans 3 to 4" in decision.reasons[0].text
+
+
+@pytest.mark.parametrize(
+    ("found", "kind"),
+    [
+        ({"performance": (metric_change(matters=True),)}, "performance"),
+        ({"label": label_change(matters=True)}, "label"),
+    ],
+)
+def test_row_8_reruns_where_performance_or_the_label_moved(found, kind):
+    decision = decide(evidence(**found), POLICY)
+
+    assert (decision.row, decision.verdict) == (8, Verdict.RERUN)
+    assert decision.reasons[0].kind == kind
+
+
+def test_row_8_ranks_the_whole_span_before_its_slices():
+    overall = metric_change(matters=True)
+    part = type(overall)(**{**vars(overall), "slice": "origin=JFK"})
+
+    texts = [reason.text for reason in decide(evidence(performance=(part, overall)), POLICY).reasons]
+
+    assert texts[0].startswith("the live model's AUC: 0.750 → 0.640")
+    assert texts[1].startswith("the live model's AUC on origin=JFK")
+
+
+def test_row_9_reruns_on_drift_from_scratch():
+    decision = decide(evidence(drift=drift(feature_drift(distance=0.21))), POLICY)
+
+    assert (decision.row, decision.verdict, decision.warm_start) == (9, Verdict.RERUN, False)
+    assert decision.reasons[0].text == (
+        "`payment_type`: share of `Credit Card` 0.31 → 0.52 (L-infinity 0.210, threshold 0.080: "
+        "the training window's own variation, less than once in 1,000 spans by chance)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("distance", "unseen", "limit", "warm"),
+    [
+        (0.10, 0.0, 1.5, True),  # 1.25 times its threshold
+        (0.13, 0.0, 1.5, False),  # 1.6 times
+        (0.10, 0.02, 1.5, False),  # 2 % of the rows have values that the vocabulary lacks
+        (0.10, 0.0, 1.0, False),  # switched off
+    ],
+)
+def test_row_9_starts_warm_where_the_excess_is_small_and_the_vocabulary_allows(distance, unseen, limit, warm):
+    found = evidence(drift=drift(feature_drift(distance=distance, unseen=unseen)))
+
+    assert decide(found, GatePolicy(warm_start_limit=limit)).warm_start is warm
+
+
+def test_row_10_alerts_on_serving_skew_and_reruns_nothing():
+    decision = decide(evidence(skew=("requests have 12 % more missing `fare`",)), POLICY)
+
+    assert (decision.row, decision.verdict, decision.alert) == (10, Verdict.SKIP, True)
+
+
+def test_row_11_skips_otherwise():
+    decision = decide(evidence(), POLICY)
+
+    assert (decision.row, decision.verdict, decision.alert) == (11, Verdict.SKIP, False)
+    assert decision.reasons[0].text == "nothing moved beyond its threshold"
+    assert decision.notes == ()
+
+
+def test_what_was_not_compared_is_said_although_nobody_mentioned_it():
+    decision = decide(evidence(drift=None, performance=(), label=None), POLICY)
+
+    assert decision.verdict is Verdict.SKIP
+    assert decision.reasons[0].text == "nothing could be compared with the live model's data"
+    assert [note.text for note in decision.notes] == [
+        "the span's distributions were not compared with the training data",
+        "the live model was not scored on this span",
+        "the label's share was not compared",
+    ]
+
+
+def test_why_something_was_not_compared_replaces_the_general_sentence():
+    why = NotCompared(subject="performance", text="the span has no labels yet")
+
+    notes = decide(evidence(performance=(), not_compared=(why,)), POLICY).notes
+
+    assert [note.text for note in notes] == ["the span has no labels yet"]
+
+
+def test_drift_and_skew_are_noted_where_performance_decides():
+    found = evidence(performance=(metric_change(matters=True),), drift=drift(feature_drift()), skew=("skewed",))
+
+    decision = decide(found, POLICY)
+
+    assert decision.row == 8
+    assert [note.kind for note in decision.notes] == ["drift", "serving_skew"]
+    assert decision.alert
+
+
+def test_warnings_are_noted():
+    odd = Finding(feature="company", kind="unseen_values", severity="warn", text="`company`: 3 unseen values")
+
+    assert decide(evidence(findings=(odd,)), POLICY).notes[0].text == "`company`: 3 unseen values"
+
+
+def test_describe_reads_as_a_person_on_call_needs_it():
+    found = evidence(drift=drift(feature_drift()), not_compared=(NotCompared(subject="skew", text="no requests"),))
+
+    assert describe(decide(found, POLICY)).splitlines() == [
+        "RERUN span 5 (1,200 rows)",
+        "  - `payment_type`: share of `Credit Card` 0.31 → 0.52 (L-infinity 0.210, threshold 0.080: "
+        "the training window's own variation, less than once in 1,000 spans by chance)",
+        "  training starts from scratch",
+        "  compared with version 3, trained on spans 1 to 4",
+        "  not compared: no requests",
+    ]
+
+
+@given(
+    forced=st.booleans(),
+    rows=st.integers(0, 1000),
+    span=st.integers(1, 9),
+    newest=st.none() | st.integers(1, 9),
+    age=st.integers(0, 10**8),
+    moved=st.booleans(),
+    worse=st.booleans(),
+)
+def test_json_round_trips_and_deciding_twice_decides_the_same(forced, rows, span, newest, age, moved, worse):
+    found = evidence(
+        forced=forced,
+        rows=rows,
+        span=span,
+        newest_accepted=newest,
+        live=LiveModel(version="3", window=(1, 2), age_seconds=age),
+        drift=drift(feature_drift(distance=0.21 if moved else 0.01)),
+        performance=(metric_change(matters=worse),),
+    )
+
+    decision = decide(found, POLICY)
+
+    assert Decision.from_json(decision.to_json()) == decision
+    assert decide(found, POLICY).to_json() == decision.to_json()
+
+
+def test_the_json_form_is_stable():
+    value = decide(evidence(), POLICY).to_dict()
+
+    assert sorted(value) == ["alert", "evidence", "layout", "notes", "reasons", "row", "verdict", "warm_start"]
+    assert (value["layout"], value["verdict"], value["row"]) == (1, "skip", 11)
+    assert value["evidence"]["drift"]["features"][0]["direction"].startswith("`payment_type`")
+
+
+@pytest.mark.parametrize("text", ["{}", '{"layout": 2}', "[]", '{"layout": 1}'])
+def test_another_layout_is_refused(text):
+    with pytest.raises(ValueError, match="layout|missing"):
+        Decision.from_json(text)
+
+
+def test_a_wrong_value_is_refused_by_name():
+    value = json.loads(decide(evidence(), POLICY).to_json())
+    value["evidence"]["rows"] = "many"
+
+    with pytest.raises(ValueError, match="Evidence.rows: expected int. Received: 'many'"):
+        Decision.from_json(json.dumps(value))

@@ -1,0 +1,208 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics
+
+from pipeline.gate import performance
+from pipeline.gate.policy import GatePolicy
+
+POLICY = GatePolicy()
+
+
+def scored(rows, *, seed=0, separation=1.2, share=0.25, bias=0.0):
+    """A calibrated model: log-odds of a normal score with two means, plus a bias."""
+    rng = np.random.default_rng(seed)
+    labels = (rng.random(rows) < share).astype(int)
+    score = rng.normal(size=rows) + separation * labels
+    odds = np.log(share / (1 - share)) + separation * score - separation**2 / 2 + bias
+    return labels, 1 / (1 + np.exp(-odds))
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 5)), min_size=2, max_size=60))
+def test_auc_equals_scikit_learn_with_ties(rows):
+    labels = np.array([label for label, _ in rows])
+    scores = np.array([score / 5 for _, score in rows])
+
+    found = performance.auc(labels, scores)
+
+    if len(set(labels)) == 1:
+        assert found is None
+    else:
+        assert found.value == pytest.approx(metrics.roc_auc_score(labels, scores))
+
+
+def test_delong_variance_by_hand():
+    # Positives 0.9, 0.4; negatives 0.5, 0.1. Placements of the positives: 1, 1/2; of the negatives: 1/2, 1.
+    # AUC 3/4; variance 0.125 / 2 + 0.125 / 2 = 0.125, standard error 0.3536.
+    found = performance.auc(np.array([1, 1, 0, 0]), np.array([0.9, 0.4, 0.5, 0.1]))
+
+    assert found.value == pytest.approx(0.75)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * np.sqrt(0.125), rel=1e-3)
+
+
+def test_delong_intervals_cover_the_truth():
+    truth = performance.auc(*scored(400_000, seed=99)).value
+    found = [performance.auc(*scored(500, seed=seed)) for seed in range(400)]
+
+    covered = np.mean([estimate.low <= truth <= estimate.high for estimate in found])
+
+    assert 0.92 <= covered <= 0.98
+
+
+def test_loss_and_calibration_by_hand():
+    overall = performance.evaluate(np.array([1, 0]), np.array([0.5, 0.25])).overall
+
+    assert overall.loss.value == pytest.approx(-(np.log(0.5) + np.log(0.75)) / 2)
+    assert overall.calibration.value == pytest.approx(0.375 - 0.5)
+    assert (overall.label_share.value, overall.mean_prediction.value) == (0.5, 0.375)
+
+
+def test_expected_calibration_error_by_hand():
+    # Ten rows at 0.2 with 5 positives, ten at 0.8 with 8: in bins of two rows each, sorted by prediction.
+    labels = np.array([1, 0] * 5 + [1] * 8 + [0] * 2)
+    found = performance.evaluate(labels, np.repeat([0.2, 0.8], 10)).overall.ece
+
+    # Lower half: |0.2 - 0.5| in each bin; upper: |0.8 - 1| in four bins, |0.8 - 0| in one.
+    assert found.value == pytest.approx((5 * 0.3 + 4 * 0.2 + 0.8) / 10)
+    assert found.low <= found.value <= found.high
+
+
+def test_the_same_model_on_the_same_distribution_rarely_counts_as_worse():
+    alarms = 0
+    for seed in range(200):
+        before, now = (
+            performance.evaluate(*scored(1500, seed=seed)),
+            performance.evaluate(*scored(800, seed=900 + seed)),
+        )
+        alarms += any(change.matters for change in performance.compare(now, before, POLICY)[0])
+
+    assert alarms <= 6  # 1 % of 200, plus sampling error.
+
+
+@pytest.mark.parametrize(
+    ("changed", "metric"),
+    [({"separation": 0.5}, "auc"), ({"bias": 1.5}, "calibration"), ({"bias": 2.5}, "loss")],
+)
+def test_a_worse_model_counts(changed, metric):
+    before = performance.evaluate(*scored(5000, seed=1))
+    labels, _ = scored(5000, seed=2)
+    _, now_scores = scored(5000, seed=2, **changed)
+    if "separation" in changed:
+        labels, now_scores = scored(5000, seed=2, **changed)
+
+    changes, _ = performance.compare(performance.evaluate(labels, now_scores), before, POLICY)
+
+    assert metric in {change.metric for change in changes if change.matters}
+
+
+def test_a_certain_change_within_the_margin_does_not_count():
+    before = performance.evaluate(*scored(200_000, seed=1, separation=1.2))
+    now = performance.evaluate(*scored(200_000, seed=2, separation=1.16))
+
+    changes, _ = performance.compare(now, before, POLICY)
+
+    (auc,) = [change for change in changes if change.metric == "auc"]
+    assert auc.high < 0
+    assert not auc.matters
+
+
+def test_a_better_model_does_not_count():
+    before = performance.evaluate(*scored(5000, seed=1, separation=0.8))
+    now = performance.evaluate(*scored(5000, seed=2, separation=2.0))
+
+    assert not any(change.matters for change in performance.compare(now, before, POLICY)[0])
+
+
+def test_lower_loss_does_not_hide_a_lost_auc():
+    # As the flights of September: fewer positives lower the log loss, while AUC falls.
+    before = performance.evaluate(*scored(20_000, seed=1, share=0.3, separation=1.0))
+    labels, _ = scored(20_000, seed=2, share=0.05, separation=0.6)
+    now = performance.evaluate(labels, scored(20_000, seed=2, share=0.05, separation=0.6)[1])
+
+    changes = {change.metric: change for change in performance.compare(now, before, POLICY)[0]}
+
+    assert changes["loss"].current.value < changes["loss"].baseline.value
+    assert changes["auc"].matters
+
+
+def test_calibration_counts_in_both_directions():
+    before = performance.evaluate(*scored(20_000, seed=1))
+    labels, _ = scored(20_000, seed=2)
+    low = performance.evaluate(labels, scored(20_000, seed=2, bias=-1.5)[1])
+
+    assert "calibration" in {change.metric for change in performance.compare(low, before, POLICY)[0] if change.matters}
+
+
+def test_small_slices_are_reported_and_not_judged():
+    def with_slices(seed):
+        labels, scores = scored(2000, seed=seed)
+        rare = np.arange(2000) < 50
+        return performance.evaluate(np.where(rare, 1 - labels, labels), scores, {"a=rare": rare, "a=common": ~rare})
+
+    changes, gaps = performance.compare(with_slices(1), with_slices(2), POLICY)
+
+    assert {change.slice: change.judged for change in changes} == {"": True, "a=rare": False, "a=common": True}
+    assert [gap.text for gap in gaps] == [
+        "1 slice of the performance (a=rare): not judged, with fewer than 200 rows now or at push"
+    ]
+
+
+def test_slices_correct_each_other():
+    labels, scores = scored(2000)
+    halves = {f"a={i}": np.arange(2000) % 2 == i for i in range(2)}
+    alone, _ = performance.compare(performance.evaluate(labels, scores), performance.evaluate(labels, scores), POLICY)
+    many, _ = performance.compare(
+        performance.evaluate(labels, scores, halves), performance.evaluate(labels, scores, halves), POLICY
+    )
+
+    assert many[0].high - many[0].low > alone[0].high - alone[0].low
+
+
+def test_new_and_vanished_slices_are_said():
+    labels, scores = scored(1000)
+    everything = np.ones(1000, np.bool_)
+
+    _, gaps = performance.compare(
+        performance.evaluate(labels, scores, {"a=new": everything}),
+        performance.evaluate(labels, scores, {"a=gone": everything}),
+        POLICY,
+    )
+
+    assert [gap.text for gap in gaps] == [
+        "1 slice of the performance (a=new): not in the evaluation at push",
+        "1 slice of the performance (a=gone): without rows in this span",
+    ]
+
+
+def test_one_class_alone_has_no_auc_and_says_so():
+    ones = performance.evaluate(np.ones(500), np.full(500, 0.9))
+
+    changes, gaps = performance.compare(ones, performance.evaluate(*scored(500)), POLICY)
+
+    assert {change.metric for change in changes} == {"calibration", "loss"}
+    assert gaps[0].text == "the live model's performance: without an AUC, because all labels are equal"
+
+
+@pytest.mark.parametrize(
+    ("labels", "scores", "message"),
+    [
+        ([], [], "at least one"),
+        ([1], [0.5, 0.5], "as many labels as probabilities"),
+        ([2, 0], [0.5, 0.5], "Expected labels 0 and 1"),
+        ([1, 0], [1.5, 0.5], r"Expected probabilities in \[0, 1\]. Received: \[1.5\]"),
+        ([1, 0], [np.nan, 0.5], r"Expected probabilities in \[0, 1\]"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(labels, scores, message):
+    with pytest.raises(ValueError, match=message):
+        performance.evaluate(np.array(labels), np.array(scores))
+
+
+def test_slices_are_named_by_column_and_value():
+    masks = performance.slice_masks({"a": ["x", "x", None], "b": [1, 2, 1]}, ["a", "b"])
+
+    assert {name: mask.tolist() for name, mask in masks.items()} == {
+        "a=x,b=1": [True, False, False],
+        "a=x,b=2": [False, True, False],
+    }

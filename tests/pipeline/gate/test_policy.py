@@ -1,0 +1,58 @@
+import math
+
+import pytest
+
+from pipeline.gate.policy import GatePolicy
+
+
+def test_defaults_are_allowed():
+    policy = GatePolicy()
+
+    assert (policy.min_rows, policy.false_alarm_rate, policy.out_of_domain_tolerance) == (300, 0.05, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"min_rows": 10}, "min_rows must be an integer of at least 25. Received: 10."),
+        ({"min_rows": 300.0}, "min_rows must be an integer of at least 25. Received: 300.0."),
+        ({"false_alarm_rate": 0.0}, r"false_alarm_rate must be a number in \[0.001, 0.5\]. Received: 0.0."),
+        ({"auc_margin": math.nan}, r"auc_margin must be a number in \[0, 1\]. Received: nan."),
+        ({"max_model_age_days": -1}, "max_model_age_days must be a number of at least 0. Received: -1."),
+        ({"exclude": "month"}, "exclude must be a list of feature names. Received: 'month'."),
+        ({"severity": {"fare": "warn"}}, "severity must be a table of features, each a table of kinds."),
+        (
+            {"severity": {"fare": {"odd": "warn"}}},
+            "severity.fare: unknown kind 'odd'. Allowed: no_rows, missing_column",
+        ),
+        (
+            {"severity": {"fare": {"out_of_range": "stop"}}},
+            "severity.fare.out_of_range must be one of block, warn, ignore",
+        ),
+        ({"severity": {"fare": {"no_rows": "warn"}}}, "an empty span always blocks"),
+        ({"tolerance": {"fare": {"wrong_type": 0.1}}}, "tolerance.fare: unknown kind 'wrong_type'"),
+        ({"tolerance": {"fare": {"out_of_range": 2.0}}}, r"tolerance.fare.out_of_range must be a number in \[0, 1\]"),
+    ],
+)
+def test_what_a_policy_cannot_hold_is_refused(setting, message):
+    with pytest.raises(ValueError, match=message):
+        GatePolicy(**setting)
+
+
+def test_dict_round_trips_an_endless_age():
+    policy = GatePolicy(
+        max_model_age_days=math.inf,
+        exclude=("month", "day"),
+        severity={"fare": {"out_of_range": "warn"}},
+        tolerance={"fare": {"out_of_range": 0.02}},
+    )
+
+    assert policy.to_dict()["max_model_age_days"] is None
+    read = GatePolicy.from_dict(policy.to_dict())
+    assert (read.max_model_age_days, sorted(read.exclude)) == (math.inf, ["day", "month"])
+    assert read.to_dict() == policy.to_dict()
+
+
+def test_an_unknown_setting_is_refused_by_name():
+    with pytest.raises(ValueError, match="Unknown gate setting 'min_row'. Allowed: auc_margin"):
+        GatePolicy.from_dict({"min_row": 3})
