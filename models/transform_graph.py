@@ -63,8 +63,8 @@ def write_transform_graph(
             type_specs=type_specs,
             transform_output_path=output_dir,
         )
-    with open(os.path.join(output_dir, "transformed_metadata", _ASSET_MAP), "w", encoding="utf-8") as file:
-        json.dump(asset_map, file)
+    with tf.io.gfile.GFile(os.path.join(output_dir, "transformed_metadata", _ASSET_MAP), "w") as file:
+        file.write(json.dumps(asset_map))
     metadata_io.write_metadata(dataset_metadata.DatasetMetadata(raw_schema), os.path.join(output_dir, "metadata"))
 
 
@@ -91,10 +91,11 @@ class TransformGraph:
 
     def vocabulary(self, column: str) -> list[str]:
         """The tokens of a categorical column, in order."""
-        with open(os.path.join(self._dir, "transformed_metadata", _ASSET_MAP), encoding="utf-8") as file:
-            asset = json.load(file)[column]
-        with open(os.path.join(self._dir, "transform_fn", "assets", asset), "rb") as file:
-            return file.read().decode("utf-8").split("\n")[:-1]
+        with tf.io.gfile.GFile(os.path.join(self._dir, "transformed_metadata", _ASSET_MAP)) as file:
+            asset = json.loads(file.read())[column]
+        with tf.io.gfile.GFile(os.path.join(self._dir, "transform_fn", "assets", asset), "rb") as file:
+            text: str = file.read().decode("utf-8")
+        return text.split("\n")[:-1]
 
     def transform(self, dense: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Transforms dense serving inputs; traceable. Label columns count as missing, so there is no `label_xf`."""

@@ -40,6 +40,8 @@ def test_vocabularies_are_the_same_files(by_tft, transform_dir):
 
     for column in FEATURES.categorical:
         assert ours.vocabulary_by_name(column) == theirs.vocabulary_by_name(column)
+        loaded = [TransformGraph(str(folder), FEATURES).vocabulary(column) for folder in (by_tft, transform_dir)]
+        assert loaded[0] == loaded[1]
     assert len(theirs.vocabulary_by_name("town")) == 6
 
 
