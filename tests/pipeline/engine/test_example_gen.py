@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.components.example_gen.csv_example_gen import executor as stock
 from tfx.orchestration import metadata
@@ -18,6 +19,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import proto_utils
 
 import data
+from models import examples
 from pipeline.engine.example_gen import BeamExecutor, LocalExecutor, beam_example_gen, local_example_gen
 from pipeline.engine.ingest_config import IngestConfig
 from pipeline.errors import ConfigError
@@ -78,6 +80,26 @@ def test_taxi_examples_per_split_are_those_of_stock_csv_example_gen(convert, rea
             assert ours.get_string_custom_property(name) == theirs.get_string_custom_property(name)
         assert ours.get_int_custom_property("labelled") == 1
     assert [len(rows) for rows in expected.values()] == [753, 373]
+
+
+def test_54_000_flights_are_split_as_stock_csv_example_gen_splits_them(convert, flights_root):
+    schema_text = Path(data.__file__).with_name("flights").joinpath("schema.pbtxt").read_text()
+    schema = text_format.Parse(schema_text, schema_pb2.Schema())
+    csv = IngestConfig(file_format="csv", schema_text=schema_text, label_columns=("arr_delay",))
+    theirs = convert(stock.Executor, flights_root, "span-[69]/data.csv", name="stock")
+    ours = convert(LocalExecutor, flights_root, "span-[69]/data.csv", csv, name="csv")
+    parquet = replace(csv, file_format="parquet")
+    beam = convert(BeamExecutor, flights_root, "span-[69]/data.parquet", parquet, name="parquet")
+
+    def rows(artifact, split):
+        table = examples.read_table(examples.split_paths(artifact.uri, split), schema)
+        return table.sort_by([(name, "ascending") for name in table.schema.names]).combine_chunks()
+
+    for split in SPLITS:
+        expected = rows(theirs, split)
+        assert expected.num_rows > 17_000
+        assert rows(ours, split).equals(expected)
+        assert rows(beam, split).equals(expected)
 
 
 def test_both_engines_write_the_same_nasty_examples(convert, read_examples, nasty, as_protos, tmp_path):

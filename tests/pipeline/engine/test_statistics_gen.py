@@ -103,6 +103,18 @@ def test_taxi_statistics_are_those_of_the_stock_executor(measure, taxi_examples,
     )
 
 
+def test_statistics_of_54_000_flights_are_those_of_the_stock_executor(measure, flights_root, tmp_path):
+    with open(os.path.join(os.path.dirname(data.__file__), "flights", "schema.pbtxt")) as file:
+        config = IngestConfig(file_format="parquet", schema_text=file.read(), label_columns=("arr_delay",))
+    paths = [os.path.join(flights_root, f"span-{span}", "data.parquet") for span in (6, 9)]
+    write_examples(paths, "parquet", config.columns(paths), os.fspath(tmp_path / "flights"))
+    inputs = {"examples": [artifact_of(tmp_path / "flights")]}
+    ours, theirs = measure(LocalExecutor, inputs), measure(stock.Executor, inputs)
+
+    for split in ("train", "eval"):
+        assert differences(load(ours, split), load(theirs, split)) == []
+
+
 def test_missing_values_are_counted_as_missing(measure, taxi_examples):
     dataset = load(measure(LocalExecutor, {"examples": [taxi_examples]}), "train").datasets[0]
     company = next(feature for feature in dataset.features if feature.path.step[0] == "company")
