@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("part", choices=["false-alarms", "power", "cost", "table"])
     parser.add_argument("--repeats", type=int, help="resamples (default: 200 for false alarms, 50 for power)")
     parser.add_argument("--datasets", nargs="+", default=["taxi", "flights"], choices=["taxi", "flights"])
+    parser.add_argument("--peer-repeats", type=int, default=3, help="resamples that the slow peers are asked about")
     parser.add_argument("--evidently", metavar="PYTHON", help="an interpreter that can import evidently")
     parser.add_argument("--nannyml", metavar="PYTHON", help="an interpreter that can import nannyml")
     args = parser.parse_args(argv)
@@ -67,7 +68,8 @@ def main(argv: list[str] | None = None) -> int:
                 found: Any = false_alarms(name, spans, args.repeats or 200)
             elif args.part == "power":
                 peers = {"evidently": args.evidently, "nannyml": args.nannyml}
-                found = power(name, spans, args.repeats or 50, {peer: path for peer, path in peers.items() if path})
+                asked = {peer: path for peer, path in peers.items() if path}
+                found = power(name, spans, args.repeats or 50, asked, args.peer_repeats)
             else:
                 found = cost(name, spans)
             record(args.part.replace("-", "_"), name, found)
@@ -81,10 +83,11 @@ def load_spans(name: str, folder: Path) -> dict[int, pa.Table]:
     schema = read_schema(dataset.schema_path)
     target = examples.flat_schema(schema)
     source = __import__(f"data.{name}.source", fromlist=["write_spans"])
+    as_missing = pa.csv.ConvertOptions(strings_can_be_null=True)
     tables = {}
     for span, path in enumerate(source.write_spans(folder / name), start=1):
         parquet = path.with_suffix(".parquet")
-        read = pq.read_table(parquet) if parquet.exists() else pa.csv.read_csv(path)
+        read = pq.read_table(parquet) if parquet.exists() else pa.csv.read_csv(path, convert_options=as_missing)
         tables[span] = pa.table([_as_stored(read[field.name], field.type) for field in target], schema=target)
     return tables
 
@@ -148,7 +151,7 @@ def false_alarms(name: str, spans: Mapping[int, pa.Table], repeats: int) -> dict
 
 def scale(column: str, factor: float) -> Any:
     """Multiplies a column."""
-    return lambda table, rng: _replace(table, column, pc.multiply(table[column], pa.scalar(factor, pa.float64())))
+    return lambda table, _rng: _replace(table, column, pc.multiply(table[column], pa.scalar(factor, pa.float64())))
 
 
 def move_share(column: str, source: str, target: str, points: float) -> Any:
@@ -178,7 +181,7 @@ def double_missing(column: str) -> Any:
 
 def drop_value(column: str, value: str) -> Any:
     """Leaves out every row with a value."""
-    return lambda table, rng: table.filter(pc.fill_null(pc.not_equal(table[column], value), True))
+    return lambda table, _rng: table.filter(pc.fill_null(pc.not_equal(table[column], value), True))
 
 
 def move_label(dataset: Dataset, points: float) -> Any:
@@ -200,7 +203,7 @@ def changes(name: str) -> dict[str, Any]:
     """Returns what is done to a span, by name; `nothing` is the measure of false alarms for the others."""
     dataset = settings(name)
     both = {
-        "nothing": lambda table, rng: table,
+        "nothing": lambda table, _rng: table,
         "label share +5 points": move_label(dataset, 0.05),
         "label share +10 points": move_label(dataset, 0.10),
     }
@@ -217,7 +220,7 @@ def changes(name: str) -> dict[str, Any]:
             "category gone (company, 1/15)": drop_value("company", "Choice Taxi Association"),
         }
     return both | {
-        "distance: miles to kilometres": lambda table, rng: _replace(
+        "distance: miles to kilometres": lambda table, _rng: _replace(
             table, "distance", pc.cast(pc.round(pc.multiply(table["distance"], 1.609344)), pa.int64())
         ),
         "wind_speed x 1.1": scale("wind_speed", 1.1),
@@ -229,13 +232,15 @@ def changes(name: str) -> dict[str, Any]:
     }
 
 
-def power(name: str, spans: Mapping[int, pa.Table], repeats: int, peers: Mapping[str, str]) -> dict[str, Any]:
+def power(
+    name: str, spans: Mapping[int, pa.Table], repeats: int, peers: Mapping[str, str], peer_repeats: int
+) -> dict[str, Any]:
     """Changes spans of the reference's distribution, and asks every detector whether anything moved."""
     dataset = settings(name)
     pool = pa.concat_tables(list(spans.values())).combine_chunks()
-    found: dict[str, Any] = {"repeats": repeats, "reference_rows": REFERENCE_ROWS[name], "rows": {}, "seasons": {}}
+    found: dict[str, Any] = {"reference_rows": REFERENCE_ROWS[name], "rows": {}, "seasons": {}}
     for size in POWER_SIZES:
-        counts: dict[str, dict[str, int]] = {change: {} for change in changes(name)}
+        alarms_of: dict[str, dict[str, list[int]]] = {change: {} for change in changes(name)}
         for repeat in range(repeats):
             rng = np.random.default_rng([11, size, repeat])
             order = rng.permutation(pool.num_rows)
@@ -243,11 +248,15 @@ def power(name: str, spans: Mapping[int, pa.Table], repeats: int, peers: Mapping
             base = build(name, window(reference, rng), seed=repeat)
             span = pool.take(order[REFERENCE_ROWS[name] :][:size])
             changed = {change: apply(span, rng) for change, apply in changes(name).items()}
-            for detector, alarms in detect(name, dataset, base, reference, changed, peers, repeat).items():
+            asked = peers if repeat < peer_repeats else {}
+            for detector, alarms in detect(dataset, base, reference, changed, asked).items():
                 for change, alarm in alarms.items():
-                    counts[change][detector] = counts[change].get(detector, 0) + alarm
-        found["rows"][str(size)] = counts
-        print(f"{name} {size}: {json.dumps(counts)}", file=sys.stderr)
+                    alarms_of[change].setdefault(detector, []).append(alarm)
+        found["rows"][str(size)] = {
+            change: {detector: {"alarms": sum(alarms), "of": len(alarms)} for detector, alarms in detectors.items()}
+            for change, detectors in alarms_of.items()
+        }
+        print(f"{name} {size}: done", file=sys.stderr)
     if name == "flights":
         found["seasons"] = seasons(spans, peers)
     return found
@@ -261,18 +270,16 @@ def seasons(spans: Mapping[int, pa.Table], peers: Mapping[str, str]) -> dict[str
     past = {span: rows[span] for span in (1, 2, 3, 4)}
     months = {f"month {span}": spans[span] for span in range(5, 13)}
     base = build("flights", past)
-    found = detect("flights", dataset, base, pa.concat_tables(list(past.values())), months, peers, 0)
+    found = detect(dataset, base, pa.concat_tables(list(past.values())), months, peers)
     return {month: {detector: alarms[month] for detector, alarms in found.items()} for month in months}
 
 
 def detect(
-    name: str,
     dataset: Dataset,
     base: baselines.Baseline,
     reference: pa.Table,
     changed: Mapping[str, pa.Table],
     peers: Mapping[str, str],
-    repeat: int,
 ) -> dict[str, dict[str, int]]:
     """Returns detector to change to 1 where anything was called moved."""
     found: dict[str, dict[str, int]] = {"gate": {}}
@@ -280,17 +287,16 @@ def detect(
         compared = drift.compare(table, base, dataset.features, dataset.gate).drift
         moved, _ = labels.compare(table, dataset.label.text, base.positives, dataset.gate)
         found["gate"][change] = int(bool(compared and compared.moved) or bool(moved and moved.matters))
-    for source in ("STANDARD", "QUANTILES"):
-        before = _statistics(reference, dataset)
-        for change, table in changed.items():
-            distances = _stock_distances(_statistics(table, dataset), before, dataset, source)
+    before = _statistics(reference, dataset)
+    for change, table in changed.items():
+        now = _statistics(table, dataset)
+        for source in ("STANDARD", "QUANTILES"):
+            distances = _stock_distances(now, before, source)
             for threshold in (0.1, 0.3):
                 alarms = found.setdefault(f"TFDV {source} {threshold}", {})
                 alarms[change] = int(any(distance > threshold for distance in distances))
-    # The peers are slow: a fifth of the repeats is enough to rank them.
     for peer, python in peers.items():
-        if repeat % 5 == 0:
-            found |= _ask_peer(peer, python, dataset, reference, changed)
+        found |= _ask_peer(peer, python, dataset, reference, changed)
     return found
 
 
@@ -326,7 +332,7 @@ def _lists(column: pa.Array) -> pa.Array:
     return pc.if_else(pa.array(there), lists, pa.scalar(None, lists.type))
 
 
-def _stock_distances(current: Any, reference: Any, dataset: Dataset, source: str) -> list[float]:
+def _stock_distances(current: Any, reference: Any, source: str) -> list[float]:
     import tensorflow_data_validation as tfdv
     from tensorflow_metadata.proto.v0 import schema_pb2
 
@@ -363,27 +369,28 @@ def cost(name: str, spans: Mapping[int, pa.Table]) -> dict[str, Any]:
     assert dataset.schema_path is not None, "the shipped datasets have schemas"
     past = {span: spans[span] for span in (1, 2, 3, 4)}
     drift.compare(spans[5], build(name, past), dataset.features, dataset.gate)  # Imports TFDV.
-    times: dict[str, list[float]] = {}
-    for _ in range(5):
-        base = _timed(times, "baseline at push", lambda: build(name, past))
-        _timed(times, "comparison", lambda: drift.compare(spans[5], base, dataset.features, dataset.gate))
-        schema = read_schema(dataset.schema_path)
-        _timed(times, "quality", lambda: quality.check(spans[5], schema, dataset.features, dataset.gate))
-        _timed(times, "fingerprint", lambda: fingerprint(spans[5].to_batches()))
-        scores = np.random.default_rng(0).random(spans[5].num_rows)
-        truth = labels.evaluate(spans[5], dataset.label.text)
-        _timed(times, "performance, without slices", lambda: performance.evaluate(truth == 1, scores))
+    base = build(name, past)
+    schema = read_schema(dataset.schema_path)
+    scores = np.random.default_rng(0).random(spans[5].num_rows)
+    truth = labels.evaluate(spans[5], dataset.label.text) == 1
+    parts = {
+        "baseline at push": lambda: build(name, past),
+        "comparison": lambda: drift.compare(spans[5], base, dataset.features, dataset.gate),
+        "quality": lambda: quality.check(spans[5], schema, dataset.features, dataset.gate, known=base.known),
+        "fingerprint": lambda: fingerprint(spans[5].to_batches()),
+        "performance, without slices": lambda: performance.evaluate(truth, scores),
+    }
+    times = {what: [_seconds(part) for _ in range(5)] for what, part in parts.items()}
     return {
         "rows": {"reference": base.rows, "span": spans[5].num_rows, "features": len(base.bins)},
         "seconds": {what: {"median": float(np.median(t)), "max": max(t)} for what, t in times.items()},
     }
 
 
-def _timed(times: dict[str, list[float]], what: str, call: Any) -> Any:
+def _seconds(call: Callable[[], object]) -> float:
     start = time.perf_counter()
-    value = call()
-    times.setdefault(what, []).append(round(time.perf_counter() - start, 4))
-    return value
+    call()
+    return round(time.perf_counter() - start, 4)
 
 
 def _replace(table: pa.Table, column: str, values: Any) -> pa.Table:
@@ -407,6 +414,7 @@ def record(part: str, name: str, found: Any) -> None:
 def _versions() -> Iterator[tuple[str, str]]:
     import importlib.metadata
 
+    yield "python", platform.python_version()
     for package in ("tensorflow-data-validation", "numpy", "pyarrow"):
         yield package, importlib.metadata.version(package)
 
@@ -443,23 +451,18 @@ def _power_table(found: Mapping[str, Any]) -> str:
         for size, counts in result["rows"].items():
             detectors = list(next(iter(counts.values())))
             rows = [
-                [change, *(_percent(alarms.get(detector), detector, result["repeats"]) for detector in detectors)]
+                [change, *(f"{alarms[detector]['alarms'] / alarms[detector]['of']:.0%}" for detector in detectors)]
                 for change, alarms in counts.items()
             ]
-            text += f"\n{name}, spans of {int(size):,} rows, {result['repeats']} repeats:\n\n"
+            repeats = next(iter(counts.values()))
+            asked = ", ".join(sorted({f"{repeats[detector]['of']}" for detector in detectors}, key=int))
+            text += f"\n{name}, spans of {int(size):,} rows ({asked} repeats; fewer for Evidently and NannyML):\n\n"
             text += _table(["change", *detectors], rows)
         if result["seasons"]:
             detectors = list(next(iter(result["seasons"].values())))
             rows = [[month, *("moved" if a[d] else "-" for d in detectors)] for month, a in result["seasons"].items()]
             text += "\nflights, a baseline of January to April:\n\n" + _table(["span", *detectors], rows)
     return text
-
-
-def _percent(alarms: int | None, detector: str, repeats: int) -> str:
-    if alarms is None:
-        return "-"
-    asked = repeats if detector == "gate" or detector.startswith("TFDV") else -(-repeats // 5)
-    return f"{alarms / asked:.0%}"
 
 
 def _cost_table(found: Mapping[str, Any]) -> str:

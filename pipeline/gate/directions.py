@@ -15,6 +15,10 @@ _LEVEL_NAMES = ("5 % quantile", "lower quartile", "median", "upper quartile", "9
 _LARGE_SHARE, _LARGE_PART = 0.03, 0.4
 """A bin whose share moved by the first and that makes up the second of the distance is said rather than a quantile."""
 
+_NEARLY = 0.9
+_MEDIAN_FIRST = 0.05
+"""From this part of the spread on, the median is said, whatever the other quantiles do."""
+
 
 def describe(table: pa.Table, baseline: Baseline, index: int, counts: npt.NDArray[np.int64]) -> str:
     """Returns one sentence on a feature: the share that moved most, or the quantile.
@@ -33,7 +37,8 @@ def describe(table: pa.Table, baseline: Baseline, index: int, counts: npt.NDArra
         positive = 1 + feature.values.index("1") if "1" in feature.values else feature.size - 1
         return f"`{feature.name}`: share of positive labels {_move(before[positive], after[positive])}"
     if feature.kind == "categorical":
-        bin_ = int(change.argmax())
+        # What one value lost, another gained: the gain is the news.
+        bin_ = int(np.where(change >= _NEARLY * change.max(), after - before, -1.0).argmax())
         return f"`{feature.name}`: share of {_value(feature, bin_)} {_move(before[bin_], after[bin_])}"
     weight = _contributions(before, after)
     bin_ = int(weight.argmax())
@@ -64,7 +69,7 @@ def _quantile(table: pa.Table, baseline: Baseline, index: int) -> str | None:
     spread = before[-1] - before[0] or 1.0
     moved = np.abs(after - before) / spread
     median = QUANTILE_LEVELS.index(0.5)
-    best = median if moved[median] >= 0.5 * moved.max() else int(moved.argmax())
+    best = median if moved[median] >= _MEDIAN_FIRST else int(moved.argmax())
     if moved[best] < 0.01:
         return None
     return f"{_LEVEL_NAMES[best]} {before[best]:.4g} → {after[best]:.4g}"

@@ -1,0 +1,55 @@
+import pytest
+
+from pipeline.gate import labels
+from pipeline.gate.policy import GatePolicy
+from tests.pipeline.gate.windows import rows
+
+LABEL = "tips > 0.2 * fare"
+POLICY = GatePolicy()
+
+
+def test_the_share_of_positives_has_its_wilson_interval():
+    # 200 of 1,000: centre (0.2 + 1.92/1000) / (1 + 3.84/1000) = 0.2011, half width 0.0248.
+    change, _ = labels.compare(rows(1000, 1), LABEL, (200, 1000), POLICY)
+
+    assert (change.baseline.low, change.baseline.high) == (pytest.approx(0.1764, abs=1e-3), pytest.approx(0.2259, abs=1e-3))
+
+
+def test_a_label_that_moved_counts_although_no_input_did():
+    change, gaps = labels.compare(rows(1000, 2, tipped=0.3), LABEL, (640, 3200), POLICY)
+
+    assert (change.matters, gaps) == (True, [])
+    assert change.low > 0
+
+
+def test_a_change_within_the_margin_does_not_count():
+    change, _ = labels.compare(rows(100_000, 3, tipped=0.22), LABEL, (20_000, 100_000), POLICY)
+
+    assert change.low > 0
+    assert not change.matters
+
+
+def test_an_uncertain_change_does_not_count():
+    change, _ = labels.compare(rows(60, 4, tipped=0.28), LABEL, (640, 3200), POLICY)
+
+    assert not change.matters
+
+
+def test_a_label_that_stays_where_it_is_counts_seldom():
+    alarms = sum(labels.compare(rows(500, seed), LABEL, (640, 3200), POLICY)[0].matters for seed in range(300))
+
+    assert alarms <= 8  # 1 % of 300, plus sampling error.
+
+
+@pytest.mark.parametrize(
+    ("span", "before", "text"),
+    [
+        (rows(1000, 5).drop_columns(["tips"]), (1, 2), "the label was not compared: the span has no labels"),
+        (rows(1000, 5), (0, 0), "the label was not compared: the baseline has no labels"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(span, before, text):
+    change, gaps = labels.compare(span, LABEL, before, POLICY)
+
+    assert change is None
+    assert [gap.text for gap in gaps] == [text]
