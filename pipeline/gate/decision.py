@@ -172,7 +172,13 @@ def _matches(evidence: Evidence, policy: GatePolicy) -> Iterator[tuple[int, Verd
     if reasons:
         yield 8, Verdict.RERUN, reasons
     if evidence.drift is not None and evidence.drift.moved:
-        moved = [Reason(kind="drift", text=describe_drift(item), feature=item.feature) for item in evidence.drift.moved]
+        # A column and its share of missing values may have moved for the same reason, which is said once.
+        first = {item.direction: item for item in reversed(evidence.drift.moved)}
+        moved = [
+            Reason(kind="drift", text=describe_drift(item), feature=item.feature)
+            for item in evidence.drift.moved
+            if first[item.direction] is item
+        ]
         yield 9, Verdict.RERUN, moved
     if evidence.skew:
         yield 10, Verdict.SKIP, [Reason(kind="serving_skew", text=text) for text in evidence.skew]

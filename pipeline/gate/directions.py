@@ -36,6 +36,9 @@ def describe(table: pa.Table, baseline: Baseline, index: int, counts: npt.NDArra
     if feature.name == baseline.label:
         positive = 1 + feature.values.index("1") if "1" in feature.values else feature.size - 1
         return f"`{feature.name}`: share of positive labels {_move(before[positive], after[positive])}"
+    if feature.kind == "presence":
+        missing = frozen_bins.MISSING
+        return f"`{feature.column}`: share of missing {_move(before[missing], after[missing])}"
     if feature.kind == "categorical":
         # What one value lost, another gained: the gain is the news.
         bin_ = int(np.where(change >= _NEARLY * change.max(), after - before, -1.0).argmax())

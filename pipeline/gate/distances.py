@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def measure_of(feature: FeatureBins) -> Measure:
-    """L-infinity for categorical, Jensen-Shannon for numeric features, as TFDV's guide recommends."""
+    """Jensen-Shannon for numeric features, L-infinity for all shares of values, as TFDV's guide recommends."""
     return "jensen_shannon" if feature.kind == "numeric" else "l_infinity"
 
 
@@ -69,11 +69,11 @@ def squared(distance: Floats, bins: Sequence[FeatureBins]) -> Floats:
 
     Both are then quadratic in the difference of shares, so that chance shrinks them by 1 / rows.
     """
-    categorical = np.array([measure_of(feature) == "l_infinity" for feature in bins])
+    categorical = np.array([measure_of(feature) == "l_infinity" for feature in bins], np.bool_)
     return np.where(categorical, np.square(distance), distance)
 
 
 def unsquared(statistic: Floats, bins: Sequence[FeatureBins]) -> Floats:
     """Returns what `squared` made back as distances."""
-    categorical = np.array([measure_of(feature) == "l_infinity" for feature in bins])
+    categorical = np.array([measure_of(feature) == "l_infinity" for feature in bins], np.bool_)
     return np.where(categorical, np.sqrt(statistic), statistic)

@@ -134,7 +134,7 @@ def _kept(
 ) -> tuple[list[int], list[NotCompared]]:
     """Returns the positions of the features to compare, and what is left out although it should not be."""
     gaps = list(baseline.not_compared)
-    covered = {feature.name for feature in baseline.bins}
+    covered = {feature.column for feature in baseline.bins}
     for name in features.names:
         if name not in covered and name not in policy.exclude and name not in {gap.feature for gap in gaps}:
             text = f"`{name}`: the baseline of the live model does not cover it"
@@ -147,7 +147,7 @@ def _kept(
             else:
                 text = "the label was not compared: the span has no labels"
                 gaps.append(NotCompared(subject="label", feature=baseline.label, text=text))
-        elif feature.name not in policy.exclude:
+        elif feature.column not in policy.exclude:
             kept.append(index)
     return kept, gaps
 

@@ -37,8 +37,8 @@ class FeatureDrift:
     """One feature of the span, compared with the rows that the live model was trained on.
 
     Attributes:
-      feature: the column, or the label's expression.
-      measure: `l_infinity` for categorical features and the label, `jensen_shannon` (base 2) for numeric ones.
+      feature: the column, the label's expression, or `column (missing)` for a numeric column's share of missing values.
+      measure: `jensen_shannon` (base 2) for numeric columns, `l_infinity` for everything else.
       distance: measured, in [0, 1].
       threshold: what it must exceed to count as moved: the largest of the three below, or a person's.
       noise: what chance alone exceeds, at this number of rows and in any feature, at `Drift.false_alarm_rate`.

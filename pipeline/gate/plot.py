@@ -70,8 +70,9 @@ def _draw(axes: Any, feature: frozen_bins.FeatureBins, before: Floats, after: Fl
     axes.set_ylabel("share of rows", fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     verdict = "moved" if item.moved else "within its threshold"
+    direction = item.direction.replace("`", "")
     axes.set_title(
-        f"{item.direction.replace('`', '')}   (distance {item.distance:.3f}, threshold {item.threshold:.3f}, {verdict})",
+        f"{direction}   (distance {item.distance:.3f}, threshold {item.threshold:.3f}, {verdict})",
         loc="left",
         fontsize=9,
         parse_math=False,

@@ -8,12 +8,15 @@ from pipeline.gate import bins
 
 
 def frozen(kind, values):
-    (feature,) = bins.freeze(pa.table({"x": values}), {"x": kind})
-    return feature
+    return bins.freeze(pa.table({"x": values}), {"x": kind})[0]
 
 
 def counted(feature, values):
-    codes = bins.encode(pa.table({"x": values}), [feature])
+    return counted_in("x", feature, values)
+
+
+def counted_in(column, feature, values):
+    codes = bins.encode(pa.table({column: values}), [feature])
     return dict(zip(feature.labels(), bins.count(codes, [feature]).tolist(), strict=True))
 
 
@@ -84,6 +87,13 @@ def test_a_feature_missing_throughout_is_all_missing(kind):
 
     assert feature.size == 2
     assert counted(feature, pa.array([None, 1.0]))["missing"] == 1
+
+
+def test_a_numeric_feature_has_its_presence_counted_too():
+    _, presence = bins.freeze(pa.table({"x": [1.0, None]}), {"x": "numeric"})
+
+    assert (presence.name, presence.column) == ("x (missing)", "x")
+    assert counted_in("x", presence, pa.array([None, float("nan"), 0.0])) == {"missing": 2, "present": 1}
 
 
 def test_a_column_that_the_table_lacks_is_missing_throughout():

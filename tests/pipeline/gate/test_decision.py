@@ -128,6 +128,12 @@ def test_row_9_reruns_on_drift_from_scratch():
     )
 
 
+def test_row_9_says_once_what_moved_two_distances():
+    moved = drift(feature_drift(distance=0.21), feature_drift(distance=0.2))
+
+    assert len(decide(evidence(drift=moved), POLICY).reasons) == 1
+
+
 @pytest.mark.parametrize(
     ("distance", "unseen", "limit", "warm"),
     [
@@ -242,7 +248,7 @@ def test_the_json_form_is_stable():
 
 @pytest.mark.parametrize("text", ["{}", '{"layout": 2}', "[]", '{"layout": 1}'])
 def test_another_layout_is_refused(text):
-    with pytest.raises(ValueError, match="layout|missing"):
+    with pytest.raises(ValueError, match=r"layout|missing"):
         Decision.from_json(text)
 
 
@@ -250,5 +256,5 @@ def test_a_wrong_value_is_refused_by_name():
     value = json.loads(decide(evidence(), POLICY).to_json())
     value["evidence"]["rows"] = "many"
 
-    with pytest.raises(ValueError, match="Evidence.rows: expected int. Received: 'many'"):
+    with pytest.raises(ValueError, match=r"Evidence.rows: expected int. Received: 'many'"):
         Decision.from_json(json.dumps(value))

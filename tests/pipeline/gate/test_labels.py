@@ -12,7 +12,10 @@ def test_the_share_of_positives_has_its_wilson_interval():
     # 200 of 1,000: centre (0.2 + 1.92/1000) / (1 + 3.84/1000) = 0.2011, half width 0.0248.
     change, _ = labels.compare(rows(1000, 1), LABEL, (200, 1000), POLICY)
 
-    assert (change.baseline.low, change.baseline.high) == (pytest.approx(0.1764, abs=1e-3), pytest.approx(0.2259, abs=1e-3))
+    assert (change.baseline.low, change.baseline.high) == (
+        pytest.approx(0.1764, abs=1e-3),
+        pytest.approx(0.2259, abs=1e-3),
+    )
 
 
 def test_a_label_that_moved_counts_although_no_input_did():

@@ -39,7 +39,7 @@ def test_the_same_comparison_draws_the_same_picture(found, baseline, tmp_path):
 
 
 def test_another_ending_is_refused(found, baseline, tmp_path):
-    with pytest.raises(ValueError, match="ends in .png or .svg. Received: .*drift.pdf"):
+    with pytest.raises(ValueError, match=r"ends in .png or .svg. Received: .*drift.pdf"):
         plot.plot_drift(str(tmp_path / "drift.pdf"), found, SPAN, baseline)
 
 

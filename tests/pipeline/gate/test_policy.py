@@ -54,5 +54,5 @@ def test_dict_round_trips_an_endless_age():
 
 
 def test_an_unknown_setting_is_refused_by_name():
-    with pytest.raises(ValueError, match="Unknown gate setting 'min_row'. Allowed: auc_margin"):
+    with pytest.raises(ValueError, match=r"Unknown gate setting 'min_row'. Allowed: auc_margin"):
         GatePolicy.from_dict({"min_row": 3})
