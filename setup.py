@@ -16,6 +16,7 @@ CORE = [
     "protobuf>=6.33.5,<7",
     "rich>=13.9",
     "fastavro>=1.9",
+    "google-crc32c>=1.5",
     "psutil>=6",
     "jinja2>=3.1",
     "matplotlib>=3.9",

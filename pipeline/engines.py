@@ -37,15 +37,15 @@ def parts(engine: Literal["local", "beam"]) -> Parts:
             example_gen=lambda config: example_gen.local_example_gen(*_source(config)).with_id("ExampleGen"),
             training_window=_training_window,
             statistics_gen=statistics_gen.local_statistics_gen,
-            transform=transform.Transform,
-            evaluator=evaluator.LocalEvaluator,
+            transform=transform.local_transform,
+            evaluator=evaluator.local_evaluator,
         )
     return Parts(
         example_gen=lambda config: example_gen.beam_example_gen(*_source(config)).with_id("ExampleGen"),
         training_window=training_window,
         statistics_gen=StatisticsGen,
         transform=Transform,
-        evaluator=evaluator.BeamEvaluator,
+        evaluator=evaluator.Evaluator,
     )
 
 

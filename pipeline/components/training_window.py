@@ -15,7 +15,7 @@ from tfx.components.example_gen import driver as stock_driver
 from tfx.components.example_gen import utils as example_gen_utils
 from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.components.util import examples_utils
-from tfx.dsl.components.base import base_beam_executor, executor_spec
+from tfx.dsl.components.base import base_executor, executor_spec
 from tfx.orchestration import data_types
 from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.types import Artifact, artifact_utils
@@ -105,7 +105,7 @@ def is_labelled(span: int, paths: list[str], config: IngestConfig) -> bool:
     return labelled
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(base_executor.BaseExecutor):
     """Writes the window's examples; the shards are named by span, so that the spans stay recognisable."""
 
     def Do(
@@ -134,10 +134,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
 
 class TrainingWindow(FileBasedExampleGen):
-    """An ExampleGen with the driver and the executor above."""
+    """An ExampleGen with the driver above."""
 
     DRIVER_CLASS = Driver
-    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
 
 def training_window(
@@ -161,4 +160,5 @@ def training_window(
         input_config=example_gen_pb2.Input(splits=[example_gen_pb2.Input.Split(name="span", pattern=pattern)]),
         custom_config=pack_settings({**settings, "pattern": pattern, "size": size, "state_dir": state_dir}),
         range_config=only,
+        custom_executor_spec=executor_spec.ExecutorClassSpec(Executor),
     )

@@ -16,7 +16,7 @@ from google.protobuf import json_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.components.evaluator import constants
 from tfx.components.evaluator import executor as stock
-from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.dsl.components.base import base_beam_component, base_executor, executor_spec
 from tfx.types import (
     Artifact,
     BaseChannel,
@@ -89,41 +89,11 @@ class EvaluatorSpec(standard_component_specs.EvaluatorSpec):
     }
 
 
-class _Evaluator(base_beam_component.BaseBeamComponent):
-    SPEC_CLASS = EvaluatorSpec
-
-    def __init__(
-        self,
-        examples: BaseChannel,
-        model: BaseChannel,
-        baseline_model: BaseChannel,
-        schema: BaseChannel,
-        eval_config: tfma.EvalConfig,
-        settings: str,
-    ) -> None:
-        """Takes what the stock Evaluator takes, and `settings`: PipelineConfig.gate_settings()."""
-        super().__init__(
-            spec=EvaluatorSpec(
-                examples=examples,
-                model=model,
-                baseline_model=baseline_model,
-                schema=schema,
-                eval_config=eval_config,
-                example_splits=json_utils.dumps(["eval"]),
-                fairness_indicator_thresholds=json_utils.dumps(None),
-                settings=settings,
-                evaluation=Channel(type=standard_artifacts.ModelEvaluation),
-                blessing=Channel(type=standard_artifacts.ModelBlessing),
-            )
-        )
-
-
-class LocalExecutor(stock.Executor):
+class LocalExecutor(base_executor.BaseExecutor):
     """Evaluates whole splits in memory and writes TFMA's files."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: ExecProperties) -> None:  # noqa: N802
         """Writes the evaluation and, where the judgement allows, the blessing."""
-        self._log_startup(input_dict, output_dict, exec_properties)
         inputs = _without_absent_baseline(input_dict)
         features, spec = _settings(exec_properties)
         has_baseline = bool(inputs.get("baseline_model"))
@@ -237,13 +207,40 @@ def _publish(
     blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, value)
 
 
-class LocalEvaluator(_Evaluator):
-    """The Evaluator of the local engine."""
+class Evaluator(base_beam_component.BaseBeamComponent):
+    """The Evaluator: stock but for its judgement, and for an absent live model being no baseline."""
 
-    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(LocalExecutor)
-
-
-class BeamEvaluator(_Evaluator):
-    """The Evaluator of the Beam engine."""
-
+    SPEC_CLASS = EvaluatorSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(BeamExecutor)
+
+    def __init__(
+        self,
+        examples: BaseChannel,
+        model: BaseChannel,
+        baseline_model: BaseChannel,
+        schema: BaseChannel,
+        eval_config: tfma.EvalConfig,
+        settings: str,
+    ) -> None:
+        """Takes what the stock Evaluator takes, and `settings`: PipelineConfig.gate_settings()."""
+        super().__init__(
+            spec=EvaluatorSpec(
+                examples=examples,
+                model=model,
+                baseline_model=baseline_model,
+                schema=schema,
+                eval_config=eval_config,
+                example_splits=json_utils.dumps(["eval"]),
+                fairness_indicator_thresholds=json_utils.dumps(None),
+                settings=settings,
+                evaluation=Channel(type=standard_artifacts.ModelEvaluation),
+                blessing=Channel(type=standard_artifacts.ModelBlessing),
+            )
+        )
+
+
+def local_evaluator(**arguments: Any) -> Evaluator:  # Any: Evaluator's own arguments.
+    """Returns the Evaluator with the local executor."""
+    component = Evaluator(**arguments)
+    component.executor_spec = executor_spec.ExecutorClassSpec(LocalExecutor)
+    return component

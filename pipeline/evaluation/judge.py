@@ -33,7 +33,7 @@ class SliceJudgement:
     examples: int
     auc: float | None
     auc_deviation: float | None
-    calibration_error: float
+    calibration_error: float | None
     mean_label: float
     mean_prediction: float
     baseline_auc: float | None
@@ -144,7 +144,7 @@ def _row(key: SliceKey, values: Values, baseline: Values | None, status: Status,
         examples=round(values[EXAMPLE_COUNT].value),
         auc=_known(values[AUC].value),
         auc_deviation=_known(values[AUC].deviation),
-        calibration_error=values[CALIBRATION_ERROR].value,
+        calibration_error=_known(values[CALIBRATION_ERROR].value),
         mean_label=values["mean_label"].value,
         mean_prediction=values["mean_prediction"].value,
         baseline_auc=_known(baseline[AUC].value) if baseline is not None else None,

@@ -58,7 +58,7 @@ def test_refuses_what_it_cannot_hold(wrong, message):
 
 
 def test_unknown_setting_is_named_with_the_allowed_ones():
-    with pytest.raises(ValueError, match="Unknown evaluation settings: min_acu. Allowed: slices, min_slice_examples"):
+    with pytest.raises(ValueError, match=r"Unknown evaluation settings: min_acu\. Allowed: slices, min_slice_examples"):
         EvaluationSpec.from_json('{"min_acu": 0.5}')
 
 

@@ -1,0 +1,147 @@
+"""Our arrays against TFMA on Beam: the same metrics, the same judgement, files that TFMA reads."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow_model_analysis as tfma
+from google.protobuf import json_format
+from tfx.components.util import examples_utils
+from tfx.proto import example_gen_pb2
+from tfx.types import standard_artifacts
+from tfx.utils import io_utils, json_utils
+
+from pipeline.engine import evaluator
+from pipeline.evaluation.spec import EvaluationSpec
+from pipeline.evaluation.tfma_config import eval_config
+from pipeline.evaluation.tfma_files import read_results
+from tests.pipeline.evaluation import toy_model
+
+SPEC = EvaluationSpec(
+    slices=(("payment",), ("hour",)),
+    min_slice_examples=30,
+    min_auc=0.6,
+    max_auc_drop=0.02,
+    max_slice_auc_drop=0.2,
+    bootstraps=0,  # TFMA takes minutes for its replicates; intervals have a test of their own.
+)
+FEATURES = {"label": "y", "numeric": ["x"]}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """Examples, a candidate, a slightly worse live model, and the schema, as artifacts."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    toy_model.write_examples(folder / "examples" / "Split-eval" / "data.gz", toy_model.rows(1_000))
+    io_utils.write_pbtxt_file(str(folder / "schema" / "schema.pbtxt"), toy_model.SCHEMA)
+    made = {}
+    for name, kind in (
+        ("examples", standard_artifacts.Examples),
+        ("model", standard_artifacts.Model),
+        ("baseline_model", standard_artifacts.Model),
+        ("schema", standard_artifacts.Schema),
+    ):
+        artifact = kind()
+        artifact.uri = str(folder / name)
+        artifact.id = len(made) + 1
+        made[name] = [artifact]
+    made["examples"][0].split_names = '["eval"]'
+    examples_utils.set_payload_format(made["examples"][0], example_gen_pb2.FORMAT_TF_EXAMPLE)
+    examples_utils.set_file_format(made["examples"][0], "tfrecords_gzip")
+    made["baseline_model"][0].set_int_custom_property("present", 1)
+    toy_model.save(folder / "model" / "Format-Serving", slope=2.0)
+    toy_model.save(folder / "baseline_model" / "Format-Serving", slope=-0.5)
+    return made
+
+
+def execute(kind, inputs, folder):
+    output = {}
+    for name, artifact_kind in (
+        ("evaluation", standard_artifacts.ModelEvaluation),
+        ("blessing", standard_artifacts.ModelBlessing),
+    ):
+        artifact = artifact_kind()
+        artifact.uri = str(folder / name)
+        output[name] = [artifact]
+    settings = {"features": FEATURES, "evaluation": json.loads(SPEC.to_json())}
+    properties = {
+        "eval_config": json_format.MessageToJson(eval_config(SPEC), preserving_proto_field_name=True),
+        "example_splits": json_utils.dumps(["eval"]),
+        "settings": json.dumps(settings),
+    }
+    on_beam = {"beam_pipeline_args": ["--runner=FnApiRunner"]} if kind is evaluator.BeamExecutor else {}
+    kind(kind.Context(tmp_dir=str(folder), unique_id="1", **on_beam)).Do(inputs, output, properties)
+    judgement = json.loads((folder / "evaluation" / "judgement.json").read_text())
+    return output["blessing"][0], judgement, read_results(str(folder / "evaluation"))
+
+    return json_format.MessageToJson(eval_config(SPEC), preserving_proto_field_name=True)
+
+
+@pytest.fixture(scope="module")
+def local(inputs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("local")
+    return folder, *execute(evaluator.LocalExecutor, inputs, folder)
+
+
+@pytest.fixture(scope="module")
+def beam(inputs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("beam")
+    return folder, *execute(evaluator.BeamExecutor, inputs, folder)
+
+
+def test_metrics_equal_tfmas_for_both_models_and_every_slice(local, beam):
+    ours, theirs = local[3], beam[3]
+
+    assert set(ours) == set(theirs) == {"candidate", "baseline"}
+    for model in ours:
+        assert set(ours[model]) == set(theirs[model])
+        assert len(ours[model]) == 1 + 3 + 24
+        for key in ours[model]:
+            expected = {name: metric.value for name, metric in theirs[model][key].items() if name in ours[model][key]}
+            got = {name: metric.value for name, metric in ours[model][key].items()}
+            assert set(expected) == set(got)
+            assert got == pytest.approx(expected, abs=1e-4, rel=1e-4, nan_ok=True), (model, key)
+
+
+def test_both_engines_bless_alike_and_for_the_same_reasons(local, beam):
+    assert local[1].get_int_custom_property("blessed") == beam[1].get_int_custom_property("blessed") == 1
+    assert local[2]["blessed"] is beam[2]["blessed"] is True
+    assert [row["status"] for row in local[2]["slices"]] == [row["status"] for row in beam[2]["slices"]]
+    assert [row["slice"] for row in local[2]["slices"]] == [row["slice"] for row in beam[2]["slices"]]
+
+
+def test_tfma_reads_the_local_files(local):
+    folder = str(local[0] / "evaluation")
+
+    result = tfma.load_eval_result(folder, model_name="candidate")
+    validation = tfma.load_validation_result(folder)
+
+    by_slice = {key: metrics[""][""] for key, metrics in result.slicing_metrics}
+    assert by_slice[()]["auc"]["doubleValue"] == pytest.approx(local[3]["candidate"][()]["auc"].value)
+    assert (("payment", "Ünknown"),) in by_slice
+    assert validation.validation_ok
+
+
+def test_an_absent_live_model_is_no_baseline(inputs, tmp_path):
+    inputs["baseline_model"][0].set_int_custom_property("present", 0)
+    try:
+        blessing, judgement, results = execute(evaluator.LocalExecutor, inputs, tmp_path)
+    finally:
+        inputs["baseline_model"][0].set_int_custom_property("present", 1)
+
+    assert list(results) == [""]
+    assert blessing.get_int_custom_property("blessed") == 1
+    assert "no model is live" in judgement["reasons"][0]
+
+
+def test_no_labelled_rows_are_never_blessed(inputs, tmp_path):
+    columns = toy_model.rows(20)
+    toy_model.write_examples(tmp_path / "Split-eval" / "data.gz", {**columns, "y": np.array([None] * 20, object)})
+    examples = standard_artifacts.Examples()
+    examples.uri = str(tmp_path)
+
+    blessing, judgement, _ = execute(evaluator.LocalExecutor, {**inputs, "examples": [examples]}, tmp_path)
+
+    assert blessing.get_int_custom_property("blessed") == 0
+    assert judgement["reasons"] == ["the eval split has no examples"]
+    assert (tmp_path / "blessing" / "NOT_BLESSED").exists()

@@ -1,0 +1,97 @@
+"""A SavedModel small enough to check by hand: probability = sigmoid(slope * x + hour / 12 - 1), label = y."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+SCHEMA = text_format.Parse(
+    """
+    feature { name: "hour" type: INT presence { min_fraction: 1 } }
+    feature { name: "fare" type: FLOAT presence { min_fraction: 1 } }
+    feature { name: "payment" type: BYTES }
+    feature { name: "x" type: FLOAT presence { min_fraction: 1 } }
+    feature { name: "y" type: INT }
+    """,
+    schema_pb2.Schema(),
+)
+_PARSE = {
+    "hour": tf.io.FixedLenFeature([1], tf.int64, default_value=[0]),
+    "x": tf.io.FixedLenFeature([1], tf.float32, default_value=[0.0]),
+    "y": tf.io.FixedLenFeature([1], tf.int64, default_value=[-1]),
+}
+_EXAMPLES = tf.TensorSpec([None], tf.string, name="examples")
+
+
+class _Toy(tf.Module):
+    def __init__(self, slope: float) -> None:
+        super().__init__()
+        self.slope = tf.Variable(slope, dtype=tf.float32)
+
+    @tf.function(input_signature=[_EXAMPLES])
+    def serve_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        row = tf.io.parse_example(examples, _PARSE)
+        hour = tf.cast(row["hour"][:, 0], tf.float32)
+        probability = tf.sigmoid(self.slope * row["x"][:, 0] + hour / 12.0 - 1.0)  # (batch,)
+        return {"probability": probability, "class": tf.cast(probability >= 0.5, tf.int64)}
+
+    @tf.function(input_signature=[{name: tf.TensorSpec([None], tf.float32, name=name) for name in ("hour", "x")}])
+    def serve(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        probability = tf.sigmoid(self.slope * inputs["x"] + inputs["hour"] / 12.0 - 1.0)  # (batch,)
+        return {"probability": probability, "class": tf.cast(probability >= 0.5, tf.int64)}
+
+    @tf.function(input_signature=[_EXAMPLES])
+    def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        row = tf.io.parse_example(examples, _PARSE)
+        return {"x_xf": row["x"][:, 0], "label_xf": row["y"][:, 0]}
+
+
+def save(folder: Path, slope: float = 2.0) -> Path:
+    """Writes the model; returns its folder."""
+    toy = _Toy(slope)
+    signatures = {
+        "serving_default": toy.serve,
+        "serve_examples": toy.serve_examples,
+        "transform_features": toy.transform_features,
+    }
+    tf.saved_model.save(toy, str(folder), signatures=signatures)
+    return folder
+
+
+def rows(count: int, seed: int = 1) -> dict[str, np.ndarray]:
+    """Columns whose label follows the model with slope 2; a tenth of the payments are missing (None)."""
+    random = np.random.default_rng(seed)
+    hour = random.integers(0, 24, count)
+    x = random.normal(0.0, 1.0, count).astype(np.float32)
+    payment = random.choice(np.array(["Cash", "Credit Card", "Ünknown", None], object), count, p=[0.5, 0.3, 0.1, 0.1])
+    rate = 1.0 / (1.0 + np.exp(-(2.0 * x + hour / 12.0 - 1.0)))
+    return {
+        "hour": hour,
+        "fare": random.choice(np.array([2.5, 3.25, 10.1], np.float32), count),
+        "payment": payment,
+        "x": x,
+        "y": (random.random(count) < rate).astype(np.int64),
+    }
+
+
+def write_examples(path: Path, columns: Mapping[str, Iterable[object]]) -> Path:
+    """Writes gzipped tf.Examples; None is an absent value."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tf.io.TFRecordWriter(str(path), tf.io.TFRecordOptions(compression_type="GZIP")) as writer:
+        for values in zip(*columns.values(), strict=True):
+            example = tf.train.Example()
+            for name, value in zip(columns, values, strict=True):
+                feature = example.features.feature[name]
+                if isinstance(value, str):
+                    feature.bytes_list.value.append(value.encode())
+                elif isinstance(value, (float, np.floating)):
+                    feature.float_list.value.append(float(value))
+                elif value is not None:
+                    feature.int64_list.value.append(int(value))
+            writer.write(example.SerializeToString())
+    return path
