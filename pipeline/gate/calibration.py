@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.gate.bins import FeatureBins, offsets
-from pipeline.gate.distances import Floats, distances, squared, unsquared
+from pipeline.gate.distances import Floats, distances, measure_of, squared, unsquared
 from pipeline.gate.policy import SMALLEST_COMPARED
 
 REPLICATES = 1000
@@ -32,6 +32,9 @@ _SIZE_STEP = 3.0
 _SPANS_PER_REFERENCE = 8.0
 """The grid ends at this multiple of the reference's rows; beyond it, the reference's own error is all there is."""
 _SHAPE_LIMITS = (0.05, 1e6)
+RARE = 0.01
+_RARE_SHAPE = 0.5
+"""Of a squared normal variable, which is what one rare share's distance is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +70,11 @@ def calibrate(
     for size in sizes:
         span = _draw(source, int(size), replicates, rng)
         statistic = squared(distances(span, reference, bins), bins)  # (replicates, features)
-        mean.append(statistic.mean(axis=0))
-        variance = statistic.var(axis=0)
-        ratio = np.divide(mean[-1] ** 2, variance, out=np.full(len(bins), _SHAPE_LIMITS[1]), where=variance > 0)
+        average, variance = statistic.mean(axis=0), statistic.var(axis=0)
+        least = _least_mean(bins, int(size), len(codes))
+        rare = average < least
+        mean.append(np.where(rare, least, average))
+        ratio = np.divide(average**2, variance, out=np.full(len(bins), _RARE_SHAPE), where=~rare & (variance > 0))
         shape.append(np.clip(ratio, *_SHAPE_LIMITS))
         largest.append(np.sort(_standardize(statistic, mean[-1], shape[-1]).max(axis=1)))
     return Calibration(sizes=sizes, mean=np.array(mean), shape=np.array(shape), largest=np.array(largest))
@@ -95,12 +100,20 @@ def chance(calibration: Calibration, rows: int, distance: Floats, bins: Sequence
     return 1 - np.searchsorted(largest, standard, side="left") / len(largest)
 
 
+def _least_mean(bins: Sequence[FeatureBins], rows: int, reference_rows: int) -> Floats:
+    """Returns the smallest mean squared distance that is believed, float64 (features,).
+
+    Where nearly all rows share one bin, a single row elsewhere is many times the mean; a few such features would raise
+    the joint threshold of all others, and one row that the reference has no like of would count as drift. They are
+    treated as if RARE of the rows were elsewhere: p(1 - p) (1/n + 1/N), or one degree of freedom of the divergence.
+    """
+    per_row = [RARE if measure_of(feature) == "l_infinity" else 1 / (8 * np.log(2)) for feature in bins]
+    return np.array(per_row) * (1 / rows + 1 / reference_rows)
+
+
 def _standardize(statistic: Floats, mean: Floats, shape: Floats) -> Floats:
-    """Gamma to normal; minus infinity where a feature cannot move by chance and did not, infinity where it did."""
-    relative = np.divide(statistic, mean, out=np.full(statistic.shape, np.inf), where=mean > 0)
-    relative = np.where((mean <= 0) & (statistic <= 0), 0.0, relative)
-    standard = (np.cbrt(relative) - 1 + 1 / (9 * shape)) * 3 * np.sqrt(shape)
-    return np.where((mean <= 0) & (statistic <= 0), -np.inf, standard)
+    """Gamma to normal, by Wilson and Hilferty's cube root."""
+    return np.asarray((np.cbrt(statistic / mean) - 1 + 1 / (9 * shape)) * 3 * np.sqrt(shape))
 
 
 def _grid(reference_rows: int) -> npt.NDArray[np.int64]:
@@ -116,10 +129,7 @@ def _moments(calibration: Calibration, rows: int) -> tuple[Floats, Floats, Float
         raise ValueError(f"{rows} rows are too few to compare: the calibration starts at {sizes[0]}.")
     upper = int(np.clip(np.searchsorted(sizes, rows), 1, len(sizes) - 1))
     at = np.log(min(rows, sizes[-1]) / sizes[upper - 1]) / np.log(sizes[upper] / sizes[upper - 1])
-    low, high = calibration.mean[upper - 1], calibration.mean[upper]
-    positive = (low > 0) & (high > 0)
-    logs = [np.log(side, out=np.zeros(side.shape), where=positive) for side in (low, high)]
-    mean = np.where(positive, np.exp((1 - at) * logs[0] + at * logs[1]), 0.0)
+    mean = np.exp((1 - at) * np.log(calibration.mean[upper - 1]) + at * np.log(calibration.mean[upper]))
     shape = np.exp((1 - at) * np.log(calibration.shape[upper - 1]) + at * np.log(calibration.shape[upper]))
     largest = (1 - at) * calibration.largest[upper - 1] + at * calibration.largest[upper]
     return mean, shape, largest
