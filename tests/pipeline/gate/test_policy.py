@@ -1,8 +1,10 @@
+import dataclasses
 import math
+from pathlib import Path
 
 import pytest
 
-from pipeline.gate.policy import GatePolicy
+from pipeline.gate.policy import FINDING_KINDS, GatePolicy
 
 
 def test_defaults_are_allowed():
@@ -56,3 +58,10 @@ def test_dict_round_trips_an_endless_age():
 def test_an_unknown_setting_is_refused_by_name():
     with pytest.raises(ValueError, match=r"Unknown gate setting 'min_row'. Allowed: auc_margin"):
         GatePolicy.from_dict({"min_row": 3})
+
+
+def test_every_setting_and_every_kind_of_finding_is_documented():
+    text = (Path(__file__).parents[3] / "docs" / "gate.md").read_text(encoding="utf-8")
+
+    for name in (*(field.name for field in dataclasses.fields(GatePolicy)), *FINDING_KINDS):
+        assert f"`{name}`" in text, name
