@@ -75,7 +75,8 @@ def _quantile(table: pa.Table, baseline: Baseline, index: int) -> str | None:
     best = median if moved[median] >= _MEDIAN_FIRST else int(moved.argmax())
     if moved[best] < 0.01:
         return None
-    return f"{_LEVEL_NAMES[best]} {before[best]:.4g} → {after[best]:.4g}"
+    digits = next((d for d in (4, 6, 8) if f"{before[best]:.{d}g}" != f"{after[best]:.{d}g}"), 4)
+    return f"{_LEVEL_NAMES[best]} {before[best]:.{digits}g} → {after[best]:.{digits}g}"
 
 
 def _value(feature: frozen_bins.FeatureBins, bin_: int) -> str:

@@ -36,8 +36,7 @@ def plot_drift(path: str, drift: Drift, table: pa.Table, baseline: Baseline, *, 
     """
     if not path.endswith((".png", ".svg")):
         raise ValueError(f"Expected a file name that ends in .png or .svg. Received: {path}.")
-    position = {feature.name: index for index, feature in enumerate(baseline.bins)}
-    drawn = [item for item in drift.features if item.limit != "schema" and item.feature in position][:most]
+    drawn = _chosen(drift, baseline, most)
     if not drawn:
         raise ValueError("There is nothing to draw: no feature was compared over the frozen bins.")
     # The object-oriented interface: no global state, no window, whatever the backend.
@@ -50,14 +49,24 @@ def plot_drift(path: str, drift: Drift, table: pa.Table, baseline: Baseline, *, 
     figure = Figure(figsize=(11, 2.6 * len(drawn)), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(len(drawn), 1, squeeze=False)[:, 0]
-    for axes, item in zip(panels, drawn, strict=True):
-        index = position[item.feature]
+    for axes, (index, item) in zip(panels, drawn.items(), strict=True):
         part = slice(starts[index], starts[index + 1])
         _draw(axes, baseline.bins[index], shares(baseline.counts[part]), shares(counts[part]), item)
     panels[0].legend(loc="upper right", frameon=False)
     # Without a date, so that the same comparison draws the same file.
     figure.savefig(path, dpi=120, metadata={"Date": None} if path.endswith(".svg") else {"Software": None})
-    return [item.feature for item in drawn]
+    return [baseline.bins[index].name for index in drawn]
+
+
+def _chosen(drift: Drift, baseline: Baseline, most: int) -> dict[int, FeatureDrift]:
+    """Returns the positions of the bins to draw; a column's share of missing values is a bar among its own."""
+    position = {feature.column: index for index, feature in enumerate(baseline.bins) if feature.kind != "presence"}
+    column = {feature.name: feature.column for feature in baseline.bins}
+    chosen: dict[int, FeatureDrift] = {}
+    for item in drift.features:
+        if item.limit != "schema" and item.feature in column and len(chosen) < most:
+            chosen.setdefault(position[column[item.feature]], item)
+    return chosen
 
 
 def _draw(axes: Any, feature: frozen_bins.FeatureBins, before: Floats, after: Floats, item: FeatureDrift) -> None:
@@ -123,7 +132,7 @@ def drift_rows(drift: Drift) -> Sequence[tuple[str, ...]]:
             _LIMITS[item.limit],
             "-" if item.chance is None else f"{item.chance:.3f}",
             "moved" if item.moved else "",
-            item.direction.removeprefix(f"`{item.feature}`: "),
+            item.direction.partition("`: ")[2] or item.direction,
         )
         for item in drift.features
     ]

@@ -31,6 +31,16 @@ def test_the_distributions_that_moved_most_are_drawn(found, baseline, tmp_path, 
     assert (tmp_path / name).read_bytes().startswith(start)
 
 
+def test_a_share_of_missing_values_is_drawn_among_the_values_of_its_column(baseline, tmp_path):
+    span = rows(3000, 66, missing=0.3)
+    compared = drift.compare(span, baseline, FEATURES, POLICY).drift
+
+    drawn = plot.plot_drift(str(tmp_path / "drift.png"), compared, span, baseline)
+
+    assert drawn[0] == "miles"
+    assert len(set(drawn)) == len(drawn)
+
+
 def test_the_same_comparison_draws_the_same_picture(found, baseline, tmp_path):
     for name in ("a.png", "b.png"):
         plot.plot_drift(str(tmp_path / name), found, SPAN, baseline, most=1)
