@@ -44,7 +44,7 @@ def check(
     """
     if table.num_rows == 0:
         return (Finding(feature=None, kind="no_rows", severity="block", text="the span has no rows"),)
-    findings: list[Finding] = []
+    findings: list[Finding] = _check_size(schema, table.num_rows)
     domains = {domain.name: domain for domain in schema.string_domain}
     for feature in schema.feature:
         if feature.lifecycle_stage in _NOT_IN_USE:
@@ -93,6 +93,18 @@ def _overridden(finding: Finding, policy: GatePolicy) -> Finding:
         share=finding.share,
         tolerance=finding.tolerance,
     )
+
+
+def _check_size(schema: schema_pb2.Schema, rows: int) -> list[Finding]:
+    """TFDV ignores `max_examples_count` unless `min_examples_count` is set too."""
+    limits = schema.dataset_constraints
+    low = limits.min_examples_count if limits.HasField("min_examples_count") else 0
+    high = limits.max_examples_count if limits.HasField("max_examples_count") else rows
+    if low <= rows <= high:
+        return []
+    bounds = f"at least {low:,}" if rows < low else f"at most {high:,}"
+    text = f"the span has {rows:,} rows; the schema expects {bounds}"
+    return [Finding(feature=None, kind="schema_anomaly", severity="block", text=text)]
 
 
 def _present(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -166,11 +178,12 @@ def _check_range(
     low = domain.min if domain.HasField("min") else None
     high = domain.max if domain.HasField("max") else None
     outside = np.zeros(len(numbers), np.bool_)
+    # A tf.Example holds float32: 0.1 comes back as 0.10000000149. Integers come back as they were.
+    stored = np.float32 if pa.types.is_floating(values.type) else np.float64
     if low is not None:
-        # A tf.Example holds float32: 0.1 comes back as 0.10000000149.
-        outside |= numbers < min(low, float(np.float32(low)))
+        outside |= numbers < min(low, float(stored(low)))
     if high is not None:
-        outside |= numbers > max(high, float(np.float32(high)))
+        outside |= numbers > max(high, float(stored(high)))
     count = int(outside.sum())
     if count:
         found, counts = np.unique(numbers[outside], return_counts=True)

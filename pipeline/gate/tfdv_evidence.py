@@ -89,7 +89,7 @@ def measure(
 
 def has_comparators(schema: schema_pb2.Schema) -> bool:
     """Whether a person set a drift threshold of any feature."""
-    return any(_wanted(feature) for feature in schema.feature)
+    return any(_wanted(feature) or _is_ignored(feature) for feature in schema.feature)
 
 
 def compare_by_schema(
@@ -113,6 +113,12 @@ def compare_by_schema(
     found = _measurements(anomalies)
     drifts, gaps = [], []
     for feature in schema.feature:
+        if _is_ignored(feature):
+            text = (
+                f"`{feature.name}`: the schema's normalized_abs_difference is not applied, because it mostly measures "
+                "the number of rows; write an infinity_norm or a jensen_shannon_divergence"
+            )
+            gaps.append(NotCompared(subject="feature", feature=feature.name, text=text))
         for kind, threshold in _wanted(feature).items():
             distance = found.get((feature.name, kind))
             silent = distance == 0.0 and kind == "l_infinity" and not _is_categorical(feature)
@@ -147,6 +153,10 @@ def _wanted(feature: schema_pb2.Feature) -> dict[Measure, float]:
     if comparator.jensen_shannon_divergence.HasField("threshold"):
         wanted["jensen_shannon"] = comparator.jensen_shannon_divergence.threshold
     return wanted
+
+
+def _is_ignored(feature: schema_pb2.Feature) -> bool:
+    return bool(feature.drift_comparator.normalized_abs_difference.HasField("threshold"))
 
 
 def _is_categorical(feature: schema_pb2.Feature) -> bool:

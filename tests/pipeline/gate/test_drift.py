@@ -237,6 +237,17 @@ def test_l_infinity_over_integers_is_said_to_be_unmeasured_although_tfdv_answers
     )
 
 
+def test_a_threshold_that_measures_the_number_of_rows_is_said_not_to_be_applied():
+    found = by_schema(
+        'feature { name: "payment" type: BYTES drift_comparator { normalized_abs_difference { threshold: 0.1 } } }',
+        statistics(400, 600),
+        statistics(70, 30),
+    )
+
+    assert found.drift.moved == ()
+    assert found.not_compared[0].text.startswith("`payment`: the schema's normalized_abs_difference is not applied")
+
+
 def test_an_empty_baseline_proto_is_said_although_tfdv_takes_it_for_no_baseline():
     found = by_schema(LIMITED, statistics(400, 600), statistics_pb2.DatasetFeatureStatisticsList())
 

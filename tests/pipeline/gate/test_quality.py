@@ -148,6 +148,17 @@ def test_a_limit_is_met_by_its_own_float32():
     assert quality.check(span(fare=stored), schema, FEATURES, POLICY) == ()
 
 
+def test_integers_meet_their_limits_exactly():
+    schema = schema_pb2.Schema()
+    schema.CopyFrom(SCHEMA)
+    # float32 knows only every 1,024th number there.
+    schema.feature[1].int_domain.min, schema.feature[1].int_domain.max = 17_031_000_000, 17_031_999_999
+
+    (finding,) = quality.check(span(seconds=first(17_031_000_000, 20, 17_030_999_999)), schema, FEATURES, POLICY)
+
+    assert (finding.kind, finding.share) == ("out_of_range", 0.02)
+
+
 def test_unseen_values_of_an_open_domain_warn():
     findings = quality.check(span(company=first("a", 3, "new")), SCHEMA, FEATURES, POLICY, known={"company": ("a",)})
 
@@ -242,6 +253,22 @@ def test_a_limit_of_the_whole_dataset_blocks():
     )
 
     assert check(span(), anomalies=[found]) == [(None, "schema_anomaly", "block")]
+
+
+@pytest.mark.parametrize(
+    ("limits", "text"),
+    [
+        ("max_examples_count: 999", "the span has 1,000 rows; the schema expects at most 999"),
+        ("min_examples_count: 1001", "the span has 1,000 rows; the schema expects at least 1,001"),
+    ],
+)
+def test_limits_on_the_number_of_rows_block_although_tfdv_ignores_a_lone_maximum(limits, text):
+    schema = text_format.Parse(f"dataset_constraints {{ {limits} }}", schema_pb2.Schema())
+    schema.MergeFrom(SCHEMA)
+
+    (finding,) = quality.check(span(), schema, FEATURES, POLICY)
+
+    assert (finding.severity, finding.text) == ("block", text)
 
 
 def test_drift_is_no_matter_of_quality():
