@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import PipelineError
+from serving import cli as server
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,6 +55,14 @@ def build_parser() -> argparse.ArgumentParser:
     _add_dataset(status)
     status.add_argument("--json", action="store_true", help="print one JSON object")
     status.set_defaults(command=_status)
+
+    serve = commands.add_parser(
+        "serve",
+        help="serve a pushed model over REST",
+        description="Serve a pushed model over TensorFlow Serving's REST.",
+    )
+    server.add_arguments(serve)
+    serve.set_defaults(command=server.run)
 
     doctor = commands.add_parser("doctor", help="what this machine lacks", description="Look at this machine.")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")

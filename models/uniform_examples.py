@@ -127,7 +127,7 @@ def _require_bytes(data: npt.NDArray[np.uint8], position: Positions, expected: n
         part = expected[offset : offset + 8]
         found = words[position + offset]
         if len(part) < 8:
-            found = found & np.uint64(256 ** len(part) - 1)
+            found = np.bitwise_and(found, np.uint64(256 ** len(part) - 1))
         _require(found == np.uint64(int.from_bytes(part.tobytes(), "little")))
 
 

@@ -42,7 +42,7 @@ def parts(engine: Literal["local", "beam"]) -> Parts:
         )
     return Parts(
         example_gen=lambda config: example_gen.beam_example_gen(*_source(config)).with_id("ExampleGen"),
-        training_window=training_window,
+        training_window=_training_window,
         statistics_gen=StatisticsGen,
         transform=Transform,
         evaluator=evaluator.Evaluator,

@@ -1,7 +1,7 @@
 """Rows as clients send them: predict instances, and the warm-up requests that a server replays."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,8 @@ import pyarrow as pa
 
 Instance = dict[str, Any]  # Any: JSON.
 
-# How a value of each input's dtype is written; a float32 as the shortest text that reads back to it.
-_AS_JSON = {
+# How a value of each input's dtype is written; a float32 as the shortest text that reads back to it. Any: JSON.
+_AS_JSON: Mapping[str, Callable[[Any], Any]] = {
     "float32": lambda value: float(str(np.float32(value))),
     "int64": int,
     "string": str,

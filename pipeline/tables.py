@@ -52,7 +52,7 @@ def describe(hint: Any) -> str:  # Any: typing's own forms have no common type.
         return f"a list of {describe(args[0])}"
     if origin is not None and issubclass(origin, Mapping):
         return f"a table of {describe(args[1])}"
-    return {int: "an integer", float: "a number", str: "a string", bool: "true or false"}.get(hint, hint.__name__)
+    return str({int: "an integer", float: "a number", str: "a string", bool: "true or false"}.get(hint, hint.__name__))
 
 
 def convert(value: object, hint: Any, where: str) -> object:  # Any: as in describe.

@@ -60,7 +60,7 @@ class Driver(stock_driver.FileBasedDriver):
             for span, paths in files.items()
             for file in paths
         )
-        return resolved
+        return dict(resolved)
 
 
 def choose_spans(

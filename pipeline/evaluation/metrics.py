@@ -87,9 +87,9 @@ def weighted(labels: Floats, probabilities: Floats, weights: Floats) -> dict[str
     """Returns each metric over weighted rows; NaN where it is not defined, such as AUC with one class."""
     buckets = np.clip((probabilities * BUCKETS + 1).astype(np.int64), 0, BUCKETS + 1)
     size = BUCKETS + _EDGE_BUCKETS
-    positives = np.bincount(buckets, weights * labels, size)
-    totals = np.bincount(buckets, weights, size)
-    predictions = np.bincount(buckets, weights * probabilities, size)
+    positives = _histogram(buckets, weights * labels, size)
+    totals = _histogram(buckets, weights, size)
+    predictions = _histogram(buckets, weights * probabilities, size)
     total, positive, predicted = totals.sum(), positives.sum(), predictions.sum()
     true_positives = _at_thresholds(positives)
     false_positives = _at_thresholds(totals - positives)
@@ -132,6 +132,10 @@ def slices(
             groups.setdefault(values, []).append(row)
     for values in sorted(groups, key=lambda key: tuple((str(type(v)), v) for v in key)):
         yield tuple(zip(names, values, strict=True)), np.array(groups[values])
+
+
+def _histogram(buckets: npt.NDArray[np.int64], weights: Floats, size: int) -> Floats:
+    return np.asarray(np.bincount(buckets, weights, size), np.float64)
 
 
 def _at_thresholds(histogram: Floats) -> Floats:

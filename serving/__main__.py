@@ -1,0 +1,13 @@
+"""`python -m serving`."""
+
+import argparse
+import sys
+
+from serving import cli
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        prog="serving", description="Serve a SavedModel over TensorFlow Serving's REST contract."
+    )
+    cli.add_arguments(parser)
+    sys.exit(cli.run(parser.parse_args()))
