@@ -438,8 +438,8 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 
 def _alarm_table(found: Mapping[str, Any]) -> str:
     rows = []
-    for name, result in found.items():
-        for size, alarms in result["alarms"].items():
+    for name, result in reversed(found.items()):
+        for size, alarms in sorted(result["alarms"].items(), key=lambda item: int(item[0])):
             shares = [f"{alarms[kind] / result['repeats']:.1%}" for kind in ("calibrated", "gate")]
             rows.append([name, f"{result['reference_rows']:,}", f"{int(size):,}", *shares])
     return _table(["dataset", "training rows", "rows of the span", "chance alone", "with the floors"], rows)
@@ -447,27 +447,34 @@ def _alarm_table(found: Mapping[str, Any]) -> str:
 
 def _power_table(found: Mapping[str, Any]) -> str:
     text = ""
-    for name, result in found.items():
-        for size, counts in result["rows"].items():
-            detectors = list(next(iter(counts.values())))
+    for name, result in reversed(found.items()):
+        order = list(changes(name))
+        for size, counts in sorted(result["rows"].items(), key=lambda item: int(item[0])):
+            detectors = _in_order(counts["nothing"])
             rows = [
                 [change, *(f"{alarms[detector]['alarms'] / alarms[detector]['of']:.0%}" for detector in detectors)]
-                for change, alarms in counts.items()
+                for change, alarms in sorted(counts.items(), key=lambda item: order.index(item[0]))
             ]
-            repeats = next(iter(counts.values()))
-            asked = ", ".join(sorted({f"{repeats[detector]['of']}" for detector in detectors}, key=int))
-            text += f"\n{name}, spans of {int(size):,} rows ({asked} repeats; fewer for Evidently and NannyML):\n\n"
+            asked = counts["nothing"]
+            repeats = ", ".join(f"{detector}: {asked[detector]['of']}" for detector in detectors)
+            text += f"\n{name}, spans of {int(size):,} rows. Repeats: {repeats}.\n\n"
             text += _table(["change", *detectors], rows)
         if result["seasons"]:
-            detectors = list(next(iter(result["seasons"].values())))
-            rows = [[month, *("moved" if a[d] else "-" for d in detectors)] for month, a in result["seasons"].items()]
+            months = sorted(result["seasons"].items(), key=lambda item: int(item[0].split()[1]))
+            detectors = _in_order(months[0][1])
+            rows = [[month, *("moved" if alarms[d] else "-" for d in detectors)] for month, alarms in months]
             text += "\nflights, a baseline of January to April:\n\n" + _table(["span", *detectors], rows)
     return text
 
 
+def _in_order(detectors: Mapping[str, Any]) -> list[str]:
+    """Returns the gate, then TFDV, then the peers."""
+    return sorted(detectors, key=lambda name: (name != "gate", not name.startswith("TFDV"), name))
+
+
 def _cost_table(found: Mapping[str, Any]) -> str:
     rows = []
-    for name, result in found.items():
+    for name, result in reversed(found.items()):
         for what, seconds in result["seconds"].items():
             counts = result["rows"]
             of = counts["reference"] if what.startswith("baseline") else counts["span"]

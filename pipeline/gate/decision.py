@@ -38,10 +38,10 @@ ReasonKind = Literal[
 _METRIC_NAMES = {"auc": "AUC", "calibration": "calibration error", "loss": "log loss"}
 _MEASURE_NAMES = {"l_infinity": "L-infinity", "jensen_shannon": "Jensen-Shannon"}
 _LIMIT_NAMES = {
-    "noise": "what chance does",
+    "noise": "sampling noise",
     "variation": "the training window's own variation",
     "floor": "the smallest change that matters",
-    "schema": "written in the schema",
+    "schema": "the schema",
 }
 
 
@@ -225,10 +225,10 @@ def _beyond(change: MetricChange) -> float:
 
 def describe_drift(item: FeatureDrift) -> str:
     """Returns one moved feature in words: what moved, how far, and what was allowed."""
-    chance = "" if item.chance is None else f", {_chance(item.chance)} by chance"
+    chance = "" if item.chance is None else f"; by chance {_chance(item.chance)}"
     return (
-        f"{item.direction} ({_MEASURE_NAMES[item.measure]} {item.distance:.3f}, threshold {item.threshold:.3f}: "
-        f"{_LIMIT_NAMES[item.limit]}{chance})"
+        f"{item.direction} ({_MEASURE_NAMES[item.measure]} {item.distance:.3f}, threshold {item.threshold:.3f} "
+        f"set by {_LIMIT_NAMES[item.limit]}{chance})"
     )
 
 

@@ -123,8 +123,8 @@ def test_row_9_reruns_on_drift_from_scratch():
 
     assert (decision.row, decision.verdict, decision.warm_start) == (9, Verdict.RERUN, False)
     assert decision.reasons[0].text == (
-        "`payment_type`: share of `Credit Card` 0.31 → 0.52 (L-infinity 0.210, threshold 0.080: "
-        "the training window's own variation, less than once in 1,000 spans by chance)"
+        "`payment_type`: share of `Credit Card` 0.31 → 0.52 (L-infinity 0.210, threshold 0.080 set by "
+        "the training window's own variation; by chance less than once in 1,000 spans)"
     )
 
 
@@ -204,8 +204,8 @@ def test_describe_reads_as_a_person_on_call_needs_it():
 
     assert describe(decide(found, POLICY)).splitlines() == [
         "RERUN span 5 (1,200 rows)",
-        "  - `payment_type`: share of `Credit Card` 0.31 → 0.52 (L-infinity 0.210, threshold 0.080: "
-        "the training window's own variation, less than once in 1,000 spans by chance)",
+        "  - `payment_type`: share of `Credit Card` 0.31 → 0.52 (L-infinity 0.210, threshold 0.080 set by "
+        "the training window's own variation; by chance less than once in 1,000 spans)",
         "  training starts from scratch",
         "  compared with version 3, trained on spans 1 to 4",
         "  not compared: no requests",
