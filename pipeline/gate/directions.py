@@ -13,7 +13,7 @@ from pipeline.gate.distances import Floats, shares
 _LEVEL_NAMES = ("5 % quantile", "lower quartile", "median", "upper quartile", "95 % quantile")
 """Of QUANTILE_LEVELS."""
 _LARGE_SHARE, _LARGE_PART = 0.03, 0.4
-"""A bin whose share moved by the first and that makes up the second of the distance is said rather than a quantile."""
+"""One value whose share moved by the first and makes up the second of the distance is said rather than a quantile."""
 
 _NEARLY = 0.9
 _MEDIAN_FIRST = 0.05
@@ -46,7 +46,8 @@ def describe(table: pa.Table, baseline: Baseline, index: int, counts: npt.NDArra
     weight = _contributions(before, after)
     bin_ = int(weight.argmax())
     quantile = _quantile(table, baseline, index)
-    if quantile is None or (weight[bin_] >= _LARGE_PART * weight.sum() and change[bin_] >= _LARGE_SHARE):
+    one_value = bin_ <= len(feature.points)  # Missing, or a point mass.
+    if quantile is None or (one_value and weight[bin_] >= _LARGE_PART * weight.sum() and change[bin_] >= _LARGE_SHARE):
         return f"`{feature.name}`: share of {_value(feature, bin_)} {_move(before[bin_], after[bin_])}"
     return f"`{feature.name}`: {quantile}"
 
