@@ -46,6 +46,35 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--json", action="store_true", help="print one JSON object on standard output")
     run.set_defaults(command=_run)
 
+    watch = commands.add_parser("watch", help="process each new span as it arrives", description="Watch for new spans.")
+    _add_dataset(watch)
+    watch.add_argument("--poll", type=float, default=30.0, metavar="SECONDS", help="how often to look (default: 30)")
+    watch.add_argument(
+        "--tries", type=int, default=2, metavar="N", help="then a failing span is set aside (default: 2)"
+    )
+    watch.add_argument("--once", action="store_true", help="end when nothing is waiting")
+    watch.set_defaults(command=_watch)
+
+    replay = commands.add_parser(
+        "replay", help="play all spans in order on a fresh root", description="Play a dataset's spans in order."
+    )
+    _add_dataset(replay)
+    replay.add_argument("--spans", metavar="A-B", help="only these (default: all)")
+    replay.add_argument("--compare", action="store_true", help="also always and never retrain, side by side")
+    replay.add_argument("--keep", action="store_true", help="keep the artifacts of every step")
+    replay.add_argument("--json", action="store_true", help="print one JSON object")
+    replay.set_defaults(command=_replay)
+
+    drift = commands.add_parser(
+        "drift", help="compare a span with the live model's data", description="Compare a span; nothing is recorded."
+    )
+    _add_dataset(drift)
+    drift.add_argument("--span", type=int, metavar="N", help="the span to compare (default: the newest)")
+    drift.add_argument("--against", type=int, metavar="M", help="another span (default: the live model's window)")
+    drift.add_argument("--plot", metavar="FILE", help="draw what moved most into FILE.png or FILE.svg")
+    drift.add_argument("--json", action="store_true", help="print one JSON object")
+    drift.set_defaults(command=_drift)
+
     spans = commands.add_parser("spans", help="what exists and what was processed", description="List the spans.")
     _add_dataset(spans)
     spans.add_argument("--json", action="store_true", help="print one JSON object")
@@ -92,6 +121,24 @@ def _run(args: argparse.Namespace) -> int:
     from pipeline.commands import run
 
     return run.command(args)
+
+
+def _watch(args: argparse.Namespace) -> int:
+    from pipeline.commands import watch
+
+    return watch.command(args)
+
+
+def _replay(args: argparse.Namespace) -> int:
+    from pipeline.commands import replay
+
+    return replay.command(args)
+
+
+def _drift(args: argparse.Namespace) -> int:
+    from pipeline.commands import drift
+
+    return drift.command(args)
 
 
 def _spans(args: argparse.Namespace) -> int:

@@ -1,0 +1,94 @@
+"""`drift`: one span compared with the live model's training window, or with another span; nothing is recorded."""
+
+import argparse
+import dataclasses
+import json
+
+import pyarrow as pa
+
+from pipeline import local
+from pipeline import spans as span_files
+from pipeline.commands.run import root_of
+from pipeline.config import Dataset, load_dataset, read_schema
+from pipeline.errors import ConfigError
+from pipeline.gate import drift as drift_comparison
+from pipeline.gate import plot
+from pipeline.gate.baseline import Baseline, build_baseline
+from pipeline.gate.records import to_json_values
+from pipeline.ingest.columns import columns_of
+from pipeline.ingest.reader import open_span
+from pipeline.live import BASELINE_FOLDER
+from pipeline.log_capture import captured
+from pipeline.root import Root, pushed_versions
+from pipeline.terminal import Terminal
+
+
+def command(args: argparse.Namespace) -> int:
+    """Prints the comparison. Exit status: 0 compared, whatever was found.
+
+    Raises:
+      ConfigError: no such span, nothing to compare with, or a plot of another kind than png and svg.
+    """
+    dataset = load_dataset(args.dataset)
+    root = root_of(args, dataset.name)
+    if dataset.schema_path is None:
+        raise ConfigError(f"{dataset.path} has no schema yet. Run the pipeline once to have one inferred.")
+    if args.plot and not args.plot.endswith((".png", ".svg")):
+        raise ConfigError(f"--plot: expected a file name that ends in .png or .svg. Received: {args.plot}.")
+    data_root = local.locate_data(dataset, root, args.data_root)
+    span = span_files.choose_span(data_root, dataset.spans.pattern, args.span)
+    table = read_span(dataset, data_root, span)
+    baseline, name = find_baseline(dataset, root, data_root, args.against)
+    with captured(root.logs / "drift.log") as (out, err):
+        compared = drift_comparison.compare(table, baseline, dataset.features, dataset.gate)
+        if compared.drift is None:
+            raise ConfigError("; ".join(gap.text for gap in compared.not_compared))
+        if args.plot:
+            plot.plot_drift(args.plot, compared.drift, table, baseline)
+        gaps = [gap.text for gap in compared.not_compared]
+        if args.json:
+            measured = to_json_values(dataclasses.asdict(compared.drift))
+            value = {"span": span, "against": name, "drift": measured, "not_compared": gaps}
+            print(json.dumps(value, sort_keys=True, ensure_ascii=False), file=out)
+            return 0
+        terminal = Terminal(out, err)
+        rows = f"{compared.drift.rows:,} rows against {compared.drift.reference_rows:,}"
+        terminal.out.print(plot.drift_table(compared.drift, title=f"Span {span} against {name} ({rows})"))
+        for gap in gaps:
+            terminal.say(f"not compared: {gap}")
+        if args.plot:
+            terminal.note(f"plot: {args.plot}")
+    return 0
+
+
+def read_span(dataset: Dataset, data_root: str, span: int) -> pa.Table:
+    """Reads a span's raw rows, flat columns typed by the schema."""
+    assert dataset.schema_path is not None, "the command has checked it"
+    schema = read_schema(dataset.schema_path)
+    columns = columns_of(schema, sorted(dataset.features.label_columns), dataset.features.names)
+    paths = [file.path for file in span_files.newest_versions(data_root, dataset.spans.pattern)[span]]
+    opened = open_span(paths, dataset.spans.format, columns)
+    return pa.Table.from_batches(opened.batches, opened.schema)
+
+
+def find_baseline(dataset: Dataset, root: Root, data_root: str, against: int | None) -> tuple[Baseline, str]:
+    """Returns what to compare with, and its name: another span, or what the live model was trained on."""
+    if against is not None:
+        span = span_files.choose_span(data_root, dataset.spans.pattern, against)
+        assert dataset.schema_path is not None, "the command has checked it"
+        measured = build_baseline(
+            {span: read_span(dataset, data_root, span)},
+            read_schema(dataset.schema_path),
+            dataset.features,
+            dataset.gate,
+            evaluation=None,
+            statistics=None,
+        )
+        return measured, f"span {span}"
+    serving_dir = root.serving(dataset.serving.model_name)
+    versions = pushed_versions(serving_dir)
+    if not versions:
+        raise ConfigError(f"No model is live in {serving_dir}. Run the pipeline first, or name a span with --against.")
+    folder = serving_dir / str(versions[-1]) / BASELINE_FOLDER
+    baseline = Baseline.load(str(folder))
+    return baseline, f"version {versions[-1]}, trained on spans {', '.join(map(str, baseline.window))}"

@@ -1,0 +1,148 @@
+"""`replay`: the time-lapse. Plays a dataset's spans in order on a fresh root, and compares policies of retraining."""
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from pipeline import local
+from pipeline import spans as span_files
+from pipeline.commands.run import DEFAULT_ROOT
+from pipeline.config import Dataset, load_dataset
+from pipeline.errors import ConfigError
+from pipeline.log_capture import captured
+from pipeline.root import Root, pushed_versions
+from pipeline.terminal import Terminal
+
+Policy = Literal["gate", "always", "never"]
+POLICIES: tuple[Policy, ...] = ("gate", "always", "never")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What one span brought.
+
+    Attributes:
+      auc: of the model that was live when the span arrived, on all of the span; None where none was, or no comparison.
+      trained: whether a candidate was trained.
+      pushed: whether it went live.
+    """
+
+    span: int
+    verdict: str
+    reason: str
+    auc: float | None
+    trained: bool
+    pushed: bool
+    seconds: float
+
+
+def command(args: argparse.Namespace) -> int:
+    """Plays the spans. Exit status: 0 played to the end."""
+    dataset = load_dataset(args.dataset)
+    base = (args.root or DEFAULT_ROOT / f"{dataset.name}-replay").absolute()
+    if base.exists():
+        raise ConfigError(f"--root: {base} exists, and a replay needs a fresh one. Remove it, or name another.")
+    base.mkdir(parents=True)
+    data = Root(base)
+    log = base / "replay.log"
+    data_root = local.locate_data(dataset, data, args.data_root)
+    spans = choose(span_files.newest_versions(data_root, dataset.spans.pattern), args.spans)
+    policies = POLICIES if args.compare else POLICIES[:1]
+    played: dict[Policy, list[Step]] = {}
+    with captured(log) as (out, err):
+        terminal = Terminal(out, err, quiet=args.json)
+        for policy in policies:
+            terminal.say(f"{dataset.name}, policy {policy}" if args.compare else dataset.name)
+            played[policy] = [
+                play(dataset, Root(base / policy), data_root, span, policy, terminal, log) for span in spans
+            ]
+            if not args.keep:
+                shutil.rmtree(base / policy / "artifacts", ignore_errors=True)
+        summary = {policy: summarise(steps) for policy, steps in played.items()}
+        if args.json:
+            steps = {policy: [asdict(step) for step in steps] for policy, steps in played.items()}
+            print(json.dumps({"dataset": dataset.name, "steps": steps, "summary": summary}, sort_keys=True), file=out)
+        elif args.compare:
+            terminal.table(
+                f"{dataset.name}, spans {spans[0]} to {spans[-1]}",
+                ("policy", "trainings", "pushes", "seconds", "mean AUC of the live model"),
+                [(policy, *values.values()) for policy, values in summary.items()],
+            )
+        terminal.note(f"log: {log}")
+    return 0
+
+
+def choose(existing: dict[int, list[span_files.SpanFile]], wanted: str | None) -> list[int]:
+    """Returns the spans to play, ascending, from `A-B`.
+
+    Raises:
+      ConfigError: not two numbers, or no span between them.
+    """
+    if wanted is None:
+        return sorted(existing)
+    first, dash, last = wanted.partition("-")
+    if not (first.isdecimal() and dash and last.isdecimal()):
+        raise ConfigError(f"--spans: expected FIRST-LAST, such as 5-9. Received: {wanted!r}.")
+    spans = [span for span in sorted(existing) if int(first) <= span <= int(last)]
+    if not spans:
+        raise ConfigError(f"--spans: no span from {first} to {last}. Found: {', '.join(map(str, existing))}.")
+    return spans
+
+
+def play(
+    dataset: Dataset, root: Root, data_root: str, span: int, policy: Policy, terminal: Terminal, log: Path
+) -> Step:
+    """Processes one span under a policy, and prints its line."""
+    root.prepare()
+    live = bool(pushed_versions(root.serving(dataset.serving.model_name)))
+    request = local.Request(
+        dataset=dataset,
+        root=root,
+        data_root=data_root,
+        span=span,
+        forced=policy == "always",
+        explain=policy == "never" and live,
+    )
+    started = time.monotonic()
+    outcome = local.execute(request, log=str(log), on_start=lambda _: None, on_end=lambda *_: None)
+    decision = outcome.decision or {}
+    reasons = [reason["text"] for reason in decision.get("reasons", [])]
+    step = Step(
+        span=span,
+        verdict=decision.get("verdict", "block"),
+        reason=reasons[0] if reasons else outcome.refusal or "",
+        auc=auc_of(decision),
+        trained=any(node["node"] == "Trainer" and node["status"] == "ran" for node in outcome.nodes),
+        pushed=outcome.pushed is not None,
+        seconds=round(time.monotonic() - started, 1),
+    )
+    auc = f"AUC {step.auc:.4f}" if step.auc is not None else "AUC      -"
+    done = "pushed" if step.pushed else "trained, not pushed" if step.trained else ""
+    terminal.say(f"  span {span:>3}  {step.verdict:5}  {auc}  {step.seconds:6.1f} s  {done:6}  {step.reason}")
+    return step
+
+
+def auc_of(decision: dict[str, object]) -> float | None:
+    """Returns the AUC of the model that was live when the span arrived, over the whole span."""
+    evidence = decision.get("evidence")
+    changes = evidence.get("performance", []) if isinstance(evidence, dict) else []
+    for change in changes:
+        if change["metric"] == "auc" and change["slice"] == "":
+            return float(change["current"]["value"])
+    return None
+
+
+def summarise(steps: Sequence[Step]) -> dict[str, object]:
+    """Returns what a policy cost and what it brought; the mean is over spans on which a live model was scored."""
+    scored = [step.auc for step in steps if step.auc is not None]
+    return {
+        "trainings": sum(step.trained for step in steps),
+        "pushes": sum(step.pushed for step in steps),
+        "seconds": round(sum(step.seconds for step in steps), 1),
+        "mean_auc": round(sum(scored) / len(scored), 4) if scored else None,
+    }

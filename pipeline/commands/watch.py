@@ -1,0 +1,160 @@
+"""`watch`: continuous training. Each new span or corrected version is processed once, oldest first."""
+
+import argparse
+import contextlib
+import datetime
+import json
+import logging
+import signal
+import threading
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from pipeline import local, state
+from pipeline import spans as span_files
+from pipeline.commands.run import root_of
+from pipeline.config import load_dataset
+from pipeline.errors import PipelineError
+from pipeline.log_capture import captured
+from pipeline.root import Root
+from pipeline.terminal import Terminal
+
+logger = logging.getLogger(__name__)
+
+QUARANTINE = "quarantine.json"
+
+
+class StopRequestedError(Exception):
+    """SIGTERM or Ctrl-C came; raised between components, where nothing is half done."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A span's newest version that has not been processed."""
+
+    span: int
+    version: int
+
+
+def command(args: argparse.Namespace) -> int:
+    """Watches until it is told to stop. Exit status: 0 stopped."""
+    dataset = load_dataset(args.dataset)
+    root = root_of(args, dataset.name)
+    root.prepare()
+    log = root.logs / f"watch-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
+    with root.locked(), _stoppable() as stop, captured(log) as (out, err):
+        terminal = Terminal(out, err)
+        data_root = local.locate_data(dataset, root, args.data_root)
+        request = local.Request(dataset=dataset, root=root, data_root=data_root)
+        terminal.note(f"watching {data_root} every {args.poll:g} s; log: {log}")
+        tries: dict[Waiting, int] = {}
+        while not stop.is_set():
+            waiting = next(iter(unprocessed(root, data_root, dataset.spans.pattern)), None)
+            if waiting is None:
+                if args.once:
+                    break
+                stop.wait(args.poll)
+                continue
+            tries[waiting] = tries.get(waiting, 0) + 1
+            try:
+                process(request, waiting, terminal, log, stop)
+            except StopRequestedError:
+                break
+            except Exception as error:  # noqa: BLE001 - one span's failure must not stop the next.
+                logger.error("Span %d failed.\n%s", waiting.span, traceback.format_exc())
+                text = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+                terminal.err.print(f"span {waiting.span} failed (try {tries[waiting]}): {text}", markup=False)
+                if tries[waiting] >= args.tries:
+                    quarantine(root, waiting, text)
+                    terminal.err.print(
+                        f"span {waiting.span} is quarantined; see {root.path / QUARANTINE}", markup=False
+                    )
+        terminal.note("stopped")
+    return 0
+
+
+def process(request: local.Request, waiting: Waiting, terminal: Terminal, log: Path, stop: threading.Event) -> None:
+    """Runs the pipeline on one span and prints a line.
+
+    Raises:
+      StopRequestedError: between two components.
+      Exception: whatever failed.
+    """
+    started = datetime.datetime.now()
+
+    def before(_node: str) -> None:
+        if stop.is_set():
+            raise StopRequestedError
+
+    one = local.Request(dataset=request.dataset, root=request.root, data_root=request.data_root, span=waiting.span)
+    outcome = local.execute(one, log=str(log), on_start=before, on_end=lambda *_: None)
+    if outcome.refusal is not None and outcome.decision is None:
+        # The files cannot even be read; the gate has left no record that would keep them from coming again.
+        quarantine(request.root, waiting, outcome.refusal)
+    seconds = (datetime.datetime.now() - started).total_seconds()
+    terminal.say(f"{started:%Y-%m-%d %H:%M:%S}  span {waiting.span:>5}  {describe(outcome)}  ({seconds:.0f} s)")
+
+
+def describe(outcome: local.Outcome) -> str:
+    """Returns what became of a span, in a line: the decision, its first reason, and what came of it."""
+    if outcome.decision is None:
+        return f"refused: {outcome.refusal}"
+    reasons = outcome.decision["reasons"]
+    text = f"{outcome.decision['verdict']:5}  {reasons[0]['text'] if reasons else ''}"
+    if outcome.pushed is not None:
+        return f"{text}; pushed version {outcome.pushed.name}"
+    if outcome.result == "not_blessed":
+        why = outcome.not_servable or "; ".join((outcome.judgement or {}).get("reasons", []))
+        return f"{text}; not pushed: {why}"
+    return text
+
+
+def unprocessed(root: Root, data_root: str, pattern: str) -> Iterator[Waiting]:
+    """Yields the spans whose newest version has no record and is not quarantined, oldest first."""
+    records = state.newest_records(state.read_records(str(root.state)))
+    set_aside = read_quarantine(root)
+    for span, files in span_files.newest_versions(data_root, pattern).items():
+        version = files[0].version
+        done = span in records and records[span].version >= version
+        if not done and f"{span}/{version}" not in set_aside:
+            yield Waiting(span, version)
+
+
+def read_quarantine(root: Root) -> dict[str, str]:
+    """Returns `span/version` to why it was set aside. Remove an entry to have the span tried again."""
+    path = root.path / QUARANTINE
+    if not path.exists():
+        return {}
+    try:
+        value: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise PipelineError(f"{path} is not JSON: {error}. Repair it, or remove it to try its spans again.") from error
+    return value
+
+
+def quarantine(root: Root, waiting: Waiting, why: str) -> None:
+    """Sets a span's version aside; a corrected version is a new one and is tried."""
+    path = root.path / QUARANTINE
+    value = {**read_quarantine(root), f"{waiting.span}/{waiting.version}": why}
+    unfinished = path.with_suffix(".tmp")
+    unfinished.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    unfinished.replace(path)
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[threading.Event]:
+    """Turns SIGTERM and SIGINT into an event for as long as the block runs."""
+    stop = threading.Event()
+
+    def request_stop(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, request_stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
