@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import local, span_statistics
+from pipeline import spans as span_files
 from pipeline.config import load_dataset
 from pipeline.errors import PipelineError
 from pipeline.log_capture import captured
@@ -43,11 +44,12 @@ def command(args: argparse.Namespace) -> int:
     root.prepare()
     log = root.logs / f"run-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
     with root.locked():
+        data_root = local.locate_data(dataset, root, args.data_root)
         request = local.Request(
             dataset=dataset,
             root=root,
-            data_root=local.locate_data(dataset, root, args.data_root),
-            span=args.span,
+            data_root=data_root,
+            span=span_files.choose_span(data_root, dataset.spans.pattern, args.span),
             forced=args.force,
             explain=args.explain,
             engine=args.engine,

@@ -112,5 +112,5 @@ def test_a_schema_that_is_none_names_the_line(folder):
 
 
 def test_an_unknown_dataset_names_what_ships():
-    with pytest.raises(ConfigError, match="There is no dataset 'taxis'. Shipped: flights, taxi"):
+    with pytest.raises(ConfigError, match=r"There is no dataset 'taxis'\. Shipped: flights, taxi"):
         config.load_dataset("taxis")
