@@ -72,11 +72,18 @@ class Span:
 
 @dataclass(frozen=True, kw_only=True)
 class Live:
-    """The live model: its version's name (the time of the push), its files, and what it was trained on, if known."""
+    """The live model.
+
+    Attributes:
+      version: its folder's name, the time of the push.
+      baseline: what it was trained on, measured; None where that is not known.
+      why_no_baseline: in words, where it is None.
+    """
 
     version: str
     model_dir: Path
     baseline: Baseline | None
+    why_no_baseline: str = "it carries no baseline"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +165,7 @@ def _compare(
     evidence: Evidence, span: Span, live: Live, settings: Settings
 ) -> tuple[Evidence, Mapping[str, anomalies_pb2.Anomalies]]:
     if live.baseline is None:
-        text = f"version {live.version} carries no baseline, so nothing could be compared with what it was trained on"
+        text = f"nothing could be compared with what version {live.version} was trained on: {live.why_no_baseline}"
         return dataclasses.replace(evidence, not_compared=(NotCompared(subject="drift", text=text),)), {}
     table = pa.concat_tables([*(span.waiting[number] for number in sorted(span.waiting)), span.table])
     policy, features = settings.policy, settings.features

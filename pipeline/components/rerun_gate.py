@@ -75,15 +75,7 @@ def RerunGate(
         anomalies=read_anomalies(anomalies.uri),
         waiting={number: read_rows(record.examples_uri, schema_proto) for number, record in waiting.items()},
     )
-    live = None
-    if live_model.get_int_custom_property("present"):
-        live = assess.Live(
-            version=live_model.get_string_custom_property("version"),
-            model_dir=Path(path_utils.serving_model_path(live_model.uri)),
-            baseline=baseline_files.Baseline.load(baseline.uri)
-            if baseline.get_int_custom_property("present")
-            else None,
-        )
+    live = find_live(live_model, baseline)
     assessed = assess.assess(
         span, live, records, assess.Settings.from_json(settings), evaluated_at=now, forced=bool(forced)
     )
@@ -108,6 +100,23 @@ def RerunGate(
     io_utils.write_string_file(
         os.path.join(hyperparameters.uri, "hyperparameters.json"), json.dumps({"warm_start": made.warm_start})
     )
+
+
+def find_live(live_model: Model, baseline: Baseline) -> assess.Live | None:
+    """Returns the live model with its baseline; a damaged baseline is said and is no reason to stop."""
+    if not live_model.get_int_custom_property("present"):
+        return None
+    found = assess.Live(
+        version=live_model.get_string_custom_property("version"),
+        model_dir=Path(path_utils.serving_model_path(live_model.uri)),
+        baseline=None,
+    )
+    if not baseline.get_int_custom_property("present"):
+        return found
+    try:
+        return dataclasses.replace(found, baseline=baseline_files.Baseline.load(baseline.uri))
+    except baseline_files.BaselineError as error:
+        return dataclasses.replace(found, why_no_baseline=str(error))
 
 
 def read_rows(uri: str, schema: "Schema") -> pa.Table:

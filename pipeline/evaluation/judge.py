@@ -107,18 +107,17 @@ def _judge_overall(values: Values, baseline: Values | None, spec: EvaluationSpec
             why="the eval split has no examples",
         )
         return empty, [empty.why]
-    auc, error = values[AUC].value, values[CALIBRATION_ERROR].value
+    auc, error = auc_of(values), values[CALIBRATION_ERROR].value
     reasons = []
-    if math.isnan(auc):
+    if auc is None:
         reasons.append("AUC is not defined: all labels of the eval split are equal")
     elif auc < spec.min_auc:
         reasons.append(f"AUC {auc:.4f} is below the floor of {spec.min_auc:g}")
     if not error <= spec.max_calibration_error:  # Also where it is NaN.
         reasons.append(f"the calibration error {error:.4f} is above the limit of {spec.max_calibration_error:g}")
-    if baseline is not None:
-        live = baseline[AUC].value
-        if math.isnan(live) != math.isnan(auc) or auc < live - spec.max_auc_drop:
-            reasons.append(f"AUC {auc:.4f} is more than {spec.max_auc_drop:g} below the live model's {live:.4f}")
+    live = auc_of(baseline) if baseline is not None else None
+    if auc is not None and live is not None and auc < live - spec.max_auc_drop:
+        reasons.append(f"AUC {auc:.4f} is more than {spec.max_auc_drop:g} below the live model's {live:.4f}")
     return _row(OVERALL, values, baseline, "failed" if reasons else "passed", "; ".join(reasons)), reasons
 
 
@@ -126,12 +125,12 @@ def _judge_slice(key: SliceKey, values: Values, baseline: Values | None, spec: E
     if values[EXAMPLE_COUNT].value < spec.min_slice_examples:
         why = f"fewer than {spec.min_slice_examples} examples"
         return _row(key, values, baseline, "not judged", why)
-    auc = values[AUC].value
-    if math.isnan(auc):
+    auc = auc_of(values)
+    if auc is None:
         return _row(key, values, baseline, "not judged", "all labels are equal, so there is no AUC")
-    if baseline is None:
+    live = auc_of(baseline) if baseline is not None else None
+    if live is None:
         return _row(key, values, None, "not judged", "no model is live to compare with")
-    live = baseline[AUC].value
     if auc < live - spec.max_slice_auc_drop:
         why = f"AUC {auc:.4f} is more than {spec.max_slice_auc_drop:g} below the live model's {live:.4f}"
         return _row(key, values, baseline, "failed", why)
@@ -142,15 +141,20 @@ def _row(key: SliceKey, values: Values, baseline: Values | None, status: Status,
     return SliceJudgement(
         slice=slice_name(key),
         examples=round(values[EXAMPLE_COUNT].value),
-        auc=_known(values[AUC].value),
-        auc_deviation=_known(values[AUC].deviation),
+        auc=auc_of(values),
+        auc_deviation=_known(values[AUC].deviation) if auc_of(values) is not None else None,
         calibration_error=_known(values[CALIBRATION_ERROR].value),
         mean_label=values["mean_label"].value,
         mean_prediction=values["mean_prediction"].value,
-        baseline_auc=_known(baseline[AUC].value) if baseline is not None else None,
+        baseline_auc=auc_of(baseline) if baseline is not None else None,
         status=status,
         why=why,
     )
+
+
+def auc_of(values: Values) -> float | None:
+    """Returns the AUC; None where all labels are equal, for which TFMA writes 0."""
+    return None if values["mean_label"].value in (0.0, 1.0) else _known(values[AUC].value)
 
 
 def _known(value: float | None) -> float | None:

@@ -22,6 +22,9 @@ from pipeline.evaluation.judge import Judgement, slice_name
 from pipeline.evaluation.metrics import AUC, CALIBRATION_ERROR, Metric, SliceKey
 
 ByModel = Mapping[str, Mapping[SliceKey, Mapping[str, Metric]]]
+# TFMA's own answer where all labels are equal. The judge does not take it for an AUC.
+_ZERO_WHERE_UNDEFINED = frozenset({AUC, "auc_precision_recall"})
+
 EvalConfig = Any  # tfma.EvalConfig: a generated message without types.
 
 
@@ -100,7 +103,7 @@ def _metric_records(results: ByModel, bootstraps: int) -> list[bytes]:
         values: dict[Any, Any] = {}  # Any: TFMA's metrics by its keys.
         for model, by_slice in results.items():
             for name, metric in by_slice.get(key, {}).items():
-                values[metric_types.MetricKey(name=name, model_name=model)] = _value(metric, bootstraps)
+                values[metric_types.MetricKey(name=name, model_name=model)] = _value(name, metric, bootstraps)
         values |= _differences(results, key)
         records.append(writer.convert_slice_metrics_to_proto((key, values), None).SerializeToString())
     return records
@@ -119,8 +122,10 @@ def _differences(results: ByModel, key: SliceKey) -> dict[Any, float]:  # Any: T
     }
 
 
-def _value(metric: Metric, bootstraps: int) -> Any:  # Any: a float, or TFMA's value with its distribution.
-    if metric.deviation is None or math.isnan(metric.deviation):
+def _value(name: str, metric: Metric, bootstraps: int) -> Any:  # Any: a float, or TFMA's value with its distribution.
+    if math.isnan(metric.value):
+        return 0.0 if name in _ZERO_WHERE_UNDEFINED else metric.value
+    if metric.deviation is None:
         return metric.value
     return tfma_types.ValueWithTDistribution(
         sample_mean=metric.value,

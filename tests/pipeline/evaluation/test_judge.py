@@ -15,9 +15,9 @@ SPEC = EvaluationSpec(
 CASH = (("payment", "Cash"),)
 
 
-def values(auc, *, examples=1_000, error=0.02):
+def values(auc, *, examples=1_000, error=0.02, mean_label=0.2):
     numbers = {"example_count": examples, "auc": auc, "expected_calibration_error": error}
-    numbers |= {"mean_label": 0.2, "mean_prediction": 0.2}
+    numbers |= {"mean_label": mean_label, "mean_prediction": 0.2}
     return {name: Metric(value=value) for name, value in numbers.items()}
 
 
@@ -70,7 +70,10 @@ def test_a_small_slice_is_reported_and_not_judged():
 
 
 def test_a_slice_of_one_class_says_that_it_has_no_auc():
-    (_, cash) = judge({(): values(0.9), CASH: values(math.nan)}, None, SPEC).slices
+    # TFMA writes an AUC of 0 there.
+    one_class = values(0.0, mean_label=0.0)
 
-    assert (cash.status, cash.auc) == ("not judged", None)
+    (_, cash) = judge({(): values(0.9), CASH: one_class}, {(): values(0.9), CASH: one_class}, SPEC).slices
+
+    assert (cash.status, cash.auc, cash.baseline_auc) == ("not judged", None, None)
     assert "all labels are equal" in cash.why
