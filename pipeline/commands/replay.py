@@ -11,9 +11,11 @@ from typing import Literal
 
 from pipeline import local
 from pipeline import spans as span_files
+from pipeline.commands.drift import read_span
 from pipeline.commands.run import DEFAULT_ROOT
 from pipeline.config import Dataset, load_dataset
 from pipeline.errors import ConfigError
+from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.log_capture import captured
 from pipeline.root import Root, pushed_versions
 from pipeline.terminal import Terminal
@@ -27,7 +29,7 @@ class Step:
     """What one span brought.
 
     Attributes:
-      auc: of the model that was live when the span arrived, on all of the span; None where none was, or no comparison.
+      auc: of the model that was live when the span arrived, on all of the span; None where none was.
       trained: whether a candidate was trained.
       pushed: whether it went live.
     """
@@ -99,15 +101,17 @@ def play(
 ) -> Step:
     """Processes one span under a policy, and prints its line."""
     root.prepare()
-    live = bool(pushed_versions(root.serving(dataset.serving.model_name)))
+    serving_dir = root.serving(dataset.serving.model_name)
+    versions = pushed_versions(serving_dir)
     request = local.Request(
         dataset=dataset,
         root=root,
         data_root=data_root,
         span=span,
         forced=policy == "always",
-        explain=policy == "never" and live,
+        explain=policy == "never" and bool(versions),
     )
+    auc = score_live(dataset, serving_dir / str(versions[-1]), data_root, span) if versions else None
     started = time.monotonic()
     outcome = local.execute(request, log=str(log), on_start=lambda _: None, on_end=lambda *_: None)
     decision = outcome.decision or {}
@@ -116,25 +120,24 @@ def play(
         span=span,
         verdict=decision.get("verdict", "block"),
         reason=reasons[0] if reasons else outcome.refusal or "",
-        auc=auc_of(decision),
+        auc=auc,
         trained=any(node["node"] == "Trainer" and node["status"] == "ran" for node in outcome.nodes),
         pushed=outcome.pushed is not None,
         seconds=round(time.monotonic() - started, 1),
     )
-    auc = f"AUC {step.auc:.4f}" if step.auc is not None else "AUC      -"
+    shown = f"AUC {step.auc:.4f}" if step.auc is not None else "AUC      -"
     done = "pushed" if step.pushed else "trained, not pushed" if step.trained else ""
-    terminal.say(f"  span {span:>3}  {step.verdict:5}  {auc}  {step.seconds:6.1f} s  {done:6}  {step.reason}")
+    terminal.say(f"  span {span:>3}  {step.verdict:5}  {shown}  {step.seconds:6.1f} s  {done:6}  {step.reason}")
     return step
 
 
-def auc_of(decision: dict[str, object]) -> float | None:
-    """Returns the AUC of the model that was live when the span arrived, over the whole span."""
-    evidence = decision.get("evidence")
-    changes = evidence.get("performance", []) if isinstance(evidence, dict) else []
-    for change in changes:
-        if change["metric"] == "auc" and change["slice"] == "":
-            return float(change["current"]["value"])
-    return None
+def score_live(dataset: Dataset, model_dir: Path, data_root: str, span: int) -> float | None:
+    """Returns the AUC of the live model on all of a span that it has not seen; None where it has none."""
+    from pipeline import assess  # Loads TensorFlow; the pipeline is about to, too.
+
+    settings = assess.Settings(features=dataset.features, policy=dataset.gate, evaluation=EvaluationSpec(bootstraps=0))
+    overall = assess.evaluate_model(model_dir, read_span(dataset, data_root, span), settings).overall
+    return overall.auc.value if overall.auc is not None else None
 
 
 def summarise(steps: Sequence[Step]) -> dict[str, object]:
