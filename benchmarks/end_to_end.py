@@ -1,0 +1,253 @@
+"""How much faster is the local engine than TFX's stock components, on the same rows, model and training steps?
+
+    python -m benchmarks.end_to_end [--datasets taxi flights]
+
+Each engine runs the whole pipeline in a process of its own, one after the other, on one span that holds all of a
+dataset's rows: ExampleGen, StatisticsGen, ExampleValidator, Transform, Trainer, Evaluator, Pusher. Wall and CPU time
+and peak memory are the process's, from start to exit; components are timed by the runner. Confidence intervals are off
+in both, because TFMA's replicates alone would take hours. Results: benchmarks/results/end_to_end.json and the table in
+docs/pipeline.md.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+RESULTS = REPOSITORY / "benchmarks" / "results" / "end_to_end.json"
+PAGE = REPOSITORY / "docs" / "pipeline.md"
+STEPS = {"taxi": 600, "flights": 3_300}
+ENGINES = ("stock", "local")
+
+
+def prepare(name: str, folder: Path) -> int:
+    """Writes one span with all of a dataset's rows as CSV, and a dataset file for it; returns the number of rows."""
+    from data.flights import source as flights
+    from data.taxi import source as taxi
+
+    written = (taxi if name == "taxi" else flights).write_spans(folder / "spans")
+    files = sorted((path for path in written if path.suffix == ".csv"), key=lambda path: int(path.parent.name[5:]))
+    target = folder / "data" / "span-1" / "data.csv"
+    target.parent.mkdir(parents=True)
+    rows = 0
+    with target.open("w", encoding="utf-8") as out:
+        for number, path in enumerate(files):
+            with path.open(encoding="utf-8") as lines:
+                header = next(lines)
+                if number == 0:
+                    out.write(header)
+                for line in lines:
+                    out.write(line)
+                    rows += 1
+    source = REPOSITORY / "data" / name
+    text = (source / "dataset.toml").read_text(encoding="utf-8")
+    text = text.replace('format = "parquet"', 'format = "csv"').replace("data.parquet", "data.csv")
+    text = text.replace("window = 4", "window = 1")
+    extra = f"max_steps = {STEPS[name]}\n"
+    text = (
+        text.replace("[training]\n", "[training]\n" + extra) if "[training]" in text else f"{text}\n[training]\n{extra}"
+    )
+    text = text.replace("[evaluation]\n", "[evaluation]\nbootstraps = 0\n")
+    (folder / "dataset.toml").write_text(text, encoding="utf-8")
+    (folder / "schema.pbtxt").write_text((source / "schema.pbtxt").read_text(encoding="utf-8"), encoding="utf-8")
+    return rows
+
+
+def work(engine: str, folder: Path) -> None:
+    """Runs one engine in this process; prints the components' seconds and the AUC as the last line."""
+    from pipeline import runner
+    from pipeline.config import load_dataset
+
+    dataset = load_dataset(str(folder))
+    root = folder / engine
+    pipeline = stock_pipeline(dataset, folder, root) if engine == "stock" else local_pipeline(dataset, folder, root)
+    results = runner.run(pipeline, on_start=lambda _: None, on_end=lambda _: None)
+    seconds = {result.node: round(result.seconds, 2) for result in results if result.status == "ran"}
+    (evaluation,) = (result.outputs["evaluation"][0].uri for result in results if "evaluation" in result.outputs)
+    print(json.dumps({"components": seconds, "auc": read_auc(evaluation)}))
+
+
+def read_auc(folder: str) -> float:
+    """Returns the candidate's AUC over the whole eval split, from TFMA's files."""
+    from pipeline.evaluation.tfma_files import read_results
+
+    results = read_results(folder)
+    return next(iter(results.values()))[()]["auc"].value
+
+
+def stock_pipeline(dataset: Any, folder: Path, root: Path) -> Any:  # Any: TFX is imported in the worker only.
+    """The pipeline as TFX's own templates build it: stock components with their defaults, our model code."""
+    from tfx.components.evaluator.component import Evaluator
+    from tfx.components.example_gen.csv_example_gen.component import CsvExampleGen
+    from tfx.components.example_validator.component import ExampleValidator
+    from tfx.components.pusher.component import Pusher
+    from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+    from tfx.components.statistics_gen.component import StatisticsGen
+    from tfx.components.trainer.component import Trainer
+    from tfx.components.transform.component import Transform
+    from tfx.orchestration import metadata as mlmd
+    from tfx.orchestration.pipeline import Pipeline
+    from tfx.proto import pusher_pb2, trainer_pb2
+
+    from pipeline.evaluation.tfma_config import eval_config
+
+    examples = CsvExampleGen(input_base=str(folder / "data" / "span-1"))
+    schema = ImportSchemaGen(schema_file=str(dataset.schema_path))
+    statistics = StatisticsGen(examples=examples.outputs["examples"], schema=schema.outputs["schema"])
+    validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"])
+    features = dataset.features.to_json()
+    transform = Transform(
+        examples=examples.outputs["examples"],
+        schema=schema.outputs["schema"],
+        preprocessing_fn="models.preprocessing.preprocessing_fn",
+        custom_config={"features": features},
+    )
+    trainer = Trainer(
+        run_fn="models.training.run_fn",
+        examples=examples.outputs["examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        schema=schema.outputs["schema"],
+        train_args=trainer_pb2.TrainArgs(splits=["train"]),
+        eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
+        custom_config={"features": features, "training": dataset.training.to_json()},
+    )
+    evaluator = Evaluator(
+        examples=examples.outputs["examples"],
+        model=trainer.outputs["model"],
+        schema=schema.outputs["schema"],
+        eval_config=eval_config(dataset.evaluation, has_baseline=False),
+    )
+    pusher = Pusher(
+        model=trainer.outputs["model"],
+        model_blessing=evaluator.outputs["blessing"],
+        push_destination=pusher_pb2.PushDestination(
+            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(root / "serving"))
+        ),
+    )
+    return Pipeline(
+        pipeline_name="stock",
+        pipeline_root=str(root / "artifacts"),
+        components=[examples, schema, statistics, validator, transform, trainer, evaluator, pusher],
+        metadata_connection_config=mlmd.sqlite_metadata_connection_config(str(root / "metadata.sqlite")),
+        beam_pipeline_args=["--runner=FnApiRunner"],
+    )
+
+
+def local_pipeline(dataset: Any, folder: Path, root: Path) -> Any:  # Any: as above.
+    """Ours as it is, with the gate, the window's statistics, the baseline and the servability check on top."""
+    from pipeline.config import PipelineConfig
+    from pipeline.pipeline import create_pipeline
+
+    root.mkdir()
+    return create_pipeline(
+        PipelineConfig(
+            dataset=dataset,
+            data_root=str(folder / "data"),
+            span=1,
+            pipeline_root=str(root / "artifacts"),
+            serving_dir=str(root / "serving"),
+            state_dir=str(root / "state"),
+            metadata_path=str(root / "metadata.sqlite"),
+        )
+    )
+
+
+def measure(engine: str, folder: Path) -> dict[str, Any]:  # Any: JSON.
+    """Runs one engine in a process of its own; its output goes to a log beside its root."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.perf_counter()
+    with (folder / f"{engine}.log").open("wb") as log:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.end_to_end", "--worker", engine, "--folder", str(folder)],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            cwd=REPOSITORY,
+            check=False,
+        )
+    wall = time.perf_counter() - started
+    if done.returncode:
+        tail = (folder / f"{engine}.log").read_text(errors="replace")[-2000:]
+        raise SystemExit(f"the {engine} engine failed:\n{tail}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result: dict[str, Any] = json.loads(done.stdout.decode().strip().splitlines()[-1])
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"wall_s": round(wall, 1), "cpu_s": round(cpu, 1), "peak_rss_mb": round(after.ru_maxrss / 1024), **result}
+
+
+def table(results: dict[str, Any]) -> str:  # Any: JSON.
+    """Returns the results as the docs show them."""
+    lines = ["| rows | | stock | local | ratio |", "|---|---|---|---|---|"]
+    for entry in results["datasets"].values():
+        stock, local, rows = entry["stock"], entry["local"], f"{entry['rows']:,}"
+        for key, label in (("wall_s", "whole process, wall s"), ("cpu_s", "whole process, CPU s")):
+            lines.append(f"| {rows} | {label} | {stock[key]:g} | {local[key]:g} | {stock[key] / local[key]:.1f} |")
+        lines.append(f"| {rows} | peak memory, MB | {stock['peak_rss_mb']:,} | {local['peak_rss_mb']:,} | |")
+        lines.append(f"| {rows} | AUC | {stock['auc']:.4f} | {local['auc']:.4f} | |")
+        for theirs, ours in COMPONENTS.items():
+            a, b = stock["components"][theirs], sum(local["components"][name] for name in ours)
+            lines.append(f"| {rows} | {', '.join(ours)}, wall s | {a:g} | {b:.3g} | {a / b:.1f} |")
+        others = sum(local["components"][name] for name in OURS_ALONE)
+        lines.append(f"| {rows} | {', '.join(OURS_ALONE)}, wall s | | {others:.3g} | |")
+    return "\n".join(lines)
+
+
+# Stock component to ours; the local pipeline reads and measures the training window once more, behind the gate.
+COMPONENTS = {
+    "CsvExampleGen": ("ExampleGen",),
+    "StatisticsGen": ("StatisticsGen",),
+    "Transform": ("Transform",),
+    "Trainer": ("Trainer",),
+    "Evaluator": ("Evaluator",),
+}
+OURS_ALONE = ("RerunGate", "TrainingWindow", "WindowStatistics", "BaselineGen", "InfraValidator")
+
+
+def write_table(text: str) -> None:
+    """Puts the table between the page's markers."""
+    page = PAGE.read_text(encoding="utf-8")
+    begin, end = "<!-- end_to_end -->\n", "\n<!-- end of end_to_end -->"
+    head, _, rest = page.partition(begin)
+    _, _, tail = rest.partition(end)
+    PAGE.write_text(head + begin + text + end + tail, encoding="utf-8")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--datasets", nargs="+", choices=tuple(STEPS), default=tuple(STEPS))
+    parser.add_argument("--worker", choices=ENGINES, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    if args.worker:
+        work(args.worker, args.folder)
+        return 0
+    versions = {name: metadata.version(name) for name in ("tfx", "tensorflow", "apache-beam", "pyarrow")}
+    results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"datasets": {}}
+    results["environment"] = {"cores": os.cpu_count(), "python": platform.python_version(), "packages": versions}
+    for name in args.datasets:
+        with tempfile.TemporaryDirectory(prefix="end-to-end-") as scratch:
+            rows = prepare(name, Path(scratch))
+            entry: dict[str, Any] = {"rows": rows, "steps": STEPS[name]}
+            for engine in ENGINES:
+                print(f"{name}, {rows:,} rows, {engine} ...", file=sys.stderr, flush=True)
+                entry[engine] = measure(engine, Path(scratch))
+                print(json.dumps(entry[engine]), file=sys.stderr, flush=True)
+        results["datasets"][name] = entry
+        RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+    text = table(results)
+    write_table(text)
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
