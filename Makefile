@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && echo $$p && break; done)
 ARGS ?=
 
-.PHONY: help run test install doctor lint unit e2e golden docs bench lock clean
+.PHONY: help run test install doctor lint unit e2e image bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -37,11 +37,14 @@ unit: install ## the tests that take seconds
 e2e: install ## the end-to-end tests alone
 	@$(PY) -m pytest -m e2e $(ARGS)
 
-golden: install ## remake tests/golden; review the diff like code
-	@UPDATE_GOLDEN=1 $(PY) -m pytest -m golden
+image: ## the container image, where Docker or Podman is; for systems that the wheels do not fit
+	@engine=$$(command -v docker || command -v podman) || { echo "error: neither docker nor podman is on the path" >&2; exit 1; }; \
+	$$engine build -f deploy/Dockerfile -t driftgate .
 
 bench: install ## remake benchmarks/results and the tables in the docs (long)
-	@for b in quality end_to_end gate serving; do $(PY) -m benchmarks.$$b || exit 1; done
+	@$(PY) -m benchmarks.quality
+	@for part in false-alarms power cost table; do $(PY) -m benchmarks.gate $$part || exit 1; done
+	@$(PY) -m benchmarks.end_to_end
 
 lock: install ## resolve setup.py's requirements anew into requirements.lock
 	@.venv/bin/uv pip compile setup.py --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock

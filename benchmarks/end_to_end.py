@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -164,24 +163,20 @@ def local_pipeline(dataset: Any, folder: Path, root: Path) -> Any:  # Any: as ab
 
 def measure(engine: str, folder: Path) -> dict[str, Any]:  # Any: JSON.
     """Runs one engine in a process of its own; its output goes to a log beside its root."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
-    with (folder / f"{engine}.log").open("wb") as log:
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.end_to_end", "--worker", engine, "--folder", str(folder)],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            cwd=REPOSITORY,
-            check=False,
-        )
+    output = folder / f"{engine}.out"
+    with (folder / f"{engine}.log").open("wb") as log, output.open("wb") as out:
+        command = [sys.executable, "-m", "benchmarks.end_to_end", "--worker", engine, "--folder", str(folder)]
+        process = subprocess.Popen(command, stdout=out, stderr=log, cwd=REPOSITORY)
+        # wait4 tells what this one process, and what it waited for, has used.
+        _, status, used = os.wait4(process.pid, 0)
     wall = time.perf_counter() - started
-    if done.returncode:
+    if status:
         tail = (folder / f"{engine}.log").read_text(errors="replace")[-2000:]
         raise SystemExit(f"the {engine} engine failed:\n{tail}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    result: dict[str, Any] = json.loads(done.stdout.decode().strip().splitlines()[-1])
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"wall_s": round(wall, 1), "cpu_s": round(cpu, 1), "peak_rss_mb": round(after.ru_maxrss / 1024), **result}
+    result: dict[str, Any] = json.loads(output.read_text().strip().splitlines()[-1])
+    cpu = used.ru_utime + used.ru_stime
+    return {"wall_s": round(wall, 1), "cpu_s": round(cpu, 1), "peak_rss_mb": round(used.ru_maxrss / 1024), **result}
 
 
 def table(results: dict[str, Any]) -> str:  # Any: JSON.

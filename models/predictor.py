@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from models.analysis import MISSING_INT
 from models.errors import ModelError
 from models.transform_graph import serving_arrays
 
@@ -48,16 +45,3 @@ class Predictor:
             outputs = self._signature(**{name: tf.constant(x, self._inputs[name].dtype) for name, x in arrays.items()})
             parts.append(outputs["probability"].numpy())
         return np.concatenate(parts)
-
-    def instances(self, batch: pa.RecordBatch | pa.Table) -> list[dict[str, Any]]:
-        """The rows as a REST request spells them, missing features left out; as exact as the serving inputs are."""
-        arrays = serving_arrays(batch, self._inputs)
-        rows: list[dict[str, Any]] = [{} for _ in range(batch.num_rows)]
-        for name in self.inputs:
-            dtype = self._inputs[name].dtype
-            for row, value in zip(rows, arrays[name].tolist(), strict=True):
-                if dtype == tf.string and value:
-                    row[name] = value.decode("utf-8")
-                elif (dtype == tf.int64 and value != MISSING_INT) or (dtype == tf.float32 and value == value):
-                    row[name] = value
-        return rows

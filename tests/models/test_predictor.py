@@ -1,4 +1,3 @@
-import json
 
 import numpy as np
 import pyarrow as pa
@@ -8,7 +7,7 @@ import tensorflow as tf
 from models import predictor as predictor_module
 from models.errors import FeatureError, ModelError
 from models.predictor import Predictor
-from tests.models.conftest import FEATURES, make_table
+from tests.models.conftest import make_table
 
 
 @pytest.fixture(scope="module")
@@ -40,19 +39,6 @@ def test_columns_that_are_not_there_are_missing(predictor):
     nulls = table.set_column(table.schema.get_field_index("town"), "town", [pa.nulls(20, pa.large_string())])
 
     np.testing.assert_array_equal(predictor.predict(table.drop_columns(["town"])), predictor.predict(nulls))
-
-
-def test_instances_are_json_and_score_the_same(predictor):
-    table = make_table(50, seed=3).slice(3)  # The first rows hold infinities, which JSON has no word for.
-
-    rows = json.loads(json.dumps(predictor.instances(table), allow_nan=False))
-
-    assert predictor.inputs == FEATURES.names
-    assert all("empty" not in row and "unused" not in row for row in rows)
-    assert any("town" not in row for row in rows)
-    kinds = {"town": pa.string(), "plate": pa.string(), "code": pa.int64(), "number": pa.int64()}
-    columns = {n: pa.array([row.get(n) for row in rows], kinds.get(n, pa.float64())) for n in predictor.inputs}
-    np.testing.assert_array_equal(predictor.predict(pa.table(columns)), predictor.predict(table))
 
 
 def test_a_folder_without_a_model_is_named(tmp_path):
