@@ -69,7 +69,9 @@ class Terminal:
         table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
         for index, column in enumerate(columns):
             numeric = all(isinstance(row[index], int | float) or row[index] in ("", "-") for row in rows)
-            table.add_column(column, justify="right" if numeric else "left", no_wrap=index == 0, overflow="fold")
+            # On a narrow terminal the last column gives way: names and figures must stay whole.
+            last = index == len(columns) - 1
+            table.add_column(column, justify="right" if numeric else "left", no_wrap=not last, overflow="fold")
         for row in rows:
             table.add_row(*(shown(cell) for cell in row))
         self.out.print()
