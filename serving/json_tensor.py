@@ -16,6 +16,7 @@ Json = Any  # What a JSON reader returns.
 Form = Literal["row", "columnar"]
 Arrays = dict[str, npt.NDArray[Any]]
 
+_MAX_RANK = 64  # As many dimensions as a NumPy array has.
 _INT32 = (-(2**31), 2**31 - 1)
 # Narrow integers are read through int32 and cut to their width afterwards, as TensorFlow Serving does.
 _INTEGER_RANGES: Mapping[str, tuple[int, int]] = {
@@ -96,6 +97,8 @@ def to_array(value: Json, dtype: str, name: str, form: Form = "columnar") -> npt
       ServingError: ragged lists, or a value that the dtype does not take.
     """
     shape = _shape(value)
+    if len(shape) > _MAX_RANK:
+        raise invalid(f"The input {name!r} is nested {len(shape)} levels deep; at most {_MAX_RANK} are possible")
     flat: list[Json] = []
     _flatten(value, shape, flat, name)
     if dtype == "string":

@@ -21,6 +21,7 @@ HTML = "text/html"
 PLAIN = "text/plain"
 
 _MAX_INT64 = 2**63 - 1
+_INT64_DIGITS = 19
 # Names may hold percent signs, decoded after matching; fixed parts match in any letter case, the verb does not.
 _VERB_PATH = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?:(predict|classify|regress)")
 _MODEL_PATH = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?(/metadata)?")
@@ -80,7 +81,8 @@ class Service:
         if match is None:
             raise invalid(f"Malformed request: {method} {path}")
         name, number, label, last = (unquote(part) if part else "" for part in match.groups())
-        if number and int(number) > _MAX_INT64:
+        number = number.lstrip("0") or "0" if number else ""  # Python refuses to read thousands of digits.
+        if len(number) > _INT64_DIGITS or (number and int(number) > _MAX_INT64):
             raise invalid("")
         if label and (method == "POST" or last):
             raise invalid(f"Unrecognized servable version label: {label}")
