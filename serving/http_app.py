@@ -86,11 +86,15 @@ class Application:
             path += "?" + scope["query_string"].decode("latin-1")
         origin = headers.get(b"origin", b"").decode("latin-1")
         self._pending += 1
-        try:
-            work = functools.partial(self._service.handle, scope["method"], path, body, origin)
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-        finally:
-            self._pending -= 1
+        work = functools.partial(self._service.handle, scope["method"], path, body, origin)
+        loop = asyncio.get_running_loop()
+        future = self._pool.submit(work)
+        # When the work ends, not when its client is answered: after a timeout the thread is still busy.
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._release))
+        return await asyncio.wrap_future(future)
+
+    def _release(self) -> None:
+        self._pending -= 1
 
 
 def gunzip(body: bytes) -> bytes:

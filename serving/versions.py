@@ -144,7 +144,11 @@ class VersionManager:
             version = self._versions[number]
             model, version.model, version.state = version.model, None, State.UNLOADING
         assert model is not None, "an available version is loaded"
+        # In a thread of its own: a request that hangs must not keep newer versions from being found.
+        threading.Thread(target=self._finish_unloading, args=(version, model), daemon=True).start()
+
+    def _finish_unloading(self, version: Version, model: LoadedModel) -> None:
         model.wait_until_idle()
         with self._lock:
             version.state = State.END
-        logger.info("Unloaded version %d of %s", number, self.name)
+        logger.info("Unloaded version %d of %s", version.number, self.name)
