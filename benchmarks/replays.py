@@ -1,0 +1,71 @@
+"""What does the gate decide on real spans, and what does it save against always and never retraining?
+
+python -m benchmarks.replays            # plays both datasets (about half an hour), then makes the tables
+python -m benchmarks.replays --tables   # makes the tables of docs/gate.md from benchmarks/results/replay_*.json
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PAGE = REPOSITORY / "docs" / "gate.md"
+DATASETS = ("taxi", "flights")
+
+
+def results_file(name: str) -> Path:
+    return REPOSITORY / "benchmarks" / "results" / f"replay_{name}.json"
+
+
+def play(name: str) -> None:
+    """Plays a dataset through the command line, as a user would."""
+    with tempfile.TemporaryDirectory(prefix="replay-") as scratch:
+        command = [sys.executable, "local_runner.py", "replay", "--dataset", name, "--compare", "--json"]
+        done = subprocess.run(
+            [*command, "--root", f"{scratch}/root"], stdout=subprocess.PIPE, cwd=REPOSITORY, check=True
+        )
+    value = json.loads(done.stdout)
+    results_file(name).write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def tables(value: dict[str, Any]) -> str:  # Any: JSON.
+    """Returns what the gate decided, span by span, and the policies side by side."""
+    lines = ["| span | decision | first reason | AUC of the live model | |", "|---|---|---|---|---|"]
+    for step in value["steps"]["gate"]:
+        auc = f"{step['auc']:.4f}" if step["auc"] is not None else ""
+        done = "pushed" if step["pushed"] else "trained, not pushed" if step["trained"] else ""
+        lines.append(f"| {step['span']} | {step['verdict']} | {step['reason']} | {auc} | {done} |")
+    lines += ["", "| policy | trainings | pushes | seconds | mean AUC of the live model |", "|---|---|---|---|---|"]
+    for policy, total in value["summary"].items():
+        mean = f"{total['mean_auc']:.4f}" if total["mean_auc"] is not None else ""
+        lines.append(f"| {policy} | {total['trainings']} | {total['pushes']} | {total['seconds']:g} | {mean} |")
+    return "\n".join(lines)
+
+
+def write(name: str, text: str) -> None:
+    """Puts a dataset's tables between the page's markers."""
+    page = PAGE.read_text(encoding="utf-8")
+    begin, end = f"<!-- replay {name} -->\n", f"\n<!-- end of replay {name} -->"
+    head, _, rest = page.partition(begin)
+    _, _, tail = rest.partition(end)
+    PAGE.write_text(head + begin + text + end + tail, encoding="utf-8")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--tables", action="store_true", help="only make the tables")
+    args = parser.parse_args(argv)
+    for name in DATASETS:
+        if not args.tables:
+            play(name)
+        write(name, tables(json.loads(results_file(name).read_text(encoding="utf-8"))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
