@@ -108,7 +108,8 @@ def _is_free_of_duplicates(body: bytes, value: dict[str, Any]) -> bool:
             entries = -1
         if entries == body.count(b":"):
             return True
-    return _count_entries(value) == body.count(b":") or _count_entries(value) == _count_keys(body)
+    entries = _count_entries(value)
+    return entries == body.count(b":") or entries == _count_keys(body)
 
 
 def _count_keys(body: bytes) -> int:
@@ -121,7 +122,8 @@ def _count_entries(value: Json) -> int:
         item = pending.pop()
         if isinstance(item, dict):
             total += len(item)
-            pending.extend(child for child in item.values() if type(child) in (dict, list))
-        else:
+            item = list(item.values())
+        kinds = set(map(type, item))
+        if dict in kinds or list in kinds:
             pending.extend(child for child in item if type(child) in (dict, list))
     return total
