@@ -41,7 +41,9 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--force", action="store_true", help="rerun even where nothing asks for it; broken data still blocks"
     )
-    run.add_argument("--explain", action="store_true", help="stop after the decision")
+    only = run.add_mutually_exclusive_group()
+    only.add_argument("--explain", action="store_true", help="only look at the decision; nothing is recorded")
+    only.add_argument("--decide", action="store_true", help="record the decision and stop; `run` carries on from there")
     run.add_argument("--engine", choices=("local", "beam"), default="local", help="whole Arrow batches, or Beam")
     run.add_argument("--json", action="store_true", help="print one JSON object on standard output")
     run.set_defaults(command=_run)

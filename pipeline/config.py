@@ -262,7 +262,8 @@ class PipelineConfig:
       state_token: a hash of the state the caller sees, part of the gate's cache key; see pipeline/state.py.
       evaluated_at: the time of the decision, seconds since 1970; the model's age is counted to it.
       forced: rerun even where nothing asks for it.
-      explain: end the pipeline after the decision.
+      explain: end the pipeline after the decision, which leaves no record: it is only wanted for a look.
+      decide: end the pipeline after the decision, which is recorded; a run without it carries on from there.
       engine: local moves whole Arrow batches in one process; beam runs the stock executors.
       beam_args: Beam's options for the beam engine.
     """
@@ -279,6 +280,7 @@ class PipelineConfig:
     evaluated_at: int = 0
     forced: bool = False
     explain: bool = False
+    decide: bool = False
     engine: Literal["local", "beam"] = "local"
     beam_args: tuple[str, ...] = ()
 

@@ -15,11 +15,12 @@ from pipeline.root import Root, pushed_versions
 
 SECONDS_PER_DAY = 86_400
 
-Result = Literal["pushed", "skipped", "explained", "refused", "not_blessed", "schema_inferred"]
+Result = Literal["pushed", "skipped", "explained", "decided", "refused", "not_blessed", "schema_inferred"]
 EXIT_STATUS: Mapping[Result, int] = {
     "pushed": 0,
     "skipped": 0,
     "explained": 0,
+    "decided": 0,
     "schema_inferred": 0,
     "refused": 3,
     "not_blessed": 4,
@@ -28,7 +29,7 @@ EXIT_STATUS: Mapping[Result, int] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the user asked for."""
+    """What the user asked for: `explain` only looks at the decision, `decide` makes it and stops there."""
 
     dataset: Dataset
     root: Root
@@ -36,6 +37,7 @@ class Request:
     span: int | None = None
     forced: bool = False
     explain: bool = False
+    decide: bool = False
     engine: Literal["local", "beam"] = "local"
 
 
@@ -111,6 +113,7 @@ def pipeline_config(request: Request, now: float) -> PipelineConfig:
         evaluated_at=int(now) // SECONDS_PER_DAY * SECONDS_PER_DAY,
         forced=request.forced,
         explain=request.explain,
+        decide=request.decide,
         engine=request.engine,
         beam_args=dataset.beam.args if request.engine == "beam" else (),
     )
@@ -130,7 +133,7 @@ def execute(
       PipelineError: bad input or configuration that is not the data's fault.
       Exception: anything a component raised.
     """
-    from pipeline import outcome, runner
+    from pipeline import backlog, outcome, runner
     from pipeline.errors import DataError
     from pipeline.pipeline import create_pipeline
 
@@ -149,7 +152,12 @@ def execute(
         runner.run(create_pipeline(config), on_start=on_start, on_end=ended)
     except DataError as error:
         refusal = str(error)
-    return outcome.read(config, results, refusal)
+    result = outcome.read(config, results, refusal)
+    if refusal is not None and result.decision is None and not request.explain:
+        # The files cannot even be read; the gate has left no record that would keep them from coming again.
+        files = span_files.newest_versions(request.data_root, request.dataset.spans.pattern)[config.span]
+        backlog.quarantine(request.root, backlog.Waiting(config.span, files[0].version), refusal)
+    return result
 
 
 def append_line(path: Path, value: Mapping[str, Any]) -> None:  # Any: JSON.

@@ -11,7 +11,7 @@ from tfx.types import Artifact
 from pipeline import local
 from pipeline.config import PipelineConfig
 from pipeline.errors import PipelineError
-from pipeline.gate.decision import Decision, describe
+from pipeline.gate.decision import Decision, Verdict, describe
 from pipeline.runner import NodeResult
 
 SAMPLE_REQUEST = Path("assets.extra") / "sample_request.json"
@@ -77,6 +77,8 @@ def _result(
         return "pushed"
     if decision is None:
         raise PipelineError("The gate left no decision, although nothing failed. The log says more.")
+    if config.decide and decision.verdict is Verdict.RERUN:
+        return "decided"
     return "not_blessed" if outputs.get("Trainer") else "skipped"
 
 

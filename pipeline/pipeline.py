@@ -90,7 +90,7 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
     # A blocked span ends the run as a failure, after the decision has been recorded.
     with Cond(decision.custom_property("block") == 1):
         components.append(RefuseSpan(decision=gate.outputs["decision"]))
-    if config.explain:
+    if config.explain or config.decide:
         return components
 
     with Cond(decision.custom_property("rerun") == 1):

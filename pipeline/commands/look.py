@@ -4,9 +4,10 @@ import argparse
 import datetime
 import json
 import sys
+from dataclasses import asdict
 from typing import Any
 
-from pipeline import live, local, state
+from pipeline import backlog, live, local, state
 from pipeline import spans as span_files
 from pipeline.commands.run import root_of
 from pipeline.config import load_dataset
@@ -24,6 +25,8 @@ def spans(args: argparse.Namespace) -> int:
     files = span_files.newest_versions(data_root, dataset.spans.pattern)
     records = state.newest_records(state.read_records(str(root.state)))
     trained = live.training_window(root.serving(dataset.serving.model_name))
+    set_aside = {(waiting.span, waiting.version): why for waiting, why in backlog.read_quarantine(root).items()}
+    following = next(backlog.unprocessed(root, data_root, dataset.spans.pattern), None)
     rows = [
         {
             "span": span,
@@ -34,11 +37,13 @@ def spans(args: argparse.Namespace) -> int:
             "processed_version": records[span].version if span in records else None,
             "waiting": span in records and records[span].waiting,
             "trained_on": span in trained,
+            "quarantined": set_aside.get((span, files[span][0].version)) if span in files else None,
         }
         for span in sorted(files.keys() | records.keys())
     ]
     if args.json:
-        print(json.dumps({"data_root": data_root, "spans": rows}, sort_keys=True))
+        value = {"data_root": data_root, "spans": rows, "next": asdict(following) if following else None}
+        print(json.dumps(value, sort_keys=True))
         return 0
     terminal = Terminal(sys.stdout, sys.stderr)
     columns = ("span", "version", "rows", "verdict", "live model trained on it")
@@ -47,7 +52,7 @@ def spans(args: argparse.Namespace) -> int:
 
 
 def _span_row(row: dict[str, Any]) -> tuple[object, ...]:  # Any: JSON.
-    verdict = row["verdict"] or "not processed"
+    verdict = row["verdict"] or ("set aside: unreadable" if row["quarantined"] else "not processed")
     if row["processed_version"] is not None and row["version"] > row["processed_version"]:
         verdict += f" (version {row['processed_version']}; version {row['version']} is new)"
     if row["waiting"]:

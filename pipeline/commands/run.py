@@ -52,6 +52,7 @@ def command(args: argparse.Namespace) -> int:
             span=span_files.choose_span(data_root, dataset.spans.pattern, args.span),
             forced=args.force,
             explain=args.explain,
+            decide=args.decide,
             engine=args.engine,
         )
         with captured(log) as (out, err):

@@ -3,40 +3,26 @@
 import argparse
 import contextlib
 import datetime
-import json
 import logging
 import signal
 import threading
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from pipeline import local, state
-from pipeline import spans as span_files
+from pipeline import local
+from pipeline.backlog import QUARANTINE, Waiting, quarantine, unprocessed
 from pipeline.commands.run import root_of
 from pipeline.config import load_dataset
-from pipeline.errors import PipelineError
 from pipeline.log_capture import captured
-from pipeline.root import Root
 from pipeline.terminal import Terminal
 
 logger = logging.getLogger(__name__)
 
-QUARANTINE = "quarantine.json"
-
 
 class StopRequestedError(Exception):
     """SIGTERM or Ctrl-C came; raised between components, where nothing is half done."""
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A span's newest version that has not been processed."""
-
-    span: int
-    version: int
 
 
 def command(args: argparse.Namespace) -> int:
@@ -91,9 +77,6 @@ def process(request: local.Request, waiting: Waiting, terminal: Terminal, log: P
 
     one = local.Request(dataset=request.dataset, root=request.root, data_root=request.data_root, span=waiting.span)
     outcome = local.execute(one, log=str(log), on_start=before, on_end=lambda *_: None)
-    if outcome.refusal is not None and outcome.decision is None:
-        # The files cannot even be read; the gate has left no record that would keep them from coming again.
-        quarantine(request.root, waiting, outcome.refusal)
     seconds = (datetime.datetime.now() - started).total_seconds()
     terminal.say(f"{started:%Y-%m-%d %H:%M:%S}  span {waiting.span:>5}  {describe(outcome)}  ({seconds:.0f} s)")
 
@@ -110,38 +93,6 @@ def describe(outcome: local.Outcome) -> str:
         why = outcome.not_servable or "; ".join((outcome.judgement or {}).get("reasons", []))
         return f"{text}; not pushed: {why}"
     return text
-
-
-def unprocessed(root: Root, data_root: str, pattern: str) -> Iterator[Waiting]:
-    """Yields the spans whose newest version has no record and is not quarantined, oldest first."""
-    records = state.newest_records(state.read_records(str(root.state)))
-    set_aside = read_quarantine(root)
-    for span, files in span_files.newest_versions(data_root, pattern).items():
-        version = files[0].version
-        done = span in records and records[span].version >= version
-        if not done and f"{span}/{version}" not in set_aside:
-            yield Waiting(span, version)
-
-
-def read_quarantine(root: Root) -> dict[str, str]:
-    """Returns `span/version` to why it was set aside. Remove an entry to have the span tried again."""
-    path = root.path / QUARANTINE
-    if not path.exists():
-        return {}
-    try:
-        value: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise PipelineError(f"{path} is not JSON: {error}. Repair it, or remove it to try its spans again.") from error
-    return value
-
-
-def quarantine(root: Root, waiting: Waiting, why: str) -> None:
-    """Sets a span's version aside; a corrected version is a new one and is tried."""
-    path = root.path / QUARANTINE
-    value = {**read_quarantine(root), f"{waiting.span}/{waiting.version}": why}
-    unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    unfinished.replace(path)
 
 
 @contextlib.contextmanager
