@@ -5,6 +5,8 @@ PY := .venv/bin/python
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && echo $$p && break; done)
 ARGS ?=
+# Test processes; each holds about 2 GB.
+WORKERS ?= 2
 
 .PHONY: help run test install doctor lint unit e2e image bench lock clean
 .DEFAULT_GOAL := help
@@ -16,7 +18,7 @@ run: install ## the complete pipeline on the newest taxi span (ARGS="--dataset f
 	@$(PY) local_runner.py run $(ARGS)
 
 test: install lint ## every check and every test, on a fresh clone too
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadscope $(ARGS)
 
 install: ## make .venv complete; returns at once where it is
 	@if [ -z "$(PYTHON)" ]; then echo "error: no Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; fi

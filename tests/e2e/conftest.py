@@ -1,5 +1,7 @@
 """Runs of the real command line, on roots that tests share where they only read."""
 
+import dataclasses
+import fcntl
 import json
 import shutil
 import subprocess
@@ -43,12 +45,22 @@ def run(*args: object) -> Done:
 
 
 @pytest.fixture(scope="session")
-def pushed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
-    """A root on which the fifth taxi span has been pushed, and what that run printed as JSON. Read only."""
-    root = tmp_path_factory.mktemp("pushed") / "root"
-    done = run("run", "--span", 5, "--root", root, "--json")
-    assert done.status == 0, done.err
-    return root, done
+def pushed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> tuple[Path, Done]:
+    """A root on which the fifth taxi span has been pushed, and what that run printed as JSON. Read only.
+
+    The first worker that needs it makes it for all: a training costs more than anything else in the tests.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "pushed"
+    folder.mkdir(exist_ok=True)
+    root, printed = folder / "root", folder / "done.json"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not printed.exists():
+            done = run("run", "--span", 5, "--root", root, "--json")
+            assert done.status == 0, done.err
+            printed.write_text(json.dumps(dataclasses.asdict(done)), encoding="utf-8")
+    return root, Done(**json.loads(printed.read_text(encoding="utf-8")))
 
 
 @pytest.fixture
