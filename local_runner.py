@@ -95,6 +95,23 @@ def build_parser() -> argparse.ArgumentParser:
     server.add_arguments(serve)
     serve.set_defaults(command=server.run)
 
+    monitor = commands.add_parser(
+        "monitor",
+        help="served requests against the training data",
+        description="Turn the request log into statistics, compare them with the training data, tell the gate.",
+    )
+    _add_root(monitor)
+    monitor.add_argument("--log-dir", type=Path, required=True, metavar="DIR", help="the request log's folder")
+    monitor.add_argument(
+        "--labels", metavar="DIR", help="folder of spans whose labels belong to requests, such as the data root"
+    )
+    often = monitor.add_mutually_exclusive_group()
+    often.add_argument("--every", type=float, default=60.0, metavar="SECONDS", help="how often to look (default: 60)")
+    often.add_argument("--once", action="store_true", help="look once, for cron")
+    monitor.add_argument("--judge-open", action="store_true", help="judge windows that are not over, too")
+    monitor.add_argument("--json", action="store_true", help="print one JSON object for each look")
+    monitor.set_defaults(command=_monitor)
+
     doctor = commands.add_parser("doctor", help="what this machine lacks", description="Look at this machine.")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
     doctor.set_defaults(command=_doctor)
@@ -102,14 +119,18 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_dataset(parser: argparse.ArgumentParser) -> None:
+    _add_root(parser)
+    parser.add_argument(
+        "--data-root", metavar="DIR", help="folder of the spans (default: the shipped ones, written below the root)"
+    )
+
+
+def _add_root(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dataset",
         default="taxi",
         metavar="NAME|PATH",
         help="a shipped dataset, or a folder with a dataset.toml (default: taxi)",
-    )
-    parser.add_argument(
-        "--data-root", metavar="DIR", help="folder of the spans (default: the shipped ones, written below the root)"
     )
     parser.add_argument(
         "--root",
@@ -153,6 +174,12 @@ def _status(args: argparse.Namespace) -> int:
     from pipeline.commands import look
 
     return look.status(args)
+
+
+def _monitor(args: argparse.Namespace) -> int:
+    from monitoring import command
+
+    return command.run(args)
 
 
 def _doctor(args: argparse.Namespace) -> int:

@@ -21,7 +21,7 @@ from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.gate import drift, labels, performance, quality
 from pipeline.gate.baseline import Baseline
 from pipeline.gate.decision import Decision, Verdict, decide
-from pipeline.gate.evidence import Evidence, LiveModel, NotCompared
+from pipeline.gate.evidence import Evidence, LiveModel, NotCompared, ServingAlert
 from pipeline.gate.fingerprint import fingerprint
 from pipeline.gate.performance import Evaluation
 from pipeline.gate.policy import GatePolicy
@@ -102,14 +102,14 @@ def assess(
     *,
     evaluated_at: int,
     forced: bool,
-    skew: tuple[str, ...] | None = None,
+    skew: tuple[ServingAlert, ...] | None = None,
 ) -> Assessment:
     """Decides what happens with a span.
 
     Args:
       records: of every span that was processed before.
       evaluated_at: seconds since 1970.
-      skew: alerts from served requests; None where none were compared.
+      skew: alerts from the requests that the live model answered; None where none were compared.
     """
     first = _cheap_evidence(span, live, records, settings, evaluated_at=evaluated_at, forced=forced)
     first = dataclasses.replace(first, skew=skew)

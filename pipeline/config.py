@@ -95,6 +95,35 @@ class BeamConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MonitoringConfig:
+    """`[monitoring]`: how served requests are looked at.
+
+    Attributes:
+      key: features that name a request, for labels that come later; empty for all features.
+      window_hours: requests are compared by windows of this length, which begin at multiples of it since 1970 (UTC). A
+        whole day holds every hour alike, as the training rows do.
+      keep_days: how long requests are kept for labels that come later.
+    """
+
+    key: tuple[str, ...] = ()
+    window_hours: float = 24.0
+    keep_days: float = 90.0
+
+    def __post_init__(self) -> None:
+        for name, least in (("window_hours", 1 / 60), ("keep_days", 0.0)):
+            value = getattr(self, name)
+            if not least <= value < float("inf"):
+                raise ValueError(f"{name} must be at least {least:.3g}. Received: {value!r}.")
+        if self.window_hours > 24 * self.keep_days:
+            raise ValueError("window_hours must not be longer than keep_days.")
+
+    @property
+    def window_seconds(self) -> int:
+        """The length of a window."""
+        return round(self.window_hours * 3600)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
     """A checked dataset.toml.
 
@@ -115,9 +144,10 @@ class Dataset:
     gate: GatePolicy
     serving: ServingConfig
     beam: BeamConfig
+    monitoring: MonitoringConfig
 
 
-_TABLES = ("spans", "label", "features", "training", "evaluation", "gate", "serving", "beam")
+_TABLES = ("spans", "label", "features", "training", "evaluation", "gate", "serving", "beam", "monitoring")
 _REQUIRED_TABLES = ("label", "features", "serving")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
@@ -168,7 +198,14 @@ def load_dataset(name_or_path: str) -> Dataset:
         gate=tables.build(GatePolicy, parts["gate"], f"{path} [gate]"),
         serving=tables.build(ServingConfig, parts["serving"], f"{path} [serving]"),
         beam=tables.build(BeamConfig, parts["beam"], f"{path} [beam]"),
+        monitoring=tables.build(MonitoringConfig, parts["monitoring"], f"{path} [monitoring]"),
     )
+    for column in dataset.monitoring.key:
+        if column not in features.names:
+            raise ConfigError(
+                f"{path} [monitoring]: key: {column!r} is not a feature, so no request holds it. "
+                f"Features: {', '.join(features.names)}."
+            )
     _check_label_is_no_feature(dataset)
     if schema_path is not None:
         _check_columns(dataset, read_schema(schema_path))

@@ -7,6 +7,8 @@ from pipeline.root import pushed_versions
 
 BASELINE_FOLDER = Path("assets.extra") / "baseline"
 WINDOW_FILE = "window.json"
+PREDICTIONS_FILE = "predictions.npz"
+"""In the baseline's folder: `probabilities`, float32 (rows,), of the out-of-time evaluation, where there was one."""
 
 
 def training_window(serving_dir: Path) -> tuple[int, ...]:

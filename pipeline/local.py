@@ -93,7 +93,7 @@ def locate_data(dataset: Dataset, root: Root, data_root: str | None) -> str:
 
 def pipeline_config(request: Request, now: float) -> PipelineConfig:
     """Returns the pipeline's configuration, with the span and the state that this machine sees now."""
-    from pipeline import live, state
+    from pipeline import live, serving_evidence, state
 
     dataset, root = request.dataset, request.root
     serving_dir = root.serving(dataset.serving.model_name)
@@ -108,7 +108,8 @@ def pipeline_config(request: Request, now: float) -> PipelineConfig:
         state_dir=str(root.state),
         metadata_path=str(root.metadata),
         live_version=str(versions[-1]) if versions else "",
-        state_token=state.token(closed),
+        # What the monitor has found since is a reason to decide anew.
+        state_token=state.token(closed) + serving_evidence.token(str(root.state)),
         # By the day: a run that was killed and started again finds its gate's decision in the cache.
         evaluated_at=int(now) // SECONDS_PER_DAY * SECONDS_PER_DAY,
         forced=request.forced,

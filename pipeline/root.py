@@ -19,6 +19,7 @@ class Root:
     serving/NAME/N/   pushed versions, whole ones only
     state/            one record per span, as the gate left it
     decisions.jsonl   every decision, one line each
+    monitoring/       served requests, what was found in them, and how far the request log has been read
     logs/             one file per run: all that TensorFlow, Beam and TFX say
     """
 
@@ -39,6 +40,10 @@ class Root:
     @property
     def decisions(self) -> Path:
         return self.path / "decisions.jsonl"
+
+    @property
+    def monitoring(self) -> Path:
+        return self.path / "monitoring"
 
     @property
     def logs(self) -> Path:

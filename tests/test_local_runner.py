@@ -11,7 +11,9 @@ import local_runner
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.parametrize("name", ["", "run", "watch", "replay", "drift", "serve", "spans", "status", "doctor"])
+@pytest.mark.parametrize(
+    "name", ["", "run", "watch", "replay", "drift", "serve", "spans", "status", "monitor", "doctor"]
+)
 def test_help_loads_nothing_heavy(name):
     script = (
         "import sys, local_runner\n"
@@ -40,6 +42,9 @@ def test_help_loads_nothing_heavy(name):
         (["run", "--span", "99"], "Span 99 does not match 'span-{SPAN}/data.csv'"),
         (["drift", "--span", "1", "--plot", "x.pdf"], "--plot: expected a file name that ends in .png or .svg"),
         (["drift", "--span", "1"], "No model is live in"),
+        (["monitor", "--log-dir", "/nowhere", "--once"], "--log-dir: there is no folder /nowhere."),
+        (["monitor", "--log-dir", "/tmp", "--every", "0"], "--every: expected more than 0 seconds. Received: 0."),
+        (["monitor", "--log-dir", "/tmp", "--labels", "/nowhere"], "--labels: there is no folder /nowhere."),
         (["replay", "--spans", "x"], "--spans: expected FIRST-LAST, such as 5-9. Received: 'x'."),
         (["replay", "--spans", "50-60"], "--spans: no span from 50 to 60."),
     ],

@@ -24,7 +24,7 @@ from tfx.utils import io_utils, path_utils
 
 from models import examples as example_files
 from models.errors import ExamplesError
-from pipeline import assess, state
+from pipeline import assess, serving_evidence, state
 from pipeline.artifacts import Baseline, GateDecision
 from pipeline.gate import baseline as baseline_files
 from pipeline.gate.decision import Verdict
@@ -77,7 +77,13 @@ def RerunGate(
     )
     live = find_live(live_model, baseline)
     assessed = assess.assess(
-        span, live, records, assess.Settings.from_json(settings), evaluated_at=now, forced=bool(forced)
+        span,
+        live,
+        records,
+        assess.Settings.from_json(settings),
+        evaluated_at=now,
+        forced=bool(forced),
+        skew=serving_evidence.alerts(state_dir, live.version) if live else None,
     )
     made = assessed.decision
     if remember and made.row != REPEATED:

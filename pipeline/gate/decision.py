@@ -116,7 +116,9 @@ def decide(evidence: Evidence, policy: GatePolicy) -> Decision:
     """
     matches = _matches(evidence, policy)
     row, verdict, reasons = next(matches)
-    weaker = [reason for later, _, found in matches if 8 <= later <= 10 for reason in found] if row >= 5 else []
+    # What the requests say of the live model is said whatever becomes of the span; the rest where it was measured.
+    later = [reason for number, _, found in matches if 8 <= number <= 10 for reason in found]
+    weaker = later if row >= 5 else [reason for reason in later if reason.kind == "serving_skew"]
     alerts = [reason for reason in weaker if reason.kind == "serving_skew"]
     return Decision(
         verdict=verdict,
@@ -169,6 +171,8 @@ def _matches(evidence: Evidence, policy: GatePolicy) -> Iterator[tuple[int, Verd
     reasons = [Reason(kind="performance", text=describe_metric(change)) for change in worse]
     if evidence.label is not None and evidence.label.matters:
         reasons.append(Reason(kind="label", text=describe_label(evidence.label)))
+    served = evidence.skew or ()
+    reasons += [Reason(kind="performance", text=alert.text) for alert in served if alert.kind == "performance"]
     if reasons:
         yield 8, Verdict.RERUN, reasons
     if evidence.drift is not None and evidence.drift.moved:
@@ -180,8 +184,14 @@ def _matches(evidence: Evidence, policy: GatePolicy) -> Iterator[tuple[int, Verd
             if first[item.direction] is item
         ]
         yield 9, Verdict.RERUN, moved
-    if evidence.skew:
-        yield 10, Verdict.SKIP, [Reason(kind="serving_skew", text=text) for text in evidence.skew]
+    skewed = [alert for alert in served if alert.kind != "performance"]
+    if skewed:
+        verdict = Verdict.RERUN if policy.serving_skew == "rerun" else Verdict.SKIP
+        yield (
+            10,
+            verdict,
+            [Reason(kind="serving_skew", text=alert.text, feature=alert.feature) for alert in skewed],
+        )
     compared = evidence.drift is not None or evidence.performance or evidence.label is not None
     text = "nothing moved beyond its threshold" if compared else "nothing could be compared with the live model's data"
     yield 11, Verdict.SKIP, [Reason(kind="nothing_changed" if compared else "not_compared", text=text)]

@@ -6,7 +6,7 @@ spans do among each other, and what is large enough to matter.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,9 +18,16 @@ from models.features import FeatureSpec
 from pipeline.gate import bins as frozen_bins
 from pipeline.gate import calibration, directions, distances, labels, tfdv_evidence
 from pipeline.gate.baseline import Baseline
+from pipeline.gate.bins import FeatureBins
 from pipeline.gate.distances import Floats
 from pipeline.gate.evidence import Drift, FeatureDrift, Limit, NotCompared
 from pipeline.gate.policy import SMALLEST_COMPARED, GatePolicy
+
+MeasureBins = Callable[
+    [npt.NDArray[np.int64], npt.NDArray[np.int64], Sequence[FeatureBins], Floats],
+    tuple[Floats, anomalies_pb2.Anomalies],
+]
+"""`tfdv_evidence.measure` for a span, `tfdv_evidence.measure_skew` for served requests."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +54,9 @@ def compare(
     *,
     schema: schema_pb2.Schema | None = None,
     statistics: statistics_pb2.DatasetFeatureStatisticsList | None = None,
+    measure: MeasureBins = tfdv_evidence.measure,
 ) -> Comparison:
-    """Compares a span with the live model's baseline.
+    """Compares a span, or a window of served requests, with the live model's baseline.
 
     Args:
       table: the span's rows, with those of waiting spans: flat columns, features and label columns.
@@ -56,8 +64,9 @@ def compare(
       features: what the model reads; says whether the baseline covers all of it.
       schema: the curated one; its drift_comparators are applied to `statistics`.
       statistics: TFDV's, of the span.
+      measure: has TFDV measure drift, or skew.
     """
-    drift, gaps, anomalies = _compare_bins(table, baseline, features, policy)
+    drift, gaps, anomalies = _compare_bins(table, baseline, features, policy, measure)
     by_schema, schema_gaps, schema_anomalies = _compare_by_schema(baseline, schema, statistics)
     if by_schema:
         ranked = sorted((*(drift.features if drift else ()), *by_schema), key=lambda item: -item.excess)
@@ -75,7 +84,7 @@ def compare(
 
 
 def _compare_bins(
-    table: pa.Table, baseline: Baseline, features: FeatureSpec, policy: GatePolicy
+    table: pa.Table, baseline: Baseline, features: FeatureSpec, policy: GatePolicy, measure: MeasureBins
 ) -> tuple[Drift | None, list[NotCompared], anomalies_pb2.Anomalies]:
     nothing = anomalies_pb2.Anomalies()
     if table.num_rows < SMALLEST_COMPARED:
@@ -94,7 +103,7 @@ def _compare_bins(
     limits = np.array([noise, np.nan_to_num(variation, nan=0.0), floor])
     thresholds = limits.max(axis=0)
     bins = [baseline.bins[index] for index in kept]
-    measured, anomalies = tfdv_evidence.measure(
+    measured, anomalies = measure(
         _of(counts, baseline, kept), _of(baseline.counts, baseline, kept), bins, thresholds[kept]
     )
     distance = np.zeros(len(baseline.bins))

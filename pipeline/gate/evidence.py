@@ -152,6 +152,21 @@ class LiveModel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServingAlert:
+    """Something that the requests which the live model answered say; written by the monitor, in words.
+
+    Attributes:
+      kind: `skew` (features differ from the training rows'), `prediction` (the answers moved), or `performance` (the
+        answers, once their labels had come, were worse than at push).
+      feature: the column, where it is about one.
+    """
+
+    kind: Literal["skew", "prediction", "performance"]
+    text: str
+    feature: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class NotCompared:
     """Something that could not be compared, and why, in a sentence. `feature` where it is one feature only."""
 
@@ -177,7 +192,7 @@ class Evidence:
       drift: None where nothing was compared.
       performance: empty where the live model was not scored.
       label: None where the label was not compared.
-      skew: alerts from served requests, in sentences; None where requests were not compared.
+      skew: alerts from the requests that the live model answered; None where requests were not compared.
       not_compared: why something is None or empty, and features left out that should have been compared.
     """
 
@@ -195,5 +210,5 @@ class Evidence:
     drift: Drift | None = None
     performance: tuple[MetricChange, ...] = ()
     label: LabelChange | None = None
-    skew: tuple[str, ...] | None = None
+    skew: tuple[ServingAlert, ...] | None = None
     not_compared: tuple[NotCompared, ...] = ()

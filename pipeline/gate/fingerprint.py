@@ -27,14 +27,19 @@ def fingerprint(batches: Iterable[pa.RecordBatch]) -> str:
     for batch in batches:
         rows += batch.num_rows
         for lane in range(2):
-            hashes = _row_hashes(batch, lane)
+            hashes = row_hashes(batch, lane)
             with np.errstate(over="ignore"):
                 sums[2 * lane] += hashes.sum(dtype=np.uint64)
                 sums[2 * lane + 1] += (hashes * hashes).sum(dtype=np.uint64)
     return hashlib.sha256(rows.to_bytes(8, "little") + sums.astype("<u8").tobytes()).hexdigest()[:32]
 
 
-def _row_hashes(batch: pa.RecordBatch, lane: int) -> Hashes:
+def row_hashes(batch: pa.RecordBatch, lane: int) -> Hashes:
+    """Returns a 64-bit hash of each row, uint64 (rows,), over its cells and their columns' names.
+
+    Args:
+      lane: 0 or 1, for two independent hashes.
+    """
     total = np.zeros(batch.num_rows, np.uint64)
     for name in sorted(batch.schema.names):
         column = batch.column(name)

@@ -60,6 +60,7 @@ class GatePolicy:
       severity: feature to kind of finding to block, warn or ignore, where the defaults do not fit. `block` blocks above
         the tolerance and warns below it; `warn` never blocks; `ignore` says nothing.
       tolerance: feature to kind of finding to share of rows.
+      serving_skew: what skew of the served requests alone asks for: `alert` says it, `rerun` trains anew as well.
       warm_start_limit: up to which multiple of its threshold a drift is repaired by a warm start; 1 or less for never.
       warm_start_unseen: largest share of rows with values that the live model's vocabulary lacks, for a warm start.
     """
@@ -81,6 +82,7 @@ class GatePolicy:
     missing_tolerance: float = 0.05
     severity: Mapping[str, Mapping[str, Severity]] = field(default_factory=dict)
     tolerance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    serving_skew: Literal["alert", "rerun"] = "alert"
     warm_start_limit: float = 1.5
     warm_start_unseen: float = 0.01
 
@@ -106,6 +108,8 @@ class GatePolicy:
         _check_number("max_model_age_days", self.max_model_age_days, 0.0, math.inf)
         if type(self.exclude) is not tuple or any(not isinstance(name, str) or not name for name in self.exclude):
             raise ValueError(f"exclude must be a list of feature names. Received: {self.exclude!r}.")
+        if self.serving_skew not in ("alert", "rerun"):
+            raise ValueError(f"serving_skew must be 'alert' or 'rerun'. Received: {self.serving_skew!r}.")
         self._check_severity()
         self._check_tolerance()
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.gate.decision import Decision, Verdict, decide, describe
-from pipeline.gate.evidence import Finding, LiveModel, NotCompared
+from pipeline.gate.evidence import Finding, LiveModel, NotCompared, ServingAlert
 from pipeline.gate.policy import GatePolicy
 from tests.pipeline.gate.evidence_of import (
     blocking,
@@ -149,10 +149,39 @@ def test_row_9_starts_warm_where_the_excess_is_small_and_the_vocabulary_allows(d
     assert decide(found, GatePolicy(warm_start_limit=limit)).warm_start is warm
 
 
+SKEW = ServingAlert(kind="skew", feature="fare", text="requests have 12 % more missing `fare`")
+
+
 def test_row_10_alerts_on_serving_skew_and_reruns_nothing():
-    decision = decide(evidence(skew=("requests have 12 % more missing `fare`",)), POLICY)
+    decision = decide(evidence(skew=(SKEW,)), POLICY)
 
     assert (decision.row, decision.verdict, decision.alert) == (10, Verdict.SKIP, True)
+    assert [(reason.kind, reason.feature) for reason in decision.reasons] == [("serving_skew", "fare")]
+
+
+def test_row_10_reruns_where_the_dataset_asks_for_it():
+    decision = decide(evidence(skew=(SKEW,)), GatePolicy(serving_skew="rerun"))
+
+    assert (decision.row, decision.verdict, decision.alert) == (10, Verdict.RERUN, True)
+
+
+def test_row_8_reruns_where_requests_show_that_the_live_model_got_worse():
+    worse = ServingAlert(kind="performance", text="requests of 2026-11-24: the live model's AUC: 0.9 → 0.7")
+
+    decision = decide(evidence(skew=(worse,)), POLICY)
+
+    assert (decision.row, decision.verdict, decision.alert) == (8, Verdict.RERUN, False)
+    assert decision.reasons[0].text == worse.text
+
+
+@pytest.mark.parametrize("change", [{"rows": 0}, {"repeats": (4, 0)}, {"newest_accepted": 99}])
+def test_skew_is_noted_whatever_becomes_of_the_span(change):
+    decision = decide(evidence(skew=(SKEW,), **change), POLICY)
+
+    assert decision.row <= 3
+    assert [note.text for note in decision.notes if note.kind == "serving_skew"] == [SKEW.text]
+    assert decision.alert
+    assert Decision.from_json(decision.to_json()) == decision
 
 
 def test_row_11_skips_otherwise():
@@ -184,7 +213,7 @@ def test_why_something_was_not_compared_replaces_the_general_sentence():
 
 
 def test_drift_and_skew_are_noted_where_performance_decides():
-    found = evidence(performance=(metric_change(matters=True),), drift=drift(feature_drift()), skew=("skewed",))
+    found = evidence(performance=(metric_change(matters=True),), drift=drift(feature_drift()), skew=(SKEW,))
 
     decision = decide(found, POLICY)
 

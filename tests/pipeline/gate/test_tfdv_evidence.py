@@ -34,6 +34,17 @@ def test_tfdv_measures_both_distances_over_the_bins():
     assert list(anomalies.anomaly_info) == ["payment"]
 
 
+def test_skew_is_the_same_distance_recorded_as_skew():
+    current = np.array([0, 30, 70, 0, 10, 0, 0, 0])
+    reference = np.array([0, 50, 50, 0, 5, 5, 0, 0])
+
+    measured, anomalies = tfdv_evidence.measure_skew(current, reference, [PAYMENT, FARE], np.array([0.1, 0.5]))
+
+    assert measured == pytest.approx([0.2, 0.3113], abs=1e-4)
+    assert list(anomalies.anomaly_info) == ["payment"]
+    assert all(info.skew_measurements and not info.drift_measurements for info in anomalies.drift_skew_info)
+
+
 def test_a_feature_without_rows_is_an_error_and_not_silence():
     with pytest.raises(RuntimeError, match="TFDV measured no distance of payment"):
         tfdv_evidence.measure(np.zeros(4, np.int64), np.array([0, 5, 5, 0]), [PAYMENT], np.array([0.1]))

@@ -1,0 +1,166 @@
+"""`monitor`: looks at the request log once, or again and again, and prints what it found."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import logging
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from monitoring.monitor import Look, Monitor
+from monitoring.window_report import WindowReport, describe_period
+from pipeline.commands.run import root_of
+from pipeline.config import load_dataset
+from pipeline.errors import ConfigError
+from pipeline.gate.records import to_json_values
+from pipeline.log_capture import captured
+from pipeline.terminal import Terminal
+
+logger = logging.getLogger(__name__)
+
+_SHOWN_FEATURES = 8
+_SHOWN_WINDOWS = 10
+
+
+def run(args: argparse.Namespace) -> int:
+    """Monitors until it is told to stop. Exit status: 0 looked, or stopped; alerts are no failure."""
+    dataset = load_dataset(args.dataset)
+    root = root_of(args, dataset.name)
+    if args.once and not args.log_dir.is_dir():
+        raise ConfigError(f"--log-dir: there is no folder {args.log_dir}. Start the server with a request log first.")
+    if args.every <= 0:
+        raise ConfigError(f"--every: expected more than 0 seconds. Received: {args.every:g}.")
+    if args.labels is not None and "://" not in args.labels and not Path(args.labels).is_dir():
+        raise ConfigError(f"--labels: there is no folder {args.labels}.")
+    root.prepare()
+    monitor = Monitor(dataset, root, args.log_dir, args.labels, judge_open=args.judge_open)
+    with monitor.locked(), _stoppable() as stop, captured(root.logs / "monitor.log") as (out, err):
+        terminal = Terminal(out, err, quiet=args.json)
+        if not args.once:
+            terminal.note(f"monitoring {args.log_dir} every {args.every:g} s; log: {root.logs / 'monitor.log'}")
+        while not stop.is_set():
+            try:
+                look = monitor.look(time.time())
+                if args.json:
+                    print(json.dumps(as_json(look), sort_keys=True, ensure_ascii=False), file=out)
+                else:
+                    show(look, terminal, changes_only=not args.once)
+            except Exception as error:
+                if args.once:
+                    raise
+                # The next look may fare better: a full disk, a span half written.
+                logger.exception("The look failed.")
+                terminal.err.print(f"error: {type(error).__name__}: {error}"[:500], markup=False)
+            if args.once:
+                break
+            stop.wait(args.every)
+    return 0
+
+
+def show(look: Look, terminal: Terminal, *, changes_only: bool) -> None:
+    """Prints what a look found; nothing where it found nothing new and only changes are wanted."""
+    if changes_only and not look.new_records and not look.judged:
+        return
+    terminal.table(
+        f"Requests, {look.new_records:,} new records",
+        ("version", "requests", "errors", "log records", "rows"),
+        [
+            (str(version) if version else "unknown", counts.requests, counts.errors, counts.records, counts.rows)
+            for version, counts in sorted(look.progress.versions.items())
+        ],
+    )
+    for reason, number in look.progress.dropped.items():
+        terminal.say(f"dropped: {number:,} {reason.replace('_', ' ')}")
+    shown = look.judged if changes_only else look.reports[-_SHOWN_WINDOWS:]
+    terminal.table("Windows", _COLUMNS, [_row(report) for report in shown])
+    for report in look.judged or look.reports[-1:]:
+        _show_features(report, terminal)
+    for (start, version), rows in sorted(look.waiting.items()):
+        terminal.say(f"waiting: {rows:,} rows of version {version} since {describe_period(start, start + 60)[:16]} UTC")
+    if not look.reports and not look.waiting:
+        terminal.say("No requests yet.")
+
+
+_COLUMNS = ("window", "version", "rows", "moved", "worst", "mean prediction", "at push", "AUC", "alerts")
+
+
+def _row(report: WindowReport) -> tuple[object, ...]:
+    moved = report.skew.moved if report.skew else ()
+    worst = report.skew.features[0] if report.skew and report.skew.features else None
+    answers, scored = report.prediction, report.performance
+    auc = scored.evaluation.overall.auc if scored else None
+    return (
+        report.period,
+        str(report.version),
+        report.rows,
+        len(moved) if report.skew else "-",
+        f"{worst.feature} {worst.excess:.1f}x" if worst else "-",
+        f"{answers.mean.value:.3f}" if answers else "-",
+        f"{answers.mean_at_push.value:.3f}" if answers and answers.mean_at_push else "-",
+        f"{auc.value:.4f}" if auc else "-",
+        len(report.alerts),
+    )
+
+
+def _show_features(report: WindowReport, terminal: Terminal) -> None:
+    title = f"{report.period}, version {report.version}"
+    if report.skew is not None:
+        rows = f"{report.skew.rows:,} requested rows against {report.skew.reference_rows:,} training rows"
+        terminal.table(
+            f"{title}: {rows}",
+            ("feature", "distance", "threshold", "moved", "what"),
+            [
+                (item.feature, item.distance, item.threshold, "yes" if item.moved else "", item.direction)
+                for item in report.skew.features[:_SHOWN_FEATURES]
+            ],
+        )
+    terminal.say()
+    for alert in report.alerts:
+        terminal.say(f"ALERT {alert.text}")
+    if not report.alerts:
+        terminal.say(f"{title}: nothing moved beyond its threshold")
+    for finding in report.findings:
+        if finding.severity == "warn":
+            terminal.say(f"  warning: {finding.text}")
+    for gap in report.not_compared:
+        terminal.say(f"  not compared: {gap.text}")
+
+
+def as_json(look: Look) -> dict[str, Any]:  # Any: JSON.
+    """Returns a look as `--json` prints it."""
+    return {
+        "new_records": look.new_records,
+        "versions": {str(version): dataclasses.asdict(counts) for version, counts in look.progress.versions.items()},
+        "dropped": dict(look.progress.dropped),
+        "judged": [to_json_values(dataclasses.asdict(report)) for report in look.judged],
+        "windows": [to_json_values(dataclasses.asdict(report)) for report in look.reports],
+        "waiting": [
+            {"start": start, "version": version, "rows": rows}
+            for (start, version), rows in sorted(look.waiting.items())
+        ],
+        "evidence": to_json_values(dataclasses.asdict(look.evidence)) if look.evidence else None,
+    }
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[threading.Event]:
+    """Turns SIGTERM and SIGINT into an event for as long as the block runs."""
+    stop = threading.Event()
+
+    def request_stop(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, request_stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

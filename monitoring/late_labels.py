@@ -1,0 +1,131 @@
+"""Labels that come after the requests: spans, as the pipeline reads them, found again by the request's key.
+
+A span need hold no more than the key's features and the label's columns; an ordinary labelled span does. A label counts
+for a version only if its span is later than the ones that the version was trained on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from models.examples import flat_schema
+from models.features import FeatureSpec
+from models.label import NO_LABEL
+from monitoring import request_key
+from pipeline import spans as span_files
+from pipeline.config import Dataset
+from pipeline.gate import labels as gate_labels
+from pipeline.ingest.columns import Columns
+from pipeline.ingest.reader import open_span
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpanLabels:
+    """The labels of one span.
+
+    Attributes:
+      keys: ascending, each once, int64 (keys,).
+      labels: 1 or 0, or NO_LABEL where rows of one key have different labels, int64 (keys,).
+    """
+
+    span: int
+    keys: Integers
+    labels: Integers
+
+
+def of_table(span: int, table: pa.Table, key: Sequence[str], features: FeatureSpec) -> SpanLabels:
+    """Returns the labels of a span's rows by key."""
+    return _unique(span, request_key.keys(table, key, features), gate_labels.evaluate(table, features.label))
+
+
+def _unique(span: int, keys: Integers, labels: Integers) -> SpanLabels:
+    known = labels != NO_LABEL
+    keys, labels = keys[known], labels[known]
+    order = np.argsort(keys, kind="stable")
+    keys, labels = keys[order], labels[order]
+    distinct, starts = np.unique(keys, return_index=True)
+    if len(distinct) == 0:
+        return SpanLabels(span=span, keys=distinct, labels=labels)
+    lowest, highest = np.minimum.reduceat(labels, starts), np.maximum.reduceat(labels, starts)
+    return SpanLabels(span=span, keys=distinct, labels=np.where(lowest == highest, lowest, NO_LABEL))
+
+
+def lookup(keys: Integers, found: Iterable[SpanLabels], window: Sequence[int]) -> Integers:
+    """Returns the label of each request, NO_LABEL where none has come, (rows,).
+
+    Args:
+      keys: of the requests; a key that was asked several times counts once, where it was asked first.
+      window: the spans that the version was trained on; their labels do not count.
+    """
+    later = [item for item in found if item.span > max(window, default=0) and len(item.keys)]
+    result = np.full(len(keys), NO_LABEL, np.int64)
+    if not later:
+        return result
+    merged = _unique(0, np.concatenate([i.keys for i in later]), np.concatenate([i.labels for i in later]))
+    distinct, first = np.unique(keys, return_index=True)
+    place = np.minimum(np.searchsorted(merged.keys, distinct), len(merged.keys) - 1)
+    matched = merged.keys[place] == distinct
+    result[first[matched]] = merged.labels[place[matched]]
+    return result
+
+
+class LabelFolder:
+    """The spans of a folder, each read once; what was read is kept as keys and labels in `cache`."""
+
+    def __init__(self, root: str, cache: Path, dataset: Dataset, schema: schema_pb2.Schema) -> None:
+        self._root, self._cache, self._dataset, self._schema = root, cache, dataset, schema
+        self._key = request_key.key_columns(dataset.monitoring.key, dataset.features)
+
+    def read(self, after: int) -> list[SpanLabels]:
+        """Returns the labels of every labelled span later than `after`.
+
+        Raises:
+          IngestError: a span cannot be read; names the file, the line and the column.
+          ConfigError: there is no folder, or its files do not match the dataset's pattern.
+        """
+        self._cache.mkdir(parents=True, exist_ok=True)
+        found = []
+        for span, files in span_files.newest_versions(self._root, self._dataset.spans.pattern).items():
+            if span > after:
+                found.append(self._read_span(span, [file.path for file in files]))
+        return found
+
+    def _read_span(self, span: int, paths: list[str]) -> SpanLabels:
+        signature = json.dumps([[path, os.stat(path).st_size, os.stat(path).st_mtime_ns, *self._key] for path in paths])
+        cached = self._cache / f"span-{span}.npz"
+        if cached.exists():
+            with np.load(cached, allow_pickle=False) as arrays:
+                if str(arrays["signature"]) == signature:
+                    return SpanLabels(span=span, keys=arrays["keys"], labels=arrays["labels"])
+        read = self._read_files(span, paths)
+        unfinished = cached.with_suffix(".unfinished")
+        with unfinished.open("wb") as file:
+            np.savez_compressed(file, keys=read.keys, labels=read.labels, signature=np.array(signature))
+        unfinished.replace(cached)
+        return read
+
+    def _read_files(self, span: int, paths: list[str]) -> SpanLabels:
+        features = self._dataset.features
+        label_only = features.label_columns - set(features.names)
+        columns = Columns(
+            flat=flat_schema(self._schema),
+            required=(features.label_columns | set(self._key)) - label_only,
+            label=features.label_columns,
+            label_only=label_only,
+        )
+        opened = open_span(paths, self._dataset.spans.format, columns)
+        if not opened.labelled:
+            nothing = np.zeros(0, np.int64)
+            return SpanLabels(span=span, keys=nothing, labels=nothing)
+        return of_table(span, pa.Table.from_batches(opened.batches, opened.schema), self._key, features)

@@ -1,0 +1,86 @@
+"""The answers themselves: their distribution now against the model's at push, needing no label.
+
+The reference are the predictions that the model made out of time: on the newest span of its window, by the part of it
+that was trained on the earlier ones. They lie beside the baseline; see pipeline/components/baseline_gen.py.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from models.features import FeatureSpec
+from monitoring.request_rows import PREDICTION
+from pipeline.gate import drift, tfdv_evidence
+from pipeline.gate.baseline import Baseline, BaselineError, build_baseline
+from pipeline.gate.evidence import Estimate, FeatureDrift, NotCompared
+from pipeline.gate.policy import GatePolicy
+from pipeline.live import PREDICTIONS_FILE
+
+_NAME = "prediction"
+_Z95 = 1.959964
+# A baseline wants a label; predictions have none, and it says so.
+_SPEC = FeatureSpec(label="no_label", numeric=(_NAME,))
+_SCHEMA = schema_pb2.Schema(feature=[schema_pb2.Feature(name=_NAME, type=schema_pb2.FLOAT)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionChange:
+    """The answers of a window.
+
+    Attributes:
+      mean: of the predicted probabilities.
+      mean_at_push: the same of the reference; None where there is none.
+      drift: Jensen-Shannon over bins frozen in the reference, with its calibrated threshold; None likewise.
+    """
+
+    mean: Estimate
+    mean_at_push: Estimate | None
+    drift: FeatureDrift | None
+
+
+def reference(baseline_dir: Path, policy: GatePolicy) -> Baseline | None:
+    """Returns the predictions at push, measured as a baseline of one column; None where the version holds none."""
+    path = baseline_dir / PREDICTIONS_FILE
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as arrays:
+        table = pa.table({_NAME: arrays["probabilities"].astype(np.float64)})
+    try:
+        return build_baseline({0: table}, _SCHEMA, _SPEC, policy, evaluation=None, statistics=None)
+    except BaselineError:  # Too few rows to compare with.
+        return None
+
+
+def compare(
+    rows: pa.Table, at_push: Baseline | None, mean_at_push: Estimate | None, policy: GatePolicy
+) -> tuple[PredictionChange | None, list[NotCompared]]:
+    """Compares the answers of a window with those at push.
+
+    Returns:
+      What the answers were, None where the log holds none; and what could not be compared.
+    """
+    values = rows.column(PREDICTION).drop_null()
+    if len(values) == 0:
+        return None, [NotCompared(subject="skew", text="the predictions were not compared: the log holds no answers")]
+    mean = _mean(values.to_numpy())
+    if at_push is None:
+        text = "the predictions were not compared: none of the training time were stored with this version"
+        return PredictionChange(mean=mean, mean_at_push=mean_at_push, drift=None), [
+            NotCompared(subject="skew", text=text)
+        ]
+    compared = drift.compare(pa.table({_NAME: values}), at_push, _SPEC, policy, measure=tfdv_evidence.measure_skew)
+    found = [item for item in compared.drift.features if item.feature == _NAME] if compared.drift else []
+    gaps = [gap for gap in compared.not_compared if gap.subject != "label"]
+    return PredictionChange(mean=mean, mean_at_push=mean_at_push, drift=found[0] if found else None), gaps
+
+
+def _mean(values: np.ndarray) -> Estimate:
+    value = float(values.mean())
+    error = float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.5
+    return Estimate(value=value, low=value - _Z95 * error, high=value + _Z95 * error, rows=len(values))

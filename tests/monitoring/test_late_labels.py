@@ -1,0 +1,28 @@
+"""Labels by key: what they count for, and what they cannot tell."""
+
+import numpy as np
+
+from monitoring.late_labels import SpanLabels, lookup
+
+
+def span(number, **labels):
+    keys = np.array(sorted(int(key[1:]) for key in labels))
+    return SpanLabels(span=number, keys=keys, labels=np.array([labels[f"k{key}"] for key in keys]))
+
+
+def test_each_request_gets_the_label_of_its_key():
+    labels = lookup(np.array([3, 1, 2]), [span(5, k1=1, k2=0)], (1, 2))
+
+    assert labels.tolist() == [-1, 1, 0]
+
+
+def test_a_request_that_came_twice_counts_once():
+    assert lookup(np.array([1, 1]), [span(5, k1=1)], ()).tolist() == [1, -1]
+
+
+def test_labels_that_contradict_each_other_tell_nothing():
+    assert lookup(np.array([1, 2]), [span(5, k1=1, k2=1), span(6, k1=0)], ()).tolist() == [-1, 1]
+
+
+def test_labels_of_spans_that_the_version_was_trained_on_do_not_count():
+    assert lookup(np.array([1, 2]), [span(4, k1=1), span(5, k2=1)], (3, 4)).tolist() == [-1, 1]
