@@ -87,6 +87,42 @@ def build_parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="print one JSON object")
     status.set_defaults(command=_status)
 
+    predict = commands.add_parser(
+        "predict",
+        help="ask a served model about rows",
+        description="Ask a served model about rows: any TensorFlow Serving REST endpoint, the local server by default.",
+    )
+    _add_root(predict)
+    predict.add_argument(
+        "file", nargs="?", default="-", help="CSV with a header, JSON lines or a JSON array (default: standard input)"
+    )
+    predict.add_argument(
+        "--url", metavar="URL", help="http://HOST:PORT/v1/models/NAME (default: 127.0.0.1:8501, the dataset's model)"
+    )
+    predict.add_argument("--signature", default="serving_default", metavar="NAME", help="(default: serving_default)")
+    predict.add_argument(
+        "--defaults",
+        type=Path,
+        metavar="FILE",
+        help="what stands for missing values (default: assets.extra/feature_defaults.json of the pushed version)",
+    )
+    predict.add_argument("--batch-size", type=int, default=256, metavar="N", help="rows of a request (default: 256)")
+    predict.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="of a request (default: 30)")
+    form = predict.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object for each row")
+    form.add_argument("--csv", action="store_true", help="print CSV")
+    predict.set_defaults(command=_predict)
+
+    rollback = commands.add_parser(
+        "rollback", help="make an earlier version live again", description="Make an earlier pushed version live again."
+    )
+    _add_root(rollback)
+    which = rollback.add_mutually_exclusive_group()
+    which.add_argument("--to", type=int, metavar="VERSION", help="(default: the one that was live before)")
+    which.add_argument("--undo", action="store_true", help="make live what the last rollback replaced")
+    rollback.add_argument("--json", action="store_true", help="print one JSON object")
+    rollback.set_defaults(command=_rollback)
+
     serve = commands.add_parser(
         "serve",
         help="serve a pushed model over REST",
@@ -180,6 +216,18 @@ def _monitor(args: argparse.Namespace) -> int:
     from monitoring import command
 
     return command.run(args)
+
+
+def _predict(args: argparse.Namespace) -> int:
+    from pipeline.commands import predict
+
+    return predict.command(args)
+
+
+def _rollback(args: argparse.Namespace) -> int:
+    from pipeline.commands import rollback
+
+    return rollback.command(args)
 
 
 def _doctor(args: argparse.Namespace) -> int:

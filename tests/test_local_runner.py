@@ -12,7 +12,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 @pytest.mark.parametrize(
-    "name", ["", "run", "watch", "replay", "drift", "serve", "spans", "status", "monitor", "doctor"]
+    "name",
+    ["", "run", "watch", "replay", "drift", "serve", "spans", "status", "predict", "rollback", "monitor", "doctor"],
 )
 def test_help_loads_nothing_heavy(name):
     script = (

@@ -1,0 +1,137 @@
+"""`predict`: rows from a file or standard input to a served model, answers as a table, JSON lines or CSV."""
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.commands.run import root_of
+from pipeline.config import load_dataset
+from pipeline.endpoint import Endpoint, Signature
+from pipeline.errors import ConfigError
+from pipeline.prediction_rows import open_text, read_rows
+from pipeline.root import pushed_versions
+from pipeline.row_predictions import Notes, Prediction, predict_rows
+from pipeline.terminal import Terminal
+
+LOCAL_SERVER = "http://127.0.0.1:8501"
+FEATURE_DEFAULTS = Path("assets.extra") / "feature_defaults.json"
+# A table is for reading; whoever wants all rows of a large file takes --csv or --json.
+_SHOWN_ROWS = 50
+_SOME_ROWS_REFUSED = 3
+
+
+def command(args: argparse.Namespace) -> int:
+    """Asks about every row. Exit status: 0 all answered, 3 some rows were not, 2 wrong usage, 1 no server answers.
+
+    Raises:
+      PipelineError: wrong usage, an input that cannot be read, or no answer from the server.
+    """
+    if args.batch_size < 1:
+        raise ConfigError(f"--batch-size must be at least 1. Received: {args.batch_size}.")
+    dataset = load_dataset(args.dataset)
+    model = dataset.serving.model_name
+    endpoint = Endpoint(args.url or f"{LOCAL_SERVER}/v1/models/{model}", args.timeout)
+    terminal = Terminal(sys.stdout, sys.stderr)
+    with open_text(args.file) as file:
+        rows = read_rows(file, "standard input" if args.file == "-" else args.file)
+        signature = endpoint.signature(args.signature)
+        serving_dir = root_of(args, dataset.name).serving(model)
+        defaults = read_defaults(args.defaults or find_defaults(serving_dir, signature.version))
+        notes = Notes()
+        predictions = predict_rows(rows, endpoint, args.signature, signature, defaults, args.batch_size, notes)
+        if args.json:
+            asked, refused = write_json(predictions)
+        elif args.csv:
+            asked, refused = write_csv(predictions, signature)
+        else:
+            asked, refused = write_table(predictions, signature, terminal)
+    say_notes(notes, asked, refused, terminal)
+    return _SOME_ROWS_REFUSED if refused else 0
+
+
+def find_defaults(serving_dir: Path, version: int) -> Path | None:
+    """Returns the defaults of the version that answers, or of the newest one that is here; None where none is."""
+    for number in (version, *reversed(pushed_versions(serving_dir))):
+        path = serving_dir / str(number) / FEATURE_DEFAULTS
+        if path.exists():
+            return path
+    return None
+
+
+def read_defaults(path: Path | None) -> Mapping[str, Any]:  # Any: JSON.
+    """Returns what stands for a missing value, by input; nothing where there is no file.
+
+    Raises:
+      ConfigError: the file is not what a model carries.
+    """
+    if path is None:
+        return {}
+    try:
+        described = json.loads(path.read_text(encoding="utf-8"))
+        return {name: entry["missing"] for name, entry in described.items()}
+    except OSError as error:
+        raise ConfigError(f"--defaults: {path}: {error.strerror}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f'{path} is no feature_defaults.json ({error!r}). Expected {{"input": {{"missing": value}}}}.'
+        ) from error
+
+
+def write_json(predictions: Iterator[Prediction]) -> tuple[int, int]:
+    """Prints one object for each row; returns how many rows there were and how many were refused."""
+    asked = refused = 0
+    for one in predictions:
+        asked += 1
+        refused += bool(one.error)
+        print(json.dumps({"row": one.number, **({"error": one.error} if one.error else {"prediction": one.outputs})}))
+    return asked, refused
+
+
+def write_csv(predictions: Iterator[Prediction], signature: Signature) -> tuple[int, int]:
+    """Prints a header and a line for each row; returns as `write_json`."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["row", *signature.outputs, "error"])
+    asked = refused = 0
+    for one in predictions:
+        asked += 1
+        refused += bool(one.error)
+        writer.writerow([one.number, *(_text(one.outputs.get(name, "")) for name in signature.outputs), one.error])
+    return asked, refused
+
+
+def write_table(predictions: Iterator[Prediction], signature: Signature, terminal: Terminal) -> tuple[int, int]:
+    """Prints the first rows and every error as a table; returns as `write_json`."""
+    shown = []
+    asked = refused = 0
+    for one in predictions:
+        asked += 1
+        refused += bool(one.error)
+        if asked <= _SHOWN_ROWS:
+            shown.append((one.number, *(_text(one.outputs.get(name, "")) for name in signature.outputs), one.error))
+        elif one.error:
+            terminal.note(f"row {one.number}: {one.error}")
+    terminal.table(f"Version {signature.version}", ("row", *signature.outputs, "error"), shown)
+    if asked > _SHOWN_ROWS:
+        terminal.note(f"{asked - _SHOWN_ROWS} more rows are not shown; --csv and --json print all")
+    return asked, refused
+
+
+def _text(value: Any) -> str:  # Any: JSON.
+    if isinstance(value, list | dict):
+        return json.dumps(value)
+    return str(value)
+
+
+def say_notes(notes: Notes, asked: int, refused: int, terminal: Terminal) -> None:
+    """Says on standard error what was left out, filled and refused."""
+    if notes.ignored:
+        terminal.note(f"left out, since the model does not take them: {', '.join(sorted(notes.ignored))}")
+    throughout = sorted(name for name, count in notes.filled.items() if count == notes.rows > 1)
+    if throughout:
+        terminal.note(f"missing in every row, and filled: {', '.join(throughout)}")
+    if refused:
+        terminal.note(f"{refused} of {asked} rows were not answered")

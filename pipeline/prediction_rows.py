@@ -1,0 +1,148 @@
+"""Rows to be predicted, as a person has them: CSV with a header, JSON lines, a JSON array, a predict request."""
+
+import csv
+import io
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from pipeline.errors import DataError
+
+Values = Mapping[str, Any]  # Any: JSON, or a CSV field's text.
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the input.
+
+    Attributes:
+      number: 1-based; a CSV header is no row.
+      values: by column; a missing value is left out.
+      error: why it is no row; `values` is empty then.
+    """
+
+    number: int
+    values: Values
+    error: str = ""
+
+
+def read_rows(file: TextIO, name: str) -> Iterator[Row]:
+    """Yields the rows of a file, whose format is told by its first character: `{` and `[` begin JSON, all else CSV.
+
+    A row that is at fault is yielded with its error, and the others are not lost. CSV and JSON lines are streamed.
+
+    Args:
+      name: names the file in errors.
+
+    Raises:
+      DataError: the file as a whole cannot be read: not UTF-8, empty, no header, an array that is no JSON.
+    """
+    lines = _decoded(file, name)
+    first = next((line for line in lines if line.strip()), "")
+    first = first.removeprefix("\ufeff")
+    if not first:
+        raise DataError(f"{name}: the input is empty. Expected CSV with a header, JSON lines or a JSON array.")
+    together = itertools.chain([first], lines)
+    if first.lstrip()[0] == "[":
+        return _from_document("".join(together), name)
+    if first.lstrip()[0] != "{":
+        return _from_csv(together, name)
+    try:
+        json.loads(first)
+    except ValueError:
+        # An object over several lines: a predict request, as in assets.extra/sample_request.json.
+        return _from_document("".join(together), name)
+    return _from_json_lines(together)
+
+
+def _decoded(file: TextIO, name: str) -> Iterator[str]:
+    try:
+        yield from file
+    except UnicodeDecodeError as error:
+        raise DataError(f"{name}: expected UTF-8. Received: {error}. Save the file as UTF-8.") from error
+
+
+def _from_csv(lines: Iterable[str], name: str) -> Iterator[Row]:
+    reader = csv.reader(lines, strict=True)
+    header = next(reader, [])
+    twice = sorted({column for column in header if header.count(column) > 1})
+    if twice:
+        raise DataError(f"{name}: the header has column {twice[0]!r} more than once. Keep one.")
+    if "" in header:
+        raise DataError(f"{name}: a column of the header has no name: {header}. The first line must name the columns.")
+    number = 0
+    while True:
+        try:
+            fields = next(reader, None)
+        except csv.Error as error:
+            number += 1
+            yield Row(number, {}, f"not CSV: {error}")
+            continue
+        if fields is None:
+            return
+        if not fields:
+            if len(header) > 1:
+                continue
+            fields = [""]  # In a table of one column an empty line is a missing value.
+        number += 1
+        if len(fields) != len(header):
+            yield Row(number, {}, f"expected {len(header)} fields, as in the header. Received: {len(fields)}")
+            continue
+        yield Row(number, {column: text for column, text in zip(header, fields, strict=True) if text != ""})
+
+
+def _from_json_lines(lines: Iterable[str]) -> Iterator[Row]:
+    number = 0
+    for line in lines:
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            number += 1
+            yield Row(number, {}, f"not JSON: {error}")
+            continue
+        for one in _instances(value):
+            number += 1
+            yield _from_json(number, one)
+
+
+def _from_document(text: str, name: str) -> Iterator[Row]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{name}: not JSON: {error}.") from error
+    for number, one in enumerate(value if isinstance(value, list) else _instances(value), start=1):
+        yield _from_json(number, one)
+
+
+def _instances(value: Any) -> list[Any]:
+    """Returns the rows of a predict request; anything else is a row itself."""
+    if isinstance(value, dict) and isinstance(value.get("instances"), list):
+        rows: list[Any] = value["instances"]
+        return rows
+    return [value]
+
+
+def _from_json(number: int, value: Any) -> Row:
+    if not isinstance(value, dict):
+        return Row(number, {}, f"expected an object of columns. Received: {json.dumps(value)[:80]}")
+    return Row(number, {column: one for column, one in value.items() if one is not None})
+
+
+def open_text(path: str) -> TextIO:
+    """Opens a file of rows; `-` is standard input.
+
+    Raises:
+      DataError: there is no such file.
+    """
+    import sys
+
+    if path == "-":
+        return io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", newline="")
+    try:
+        return open(path, encoding="utf-8", newline="")
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}. Name a file of rows, or - for standard input.") from error
