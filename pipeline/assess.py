@@ -25,6 +25,7 @@ from pipeline.gate.evidence import Evidence, LiveModel, NotCompared, ServingAler
 from pipeline.gate.fingerprint import fingerprint
 from pipeline.gate.performance import Evaluation
 from pipeline.gate.policy import GatePolicy
+from pipeline.live import Rollback
 
 NOT_ENOUGH_ROWS = 7
 """The row of the decision table that makes a span wait."""
@@ -78,12 +79,19 @@ class Live:
       version: its folder's name, the time of the push.
       baseline: what it was trained on, measured; None where that is not known.
       why_no_baseline: in words, where it is None.
+      rollback: where a rollback made it live.
     """
 
     version: str
     model_dir: Path
     baseline: Baseline | None
     why_no_baseline: str = "it carries no baseline"
+    rollback: Rollback | None = None
+
+    @property
+    def trained_at(self) -> int:
+        """When a run pushed this model, seconds since 1970; a rollback makes it no younger."""
+        return self.rollback.origin if self.rollback else int(self.version)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,8 +141,10 @@ def _cheap_evidence(
     label = settings.features.label
     labelled = labels.is_labelled(span.table, label)
     window = live.baseline.window if live and live.baseline else ()
+    # What only a withdrawn model was trained on is closed too, unless someone asks for it.
+    withdrawn = live.rollback.withdrawn_spans if live and live.rollback and not forced else ()
     content = fingerprint(span.table.to_batches())
-    accepted = [record for record in state.settled(records, window) if record.accepted]
+    accepted = [record for record in state.settled(records, (*window, *withdrawn)) if record.accepted]
     repeats = next((r for r in accepted if r.fingerprint == content), None)
     findings = quality.check(
         span.table,
@@ -152,7 +162,7 @@ def _cheap_evidence(
         waiting=tuple(sorted(span.waiting)),
         repeats=(repeats.span, repeats.version) if repeats else None,
         newest_accepted=max((record.span for record in accepted), default=None),
-        live=LiveModel(version=live.version, window=window, age_seconds=max(evaluated_at - int(live.version), 0))
+        live=LiveModel(version=live.version, window=window, age_seconds=max(evaluated_at - live.trained_at, 0))
         if live
         else None,
         forced=forced,

@@ -98,7 +98,8 @@ def pipeline_config(request: Request, now: float) -> PipelineConfig:
     dataset, root = request.dataset, request.root
     serving_dir = root.serving(dataset.serving.model_name)
     versions = pushed_versions(serving_dir)
-    closed = state.settled(state.read_records(str(root.state)), live.training_window(serving_dir))
+    trained = (*live.training_window(serving_dir), *live.withdrawn_spans(serving_dir))
+    closed = state.settled(state.read_records(str(root.state)), trained)
     return PipelineConfig(
         dataset=dataset,
         data_root=request.data_root,

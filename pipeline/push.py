@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.root import pushed_versions
@@ -21,13 +22,26 @@ def push(model_dir: Path, serving_dir: Path, now: int) -> Path:
     Raises:
       OSError: the disk is full or the folder cannot be written; no version has become visible.
     """
+    return publish(serving_dir, now, lambda folder: _copy(model_dir, folder))
+
+
+def publish(serving_dir: Path, now: int, fill: Callable[[Path], None]) -> Path:
+    """Makes what `fill` puts into a hidden folder the newest version, by a single rename.
+
+    Args:
+      now: as for `push`.
+      fill: makes the folder that it is given, and everything in it.
+
+    Raises:
+      OSError: as for `push`.
+    """
     serving_dir.mkdir(parents=True, exist_ok=True)
     for leftover in serving_dir.glob(f"{_UNFINISHED}*"):
         shutil.rmtree(leftover)
     version = max(now, max(pushed_versions(serving_dir), default=0) + 1)
     unfinished = serving_dir / f"{_UNFINISHED}{version}"
     try:
-        shutil.copytree(model_dir, unfinished)
+        fill(unfinished)
         for path in (*unfinished.rglob("*"), unfinished):
             _flush(path)
     except (OSError, shutil.Error):
@@ -37,6 +51,10 @@ def push(model_dir: Path, serving_dir: Path, now: int) -> Path:
     unfinished.rename(pushed)
     _flush(serving_dir)
     return pushed
+
+
+def _copy(model_dir: Path, folder: Path) -> None:
+    shutil.copytree(model_dir, folder)
 
 
 def _flush(path: Path) -> None:

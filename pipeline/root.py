@@ -20,6 +20,7 @@ class Root:
     state/            one record per span, as the gate left it
     decisions.jsonl   every decision, one line each
     monitoring/       served requests, what was found in them, and how far the request log has been read
+    rollbacks.jsonl   every rollback, one line each
     logs/             one file per run: all that TensorFlow, Beam and TFX say
     """
 
@@ -44,6 +45,10 @@ class Root:
     @property
     def monitoring(self) -> Path:
         return self.path / "monitoring"
+
+    @property
+    def rollbacks(self) -> Path:
+        return self.path / "rollbacks.jsonl"
 
     @property
     def logs(self) -> Path:

@@ -7,11 +7,11 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from pipeline import backlog, live, local, state
+from pipeline import backlog, live, local, rollback, state
 from pipeline import spans as span_files
 from pipeline.commands.run import root_of
 from pipeline.config import load_dataset
-from pipeline.root import Root, pushed_versions
+from pipeline.root import Root
 from pipeline.terminal import Terminal
 
 _SHOWN_DECISIONS = 10
@@ -65,15 +65,16 @@ def status(args: argparse.Namespace) -> int:
     dataset = load_dataset(args.dataset)
     root = root_of(args, dataset.name)
     serving_dir = root.serving(dataset.serving.model_name)
-    versions = pushed_versions(serving_dir)
+    versions = rollback.versions(serving_dir)
     decisions = read_decisions(root)
     logs = sorted(root.logs.glob("run-*.log")) if root.logs.is_dir() else []
     value = {
         "dataset": dataset.name,
         "root": str(root.path),
         "serving": str(serving_dir),
-        "live_version": versions[-1] if versions else None,
-        "versions": versions,
+        "live_version": versions[-1].number if versions else None,
+        "versions": [version.number for version in versions],
+        "rollbacks": {version.number: asdict(version.rollback) for version in versions if version.rollback},
         "trained_on": list(live.training_window(serving_dir)),
         "decisions": decisions[-_SHOWN_DECISIONS:],
         "last_log": str(logs[-1]) if logs else None,
@@ -90,7 +91,7 @@ def status(args: argparse.Namespace) -> int:
     terminal.table(
         "Pushed versions",
         ("version", "pushed", ""),
-        [(str(version), _when(version), "live" if version == versions[-1] else "") for version in versions],
+        [(str(version.number), _when(version.number), _what(version, versions[-1])) for version in versions],
     )
     terminal.table(
         "Newest decisions",
@@ -118,6 +119,15 @@ def read_decisions(root: Root) -> list[dict[str, Any]]:  # Any: JSON.
 def _decision_row(decision: dict[str, Any]) -> tuple[object, ...]:  # Any: JSON.
     why = decision["reasons"][0]["text"] if decision["reasons"] else ""
     return decision["evidence"]["span"], decision["verdict"], why
+
+
+def _what(version: rollback.Version, live: rollback.Version) -> str:
+    """Returns what is to be said of a version: whether it is live, and which one it is again."""
+    words = ["live"] if version is live else []
+    if version.rollback is not None:
+        what = "rollback" if version.rollback.undoes is None else "rollback undone"
+        words.append(f"{what}: {version.origin} again, instead of {version.rollback.instead_of}")
+    return ", ".join(words)
 
 
 def _when(version: int) -> str:

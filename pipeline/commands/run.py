@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from pipeline import local, span_statistics
+from pipeline import local, rollback_records, span_statistics
 from pipeline import spans as span_files
 from pipeline.config import load_dataset
 from pipeline.errors import PipelineError
@@ -44,6 +44,7 @@ def command(args: argparse.Namespace) -> int:
     root.prepare()
     log = root.logs / f"run-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
     with root.locked():
+        rollback_records.record_missing(root, dataset.name, root.serving(dataset.serving.model_name))
         data_root = local.locate_data(dataset, root, args.data_root)
         request = local.Request(
             dataset=dataset,

@@ -15,10 +15,14 @@ from pipeline import local
 from pipeline.backlog import QUARANTINE, Waiting, quarantine, unprocessed
 from pipeline.commands.run import root_of
 from pipeline.config import load_dataset
+from pipeline.errors import RootBusyError
 from pipeline.log_capture import captured
+from pipeline.root import Root
 from pipeline.terminal import Terminal
 
 logger = logging.getLogger(__name__)
+
+_BUSY_POLL_S = 1.0
 
 
 class StopRequestedError(Exception):
@@ -31,7 +35,8 @@ def command(args: argparse.Namespace) -> int:
     root = root_of(args, dataset.name)
     root.prepare()
     log = root.logs / f"watch-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
-    with root.locked(), _stoppable() as stop, captured(log) as (out, err):
+    with contextlib.ExitStack() as held, _stoppable() as stop, captured(log) as (out, err):
+        held.enter_context(root.locked())
         terminal = Terminal(out, err)
         data_root = local.locate_data(dataset, root, args.data_root)
         request = local.Request(dataset=dataset, root=root, data_root=data_root)
@@ -42,7 +47,10 @@ def command(args: argparse.Namespace) -> int:
             if waiting is None:
                 if args.once:
                     break
+                # Free while there is nothing to do, so that a rollback need not wait for a watcher to be stopped.
+                held.close()
                 stop.wait(args.poll)
+                _hold_again(held, root, stop)
                 continue
             tries[waiting] = tries.get(waiting, 0) + 1
             try:
@@ -60,6 +68,17 @@ def command(args: argparse.Namespace) -> int:
                     )
         terminal.note("stopped")
     return 0
+
+
+def _hold_again(held: contextlib.ExitStack, root: Root, stop: threading.Event) -> None:
+    """Takes the root's lock, once whoever has it gives it back; not if told to stop before."""
+    while not stop.is_set():
+        try:
+            held.enter_context(root.locked())
+        except RootBusyError:
+            stop.wait(_BUSY_POLL_S)
+        else:
+            return
 
 
 def process(request: local.Request, waiting: Waiting, terminal: Terminal, log: Path, stop: threading.Event) -> None:

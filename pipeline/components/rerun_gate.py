@@ -28,6 +28,7 @@ from pipeline import assess, serving_evidence, state
 from pipeline.artifacts import Baseline, GateDecision
 from pipeline.gate import baseline as baseline_files
 from pipeline.gate.decision import Verdict
+from pipeline.live import read_rollback
 
 SPLITS = ("train", "eval")
 REPEATED = 2
@@ -112,10 +113,12 @@ def find_live(live_model: Model, baseline: Baseline) -> assess.Live | None:
     """Returns the live model with its baseline; a damaged baseline is said and is no reason to stop."""
     if not live_model.get_int_custom_property("present"):
         return None
+    model_dir = Path(path_utils.serving_model_path(live_model.uri))
     found = assess.Live(
         version=live_model.get_string_custom_property("version"),
-        model_dir=Path(path_utils.serving_model_path(live_model.uri)),
+        model_dir=model_dir,
         baseline=None,
+        rollback=read_rollback(model_dir),
     )
     if not baseline.get_int_custom_property("present"):
         return found

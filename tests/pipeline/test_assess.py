@@ -1,5 +1,7 @@
 """Evidence is gathered in the order that decides soonest, and nothing is compared in silence."""
 
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -12,6 +14,7 @@ from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.gate.baseline import build_baseline
 from pipeline.gate.decision import Verdict, describe
 from pipeline.gate.policy import GatePolicy
+from pipeline.live import Rollback
 
 DAY = 86_400
 SCHEMA = text_format.Parse(
@@ -109,6 +112,25 @@ def test_a_rerun_that_was_never_finished_is_no_repetition(live):
     unfinished = record(5, verdict="rerun", fingerprint=first.evidence.fingerprint)
 
     assert decide(span(), live, [unfinished]).row == 11
+
+
+def rolled_back(live, origin=99 * DAY):
+    """The live model, made live again instead of one that was trained on span 5 as well."""
+    rollback = Rollback(
+        origin=origin, instead_of=99 * DAY + 1, undoes=None, withdrawn_spans=(5,), made_at=int(live.version)
+    )
+    return dataclasses.replace(live, rollback=rollback)
+
+
+def test_a_span_of_a_model_that_was_rolled_back_is_not_trained_on_again_unless_forced(live):
+    trained = record(5, verdict="rerun", fingerprint=decide(span(), live).evidence.fingerprint)
+
+    assert decide(span(), rolled_back(live), [trained]).row == 2
+    assert decide(span(), rolled_back(live), [trained], forced=True).row == 5
+
+
+def test_a_rollback_makes_a_model_no_younger(live):
+    assert decide(span(), rolled_back(live, origin=70 * DAY), at=101 * DAY).row == 6
 
 
 def test_a_span_older_than_the_newest_accepted_one_is_late(live):
