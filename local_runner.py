@@ -45,6 +45,18 @@ def build_parser() -> argparse.ArgumentParser:
     only.add_argument("--explain", action="store_true", help="only look at the decision; nothing is recorded")
     only.add_argument("--decide", action="store_true", help="record the decision and stop; `run` carries on from there")
     run.add_argument("--engine", choices=("local", "beam"), default="local", help="whole Arrow batches, or Beam")
+    run.add_argument(
+        "--runner",
+        choices=("flink", "spark", "dataflow"),
+        help="where --engine beam runs (default: [beam] runner of the dataset file, or this process)",
+    )
+    run.add_argument(
+        "--beam-arg",
+        action="append",
+        default=[],
+        metavar="ARG",
+        help="an option of Beam's, such as --beam-arg=--flink_master=host:8081; after those of [beam] args",
+    )
     run.add_argument("--json", action="store_true", help="print one JSON object on standard output")
     run.set_defaults(command=_run)
 

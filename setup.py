@@ -67,5 +67,10 @@ setup(
     package_data={"data": ["*/dataset.toml", "*/schema.pbtxt", "*/README.md"]},
     install_requires=CORE + SERVING,
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["driftgate=local_runner:console_main"]},
+    entry_points={
+        "console_scripts": [
+            "driftgate=local_runner:console_main",
+            "driftgate-beam-worker=pipeline.beam_worker:main",
+        ]
+    },
 )

@@ -89,9 +89,17 @@ class ServingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class BeamConfig:
-    """`[beam]`: options of the Beam engine, such as `--runner=FlinkRunner`."""
+    """`[beam]`: where the Beam engine runs; pipeline/beam_options.py completes it.
 
+    Attributes:
+      runner: None for Beam's runner in this process.
+      args: Beam's own options, such as `--flink_master=host:8081`.
+      artifacts: where artifacts are written if not below the root: storage that every worker reaches.
+    """
+
+    runner: Literal["flink", "spark", "dataflow"] | None = None
     args: tuple[str, ...] = ()
+    artifacts: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,6 +39,7 @@ class Request:
     explain: bool = False
     decide: bool = False
     engine: Literal["local", "beam"] = "local"
+    beam_args: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +92,11 @@ def locate_data(dataset: Dataset, root: Root, data_root: str | None) -> str:
     return str(folder)
 
 
+def artifacts_of(dataset: Dataset, root: Root, engine: Literal["local", "beam"]) -> str:
+    """Returns where artifacts are written: below the root, or where `[beam]` says for the Beam engine."""
+    return (dataset.beam.artifacts if engine == "beam" else None) or str(root.artifacts)
+
+
 def pipeline_config(request: Request, now: float) -> PipelineConfig:
     """Returns the pipeline's configuration, with the span and the state that this machine sees now."""
     from pipeline import live, serving_evidence, state
@@ -104,7 +110,7 @@ def pipeline_config(request: Request, now: float) -> PipelineConfig:
         dataset=dataset,
         data_root=request.data_root,
         span=span_files.choose_span(request.data_root, dataset.spans.pattern, request.span),
-        pipeline_root=str(root.artifacts),
+        pipeline_root=artifacts_of(dataset, root, request.engine),
         serving_dir=str(serving_dir),
         state_dir=str(root.state),
         metadata_path=str(root.metadata),
@@ -117,7 +123,7 @@ def pipeline_config(request: Request, now: float) -> PipelineConfig:
         explain=request.explain,
         decide=request.decide,
         engine=request.engine,
-        beam_args=dataset.beam.args if request.engine == "beam" else (),
+        beam_args=request.beam_args,
     )
 
 

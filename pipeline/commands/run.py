@@ -10,10 +10,10 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from pipeline import local, rollback_records, span_statistics
+from pipeline import beam_options, local, rollback_records, span_statistics
 from pipeline import spans as span_files
-from pipeline.config import load_dataset
-from pipeline.errors import PipelineError
+from pipeline.config import Dataset, load_dataset
+from pipeline.errors import ConfigError, PipelineError
 from pipeline.log_capture import captured
 from pipeline.root import Root
 from pipeline.terminal import Terminal
@@ -55,6 +55,7 @@ def command(args: argparse.Namespace) -> int:
             explain=args.explain,
             decide=args.decide,
             engine=args.engine,
+            beam_args=_beam_args(args, dataset, root, data_root),
         )
         with captured(log) as (out, err):
             terminal = Terminal(out, err, quiet=args.json)
@@ -70,6 +71,19 @@ def command(args: argparse.Namespace) -> int:
             else:
                 show(outcome, request, log, terminal)
     return local.EXIT_STATUS[outcome.result]
+
+
+def _beam_args(args: argparse.Namespace, dataset: Dataset, root: Root, data_root: str) -> tuple[str, ...]:
+    if args.engine != "beam":
+        if args.runner or args.beam_arg:
+            raise ConfigError("--runner and --beam-arg need --engine beam.")
+        return ()
+    return beam_options.beam_args(
+        args.runner or dataset.beam.runner,
+        (*dataset.beam.args, *args.beam_arg),
+        where=f"{dataset.path} [beam], --beam-arg",
+        folders=(data_root, local.artifacts_of(dataset, root, args.engine)),
+    )
 
 
 def run(request: local.Request, terminal: Terminal, log: Path) -> local.Outcome:
