@@ -21,6 +21,7 @@ from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.gate import drift, labels, performance, quality
 from pipeline.gate.baseline import Baseline
 from pipeline.gate.decision import Decision, Verdict, decide
+from pipeline.gate.distributions import Distribution
 from pipeline.gate.evidence import Evidence, LiveModel, NotCompared, ServingAlert
 from pipeline.gate.fingerprint import fingerprint
 from pipeline.gate.performance import Evaluation
@@ -96,10 +97,15 @@ class Live:
 
 @dataclass(frozen=True, kw_only=True)
 class Assessment:
-    """A decision and TFDV's view of the comparison behind it, by name; empty where nothing was compared."""
+    """A decision and what is behind it; empty where nothing was compared.
+
+    Attributes:
+      anomalies: TFDV's view of the comparison, by name.
+    """
 
     decision: Decision
     anomalies: Mapping[str, anomalies_pb2.Anomalies]
+    distributions: tuple[Distribution, ...] = ()
 
 
 def assess(
@@ -125,8 +131,12 @@ def assess(
     if early.row <= LAST_WITHOUT_COMPARISON or early.row == NOT_ENOUGH_ROWS:
         return Assessment(decision=early, anomalies={})
     assert live is not None, "row 4 has caught a missing live model"
-    evidence, anomalies = _compare(first, span, live, settings)
-    return Assessment(decision=decide(evidence, settings.policy), anomalies=anomalies)
+    evidence, compared = _compare(first, span, live, settings)
+    decision = decide(evidence, settings.policy)
+    if compared is None:
+        return Assessment(decision=decision, anomalies={})
+    anomalies = {"frozen-bins": compared.anomalies, "schema": compared.schema_anomalies}
+    return Assessment(decision=decision, anomalies=anomalies, distributions=compared.distributions)
 
 
 def _cheap_evidence(
@@ -173,10 +183,10 @@ def _cheap_evidence(
 
 def _compare(
     evidence: Evidence, span: Span, live: Live, settings: Settings
-) -> tuple[Evidence, Mapping[str, anomalies_pb2.Anomalies]]:
+) -> tuple[Evidence, drift.Comparison | None]:
     if live.baseline is None:
         text = f"nothing could be compared with what version {live.version} was trained on: {live.why_no_baseline}"
-        return dataclasses.replace(evidence, not_compared=(NotCompared(subject="drift", text=text),)), {}
+        return dataclasses.replace(evidence, not_compared=(NotCompared(subject="drift", text=text),)), None
     table = pa.concat_tables([*(span.waiting[number] for number in sorted(span.waiting)), span.table])
     policy, features = settings.policy, settings.features
     compared = drift.compare(table, live.baseline, features, policy, schema=span.schema, statistics=span.statistics)
@@ -195,7 +205,7 @@ def _compare(
         performance=changes,
         not_compared=(*compared.not_compared, *label_gaps, *gaps),
     )
-    return complete, {"frozen-bins": compared.anomalies, "schema": compared.schema_anomalies}
+    return complete, compared
 
 
 def evaluate_model(model_dir: Path, table: pa.Table, settings: Settings) -> Evaluation:

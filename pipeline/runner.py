@@ -22,6 +22,7 @@ from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.types import Artifact
 
 from pipeline.errors import PipelineError
+from pipeline.report.metadata import PEAK_MEMORY_BYTES, WALL_SECONDS
 
 Status = Literal["ran", "cached", "skipped", "failed"]
 
@@ -88,13 +89,15 @@ def run(
                 executor_spec=runner_utils.extract_executor_spec(deployment, node_id),
                 custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
             ).launch()
-            status, outputs = _published(node_id, info.execution_id if info else None, connection)
+            status, outputs = _published(
+                node_id, info.execution_id if info else None, connection, time.monotonic() - started
+            )
         finally:
             result = NodeResult(
                 node=node_id,
                 status=status,
                 seconds=time.monotonic() - started,
-                peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                peak_memory_bytes=peak_memory_bytes(),
                 outputs=outputs,
             )
             results.append(result)
@@ -102,10 +105,15 @@ def run(
     return results
 
 
+def peak_memory_bytes() -> int:
+    """Returns the largest resident set that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 def _published(
-    node_id: str, execution_id: int | None, connection: metadata_store_pb2.ConnectionConfig
+    node_id: str, execution_id: int | None, connection: metadata_store_pb2.ConnectionConfig, seconds: float
 ) -> tuple[Status, Mapping[str, list[Artifact]]]:
-    """Returns what ML Metadata holds of an execution.
+    """Returns what ML Metadata holds of an execution, after adding what it cost.
 
     Raises:
       PipelineError: the node's inputs could not be resolved; the launcher records that and returns as if all were well.
@@ -117,5 +125,9 @@ def _published(
         if execution.last_known_state == metadata_store_pb2.Execution.FAILED:
             reason = execution.custom_properties["__execution_result__"].string_value
             raise PipelineError(f"{node_id} could not start: its inputs were not found. {reason[-400:]}")
+        # Kept with the execution, so that a report can be made from the metadata at any later time.
+        execution.custom_properties[WALL_SECONDS].double_value = seconds
+        execution.custom_properties[PEAK_MEMORY_BYTES].int_value = peak_memory_bytes()
+        handle.store.put_executions([execution])
         cached = execution.last_known_state == metadata_store_pb2.Execution.CACHED
         return "cached" if cached else "ran", execution_lib.get_output_artifacts(handle, execution_id)

@@ -27,6 +27,7 @@ from models.errors import ExamplesError
 from pipeline import assess, serving_evidence, state
 from pipeline.artifacts import Baseline, GateDecision
 from pipeline.gate import baseline as baseline_files
+from pipeline.gate import distributions
 from pipeline.gate.decision import Verdict
 from pipeline.live import read_rollback
 
@@ -103,6 +104,9 @@ def RerunGate(
     for name, proto in assessed.anomalies.items():
         folder = os.path.join(comparison.uri, f"Split-{name}")
         io_utils.write_bytes_file(os.path.join(folder, "SchemaDiff.pb"), proto.SerializeToString())
+    io_utils.write_string_file(
+        os.path.join(comparison.uri, distributions.FILE), distributions.to_json(assessed.distributions)
+    )
     comparison.split_names = artifact_utils.encode_split_names(list(assessed.anomalies))
     io_utils.write_string_file(
         os.path.join(hyperparameters.uri, "hyperparameters.json"), json.dumps({"warm_start": made.warm_start})

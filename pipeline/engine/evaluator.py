@@ -33,7 +33,8 @@ from models import label as label_expression
 from models.errors import ExamplesError
 from models.features import FeatureSpec
 from models.predictor import Predictor
-from pipeline.evaluation import judge, metrics, tfma_files
+from pipeline.evaluation import curves, judge, metrics, tfma_files
+from pipeline.evaluation.curves import Histogram
 from pipeline.evaluation.judge import OVERALL, Judgement
 from pipeline.evaluation.metrics import Metric, Sample, SliceKey
 from pipeline.evaluation.spec import EvaluationSpec
@@ -47,7 +48,9 @@ JUDGEMENT = "judgement.json"
 SETTINGS = "settings"
 
 
-def evaluate(table: pa.Table, label: str, models: Mapping[str, str], spec: EvaluationSpec) -> Results:
+def evaluate(
+    table: pa.Table, label: str, models: Mapping[str, str], spec: EvaluationSpec
+) -> tuple[Results, dict[str, Histogram]]:
     """Scores models on the same rows and measures them, overall and per slice.
 
     Args:
@@ -56,7 +59,8 @@ def evaluate(table: pa.Table, label: str, models: Mapping[str, str], spec: Evalu
       models: TFMA's model name to the SavedModel's folder.
 
     Returns:
-      Model name to slice to metrics; no metrics at all where no row has a label.
+      Model name to slice to metrics, and model name to the histogram of its predictions; no metrics and no histogram
+      at all where no row has a label.
     """
     columns = {name: table.column(name).to_numpy() for name in label_expression.label_columns(label)}
     labels = np.asarray(label_expression.evaluate(label, columns))
@@ -64,7 +68,7 @@ def evaluate(table: pa.Table, label: str, models: Mapping[str, str], spec: Evalu
     table, truth = table.filter(pa.array(labelled)), labels[labelled].astype(np.float64)
     results: Results = {name: {} for name in models}
     if not len(truth):
-        return results
+        return results, {}
     scores = {name: Predictor(folder).predict(table).astype(np.float64) for name, folder in models.items()}
     _add(results, OVERALL, Sample(labels=truth, probabilities=scores), spec)
     columns = {name: table.column(name).to_pylist() for name in spec.slice_columns}
@@ -72,7 +76,7 @@ def evaluate(table: pa.Table, label: str, models: Mapping[str, str], spec: Evalu
         for key, rows in metrics.slices(columns, crossed):
             part = Sample(labels=truth[rows], probabilities={name: score[rows] for name, score in scores.items()})
             _add(results, key, part, spec)
-    return results
+    return results, {name: curves.histogram_of(truth, score) for name, score in scores.items()}
 
 
 def _add(results: Results, key: SliceKey, sample: Sample, spec: EvaluationSpec) -> None:
@@ -109,7 +113,7 @@ class LocalExecutor(base_executor.BaseExecutor):
             io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(inputs["schema"]))
         )
         table = _read(inputs["examples"], schema, features, spec, exec_properties)
-        results = evaluate(table, features.label, models, spec)
+        results, histograms = evaluate(table, features.label, models, spec)
         judgement = judge.judge(results[names[0]], results[names[1]] if has_baseline else None, spec)
         output = artifact_utils.get_single_uri(output_dict["evaluation"])
         tfma_files.write(
@@ -121,6 +125,7 @@ class LocalExecutor(base_executor.BaseExecutor):
             model_locations=models,
             bootstraps=spec.bootstraps,
         )
+        _write_curves(output, results, histograms, names)
         _publish(judgement, output, inputs, output_dict, exec_properties)
 
 
@@ -143,7 +148,17 @@ class BeamExecutor(stock.Executor):
             if tf.io.gfile.exists(path):
                 tf.io.gfile.remove(path)
         tfma_files.write_validation(output, judgement, candidate)
+        names = [name for name in (CANDIDATE, "", BASELINE) if name in results]
+        _write_curves(output, results, tfma_files.read_histograms(output), names)
         _publish(judgement, output, inputs, output_dict, exec_properties)
+
+
+def _write_curves(output: str, results: Results, histograms: Mapping[str, Histogram], names: Sequence[str]) -> None:
+    """Writes what a report draws; `names` are the candidate's and, where a model is live, its."""
+    drawn = [curves.curves_of(histograms[name], results[name].get(OVERALL, {})) for name in names if name in histograms]
+    if drawn:
+        both = curves.EvaluationCurves(candidate=drawn[0], live=drawn[1] if len(drawn) > 1 else None)
+        io_utils.write_string_file(os.path.join(output, curves.FILE), both.to_json())
 
 
 def _without_absent_baseline(input_dict: Artifacts) -> Artifacts:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow_model_analysis.api import types as tfma_types
 from tensorflow_model_analysis.metrics import metric_types
@@ -18,8 +19,9 @@ from tensorflow_model_analysis.slicer import slicer_lib
 from tensorflow_model_analysis.writers import eval_config_writer
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
 
+from pipeline.evaluation.curves import Histogram
 from pipeline.evaluation.judge import Judgement, slice_name
-from pipeline.evaluation.metrics import AUC, CALIBRATION_ERROR, Metric, SliceKey
+from pipeline.evaluation.metrics import AUC, BUCKETS, CALIBRATION_ERROR, Metric, SliceKey
 
 ByModel = Mapping[str, Mapping[SliceKey, Mapping[str, Metric]]]
 # TFMA's own answer where all labels are equal. The judge does not take it for an AUC.
@@ -94,6 +96,30 @@ def read_results(folder: str) -> dict[str, dict[SliceKey, dict[str, Metric]]]:
             metrics = found.setdefault(item.key.model_name, {}).setdefault(key, {})
             metrics[item.key.name] = Metric(value=item.value.double_value.value, deviation=deviation)
     return found
+
+
+def read_histograms(folder: str) -> dict[str, Histogram]:
+    """Reads the histogram of predictions that TFMA's calibration plot holds, of the whole split, by model name."""
+    found = {}
+    for record in writer.load_and_deserialize_plots(folder):
+        if record.slice_key.single_slice_keys:
+            continue
+        for item in record.plot_keys_and_values:
+            buckets = item.value.calibration_histogram_buckets.buckets
+            if buckets:
+                found[item.key.model_name] = _histogram(buckets)
+    return found
+
+
+def _histogram(buckets: Iterable[Any]) -> Histogram:  # Any: CalibrationHistogramBuckets.Bucket.
+    """Returns TFMA's buckets, of which it leaves out what is empty, in our fixed places."""
+    rows, positives, predictions = np.zeros((3, BUCKETS + 1))
+    for bucket in buckets:
+        place = round(min(max(bucket.lower_threshold_inclusive * BUCKETS, 0.0), BUCKETS))  # The first begins at -inf.
+        rows[place] += bucket.num_weighted_examples.value
+        positives[place] += bucket.total_weighted_label.value
+        predictions[place] += bucket.total_weighted_refined_prediction.value
+    return Histogram(rows=rows, positives=positives, predictions=predictions)
 
 
 def _metric_records(results: ByModel, bootstraps: int) -> list[bytes]:

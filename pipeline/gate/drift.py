@@ -20,6 +20,7 @@ from pipeline.gate import calibration, directions, distances, labels, tfdv_evide
 from pipeline.gate.baseline import Baseline
 from pipeline.gate.bins import FeatureBins
 from pipeline.gate.distances import Floats
+from pipeline.gate.distributions import Distribution, distributions_of
 from pipeline.gate.evidence import Drift, FeatureDrift, Limit, NotCompared
 from pipeline.gate.policy import SMALLEST_COMPARED, GatePolicy
 
@@ -38,12 +39,14 @@ class Comparison:
       drift: None where nothing was compared; then `not_compared` says why.
       anomalies: TFDV's, over the frozen bins: every distance with its threshold; empty where nothing was compared.
       schema_anomalies: TFDV's, over the statistics as they are, with the schema's own drift_comparators.
+      distributions: the rows per bin behind the distances; empty where nothing was compared.
     """
 
     drift: Drift | None
     not_compared: tuple[NotCompared, ...]
     anomalies: anomalies_pb2.Anomalies
     schema_anomalies: anomalies_pb2.Anomalies
+    distributions: tuple[Distribution, ...] = ()
 
 
 def compare(
@@ -66,7 +69,7 @@ def compare(
       statistics: TFDV's, of the span.
       measure: has TFDV measure drift, or skew.
     """
-    drift, gaps, anomalies = _compare_bins(table, baseline, features, policy, measure)
+    drift, gaps, anomalies, distributions = _compare_bins(table, baseline, features, policy, measure)
     by_schema, schema_gaps, schema_anomalies = _compare_by_schema(baseline, schema, statistics)
     if by_schema:
         ranked = sorted((*(drift.features if drift else ()), *by_schema), key=lambda item: -item.excess)
@@ -79,24 +82,28 @@ def compare(
             excluded=drift.excluded if drift else (),
         )
     return Comparison(
-        drift=drift, not_compared=(*gaps, *schema_gaps), anomalies=anomalies, schema_anomalies=schema_anomalies
+        drift=drift,
+        not_compared=(*gaps, *schema_gaps),
+        anomalies=anomalies,
+        schema_anomalies=schema_anomalies,
+        distributions=distributions,
     )
 
 
 def _compare_bins(
     table: pa.Table, baseline: Baseline, features: FeatureSpec, policy: GatePolicy, measure: MeasureBins
-) -> tuple[Drift | None, list[NotCompared], anomalies_pb2.Anomalies]:
+) -> tuple[Drift | None, list[NotCompared], anomalies_pb2.Anomalies, tuple[Distribution, ...]]:
     nothing = anomalies_pb2.Anomalies()
     if table.num_rows < SMALLEST_COMPARED:
         text = f"{table.num_rows} rows are too few to compare distributions (at least {SMALLEST_COMPARED})"
-        return None, [NotCompared(subject="drift", text=text)], nothing
+        return None, [NotCompared(subject="drift", text=text)], nothing, ()
     if baseline.rows < SMALLEST_COMPARED:
         text = f"the baseline holds {baseline.rows} rows, too few to compare with (at least {SMALLEST_COMPARED})"
-        return None, [NotCompared(subject="drift", text=text)], nothing
+        return None, [NotCompared(subject="drift", text=text)], nothing, ()
     table = labels.with_label(table, baseline.label)
     kept, gaps = _kept(table, baseline, features, policy)
     if not kept:
-        return None, [*gaps, NotCompared(subject="drift", text="no feature is left to compare")], nothing
+        return None, [*gaps, NotCompared(subject="drift", text="no feature is left to compare")], nothing, ()
     codes = frozen_bins.encode(table, baseline.bins)
     counts = frozen_bins.count(codes, baseline.bins)
     noise, variation, floor = _limits(baseline, table.num_rows, policy)
@@ -135,7 +142,7 @@ def _compare_bins(
         window=baseline.window,
         excluded=tuple(sorted(name for name in features.names if name in policy.exclude)),
     )
-    return drift, gaps, anomalies
+    return drift, gaps, anomalies, distributions_of(counts, baseline, kept)
 
 
 def _kept(

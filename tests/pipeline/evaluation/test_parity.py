@@ -1,5 +1,6 @@
 """Our arrays against TFMA on Beam: the same metrics, the same judgement, files that TFMA reads."""
 
+import itertools
 import json
 
 import numpy as np
@@ -12,6 +13,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import io_utils, json_utils
 
 from pipeline.engine import evaluator
+from pipeline.evaluation.curves import FILE, EvaluationCurves
 from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.evaluation.tfma_config import eval_config
 from pipeline.evaluation.tfma_files import read_results
@@ -108,6 +110,23 @@ def test_both_engines_bless_alike_and_for_the_same_reasons(local, beam):
     assert local[2]["blessed"] is beam[2]["blessed"] is True
     assert [row["status"] for row in local[2]["slices"]] == [row["status"] for row in beam[2]["slices"]]
     assert [row["slice"] for row in local[2]["slices"]] == [row["slice"] for row in beam[2]["slices"]]
+
+
+def test_both_engines_draw_the_same_curves(local, beam):
+    ours, theirs = (EvaluationCurves.from_json((made[0] / "evaluation" / FILE).read_text()) for made in (local, beam))
+
+    for mine, other in ((ours.candidate, theirs.candidate), (ours.live, theirs.live)):
+        # TFMA's plot has a tenth of the buckets that its AUC has.
+        assert area(mine.roc) == pytest.approx(area(other.roc), abs=5e-3)
+        assert area(mine.roc) == pytest.approx(dict(mine.metrics)["auc"], abs=5e-3)
+        assert [bin_.examples for bin_ in mine.calibration] == [bin_.examples for bin_ in other.calibration]
+        for name in ("predicted", "observed", "low", "high"):
+            expected = [getattr(bin_, name) for bin_ in other.calibration]
+            assert [getattr(bin_, name) for bin_ in mine.calibration] == pytest.approx(expected, abs=1e-4)
+
+
+def area(points):
+    return sum((x - before_x) * (y + before_y) / 2 for (before_x, before_y), (x, y) in itertools.pairwise(points))
 
 
 def test_tfma_reads_the_local_files(local):

@@ -1,0 +1,169 @@
+"""What a person looks at beside an AUC: ROC, precision against recall, and calibration, as a few points each.
+
+All three are read off one histogram of the predictions, TFMA's: so the local engine's curves and those of the Beam
+engine's plots are the same, and a million rows take no more room than a thousand.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.evaluation.metrics import BUCKETS, Floats, Metric
+from pipeline.gate import records
+
+FILE = "curves.json"
+CALIBRATION_BINS = 10
+_LEAST_STEP = 1 / 400
+"""Points that are nearer to each other than this, in both directions, look like one."""
+_Z95 = 1.959963984540054
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationBin:
+    """Rows whose predictions lie in one tenth of [0, 1].
+
+    Attributes:
+      predicted: mean prediction.
+      observed: share of positive labels; `low` and `high` are its 95 % Wilson interval.
+    """
+
+    examples: int
+    predicted: float
+    observed: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCurves:
+    """One model on the whole eval split.
+
+    Attributes:
+      metrics: by TFMA's names; a metric that is not defined is left out.
+      deviations: bootstrap standard deviations, by the same names.
+      roc: (false positive rate, true positive rate), from (0, 0) to (1, 1); empty where all labels are equal.
+      precision_recall: (recall, precision), recall ascending; empty where no label is positive.
+      calibration: bins that hold rows, ascending.
+    """
+
+    metrics: tuple[tuple[str, float], ...]
+    deviations: tuple[tuple[str, float], ...]
+    roc: tuple[Point, ...]
+    precision_recall: tuple[Point, ...]
+    calibration: tuple[CalibrationBin, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationCurves:
+    """Both models on the same rows; `live` is None where no model was live."""
+
+    candidate: ModelCurves
+    live: ModelCurves | None
+
+    def to_json(self) -> str:
+        """Serializes to JSON."""
+        value = records.to_json_values(dataclasses.asdict(self))
+        return json.dumps(value, sort_keys=True, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> EvaluationCurves:
+        """Reads what `to_json` wrote.
+
+        Raises:
+          ValueError: it is something else.
+        """
+        return records.from_json_values(cls, json.loads(text))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Histogram:
+    """Rows by prediction, buckets ascending: rows, positive rows and summed predictions, each float64 (buckets,)."""
+
+    rows: Floats
+    positives: Floats
+    predictions: Floats
+
+
+def histogram_of(labels: Floats, probabilities: Floats) -> Histogram:
+    """Returns TFMA's histogram of 10,000 equal buckets of the probability, and one from 1 on.
+
+    Args:
+      labels: 0 or 1, (rows,).
+      probabilities: in [0, 1], (rows,).
+    """
+    buckets = np.clip((probabilities * BUCKETS).astype(np.int64), 0, BUCKETS)
+
+    def summed(weights: Floats) -> Floats:
+        return np.asarray(np.bincount(buckets, weights, BUCKETS + 1), np.float64)
+
+    return Histogram(
+        rows=summed(np.ones(len(labels))), positives=summed(labels), predictions=summed(probabilities * 1.0)
+    )
+
+
+def curves_of(histogram: Histogram, metrics: Mapping[str, Metric]) -> ModelCurves:
+    """Returns the curves of one model, thinned to what can be seen."""
+    called = np.concatenate([[0.0], np.cumsum(histogram.rows[::-1])])  # Rows above each threshold, the highest first.
+    right = np.concatenate([[0.0], np.cumsum(histogram.positives[::-1])])
+    rows, positives = called[-1], right[-1]
+    roc: tuple[Point, ...] = ()
+    precision_recall: tuple[Point, ...] = ()
+    if positives and positives < rows:
+        roc = _thinned((called - right) / (rows - positives), right / positives)
+    if positives:
+        some = called > 0
+        precision_recall = _thinned(right[some] / positives, right[some] / called[some])
+    known = {name: metric for name, metric in metrics.items() if math.isfinite(metric.value)}
+    return ModelCurves(
+        metrics=tuple((name, metric.value) for name, metric in sorted(known.items())),
+        deviations=tuple((name, m.deviation) for name, m in sorted(known.items()) if m.deviation is not None),
+        roc=roc,
+        precision_recall=precision_recall,
+        calibration=_calibration(histogram),
+    )
+
+
+def _thinned(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> tuple[Point, ...]:
+    """Returns the first and the last point, and between them those that are far enough from the one kept before."""
+    kept = [(float(x[0]), float(y[0]))]
+    last = (float(x[-1]), float(y[-1]))
+    for point in zip(x[1:].tolist(), y[1:].tolist(), strict=True):
+        if max(abs(point[0] - kept[-1][0]), abs(point[1] - kept[-1][1])) >= _LEAST_STEP:
+            kept.append(point)
+    if kept[-1] != last:
+        kept.append(last)
+    return tuple((round(a, 5), round(b, 5)) for a, b in kept)
+
+
+def _calibration(histogram: Histogram) -> tuple[CalibrationBin, ...]:
+    size = len(histogram.rows)
+    index = np.minimum(np.arange(size) * CALIBRATION_BINS // BUCKETS, CALIBRATION_BINS - 1)
+    rows, positives, predictions = (
+        np.bincount(index, part, CALIBRATION_BINS)
+        for part in (histogram.rows, histogram.positives, histogram.predictions)
+    )
+    found = []
+    for n, positive, predicted in zip(rows.tolist(), positives.tolist(), predictions.tolist(), strict=True):
+        if n:
+            low, high = _wilson(positive / n, n)
+            found.append(
+                CalibrationBin(examples=round(n), predicted=predicted / n, observed=positive / n, low=low, high=high)
+            )
+    return tuple(found)
+
+
+def _wilson(share: float, rows: float) -> tuple[float, float]:
+    """Returns a share's 95 % interval. Source: Wilson, JASA 22, 1927."""
+    square = _Z95**2
+    centre = (share + square / (2 * rows)) / (1 + square / rows)
+    half = _Z95 * math.sqrt(share * (1 - share) / rows + square / (4 * rows**2)) / (1 + square / rows)
+    return max(0.0, centre - half), min(1.0, centre + half)
