@@ -134,6 +134,16 @@ def build_parser() -> argparse.ArgumentParser:
     which.add_argument("--undo", action="store_true", help="make live what the last rollback replaced")
     rollback.add_argument("--json", action="store_true", help="print one JSON object")
     rollback.set_defaults(command=_rollback)
+    report = commands.add_parser(
+        "report", help="the page of a run", description="Find a run's report, or make it again from its artifacts."
+    )
+    _add_root(report)
+    of = report.add_mutually_exclusive_group()
+    of.add_argument("--span", type=int, metavar="N", help="of this span's newest run")
+    of.add_argument("--last", action="store_true", help="of the newest run (the default)")
+    report.add_argument("--open", action="store_true", help="open it in the browser")
+    report.add_argument("--output", type=Path, metavar="FILE", help="make it anew, into FILE")
+    report.set_defaults(command=_report)
 
     serve = commands.add_parser(
         "serve",
@@ -240,6 +250,12 @@ def _rollback(args: argparse.Namespace) -> int:
     from pipeline.commands import rollback
 
     return rollback.command(args)
+
+
+def _report(args: argparse.Namespace) -> int:
+    from pipeline.commands import report
+
+    return report.command(args)
 
 
 def _doctor(args: argparse.Namespace) -> int:

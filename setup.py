@@ -47,6 +47,9 @@ EXTRAS = {
         "mypy>=1.13",
         "import-linter>=2.1",
         "cel-python>=0.1.5",
+        # Reports in a real browser (the browser itself is the system's), and axe's checks of accessibility.
+        "playwright>=1.60",
+        "axe-playwright-python>=0.1.8",
         "types-protobuf",
         "types-psutil",
     ],
@@ -64,7 +67,10 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["pipeline*", "models*", "serving*", "monitoring*", "data*"]),
     py_modules=["local_runner"],
-    package_data={"data": ["*/dataset.toml", "*/schema.pbtxt", "*/README.md"]},
+    package_data={
+        "data": ["*/dataset.toml", "*/schema.pbtxt", "*/README.md"],
+        "pipeline.report": ["templates/*"],
+    },
     install_requires=CORE + SERVING,
     extras_require=EXTRAS,
     entry_points={

@@ -22,6 +22,7 @@ class Root:
     monitoring/       served requests, what was found in them, and how far the request log has been read
     rollbacks.jsonl   every rollback, one line each
     logs/             one file per run: all that TensorFlow, Beam and TFX say
+    reports/          one page per run
     """
 
     path: Path
@@ -53,6 +54,10 @@ class Root:
     @property
     def logs(self) -> Path:
         return self.path / "logs"
+
+    @property
+    def reports(self) -> Path:
+        return self.path / "reports"
 
     def serving(self, model_name: str) -> Path:
         return self.path / "serving" / model_name

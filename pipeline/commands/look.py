@@ -11,6 +11,7 @@ from pipeline import backlog, live, local, rollback, state
 from pipeline import spans as span_files
 from pipeline.commands.run import root_of
 from pipeline.config import load_dataset
+from pipeline.report import files as reports
 from pipeline.root import Root
 from pipeline.terminal import Terminal
 
@@ -68,6 +69,7 @@ def status(args: argparse.Namespace) -> int:
     versions = rollback.versions(serving_dir)
     decisions = read_decisions(root)
     logs = sorted(root.logs.glob("run-*.log")) if root.logs.is_dir() else []
+    report = reports.newest(root)
     value = {
         "dataset": dataset.name,
         "root": str(root.path),
@@ -78,6 +80,7 @@ def status(args: argparse.Namespace) -> int:
         "trained_on": list(live.training_window(serving_dir)),
         "decisions": decisions[-_SHOWN_DECISIONS:],
         "last_log": str(logs[-1]) if logs else None,
+        "last_report": str(report) if report else None,
     }
     if args.json:
         print(json.dumps(value, sort_keys=True))
@@ -88,6 +91,8 @@ def status(args: argparse.Namespace) -> int:
     terminal.say(f"metadata    {root.metadata}")
     if logs:
         terminal.say(f"last log    {logs[-1]}")
+    if report is not None:
+        terminal.say(f"last report {report}")
     terminal.table(
         "Pushed versions",
         ("version", "pushed", ""),

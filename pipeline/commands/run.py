@@ -6,6 +6,7 @@ import datetime
 import errno
 import json
 import logging
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pipeline import spans as span_files
 from pipeline.config import Dataset, load_dataset
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.log_capture import captured
+from pipeline.report.after_run import write_report
 from pipeline.root import Root
 from pipeline.terminal import Terminal
 
@@ -59,17 +61,22 @@ def command(args: argparse.Namespace) -> int:
         )
         with captured(log) as (out, err):
             terminal = Terminal(out, err, quiet=args.json)
+            started = time.time()
             try:
                 outcome = run(request, terminal, log)
             except (PipelineError, KeyboardInterrupt):
                 raise
             except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the user gets one line and the log.
                 logger.error("The run failed.\n%s", traceback.format_exc())
-                return report_failure(error, log, terminal, as_json=args.json)
+                report = write_report(root, started, terminal)
+                return report_failure(error, log, report, terminal, as_json=args.json)
+            report = None if args.explain else write_report(root, started, terminal)
             if args.json:
-                print(json.dumps(as_json(outcome, request, log), sort_keys=True), file=out)
+                print(json.dumps(as_json(outcome, request, log, report), sort_keys=True), file=out)
             else:
                 show(outcome, request, log, terminal)
+                if report is not None:
+                    terminal.say(f"Report:    {report}")
     return local.EXIT_STATUS[outcome.result]
 
 
@@ -102,16 +109,17 @@ def run(request: local.Request, terminal: Terminal, log: Path) -> local.Outcome:
         return local.execute(request, log=str(log), on_start=started, on_end=ended)
 
 
-def report_failure(error: Exception, log: Path, terminal: Terminal, *, as_json: bool) -> int:
+def report_failure(error: Exception, log: Path, report: Path | None, terminal: Terminal, *, as_json: bool) -> int:
     """Says in one line what went wrong and where the whole story is; never a bare traceback."""
     text = f"{type(error).__name__}: {error}".strip().splitlines()[0][:500]
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         text = f"the disk is full ({error.filename or 'no file named'}). Make room and run the same command again"
     if as_json:
-        print(
-            json.dumps({"result": "failed", "exit_status": 1, "error": text, "log": str(log)}), file=terminal.out.file
-        )
+        value = {"result": "failed", "exit_status": 1, "error": text, "log": str(log), "report": _text(report)}
+        print(json.dumps(value), file=terminal.out.file)
     terminal.err.print(f"error: {text}\nThe log: {log}", markup=False)
+    if report is not None:
+        terminal.err.print(f"The report: {report}", markup=False)
     return 1
 
 
@@ -203,7 +211,11 @@ def curl(model_name: str, request: dict[str, Any]) -> str:
     return f"curl -d '{body}' http://127.0.0.1:8501/v1/models/{model_name}:predict"
 
 
-def as_json(outcome: local.Outcome, request: local.Request, log: Path) -> dict[str, Any]:
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def as_json(outcome: local.Outcome, request: local.Request, log: Path, report: Path | None) -> dict[str, Any]:
     """Returns the outcome as `run --json` prints it."""
     statistics = span_statistics.read(outcome.statistics_uri) if outcome.statistics_uri else {}
     return {
@@ -213,6 +225,7 @@ def as_json(outcome: local.Outcome, request: local.Request, log: Path) -> dict[s
         "span": outcome.span,
         "root": str(request.root.path),
         "log": str(log),
+        "report": _text(report),
         "components": outcome.nodes,
         "statistics": {split: span_statistics.as_json(value) for split, value in statistics.items()},
         "decision": outcome.decision,

@@ -17,6 +17,7 @@ from pipeline.commands.run import root_of
 from pipeline.config import load_dataset
 from pipeline.errors import RootBusyError
 from pipeline.log_capture import captured
+from pipeline.report.after_run import write_report
 from pipeline.root import Root
 from pipeline.terminal import Terminal
 
@@ -96,6 +97,7 @@ def process(request: local.Request, waiting: Waiting, terminal: Terminal, log: P
 
     one = local.Request(dataset=request.dataset, root=request.root, data_root=request.data_root, span=waiting.span)
     outcome = local.execute(one, log=str(log), on_start=before, on_end=lambda *_: None)
+    write_report(request.root, started.timestamp(), terminal)
     seconds = (datetime.datetime.now() - started).total_seconds()
     terminal.say(f"{started:%Y-%m-%d %H:%M:%S}  span {waiting.span:>5}  {describe(outcome)}  ({seconds:.0f} s)")
 

@@ -1,0 +1,44 @@
+"""`report`: finds the page of a run, or makes it again from the run's artifacts."""
+
+import argparse
+import sys
+import webbrowser
+from pathlib import Path
+
+from pipeline.commands.run import root_of
+from pipeline.config import load_dataset
+from pipeline.errors import ConfigError, PipelineError
+from pipeline.report import files
+from pipeline.root import Root
+
+
+def command(args: argparse.Namespace) -> int:
+    """Prints the path of the report, and nothing else, on standard output. Exit status: 0 there it is.
+
+    Raises:
+      PipelineError: no such run, or the file cannot be written.
+    """
+    root = root_of(args, load_dataset(args.dataset).name)
+    try:
+        path = find_or_make(root, args.span, args.output)
+    except OSError as error:
+        raise PipelineError(f"The report cannot be written: {error}. Name another file with --output.") from error
+    print(path)
+    if args.open and not webbrowser.open(path.as_uri()):
+        print("no browser was found; open the file yourself", file=sys.stderr)
+    return 0
+
+
+def find_or_make(root: Root, span: int | None, output: Path | None) -> Path:
+    """Returns the report of a span's newest run, or of the newest run.
+
+    Args:
+      output: where to make it anew; None to take the one that the run has left, made anew only where it is missing.
+    """
+    if output is not None and output.is_dir():
+        raise ConfigError(f"--output: {output} is a folder. Name a file, such as {output / 'report.html'}.")
+    run = files.find_run(root, span)
+    if output is not None:
+        return files.write(run, output.absolute())
+    path = files.path_of(root, run)
+    return path if path.exists() else files.write(run, path)

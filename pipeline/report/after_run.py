@@ -1,0 +1,35 @@
+"""The report of the run that has just ended. It never fails the run: without a report a run is still a run."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from pipeline.root import Root
+from pipeline.terminal import Terminal
+
+logger = logging.getLogger(__name__)
+
+_CLOCK_SECONDS = 1.0
+
+
+def write_report(root: Root, since: float, terminal: Terminal) -> Path | None:
+    """Writes the report of the newest run.
+
+    Args:
+      since: seconds since 1970 when the run was started: an older run is not the one that has just ended.
+
+    Returns:
+      The file; None where there is nothing to report, or no report could be made, after a warning.
+    """
+    try:
+        from pipeline.report import files
+
+        run = files.find_run(root, span=None)
+        if run.nodes[0].started_at < since - _CLOCK_SECONDS:
+            return None
+        return files.write(run, files.path_of(root, run))
+    except Exception as error:
+        logger.exception("The report could not be made.")
+        terminal.err.print(f"warning: no report was written: {str(error) or type(error).__name__}", markup=False)
+        return None

@@ -1,0 +1,203 @@
+"""From a run's metadata and artifacts to the values of its report."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pipeline.evaluation import curves as evaluation_curves
+from pipeline.evaluation.judge import Judgement
+from pipeline.gate import distributions as gate_distributions
+from pipeline.gate import records
+from pipeline.gate.decision import Decision, Verdict
+from pipeline.gate.distributions import Distribution
+from pipeline.report.configuration import read_configuration
+from pipeline.report.data import Cost, Epoch, Evaluation, Outcome, RunReport, Servability, Training
+from pipeline.report.errors import ReportError
+from pipeline.report.lineage import trace
+from pipeline.report.metadata import NodeRecord, RunRecord
+from pipeline.report.statistics import compare_statistics
+
+
+def build_report(run: RunRecord) -> RunReport:
+    """Reads everything that a report says.
+
+    Raises:
+      ReportError: nothing is known of the run's span, or an artifact is damaged; names it.
+    """
+    if run.span is None:
+        raise ReportError(f"The run of {run.run_id} ended before it knew its span; its log says why.")
+    decision = _decision(run)
+    outcome = _outcome(run, decision)
+    training = _training(run)
+    evaluation = _evaluation(run)
+    servability = _servability(run)
+    pushed = run.output("Pusher", "pushed_model")
+    version = str(pushed.properties["pushed_version"]) if pushed and outcome == "pushed" else None
+    failed = next((node for node in run.nodes if node.status == "failed" and node.node != "RefuseSpan"), None)
+    error = _error(failed) if failed else ""
+    moved = [item.feature for item in decision.evidence.drift.features] if decision and decision.evidence.drift else []
+    return RunReport(
+        dataset=run.pipeline,
+        run_id=run.run_id,
+        started_at=run.nodes[0].started_at,
+        span=run.span,
+        version=decision.evidence.version if decision else 0,
+        outcome=outcome,
+        headline=_headline(outcome, decision, evaluation, servability, version, error),
+        pushed_version=version,
+        error=error,
+        decision=decision,
+        distributions=_distributions(run, moved),
+        statistics=compare_statistics(run, decision),
+        training=training,
+        evaluation=evaluation,
+        servability=servability,
+        lineage=trace(run),
+        costs=_costs(run),
+        configuration=read_configuration(run),
+    )
+
+
+def _decision(run: RunRecord) -> Decision | None:
+    text = _text(run, "RerunGate", "decision", "decision.json")
+    if text is None:
+        return None
+    try:
+        return Decision.from_json(text)
+    except ValueError as error:
+        raise ReportError(f"The decision of the run of {run.run_id} cannot be read: {error}") from error
+
+
+def _text(run: RunRecord, node: str, key: str, name: str) -> str | None:
+    """Returns a file of an artifact; None where the run has no such artifact, or the artifact no such file."""
+    artifact = run.output(node, key)
+    path = artifact.path / name if artifact else None
+    return path.read_text(encoding="utf-8") if path and path.is_file() else None
+
+
+def _json(run: RunRecord, node: str, key: str, name: str) -> dict[str, Any] | None:  # Any: JSON.
+    text = _text(run, node, key, name)
+    if text is None:
+        return None
+    try:
+        value: dict[str, Any] = json.loads(text)
+    except ValueError as error:
+        raise ReportError(f"{name} of {node} is not JSON: {error}.") from error
+    return value
+
+
+def _outcome(run: RunRecord, decision: Decision | None) -> Outcome:
+    if decision is None or any(node.status == "failed" and node.node != "RefuseSpan" for node in run.nodes):
+        return "failed"
+    if decision.verdict is not Verdict.RERUN:
+        return "blocked" if decision.verdict is Verdict.BLOCK else "skipped"
+    pushed = run.output("Pusher", "pushed_model")
+    # A PushedModel exists after a refused push too.
+    if pushed is not None:
+        return "pushed" if pushed.properties.get("pushed") == 1 else "not pushed"
+    return "decided"
+
+
+def _headline(
+    outcome: Outcome,
+    decision: Decision | None,
+    evaluation: Evaluation | None,
+    servability: Servability | None,
+    version: str | None,
+    error: str,
+) -> str:
+    """Returns what happened and why, in one sentence that stands alone."""
+    if outcome == "failed" or decision is None:
+        return error or "The run failed."
+    first = _without_figures(decision.reasons[0].text) if decision.reasons else ""
+    more = f", and {len(decision.reasons) - 1} more" if len(decision.reasons) > 1 else ""
+    if outcome == "pushed":
+        return f"Version {version} is live. Trained because {first}{more}."
+    if outcome == "not pushed":
+        why = "; ".join(evaluation.judgement.reasons) if evaluation and not evaluation.judgement.blessed else ""
+        if not why and servability:
+            why = servability.reason
+        return f"The candidate was not pushed: {why}. Trained because {first}{more}."
+    if outcome == "blocked":
+        return f"The data was refused, and the live model stays: {first}{more}."
+    if outcome == "skipped":
+        return f"Nothing was trained, and the live model stays: {first}{more}."
+    return f"A rerun is due, and nothing was trained in this run: {first}{more}."
+
+
+def _without_figures(reason: str) -> str:
+    """Returns a reason without the distances and intervals that end it in parentheses: they stand with the reasons."""
+    return reason[: reason.rindex(" (")] if reason.endswith(")") and " (" in reason else reason
+
+
+def _error(node: NodeRecord) -> str:
+    """Returns the last line of what a failed component left, which is the error itself."""
+    try:
+        message = str(json.loads(node.error).get("resultMessage", node.error))
+    except (ValueError, AttributeError):
+        message = node.error
+    said = [line for line in message.strip().splitlines() if line.strip()]
+    return f"{node.node} failed: {said[-1].strip() if said else 'it left no message; the log says more'}"
+
+
+def _distributions(run: RunRecord, order: list[str]) -> tuple[Distribution, ...]:
+    text = _text(run, "RerunGate", "comparison", gate_distributions.FILE)
+    if text is None:
+        return ()
+    found = {item.bins.name: item for item in gate_distributions.from_json(text)}
+    return tuple(found[name] for name in dict.fromkeys(order) if name in found)
+
+
+def _training(run: RunRecord) -> Training | None:
+    history = _json(run, "Trainer", "model_run", "history.json")
+    if history is None:
+        return None
+    start = "the live model's weights" if history["warm_start"] else "random weights"
+    return Training(
+        rows=history["rows"],
+        curve=tuple(Epoch(**epoch) for epoch in history["curve"]),
+        best_epoch=history["best_epoch"],
+        validation_rows=history["validation"]["rows"],
+        validation_auc=history["validation"]["auc"],
+        validation_log_loss=history["validation"]["log_loss"],
+        start=f"{start} ({history['warm_start_reason']})",
+        seconds=history["seconds"]["train"],
+    )
+
+
+def _evaluation(run: RunRecord) -> Evaluation | None:
+    judgement = _json(run, "Evaluator", "evaluation", "judgement.json")
+    if judgement is None:
+        return None
+    text = _text(run, "Evaluator", "evaluation", evaluation_curves.FILE)
+    return Evaluation(
+        judgement=records.from_json_values(Judgement, judgement),
+        curves=evaluation_curves.EvaluationCurves.from_json(text) if text else None,
+    )
+
+
+def _servability(run: RunRecord) -> Servability | None:
+    blessing = run.output("InfraValidator", "blessing")
+    if blessing is None:
+        return None
+    p99 = blessing.properties.get("p99_ms")
+    return Servability(
+        servable=blessing.properties.get("blessed") == 1,
+        reason=str(blessing.properties.get("reason", "")),
+        p99_ms=None if p99 is None else float(p99),
+    )
+
+
+def _costs(run: RunRecord) -> tuple[Cost, ...]:
+    first = run.nodes[0].started_at
+    return tuple(
+        Cost(
+            node=node.node,
+            status=node.status,
+            start=max(node.started_at - first, 0.0),
+            seconds=node.seconds,
+            peak_memory_bytes=node.peak_memory_bytes,
+        )
+        for node in run.nodes
+    )

@@ -1,0 +1,69 @@
+"""Where reports are, and making them: after a run, or again at any later time."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from pipeline.report.errors import ReportError
+from pipeline.report.metadata import RunRecord, Store
+from pipeline.root import Root
+
+_ALLOWED = re.compile(r"[^0-9A-Za-z]+")
+
+
+def path_of(root: Root, run: RunRecord) -> Path:
+    """Returns where a run's report is: named by the span and by the run's start, to the second."""
+    return root.reports / f"span-{run.span}-{_ALLOWED.sub('-', run.run_id.partition('.')[0])}.html"
+
+
+def find_run(root: Root, span: int | None) -> RunRecord:
+    """Returns the newest run, or the newest of one span; runs that were only asked to explain are no runs.
+
+    Raises:
+      ReportError: there is none; names the spans that have one.
+    """
+    spans = set()
+    for run in Store(root.metadata, root.artifacts).runs():
+        gate = run.node("RerunGate")
+        if run.span is None or (gate is not None and gate.properties.get("remember") == 0):
+            continue
+        if span is None or run.span == span:
+            return run
+        spans.add(run.span)
+    if span is None:
+        raise ReportError(f"No run is recorded in {root.metadata}. Run the pipeline first.")
+    known = ", ".join(map(str, sorted(spans))) or "none"
+    raise ReportError(f"Span {span} has not been run in {root.path}. Spans that have: {known}.")
+
+
+def newest(root: Root) -> Path | None:
+    """Returns the report that was written last."""
+    found = list(root.reports.glob("span-*.html")) if root.reports.is_dir() else []
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def write(run: RunRecord, path: Path) -> Path:
+    """Makes a run's report, whole or not at all.
+
+    Raises:
+      ReportError: an artifact is damaged or of another version of this program.
+      OSError: the file cannot be written.
+    """
+    from pipeline.report.build import build_report  # Loads Arrow and the templates; `status` only wants a path.
+    from pipeline.report.render import run_page
+
+    return write_page(run_page(build_report(run)), path)
+
+
+def write_page(page: str, path: Path) -> Path:
+    """Writes a page, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        unfinished.write_text(page, encoding="utf-8")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path

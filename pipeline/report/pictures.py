@@ -1,0 +1,305 @@
+"""Which charts a run's report shows, and of what."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from pipeline.evaluation.curves import EvaluationCurves, ModelCurves
+from pipeline.gate.bins import MISSING, FeatureBins
+from pipeline.gate.decision import Decision
+from pipeline.gate.distributions import Distribution
+from pipeline.gate.evidence import FeatureDrift, MetricChange
+from pipeline.report import charts, numbers
+from pipeline.report.charts import Axis, Line
+from pipeline.report.data import Cost, RunReport, Training
+from pipeline.report.svg import Scale, percent, tag, text
+
+LEAST_DRAWN, MOST_DRAWN = 4, 12
+"""Distributions: all features that moved, but at least and at most so many."""
+_MOST_VALUES = 10
+_LEAST_SHARE = 0.0005
+_Z95 = 1.96
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A chart with its heading and a sentence under it."""
+
+    title: str
+    caption: str
+    chart: Markup
+
+
+def distributions(report: RunReport) -> list[Picture]:
+    """Returns the features with the largest excess over their thresholds, the span drawn over the training window."""
+    drift = report.decision.evidence.drift if report.decision else None
+    if drift is None:
+        return []
+    found = {item.bins.name: item for item in report.distributions}
+    wanted = min(max(len(drift.moved), LEAST_DRAWN), MOST_DRAWN)
+    chosen = [item for item in drift.features if item.feature in found][:wanted]
+    return [_distribution(item, found[item.feature]) for item in chosen]
+
+
+def _distribution(item: FeatureDrift, found: Distribution) -> Picture:
+    order, names = (_columns if found.bins.kind == "numeric" else _values)(found)
+    before, after = _shares(found.baseline, order), _shares(found.span, order)
+    draw = charts.steps if found.bins.kind == "numeric" else charts.pairs
+    description = "; ".join(
+        f"{name}: {numbers.share(was)} then {numbers.share(now)}"
+        for name, was, now in zip(names[:40], before, after, strict=False)
+    )
+    title = f"Distribution of {numbers.short(item.feature)}: share of the rows, training window then span"
+    return Picture(
+        title=item.feature,
+        caption=item.direction.removeprefix(f"`{item.feature}`: "),
+        chart=draw(title, numbers.short(description, 2000), before, after, names),
+    )
+
+
+def _shares(counts: Sequence[int], order: Sequence[Sequence[int]]) -> list[float]:
+    total = sum(counts) or 1
+    return [sum(counts[index] for index in group) / total for group in order]
+
+
+def _columns(found: Distribution) -> tuple[list[list[int]], list[str]]:
+    """Returns a numeric feature's bins by value, those that are empty on both sides left out, and their names."""
+    bins = found.bins
+    places = [(-math.inf, 0.0, MISSING, "missing")]
+    places += [(point, 0.5, 1 + index, numbers.value(point)) for index, point in enumerate(bins.points)]
+    first = 1 + len(bins.points)
+    edges = [-math.inf, *bins.edges]
+    for index, edge in enumerate(edges):
+        name = f"≥ {numbers.value(edge)}" if index else f"< {numbers.value(bins.edges[0])}" if bins.edges else "any"
+        places.append((edge, 1.0, first + index, name))
+    filled = [place for place in sorted(places) if found.baseline[place[2]] or found.span[place[2]]]
+    return [[place[2]] for place in filled], [place[3] for place in filled]
+
+
+def _values(found: Distribution) -> tuple[list[list[int]], list[str]]:
+    """Returns a categorical feature's most frequent values on either side; the others together are the last row."""
+    bins: FeatureBins = found.bins
+    names = [name.removeprefix("= ") for name in bins.labels()]
+    baseline, span = np.array(found.baseline, float), np.array(found.span, float)
+    shares = np.maximum(baseline / max(baseline.sum(), 1), span / max(span.sum(), 1))
+    filled = [int(index) for index in np.argsort(-shares, kind="stable") if shares[index] >= _LEAST_SHARE]
+    kept, rest = filled[:_MOST_VALUES], filled[_MOST_VALUES:]
+    groups = [[index] for index in kept]
+    shown = [names[index] for index in kept]
+    if rest:
+        groups.append(rest)
+        shown.append(f"{len(rest)} other bins")
+    return groups, shown
+
+
+def drift_bar(item: FeatureDrift, highest: float) -> Markup:
+    """Returns a feature's distance as a multiple of its threshold, which is the mark."""
+    words = f"{numbers.times(item.excess)} its threshold"
+    return charts.bar(min(item.excess, highest), 1.0, highest, strong=item.moved, words=words)
+
+
+def highest_excess(decision: Decision) -> float:
+    """Returns the end of the bars' scale: at least twice the threshold, at most eight times."""
+    drift = decision.evidence.drift
+    largest = max((item.excess for item in drift.features), default=1.0) if drift else 1.0
+    return min(max(largest, 2.0), 8.0)
+
+
+def change_interval(item: MetricChange) -> Markup:
+    """Returns the change of one metric with its interval; the mark is no change."""
+    reach = max(abs(item.low), abs(item.high), 2 * item.margin)
+    middle = (item.low + item.high) / 2
+    words = f"change {numbers.change(middle)}, interval {numbers.change(item.low)} to {numbers.change(item.high)}"
+    return charts.interval(item.low, middle, item.high, 0.0, (-reach, reach), strong=item.matters, words=words)
+
+
+def training(found: Training) -> Markup:
+    """Returns the training curve with the epoch whose weights were kept."""
+    epochs = [point.epoch for point in found.curve]
+    losses = [loss for point in found.curve for loss in (point.train_loss, point.validation_loss)]
+    low, high = min(losses), max(losses)
+    room = (high - low) * 0.08 or 0.01
+    x = Axis(name="epoch", low=min(epochs), high=max(max(epochs), min(epochs) + 1), write=lambda value: f"{value:g}")
+    y = Axis(name="log loss, nats", low=low - room, high=high + room, write=lambda value: f"{value:.2f}")
+    across = Scale(x.low, x.high, 0.5, 99.5)(found.best_epoch)
+    best = tag(
+        "line",
+        x1=percent(across),
+        x2=percent(across),
+        y1=charts.TOP,
+        y2=charts.HEIGHT - charts.BOTTOM,
+        class_="reference",
+    )
+    drawn = [
+        Line(name="train", points=[(point.epoch, point.train_loss) for point in found.curve], class_="baseline"),
+        Line(name="validation", points=[(point.epoch, point.validation_loss) for point in found.curve], class_="span"),
+    ]
+    near = "end" if across > 80 else "start"
+    kept = text(across + (-0.8 if near == "end" else 0.8), charts.TOP + 10, "kept", anchor=near, class_="tick")
+    every = max(1, len(epochs) // 8)
+    description = "; ".join(
+        f"epoch {point.epoch}: train {point.train_loss:.3f}, validation {point.validation_loss:.3f}"
+        for point in found.curve[:: max(1, len(found.curve) // 40)]
+    )
+    return charts.lines(
+        "Training curve: log loss by epoch",
+        description,
+        drawn,
+        x,
+        y,
+        x_ticks=epochs[::every],
+        dots=len(epochs) <= 40,
+        extra=[best, kept],
+        labelled=False,
+    )
+
+
+def curves(found: EvaluationCurves) -> list[Picture]:
+    """Returns ROC, precision against recall, and calibration of the candidate, the live model's behind it."""
+    models = [("live", "baseline", found.live)] if found.live else []
+    models.append(("candidate", "span", found.candidate))
+    unit = {"low": 0.0, "high": 1.0, "write": _unit}
+    pictures = []
+    if found.candidate.roc:
+        drawn = [Line(name=name, points=model.roc, class_=class_) for name, class_, model in models if model.roc]
+        pictures.append(
+            Picture(
+                title="ROC",
+                caption=_caption(models, "auc", "area"),
+                chart=charts.lines(
+                    "ROC curve: true positive rate by false positive rate",
+                    _caption(models, "auc", "area"),
+                    drawn,
+                    Axis(name="false positive rate", **unit),  # type: ignore[arg-type]  # One dict for two axes.
+                    Axis(name="true positive rate", **unit),  # type: ignore[arg-type]
+                    labelled=False,
+                    extra=[charts.diagonal()],
+                ),
+            )
+        )
+    if found.candidate.precision_recall:
+        drawn = [
+            Line(name=name, points=model.precision_recall, class_=class_)
+            for name, class_, model in models
+            if model.precision_recall
+        ]
+        pictures.append(
+            Picture(
+                title="Precision and recall",
+                caption=_caption(models, "auc_precision_recall", "area"),
+                chart=charts.lines(
+                    "Precision by recall",
+                    _caption(models, "auc_precision_recall", "area"),
+                    drawn,
+                    Axis(name="recall", **unit),  # type: ignore[arg-type]
+                    Axis(name="precision", **unit),  # type: ignore[arg-type]
+                    labelled=False,
+                ),
+            )
+        )
+    if found.candidate.calibration:
+        pictures.append(_calibration(models))
+    return pictures
+
+
+def _unit(value: float) -> str:
+    return f"{value:g}"
+
+
+def _caption(models: Sequence[tuple[str, str, ModelCurves]], metric: str, what: str) -> str:
+    values = {name: dict(model.metrics).get(metric) for name, _, model in models}
+    said = [f"{name} {numbers.score(item)}" for name, item in reversed(values.items()) if item is not None]
+    return f"{what} under the curve: {', '.join(said)}" if said else ""
+
+
+def _calibration(models: Sequence[tuple[str, str, ModelCurves]]) -> Picture:
+    drawn = [
+        Line(name=name, points=[(bin_.predicted, bin_.observed) for bin_ in model.calibration], class_=class_)
+        for name, class_, model in models
+    ]
+    across, down = Scale(0, 1, 0.5, 99.5), Scale(0, 1, charts.HEIGHT - charts.BOTTOM, charts.TOP)
+    whiskers = [
+        tag(
+            "line",
+            x1=percent(across(bin_.predicted)),
+            x2=percent(across(bin_.predicted)),
+            y1=down(bin_.low),
+            y2=down(bin_.high),
+            class_="whisker span thin",
+        )
+        for bin_ in models[-1][2].calibration
+    ]
+    errors = {name: dict(model.metrics).get("expected_calibration_error") for name, _, model in models}
+    said = [f"{name} {numbers.score(item)}" for name, item in reversed(errors.items()) if item is not None]
+    caption = f"calibration error: {', '.join(said)}; whiskers are 95 % intervals of the candidate's" if said else ""
+    description = "; ".join(
+        f"predicted {bin_.predicted:.2f}, observed {bin_.observed:.2f} in {bin_.examples} rows"
+        for bin_ in models[-1][2].calibration
+    )
+    unit = {"low": 0.0, "high": 1.0, "write": _unit}
+    return Picture(
+        title="Calibration",
+        caption=caption,
+        chart=charts.lines(
+            "Calibration: observed share of positives by predicted probability",
+            description,
+            drawn,
+            Axis(name="predicted probability", **unit),  # type: ignore[arg-type]
+            Axis(name="observed share", **unit),  # type: ignore[arg-type]
+            labelled=False,
+            dots=True,
+            extra=[charts.diagonal(), *whiskers],
+        ),
+    )
+
+
+def slice_intervals(report: RunReport) -> list[Markup | None]:
+    """Returns, per slice of the judgement, its AUC with interval; the mark is the live model's."""
+    if report.evaluation is None:
+        return []
+    rows = report.evaluation.judgement.slices
+    ends = [
+        end
+        for row in rows
+        if row.auc is not None
+        for end in (
+            row.auc - _Z95 * (row.auc_deviation or 0),
+            row.baseline_auc if row.baseline_auc is not None else row.auc,
+        )
+    ]
+    low = math.floor(max(min(ends, default=0.0), 0.0) * 20) / 20
+    found: list[Markup | None] = []
+    for row in rows:
+        if row.auc is None:
+            found.append(None)
+            continue
+        half = _Z95 * (row.auc_deviation or 0.0)
+        words = f"AUC {row.auc:.3f} ± {half:.3f}" + (
+            f", live {row.baseline_auc:.3f}" if row.baseline_auc is not None else ""
+        )
+        found.append(
+            charts.interval(
+                row.auc - half,
+                row.auc,
+                min(row.auc + half, 1.0),
+                row.baseline_auc,
+                (low, 1.0),
+                strong=row.status != "not judged",
+                words=words,
+            )
+        )
+    return found
+
+
+def cost_bars(costs: Sequence[Cost]) -> list[Markup]:
+    """Returns when each component was at work."""
+    whole = max((cost.start + cost.seconds for cost in costs), default=1.0)
+    return [
+        charts.period(cost.start, cost.seconds, whole, f"{cost.node}: {cost.seconds:.2f} s, from {cost.start:.1f} s on")
+        for cost in costs
+    ]

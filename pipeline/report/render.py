@@ -1,0 +1,89 @@
+"""From a report's values to one HTML file: the template, its style, and the charts inside it."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup, escape
+
+from pipeline.gate.evidence import FeatureDrift, MetricChange
+from pipeline.report import numbers, pictures
+from pipeline.report.data import RunReport
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+LIMITS = {
+    "noise": "sampling noise",
+    "variation": "the window's own variation",
+    "floor": "the smallest change that matters",
+    "schema": "the schema",
+}
+METRICS = {
+    "auc": "AUC",
+    "auc_precision_recall": "area under precision and recall",
+    "binary_accuracy": "accuracy at 0.5",
+    "binary_crossentropy": "log loss, nats",
+    "expected_calibration_error": "calibration error",
+    "mean_label": "share of positive labels",
+    "mean_prediction": "mean prediction",
+}
+SHOWN_ROWS, MOST_ROWS = 15, 600
+"""Rows of a table before the rest is folded away, and how many at most: beyond, nobody reads, and the file grows."""
+
+
+@functools.cache
+def environment() -> jinja2.Environment:
+    """Returns the templates; everything in them is escaped unless it is markup already."""
+    found = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters.update(numbers.FILTERS)
+    found.filters["marked"] = marked
+    found.globals.update(limits=LIMITS, metric_names=METRICS, shown_rows=SHOWN_ROWS, most_rows=MOST_ROWS)
+    return found
+
+
+def marked(text: str) -> Markup:
+    """Returns a sentence of the gate with what stands between backticks as code."""
+    parts = numbers.short(text, 600).split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 else escape(part) for index, part in enumerate(parts)
+    )
+
+
+def run_page(report: RunReport) -> str:
+    """Returns the page of one run."""
+    decision = report.decision
+    highest = pictures.highest_excess(decision) if decision else 1.0
+
+    def drift_bar(item: FeatureDrift) -> Markup:
+        return pictures.drift_bar(item, highest)
+
+    def change_interval(item: MetricChange) -> Markup:
+        return pictures.change_interval(item)
+
+    evaluation = report.evaluation
+    return (
+        environment()
+        .get_template("run.html")
+        .render(
+            report=report,
+            decision=decision,
+            evidence=decision.evidence if decision else None,
+            distributions=pictures.distributions(report),
+            drift_bar=drift_bar,
+            change_interval=change_interval,
+            training_chart=pictures.training(report.training) if report.training and report.training.curve else None,
+            curves=pictures.curves(evaluation.curves) if evaluation and evaluation.curves else [],
+            slices=list(zip(evaluation.judgement.slices, pictures.slice_intervals(report), strict=True))
+            if evaluation
+            else [],
+            costs=list(zip(report.costs, pictures.cost_bars(report.costs), strict=True)),
+        )
+    )
