@@ -6,6 +6,7 @@ not blessed, 130 interrupted, 1 anything unexpected.
 """
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--tries", type=int, default=2, metavar="N", help="then a failing span is set aside (default: 2)"
     )
     watch.add_argument("--once", action="store_true", help="end when nothing is waiting")
+    _add_metrics(watch)
     watch.set_defaults(command=_watch)
 
     replay = commands.add_parser(
@@ -166,6 +168,10 @@ def build_parser() -> argparse.ArgumentParser:
     often = monitor.add_mutually_exclusive_group()
     often.add_argument("--every", type=float, default=60.0, metavar="SECONDS", help="how often to look (default: 60)")
     often.add_argument("--once", action="store_true", help="look once, for cron")
+    monitor.add_argument(
+        "--server-url", metavar="URL", help="model server's REST address, to export which versions it has loaded"
+    )
+    _add_metrics(monitor)
     monitor.add_argument("--judge-open", action="store_true", help="judge windows that are not over, too")
     monitor.add_argument("--json", action="store_true", help="print one JSON object for each look")
     monitor.set_defaults(command=_monitor)
@@ -198,6 +204,23 @@ def _add_root(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_metrics(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--metrics-port", metavar="[HOST:]PORT", help="serve Prometheus metrics there (default host: this machine only)"
+    )
+    parser.add_argument(
+        "--metrics-file", type=Path, metavar="FILE", help="write them as a text file, for node_exporter"
+    )
+
+
+def _exporting(args: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
+    if args.metrics_port is None and args.metrics_file is None:
+        return contextlib.nullcontext()
+    from monitoring import exporter
+
+    return exporter.exporting(args)
+
+
 def _run(args: argparse.Namespace) -> int:
     from pipeline.commands import run
 
@@ -207,7 +230,8 @@ def _run(args: argparse.Namespace) -> int:
 def _watch(args: argparse.Namespace) -> int:
     from pipeline.commands import watch
 
-    return watch.command(args)
+    with _exporting(args):
+        return watch.command(args)
 
 
 def _replay(args: argparse.Namespace) -> int:
@@ -237,7 +261,8 @@ def _status(args: argparse.Namespace) -> int:
 def _monitor(args: argparse.Namespace) -> int:
     from monitoring import command
 
-    return command.run(args)
+    with _exporting(args):
+        return command.run(args)
 
 
 def _predict(args: argparse.Namespace) -> int:

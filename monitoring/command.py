@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
             terminal.note(f"monitoring {args.log_dir} every {args.every:g} s; log: {root.logs / 'monitor.log'}")
         while not stop.is_set():
             try:
-                look = monitor.look(time.time())
+                look = monitor.look(time.time(), *([] if args.once else [args.every]))
                 if args.json:
                     print(json.dumps(as_json(look), sort_keys=True, ensure_ascii=False), file=out)
                 else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from monitoring.window_report import WindowReport
 from pipeline import assess, serving_evidence
 from pipeline.config import Dataset, read_schema
 from pipeline.errors import ConfigError, RootBusyError
+from pipeline.gate import files
 from pipeline.gate.baseline import Baseline, BaselineError
 from pipeline.live import BASELINE_FOLDER
 from pipeline.root import Root, pushed_versions
@@ -32,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 _CHUNK = 5_000
 DAMAGED_FILE = "damaged_file"
+LOOKED = "looked.json"
+"""When the monitor last looked, and how often it means to."""
 SECONDS_PER_DAY = 86_400
 
 
@@ -107,24 +111,28 @@ class Monitor:
                 ) from error
             yield
 
-    def look(self, now: float) -> Look:
+    def look(self, now: float, interval_seconds: float = SECONDS_PER_DAY) -> Look:
         """Reads what is new, judges what is over, and writes what the gate is to know.
 
         Args:
           now: seconds since 1970.
+          interval_seconds: until the next look, as far as is known; who waits much longer knows that it is missing.
         """
         self._versions.clear()  # A version may have been pushed or removed since.
         new_records, progress = self._read_log(now)
         judged, waiting = self._judge(progress, now)
         self._store.remove_before(now - self._dataset.monitoring.keep_days * SECONDS_PER_DAY)
         reports = window_report.read_all(self._reports)
+        evidence = self._tell_gate(reports)
+        looked = json.dumps({"looked_at": round(now), "interval_seconds": interval_seconds})
+        files.write(str(self._root.monitoring), LOOKED, looked.encode())
         return Look(
             progress=progress,
             new_records=new_records,
             judged=tuple(judged),
             reports=tuple(reports),
             waiting=waiting,
-            evidence=self._tell_gate(reports),
+            evidence=evidence,
         )
 
     def _read_log(self, now: float) -> tuple[int, Progress]:
@@ -134,7 +142,7 @@ class Monitor:
             logger.warning("There is no request log at %s.", self._log_dir)
             return 0, before
         progress, decoder, read = before, Decoder(self._format), 0
-        files = {}
+        read_files = {}
         with self._store.batch() as batch:
             for path in log_files.find(self._log_dir):
                 name = log_files.name_of(path, self._log_dir)
@@ -149,12 +157,12 @@ class Monitor:
                 except OSError as error:  # Removed, or not ours to read: the others count all the same.
                     logger.warning("%s was not read: %s", path, error)
                     continue
-                files[name] = records.progress
+                read_files[name] = records.progress
                 if records.progress.damaged and not (name in before.files and before.files[name].damaged):
                     progress = dataclasses.replace(progress, dropped=added(progress.dropped, {DAMAGED_FILE: 1}))
         oldest = now - self._dataset.monitoring.keep_days * SECONDS_PER_DAY
         windows = {place: rows for place, rows in progress.windows.items() if place[0] >= oldest}
-        progress = dataclasses.replace(progress, files=files, windows=windows)
+        progress = dataclasses.replace(progress, files=read_files, windows=windows)
         if progress != before:
             self._store.commit(progress)
         return read, progress

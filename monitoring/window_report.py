@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import json
 import logging
 from dataclasses import dataclass
@@ -104,12 +105,19 @@ def write(folder: Path, report: WindowReport, statistics: bytes) -> None:
     files.write(target, REPORT, report.to_json().encode())
 
 
+@functools.lru_cache(maxsize=4096)
+def _read(path: Path, _modified: int, _size: int) -> WindowReport:
+    """Reads a report; once, as long as the file is the same."""
+    return WindowReport.from_json(path.read_text(encoding="utf-8"))
+
+
 def read_all(folder: Path) -> list[WindowReport]:
     """Returns every report, the oldest first. One that is damaged is passed over with a warning; it is made again."""
     found = []
     for path in folder.glob(f"window-*/{REPORT}"):
         try:
-            found.append(WindowReport.from_json(path.read_text(encoding="utf-8")))
+            stat = path.stat()
+            found.append(_read(path, stat.st_mtime_ns, stat.st_size))
         except (OSError, ValueError) as error:
             logger.warning("%s is not a report of a window: %r", path, error)
     return sorted(found, key=lambda report: (report.end, report.version))

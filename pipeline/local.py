@@ -1,5 +1,6 @@
 """One local run: from a request to an outcome, with everything a caller may print or put into a report."""
 
+import contextlib
 import importlib
 import json
 import time
@@ -145,9 +146,11 @@ def execute(
     from pipeline.errors import DataError
     from pipeline.pipeline import create_pipeline
 
-    config = pipeline_config(request, time.time())
+    started = time.time()
+    config = pipeline_config(request, started)
     assert config.span is not None
     results: list[runner.NodeResult] = []
+    ended_as = "failed"
 
     def ended(result: runner.NodeResult) -> None:
         results.append(result)
@@ -157,15 +160,35 @@ def execute(
 
     refusal = None
     try:
-        runner.run(create_pipeline(config), on_start=on_start, on_end=ended)
-    except DataError as error:
-        refusal = str(error)
-    result = outcome.read(config, results, refusal)
+        try:
+            runner.run(create_pipeline(config), on_start=on_start, on_end=ended)
+        except DataError as error:
+            refusal = str(error)
+        result = outcome.read(config, results, refusal)
+        ended_as = result.result
+    finally:
+        if not request.explain:
+            record_run(request.root, config.span, started, ended_as, {item.node: item for item in results})
     if refusal is not None and result.decision is None and not request.explain:
         # The files cannot even be read; the gate has left no record that would keep them from coming again.
         files = span_files.newest_versions(request.data_root, request.dataset.spans.pattern)[config.span]
         backlog.quarantine(request.root, backlog.Waiting(config.span, files[0].version), refusal)
     return result
+
+
+def record_run(root: Root, span: int, started: float, ended_as: str, nodes: Mapping[str, Any]) -> None:  # NodeResults.
+    """Appends how a run ended to `runs.jsonl`; a full disk must not hide why it failed."""
+    with contextlib.suppress(OSError):
+        append_line(
+            root.runs,
+            {
+                "span": span,
+                "started_at": round(started),
+                "ended_at": round(time.time()),
+                "result": ended_as,
+                "seconds": {name: round(node.seconds, 3) for name, node in nodes.items() if node.status == "ran"},
+            },
+        )
 
 
 def append_line(path: Path, value: Mapping[str, Any]) -> None:  # Any: JSON.

@@ -19,6 +19,7 @@ class Root:
     serving/NAME/N/   pushed versions, whole ones only
     state/            one record per span, as the gate left it
     decisions.jsonl   every decision, one line each
+    runs.jsonl        every run, one line each: how it ended, and how long each component took
     monitoring/       served requests, what was found in them, and how far the request log has been read
     rollbacks.jsonl   every rollback, one line each
     logs/             one file per run: all that TensorFlow, Beam and TFX say
@@ -50,6 +51,10 @@ class Root:
     @property
     def rollbacks(self) -> Path:
         return self.path / "rollbacks.jsonl"
+
+    @property
+    def runs(self) -> Path:
+        return self.path / "runs.jsonl"
 
     @property
     def logs(self) -> Path:

@@ -27,6 +27,8 @@ numeric = ["fare", "miles"]
 categorical = ["payment", "area"]
 [features.cyclical]
 month = 12
+[evaluation]
+min_auc = 0.6
 [gate]
 exclude = ["month"]
 min_rows = 300

@@ -1,0 +1,249 @@
+"""What a root says at this moment, as plain values: everything that the metrics are made of.
+
+Nothing is counted in memory. Every number is read from what runs and the monitor left on disk, so it survives them, and
+every exporter of a root (the monitor's, `watch`'s, a file for cron) says the same.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import urllib.request
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from monitoring import window_report
+from monitoring.monitor import LOOKED
+from monitoring.store import Progress, Store
+from monitoring.window_report import WindowReport
+from pipeline import live, state
+from pipeline.config import Dataset
+from pipeline.root import Root, pushed_versions
+
+logger = logging.getLogger(__name__)
+
+Json = dict[str, Any]  # Any: JSON.
+
+NEWEST_SPANS = 12
+"""Of so many spans the distances are shown side by side."""
+MOST_FEATURES = 50
+MOST_SLICES = 50
+MOST_VERSIONS = 10
+_SERVER_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """A feature's distance and threshold."""
+
+    feature: str
+    distance: float
+    threshold: float
+    moved: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpanDecision:
+    """What the gate said of a span. `auc`: of the live model on it, by slice, "all" for the whole."""
+
+    span: int
+    verdict: str
+    rows: int
+    drift: tuple[Compared, ...]
+    auc: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """What the newest judged window of the live version says; `auc` of the newest one that has labels."""
+
+    rows: int
+    skew: tuple[Compared, ...]
+    alerting: frozenset[str]
+    alerts: Mapping[str, int]
+    mean_prediction: float | None
+    prediction: Compared | None
+    auc: Mapping[str, float]
+    labelled: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """The state of a root.
+
+    Attributes:
+      newest_decided_at: when the newest span was decided, seconds since 1970.
+      decisions: by verdict and kind of the first reason.
+      newest: what was decided last; history: of the newest spans, ascending.
+      live_version: None where none is live.
+      unfollowed: features of the newest span that moved, where the live model was not trained on it.
+      run_seconds: of the last run, by component.
+      looked_at, look_interval: of the monitor.
+      server_states: version to its state in the model server; None where no server was asked, or it did not answer.
+    """
+
+    newest_decided_at: float | None
+    decisions: Mapping[tuple[str, str], int]
+    newest: SpanDecision | None
+    history: tuple[SpanDecision, ...]
+    live_version: int | None
+    unfollowed: int
+    auc_floor: float
+    max_age_seconds: float
+    runs: Mapping[str, int]
+    run_seconds: Mapping[str, float]
+    last_run_at: float | None
+    last_success_at: float | None
+    progress: Progress
+    served: Served | None
+    looked_at: float | None
+    look_interval: float | None
+    server_states: Mapping[int, str] | None
+
+
+@dataclass
+class Gatherer:
+    """Reads a root again and again; long files only when they have changed.
+
+    Attributes:
+      server_url: the model server's REST address, to ask for its versions; None to ask nobody.
+    """
+
+    dataset: Dataset
+    root: Root
+    server_url: str | None = None
+    _lines: dict[Path, tuple[tuple[int, int], list[Any]]] = field(default_factory=dict)  # Any: what _read made.
+
+    def gather(self) -> Snapshot:
+        """Returns the state now.
+
+        Raises:
+          PipelineError, OSError: a file of the root is damaged or cannot be read.
+        """
+        serving_dir = self.root.serving(self.dataset.serving.model_name)
+        versions = pushed_versions(serving_dir)
+        decided = self._read(self.root.decisions, read_decision)
+        runs: list[Json] = self._read(self.root.runs, lambda line: line)
+        newest = decided[-1][1] if decided else None
+        by_span = {decision.span: decision for _, decision in decided}
+        records = state.newest_records(state.read_records(str(self.root.state)))
+        succeeded = [run for run in runs if run["result"] != "failed"]
+        looked = _looked(self.root.monitoring / LOOKED)
+        return Snapshot(
+            newest_decided_at=_modified(self.root.state / records[max(records)].file_name) if records else None,
+            decisions=Counter(kind for kind, _ in decided),
+            newest=newest,
+            history=tuple(by_span[span] for span in sorted(by_span)[-NEWEST_SPANS:]),
+            live_version=versions[-1] if versions else None,
+            unfollowed=_unfollowed(newest, live.training_window(serving_dir)),
+            auc_floor=self.dataset.evaluation.min_auc,
+            max_age_seconds=self.dataset.gate.max_model_age_days * 86_400,
+            runs=Counter(run["result"] for run in runs),
+            run_seconds=runs[-1]["seconds"] if runs else {},
+            last_run_at=runs[-1]["ended_at"] if runs else None,
+            last_success_at=succeeded[-1]["ended_at"] if succeeded else None,
+            progress=Store(self.root.monitoring).progress(),
+            served=served(window_report.read_all(self.root.monitoring / "reports"), versions[-1] if versions else 0),
+            looked_at=looked.get("looked_at"),
+            look_interval=looked.get("interval_seconds"),
+            server_states=self._server_states(),
+        )
+
+    def _read(self, path: Path, parse: Any) -> list[Any]:  # Any: a function of a JSON object, and what it returns.
+        """Returns what `parse` makes of each line; one that a crash cut short, or of another layout, is left out."""
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            return []
+        stamp = (stat.st_size, stat.st_mtime_ns)
+        if path not in self._lines or self._lines[path][0] != stamp:
+            parsed = []
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    parsed.append(parse(json.loads(line)))
+                except (ValueError, KeyError, TypeError):
+                    continue
+            self._lines[path] = (stamp, parsed)
+        return self._lines[path][1]
+
+    def _server_states(self) -> dict[int, str] | None:
+        if self.server_url is None:
+            return None
+        url = f"{self.server_url.rstrip('/')}/v1/models/{quote(self.dataset.serving.model_name, safe='')}"
+        try:
+            with urllib.request.urlopen(url, timeout=_SERVER_TIMEOUT_S) as answer:
+                states = json.load(answer)["model_version_status"]
+            return {int(entry["version"]): str(entry["state"]) for entry in states}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            logger.warning("The model server at %s did not say which versions it has: %s", url, error)
+            return None
+
+
+def read_decision(value: Json) -> tuple[tuple[str, str], SpanDecision]:
+    """Returns (verdict, kind of the first reason) and what the metrics need of a line of decisions.jsonl."""
+    evidence = value["evidence"]
+    drift = [
+        Compared(feature=item["feature"], distance=item["distance"], threshold=item["threshold"], moved=item["moved"])
+        for item in (evidence["drift"] or {"features": []})["features"]
+    ]
+    areas = [change for change in evidence["performance"] if change["metric"] == "auc"]
+    kind = value["reasons"][0]["kind"] if value["reasons"] else "none"
+    return (value["verdict"], kind), SpanDecision(
+        span=evidence["span"],
+        verdict=value["verdict"],
+        rows=evidence["rows"],
+        drift=tuple(drift[:MOST_FEATURES]),
+        auc={change["slice"] or "all": change["current"]["value"] for change in areas[:MOST_SLICES]},
+    )
+
+
+def served(reports: Sequence[WindowReport], live_version: int) -> Served | None:
+    """Returns what the windows of the live version say; None where none was judged."""
+    own = [report for report in reports if report.version == live_version]
+    if not own:
+        return None
+    newest = own[-1]
+    labelled = next((report.performance for report in reversed(own) if report.performance), None)
+    slices = labelled.evaluation.slices[:MOST_SLICES] if labelled else ()
+    answers = newest.prediction
+    moved = answers.drift if answers else None
+    return Served(
+        rows=newest.rows,
+        skew=tuple(
+            Compared(feature=item.feature, distance=item.distance, threshold=item.threshold, moved=item.moved)
+            for item in (newest.skew.features if newest.skew else ())[:MOST_FEATURES]
+        ),
+        alerting=frozenset(alert.feature for alert in newest.alerts if alert.kind == "skew" and alert.feature),
+        alerts=Counter(alert.kind for alert in newest.alerts),
+        mean_prediction=answers.mean.value if answers else None,
+        prediction=Compared(feature="prediction", distance=moved.distance, threshold=moved.threshold, moved=moved.moved)
+        if moved
+        else None,
+        auc={item.slice or "all": item.auc.value for item in slices if item.auc is not None},
+        labelled=labelled.labelled if labelled else 0,
+    )
+
+
+def _unfollowed(newest: SpanDecision | None, window: Sequence[int]) -> int:
+    if newest is None or newest.span in window or newest.verdict == "block":
+        return 0
+    return sum(item.moved for item in newest.drift)
+
+
+def _looked(path: Path) -> Mapping[str, float]:
+    try:
+        value: Mapping[str, float] = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return value
+
+
+def _modified(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return None
