@@ -30,6 +30,7 @@ def play(name: str) -> None:
             [*command, "--root", f"{scratch}/root"], stdout=subprocess.PIPE, cwd=REPOSITORY, check=True
         )
     value = json.loads(done.stdout)
+    del value["report"]  # A path in the scratch folder.
     results_file(name).write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 

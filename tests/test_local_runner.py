@@ -13,7 +13,21 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 @pytest.mark.parametrize(
     "name",
-    ["", "run", "watch", "replay", "drift", "serve", "spans", "status", "predict", "rollback", "monitor", "doctor"],
+    [
+        "",
+        "run",
+        "watch",
+        "replay",
+        "drift",
+        "serve",
+        "spans",
+        "status",
+        "predict",
+        "rollback",
+        "report",
+        "monitor",
+        "doctor",
+    ],
 )
 def test_help_loads_nothing_heavy(name):
     script = (

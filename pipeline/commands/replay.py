@@ -17,6 +17,8 @@ from pipeline.config import Dataset, load_dataset
 from pipeline.errors import ConfigError
 from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.log_capture import captured
+from pipeline.report.after_run import write_report, write_series_report
+from pipeline.report.series_data import FILE as REPLAY_FILE
 from pipeline.root import Root, pushed_versions
 from pipeline.terminal import Terminal
 
@@ -61,20 +63,26 @@ def command(args: argparse.Namespace) -> int:
         for policy in policies:
             terminal.say(f"{dataset.name}, policy {policy}" if args.compare else dataset.name)
             played[policy] = [
-                play(dataset, Root(base / policy), data_root, span, policy, terminal, log) for span in spans
+                play(dataset, Root(base / policy), data_root, span, policy, terminal, log, keep=args.keep)
+                for span in spans
             ]
             if not args.keep:
                 shutil.rmtree(base / policy / "artifacts", ignore_errors=True)
         summary = {policy: summarise(steps) for policy, steps in played.items()}
+        steps = {policy: [asdict(step) for step in steps] for policy, steps in played.items()}
+        value = {"dataset": dataset.name, "steps": steps, "summary": summary}
+        (base / REPLAY_FILE).write_text(json.dumps(value, sort_keys=True) + "\n", encoding="utf-8")
+        report = write_series_report(base, terminal)
         if args.json:
-            steps = {policy: [asdict(step) for step in steps] for policy, steps in played.items()}
-            print(json.dumps({"dataset": dataset.name, "steps": steps, "summary": summary}, sort_keys=True), file=out)
+            print(json.dumps({**value, "report": str(report) if report else None}, sort_keys=True), file=out)
         elif args.compare:
             terminal.table(
                 f"{dataset.name}, spans {spans[0]} to {spans[-1]}",
                 ("policy", "trainings", "pushes", "seconds", "mean AUC of the live model"),
                 [(policy, *values.values()) for policy, values in summary.items()],
             )
+        if report is not None:
+            terminal.say(f"Report: {report}")
         terminal.note(f"log: {log}")
     return 0
 
@@ -97,9 +105,17 @@ def choose(existing: dict[int, list[span_files.SpanFile]], wanted: str | None) -
 
 
 def play(
-    dataset: Dataset, root: Root, data_root: str, span: int, policy: Policy, terminal: Terminal, log: Path
+    dataset: Dataset,
+    root: Root,
+    data_root: str,
+    span: int,
+    policy: Policy,
+    terminal: Terminal,
+    log: Path,
+    *,
+    keep: bool,
 ) -> Step:
-    """Processes one span under a policy, and prints its line."""
+    """Processes one span under a policy, and prints its line; a step that is kept gets a report of its own."""
     root.prepare()
     serving_dir = root.serving(dataset.serving.model_name)
     versions = pushed_versions(serving_dir)
@@ -112,7 +128,7 @@ def play(
         explain=policy == "never" and bool(versions),
     )
     auc = score_live(dataset, serving_dir / str(versions[-1]), data_root, span) if versions else None
-    started = time.monotonic()
+    began, started = time.time(), time.monotonic()
     outcome = local.execute(request, log=str(log), on_start=lambda _: None, on_end=lambda *_: None)
     decision = outcome.decision or {}
     reasons = [reason["text"] for reason in decision.get("reasons", [])]
@@ -125,6 +141,8 @@ def play(
         pushed=outcome.pushed is not None,
         seconds=round(time.monotonic() - started, 1),
     )
+    if keep:
+        write_report(root, began, terminal)
     shown = f"AUC {step.auc:.4f}" if step.auc is not None else "AUC      -"
     done = "pushed" if step.pushed else "trained, not pushed" if step.trained else ""
     terminal.say(f"  span {span:>3}  {step.verdict:5}  {shown}  {step.seconds:6.1f} s  {done:6}  {step.reason}")

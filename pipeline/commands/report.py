@@ -9,6 +9,7 @@ from pipeline.commands.run import root_of
 from pipeline.config import load_dataset
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.report import files
+from pipeline.report.series_data import FILE as REPLAY_FILE
 from pipeline.root import Root
 
 
@@ -37,8 +38,23 @@ def find_or_make(root: Root, span: int | None, output: Path | None) -> Path:
     """
     if output is not None and output.is_dir():
         raise ConfigError(f"--output: {output} is a folder. Name a file, such as {output / 'report.html'}.")
+    if (root.path / REPLAY_FILE).exists():
+        return _series(root, span, output)
     run = files.find_run(root, span)
     if output is not None:
         return files.write(run, output.absolute())
     path = files.path_of(root, run)
     return path if path.exists() else files.write(run, path)
+
+
+def _series(root: Root, span: int | None, output: Path | None) -> Path:
+    """Returns the page of a whole replay; its steps have roots of their own."""
+    if span is not None:
+        raise ConfigError(
+            f"--span: {root.path} is a replay's. The steps of one that was played with --keep are below "
+            f"{root.path / 'gate'}: name that with --root."
+        )
+    path = root.path / files.SERIES_PAGE
+    if output is None and path.exists():
+        return path
+    return files.write_series(root.path, output.absolute() if output else None)

@@ -1,8 +1,9 @@
-"""The report of the run that has just ended. It never fails the run: without a report a run is still a run."""
+"""The report of what has just ended. It never fails a run: without a report a run is still a run."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.root import Root
@@ -22,13 +23,32 @@ def write_report(root: Root, since: float, terminal: Terminal) -> Path | None:
     Returns:
       The file; None where there is nothing to report, or no report could be made, after a warning.
     """
-    try:
+
+    def make() -> Path | None:
         from pipeline.report import files
 
         run = files.find_run(root, span=None)
         if run.nodes[0].started_at < since - _CLOCK_SECONDS:
             return None
         return files.write(run, files.path_of(root, run))
+
+    return _guarded(make, terminal)
+
+
+def write_series_report(base: Path, terminal: Terminal) -> Path | None:
+    """Writes the page of a replay that has just ended; None where it could not be made, after a warning."""
+
+    def make() -> Path:
+        from pipeline.report import files
+
+        return files.write_series(base)
+
+    return _guarded(make, terminal)
+
+
+def _guarded(make: Callable[[], Path | None], terminal: Terminal) -> Path | None:
+    try:
+        return make()
     except Exception as error:
         logger.exception("The report could not be made.")
         terminal.err.print(f"warning: no report was written: {str(error) or type(error).__name__}", markup=False)

@@ -56,7 +56,7 @@ def lines(
       labelled: write each line's name at its end.
       extra: drawn first, such as a diagonal.
     """
-    across = Scale(x.low, x.high, 0.5, 99.5)
+    across = Scale(x.low, x.high, 0.5, 84.0 if labelled else 99.5)
     down = Scale(y.low, y.high, height - BOTTOM, TOP)
     parts = [*grid(x, y, across, down, height, x_ticks), *extra]
     for line in drawn:
@@ -99,15 +99,14 @@ def grid(
 
 
 def _end_labels(drawn: Sequence[Line], across: Scale, down: Scale) -> list[Markup]:
-    """Writes each line's name at its last point, moved apart where they would cover each other."""
+    """Writes each line's name beside its last point, moved apart where they would cover each other."""
     ends = sorted((down(line.points[-1][1]), index) for index, line in enumerate(drawn) if line.points)
     parts = []
-    free = TOP - 6.0
+    free = TOP - 13.0
     for y, index in ends:
-        free = max(y - 7, free + 13)
+        free = max(y + 4, free + 14)
         x = across(drawn[index].points[-1][0])
-        anchor = "end" if x > 55 else "start"
-        parts.append(text(x, free, drawn[index].name, anchor=anchor, class_=f"name {drawn[index].class_}"))
+        parts.append(text(x + 1.5, free, drawn[index].name, class_=f"name {drawn[index].class_}"))
     return parts
 
 

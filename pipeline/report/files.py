@@ -10,6 +10,7 @@ from pipeline.report.errors import ReportError
 from pipeline.report.metadata import RunRecord, Store
 from pipeline.root import Root
 
+SERIES_PAGE = "replay.html"
 _ALLOWED = re.compile(r"[^0-9A-Za-z]+")
 
 
@@ -55,6 +56,19 @@ def write(run: RunRecord, path: Path) -> Path:
     from pipeline.report.render import run_page
 
     return write_page(run_page(build_report(run)), path)
+
+
+def write_series(base: Path, path: Path | None = None) -> Path:
+    """Makes the page of a replay, beside what it has left or where it is wanted.
+
+    Raises:
+      ReportError: the folder holds no whole replay.
+      OSError: the file cannot be written.
+    """
+    from pipeline.report.render import series_page
+    from pipeline.report.series_data import build_series
+
+    return write_page(series_page(build_series(base)), path or base / SERIES_PAGE)
 
 
 def write_page(page: str, path: Path) -> Path:

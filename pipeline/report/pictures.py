@@ -17,6 +17,7 @@ from pipeline.gate.evidence import FeatureDrift, MetricChange
 from pipeline.report import charts, numbers
 from pipeline.report.charts import Axis, Line
 from pipeline.report.data import Cost, RunReport, Training
+from pipeline.report.series_data import SeriesReport
 from pipeline.report.svg import Scale, percent, tag, text
 
 LEAST_DRAWN, MOST_DRAWN = 4, 12
@@ -303,3 +304,38 @@ def cost_bars(costs: Sequence[Cost]) -> list[Markup]:
         charts.period(cost.start, cost.seconds, whole, f"{cost.node}: {cost.seconds:.2f} s, from {cost.start:.1f} s on")
         for cost in costs
     ]
+
+
+_POLICY_CLASSES = {"gate": "span", "always": "baseline", "never": "third"}
+
+
+def auc_over_spans(report: SeriesReport) -> Markup | None:
+    """Returns each policy's AUC by span; None where no span met a live model."""
+    drawn = [
+        Line(
+            name=series.policy,
+            points=[(float(step.span), step.auc) for step in series.steps if step.auc is not None],
+            class_=_POLICY_CLASSES[series.policy],
+        )
+        for series in reversed(report.policies)
+    ]
+    values = [auc for line in drawn for _, auc in line.points]
+    if not values:
+        return None
+    room = max((max(values) - min(values)) * 0.1, 0.005)
+    x = Axis(name="span", low=report.spans[0], high=max(report.spans[-1], report.spans[0] + 1), write=_unit)
+    y = Axis(name="AUC", low=min(values) - room, high=min(max(values) + room, 1.0), write=lambda value: f"{value:.3f}")
+    every = max(1, math.ceil(len(report.spans) / 13))
+    description = "; ".join(
+        f"{line.name}: " + ", ".join(f"span {span:g} {auc:.3f}" for span, auc in line.points[:60]) for line in drawn
+    )
+    return charts.lines(
+        "AUC of the live model by span",
+        description,
+        drawn,
+        x,
+        y,
+        x_ticks=report.spans[::every],
+        dots=len(report.spans) <= 40,
+        height=300.0,
+    )

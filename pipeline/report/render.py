@@ -9,8 +9,9 @@ import jinja2
 from markupsafe import Markup, escape
 
 from pipeline.gate.evidence import FeatureDrift, MetricChange
-from pipeline.report import numbers, pictures
+from pipeline.report import numbers, pictures, strips
 from pipeline.report.data import RunReport
+from pipeline.report.series_data import SeriesReport
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -86,4 +87,20 @@ def run_page(report: RunReport) -> str:
             else [],
             costs=list(zip(report.costs, pictures.cost_bars(report.costs), strict=True)),
         )
+    )
+
+
+def series_page(report: SeriesReport) -> str:
+    """Returns the page of a replay."""
+    drawn = [
+        strips.decisions(series.policy, [(step.span, step.done, step.reason, step.pushed) for step in series.steps])
+        for series in report.policies
+    ]
+    template = environment().get_template("series.html")
+    return template.render(
+        report=report,
+        chart=pictures.auc_over_spans(report),
+        header=strips.header(report.spans),
+        strips=list(zip(report.policies, drawn, strict=True)),
+        heat=[(row, strips.heat(row.feature, report.spans, row.excess)) for row in report.heat],
     )

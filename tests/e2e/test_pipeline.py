@@ -101,6 +101,7 @@ def test_broken_data_is_refused_and_the_live_model_stays(root):
     result = refused.json
     assert (result["result"], result["decision"]["verdict"]) == ("refused", "block")
     assert "`fare`" in result["refusal"]
+    assert 'blocked">blocked' in Path(result["report"]).read_text()
     assert only_version(root) == before
     assert json.loads((root / "decisions.jsonl").read_text().splitlines()[-1])["verdict"] == "block"
 

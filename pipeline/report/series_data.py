@@ -1,0 +1,130 @@
+"""A replay's series: what each policy did span by span, and how far each feature was from its threshold."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.gate.decision import Decision
+from pipeline.report.errors import ReportError
+
+FILE = "replay.json"
+"""What `replay` leaves beside the roots of its policies."""
+
+Policy = Literal["gate", "always", "never"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What one span brought under one policy.
+
+    Attributes:
+      auc: of the model that was live when the span arrived, on all of the span; None where none was.
+      seconds: wall time of the step.
+      report: the step's own report, relative to the series' page; None where its artifacts were not kept.
+    """
+
+    span: int
+    verdict: str
+    reason: str
+    auc: float | None
+    trained: bool
+    pushed: bool
+    seconds: float
+    report: str | None
+
+    @property
+    def done(self) -> Literal["block", "rerun", "skip"]:
+        """What became of the span: a policy need not follow the gate's verdict."""
+        return "block" if self.verdict == "block" else "rerun" if self.trained else "skip"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicySeries:
+    """All steps of one policy, and what they came to; `mean_auc` is over the spans that met a live model."""
+
+    policy: Policy
+    steps: tuple[Step, ...]
+    trainings: int
+    pushes: int
+    seconds: float
+    mean_auc: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeatRow:
+    """One feature's distance as a multiple of its threshold, per span; None where it was not compared."""
+
+    feature: str
+    excess: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesReport:
+    """A whole replay; `heat` is of the gate's own policy, the feature that moved most often first."""
+
+    dataset: str
+    spans: tuple[int, ...]
+    policies: tuple[PolicySeries, ...]
+    heat: tuple[HeatRow, ...]
+
+
+def build_series(base: Path) -> SeriesReport:
+    """Reads a replay's folder: `replay.json`, and the decisions below `gate`.
+
+    Raises:
+      ReportError: the folder holds no whole replay.
+    """
+    path = base / FILE
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        policies = tuple(_policy(base, name, value) for name in ("gate", "always", "never") if name in value["steps"])
+        dataset = str(value["dataset"])
+        spans = tuple(step.span for step in policies[0].steps)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ReportError(f"{path} is not what a replay leaves ({error!r}). Play the replay again.") from error
+    return SeriesReport(dataset=dataset, spans=spans, policies=policies, heat=_heat(base / "gate", spans))
+
+
+def _policy(base: Path, name: Policy, value: dict[str, Any]) -> PolicySeries:  # Any: JSON.
+    steps = tuple(Step(**step, report=_page(base, name, step["span"])) for step in value["steps"][name])
+    summary = value["summary"][name]
+    return PolicySeries(
+        policy=name,
+        steps=steps,
+        trainings=summary["trainings"],
+        pushes=summary["pushes"],
+        seconds=summary["seconds"],
+        mean_auc=summary["mean_auc"],
+    )
+
+
+def _page(base: Path, policy: str, span: int) -> str | None:
+    found = sorted((base / policy / "reports").glob(f"span-{span}-*.html"))
+    return os.path.relpath(found[-1], base) if found else None
+
+
+def _heat(root: Path, spans: tuple[int, ...]) -> tuple[HeatRow, ...]:
+    """Returns every feature that any span was compared on."""
+    path = root / "decisions.jsonl"
+    measured: dict[str, dict[int, float]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        value = json.loads(line)
+        value.pop("log", None)
+        evidence = Decision.from_json(json.dumps(value)).evidence
+        for item in evidence.drift.features if evidence.drift else ():
+            measured.setdefault(item.feature, {})[evidence.span] = item.excess
+    rows = [
+        HeatRow(feature=feature, excess=tuple(by_span.get(span) for span in spans))
+        for feature, by_span in measured.items()
+    ]
+    return tuple(sorted(rows, key=lambda row: _movement(row.excess), reverse=True))
+
+
+def _movement(excess: tuple[float | None, ...]) -> tuple[int, float]:
+    """Sorts by how often a feature moved, then by how far at most."""
+    known = [value for value in excess if value is not None]
+    return sum(value > 1 for value in known), max(known, default=0.0)

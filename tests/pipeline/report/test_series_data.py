@@ -1,0 +1,102 @@
+"""A replay's files, read back: steps, summaries, and the heat map's rows."""
+
+import dataclasses
+import json
+
+import pytest
+
+from pipeline.report import render, series_data
+from pipeline.report.errors import ReportError
+from tests.pipeline.report import reports_of
+
+
+def step(span, verdict, **values):
+    plain = {"reason": "`fare` moved", "auc": 0.9, "trained": False, "pushed": False, "seconds": 1.5}
+    return {"span": span, "verdict": verdict, **plain, **values}
+
+
+def replay(folder, steps=None):
+    gate = [
+        step(5, "rerun", auc=None, trained=True, pushed=True),
+        step(6, "skip"),
+        step(7, "block", reason=reports_of.SCRIPT),
+    ]
+    never = [step(5, "rerun", auc=None, trained=True, pushed=True), step(6, "rerun"), step(7, "rerun", auc=0.8)]
+    summary = {"trainings": 1, "pushes": 1, "seconds": 4.5, "mean_auc": 0.9}
+    value = {"dataset": "taxi", "steps": {"gate": gate, "never": never}, "summary": {"gate": summary, "never": summary}}
+    (folder / "gate" / "reports").mkdir(parents=True)
+    (folder / "replay.json").write_text(json.dumps(value))
+    decision = reports_of.hostile().decision
+    lines = []
+    for span, excess in ((6, 0.5), (7, 3.0)):
+        drift = decision.evidence.drift
+        features = (
+            dataclasses.replace(drift.features[0], feature="fare", distance=0.05 * excess, threshold=0.05),
+            dataclasses.replace(drift.features[1], feature="always quiet", distance=0.01, threshold=0.05),
+        )
+        evidence = dataclasses.replace(
+            decision.evidence,
+            span=span,
+            drift=dataclasses.replace(drift, features=features),
+            findings=(),
+            performance=(),
+        )
+        lines.append(json.dumps(dataclasses.replace(decision, evidence=evidence, notes=()).to_dict() | {"log": "x"}))
+    (folder / "gate" / "decisions.jsonl").write_text("\n".join(lines) + "\n")
+    (folder / "gate" / "reports" / "span-6-2026-01-01T00-00-00.html").touch()
+    return folder
+
+
+def test_a_replay_is_read_from_its_own_files(tmp_path):
+    found = series_data.build_series(replay(tmp_path))
+
+    assert (found.dataset, found.spans) == ("taxi", (5, 6, 7))
+    assert [series.policy for series in found.policies] == ["gate", "never"]
+    assert [step.done for step in found.policies[0].steps] == ["rerun", "skip", "block"]
+    # The gate would have rerun; this policy did not.
+    assert [step.done for step in found.policies[1].steps] == ["rerun", "skip", "skip"]
+    assert [step.report for step in found.policies[0].steps] == [
+        None,
+        "gate/reports/span-6-2026-01-01T00-00-00.html",
+        None,
+    ]
+    assert [row.feature for row in found.heat] == ["fare", "always quiet"]
+    assert found.heat[0].excess == (None, pytest.approx(0.5), pytest.approx(3.0))
+
+
+def test_its_page_shows_strips_heat_and_lines(tmp_path):
+    page = render.series_page(series_data.build_series(replay(tmp_path)))
+
+    assert "span 7: 3.0\u00a0× its threshold" in page
+    assert "span 5 rerun, pushed; span 6 skip; span 7 block" in page
+    assert 'class="cell heat-4"' in page
+    assert 'class="cell heat-1"' in page
+    assert 'href="gate/reports/span-6-2026-01-01T00-00-00.html"' in page
+    assert "gate: span 6 0.900, span 7 0.900" in page
+    assert "<script" not in page
+
+
+def test_one_span_without_a_live_model_still_has_a_page(tmp_path):
+    folder = replay(tmp_path)
+    value = json.loads((folder / "replay.json").read_text())
+    value["steps"] = {"gate": value["steps"]["gate"][:1]}
+    (folder / "replay.json").write_text(json.dumps(value))
+
+    assert "No span met a live model." in render.series_page(series_data.build_series(folder))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"dataset": "taxi"}',
+        '{"dataset": "taxi", "steps": {}}',
+        '{"dataset": "taxi", "steps": {"gate": [{"span": 1}]}}',
+    ],
+)
+def test_a_damaged_replay_is_named(tmp_path, text):
+    (tmp_path / "replay.json").write_text(text)
+
+    with pytest.raises(ReportError, match=r"replay\.json is not what a replay leaves .*Play the replay again"):
+        series_data.build_series(tmp_path)
