@@ -8,7 +8,7 @@ ARGS ?=
 # Test processes; each holds about 2 GB.
 WORKERS ?= 2
 
-.PHONY: help run test install doctor lint unit e2e image bench lock clean
+.PHONY: help run test install doctor lint unit e2e golden image bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -38,6 +38,9 @@ unit: install ## the tests that take seconds
 
 e2e: install ## the end-to-end tests alone
 	@$(PY) -m pytest -m e2e $(ARGS)
+
+golden: install ## renew the compiled pipelines that the tests compare with; review the change like code
+	@$(PY) -m tests.pipeline.kubeflow.golden
 
 image: ## the container image, where Docker or Podman is; for systems that the wheels do not fit
 	@engine=$$(command -v docker || command -v podman) || { echo "error: neither docker nor podman is on the path" >&2; exit 1; }; \

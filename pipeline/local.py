@@ -148,7 +148,7 @@ def execute(
 
     started = time.time()
     config = pipeline_config(request, started)
-    assert config.span is not None
+    assert isinstance(config.span, int)
     results: list[runner.NodeResult] = []
     ended_as = "failed"
 

@@ -23,7 +23,7 @@ def read(config: PipelineConfig, results: Sequence[NodeResult], refusal: str | N
     Args:
       refusal: what a component said when it refused the data; None where none did.
     """
-    assert config.span is not None, "a local run has chosen its span"
+    assert isinstance(config.span, int), "a local run has chosen its span"
     outputs = {result.node: result.outputs for result in results}
     decision = _decision(outputs)
     judgement = _read_json(outputs, "Evaluator", "evaluation", "judgement.json")

@@ -1,28 +1,30 @@
 """The examples that a model is trained on: train rows of the last spans, held-out rows of the newest.
 
 An ExampleGen over several spans. TFX's own reads one; a resolver over earlier artifacts works on no other
-orchestrator, and would miss spans that were never processed. Its driver resolves the spans at run time and puts their
-files' fingerprints into the cache key, so a corrected version of any of them is noticed.
+orchestrator, and would miss spans that were never processed. Which spans they are is found at run time, up to the span
+that the gate has decided on: by a driver, which puts their files' fingerprints into the cache key, so a corrected
+version of any of them is noticed; by the executor, where the orchestrator runs no drivers and caches nothing here.
 """
 
 import json
 import logging
 import os
-from typing import Any
+from typing import Any, ClassVar
 
-from google.protobuf import json_format, struct_pb2
-from tfx.components.example_gen import driver as stock_driver
-from tfx.components.example_gen import utils as example_gen_utils
-from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.components.util import examples_utils
-from tfx.dsl.components.base import base_executor, executor_spec
-from tfx.orchestration import data_types
-from tfx.proto import example_gen_pb2, range_config_pb2
-from tfx.types import Artifact, artifact_utils
+from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.dsl.components.base import base_driver as component_driver
+from tfx.orchestration import data_types_utils
+from tfx.orchestration.portable import base_driver, data_types
+from tfx.proto import example_gen_pb2
+from tfx.proto.orchestration import driver_output_pb2
+from tfx.types import Artifact, BaseChannel, Channel, artifact_utils, standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 from tfx.utils import io_utils, proto_utils
 
 from pipeline import spans as span_files
 from pipeline import state
+from pipeline.artifacts import GateDecision
 from pipeline.engine import window
 from pipeline.engine.ingest_config import IngestConfig
 from pipeline.errors import DataError
@@ -32,35 +34,43 @@ from pipeline.spans import SpanFile
 logger = logging.getLogger(__name__)
 
 ExecProperties = dict[str, Any]  # TFX's own type.
+Artifacts = dict[str, list[Artifact]]
 WINDOW_PROPERTY = "window"
+SPANS = "spans"
+FINGERPRINT = "fingerprint"
 
 
-class Driver(stock_driver.FileBasedDriver):
-    """Resolves the newest span as TFX does, then the earlier ones of the window."""
+def resolve(input_dict: Artifacts, exec_properties: ExecProperties) -> dict[int, list[SpanFile]]:
+    """Returns the files of the window's spans, ascending."""
+    decision = artifact_utils.get_single_instance(input_dict["decision"])
+    return choose_spans(
+        span_files.newest_versions(exec_properties["data_root"], exec_properties["pattern"]),
+        state.newest_records(state.read_records(exec_properties["state_dir"])),
+        newest=decision.get_int_custom_property("span"),
+        size=exec_properties["size"],
+    )
 
-    def resolve_exec_properties(
-        self,
-        exec_properties: ExecProperties,
-        pipeline_info: data_types.PipelineInfo,
-        component_info: data_types.ComponentInfo,
-    ) -> ExecProperties:
-        resolved = super().resolve_exec_properties(exec_properties, pipeline_info, component_info)
-        settings = read_settings(resolved["custom_config"])
-        files = choose_spans(
-            span_files.newest_versions(resolved["input_base"], settings["pattern"]),
-            state.newest_records(state.read_records(settings["state_dir"])),
-            newest=resolved[example_gen_utils.SPAN_PROPERTY_NAME],
-            size=int(settings["size"]),
-        )
-        settings["spans"] = {str(span): [file.path for file in paths] for span, paths in files.items()}
-        # Sorted keys: a protobuf map has no order, and the text is part of the cache key.
-        resolved["custom_config"] = proto_utils.proto_to_json(pack_settings(settings))
-        resolved[example_gen_utils.FINGERPRINT_PROPERTY_NAME] = "\n".join(
+
+class Driver(component_driver.BaseDriver, base_driver.BaseDriver):
+    """Makes spans and content of the window part of the cache key."""
+
+    def __init__(self, metadata_handle: Any) -> None:  # Any: what the launcher gives; nothing is looked up in it.
+        component_driver.BaseDriver.__init__(self, metadata_handle)
+        base_driver.BaseDriver.__init__(self, metadata_handle)
+
+    def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
+        files = resolve(execution_info.input_dict, execution_info.exec_properties)
+        result = driver_output_pb2.DriverOutput()
+        for name, value in execution_info.exec_properties.items():
+            data_types_utils.set_metadata_value(result.exec_properties[name], value)
+        spans = {str(span): [file.path for file in paths] for span, paths in files.items()}
+        result.exec_properties[SPANS].string_value = json.dumps(spans)
+        result.exec_properties[FINGERPRINT].string_value = "\n".join(
             io_utils.generate_fingerprint(f"span-{span}", os.path.join(os.path.dirname(file.path), "*"))
             for span, paths in files.items()
             for file in paths
         )
-        return dict(resolved)
+        return result
 
 
 def choose_spans(
@@ -82,21 +92,6 @@ def choose_spans(
     return {span: spans[span] for span in sorted(usable)[-size:]}
 
 
-def read_settings(custom_config: str) -> dict[str, Any]:  # Any: JSON.
-    """Returns the settings packed into ExampleGen's `custom_config`."""
-    packed = struct_pb2.Struct()
-    json_format.Parse(custom_config, example_gen_pb2.CustomConfig()).custom_config.Unpack(packed)
-    settings: dict[str, Any] = json.loads(json_format.MessageToJson(packed))
-    return settings
-
-
-def pack_settings(settings: dict[str, Any]) -> example_gen_pb2.CustomConfig:  # Any: JSON.
-    """Packs settings as `read_settings` reads them."""
-    config = example_gen_pb2.CustomConfig()
-    config.custom_config.Pack(json_format.ParseDict(settings, struct_pb2.Struct()))
-    return config
-
-
 def is_labelled(span: int, paths: list[str], config: IngestConfig) -> bool:
     """Tells whether a span can be trained on; its labels may be yet to come."""
     labelled = open_span(paths, config.file_format, config.columns(paths)).labelled
@@ -108,22 +103,21 @@ def is_labelled(span: int, paths: list[str], config: IngestConfig) -> bool:
 class Executor(base_executor.BaseExecutor):
     """Writes the window's examples; the shards are named by span, so that the spans stay recognisable."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[Artifact]],
-        output_dict: dict[str, list[Artifact]],
-        exec_properties: ExecProperties,
-    ) -> None:
-        settings = read_settings(exec_properties["custom_config"])
-        config = IngestConfig.from_json(exec_properties["custom_config"])
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: ExecProperties) -> None:
+        if SPANS in exec_properties:
+            found = json.loads(exec_properties[SPANS])
+        else:
+            files = resolve(input_dict, exec_properties)
+            found = {span: [file.path for file in paths] for span, paths in files.items()}
+        config = IngestConfig.from_json(exec_properties["ingest"])
         spans = [
             window.WindowSpan(span=int(span), paths=tuple(paths))
-            for span, paths in settings["spans"].items()
+            for span, paths in found.items()
             if is_labelled(int(span), paths, config)
         ]
         if not spans:
             raise DataError(
-                f"None of the spans {', '.join(settings['spans'])} has labels, so there is nothing to train on."
+                f"None of the spans {', '.join(map(str, found))} has labels, so there is nothing to train on."
             )
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         window.write_window(spans, config, examples.uri)
@@ -133,32 +127,46 @@ class Executor(base_executor.BaseExecutor):
         examples_utils.set_file_format(examples, "tfrecords_gzip")
 
 
-class TrainingWindow(FileBasedExampleGen):
-    """An ExampleGen with the driver above."""
+class TrainingWindowSpec(ComponentSpec):
+    """Inputs, outputs and parameters of TrainingWindow."""
 
+    PARAMETERS: ClassVar[dict[str, ExecutionParameter]] = {
+        "data_root": ExecutionParameter(type=str),
+        "pattern": ExecutionParameter(type=str),
+        "ingest": ExecutionParameter(type=str),
+        "size": ExecutionParameter(type=int),
+        "state_dir": ExecutionParameter(type=str),
+    }
+    INPUTS: ClassVar[dict[str, ChannelParameter]] = {"decision": ChannelParameter(type=GateDecision)}
+    OUTPUTS: ClassVar[dict[str, ChannelParameter]] = {"examples": ChannelParameter(type=standard_artifacts.Examples)}
+
+
+class TrainingWindow(base_component.BaseComponent):
+    """Examples of the window that ends with the span that was decided on."""
+
+    SPEC_CLASS = TrainingWindowSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
     DRIVER_CLASS = Driver
 
+    def __init__(
+        self, decision: BaseChannel, data_root: str, pattern: str, ingest: IngestConfig, size: int, state_dir: str
+    ) -> None:
+        """Takes the gate's decision, whose span is the newest of the window.
 
-def training_window(
-    data_root: str, pattern: str, ingest: IngestConfig, *, span: int | None, size: int, state_dir: str
-) -> TrainingWindow:
-    """Returns the component.
-
-    Args:
-      pattern: path below `data_root`, with TFX's `{SPAN}` and `{VERSION}`.
-      span: the newest span of the window; None for the newest there is.
-      size: how many spans.
-      state_dir: where the gate's records are.
-    """
-    settings = read_settings(proto_utils.proto_to_json(ingest.to_proto()))
-    only = None
-    if span is not None:
-        static = range_config_pb2.StaticRange(start_span_number=span, end_span_number=span)
-        only = range_config_pb2.RangeConfig(static_range=static)
-    return TrainingWindow(
-        input_base=data_root,
-        input_config=example_gen_pb2.Input(splits=[example_gen_pb2.Input.Split(name="span", pattern=pattern)]),
-        custom_config=pack_settings({**settings, "pattern": pattern, "size": size, "state_dir": state_dir}),
-        range_config=only,
-        custom_executor_spec=executor_spec.ExecutorClassSpec(Executor),
-    )
+        Args:
+          pattern: path below `data_root`, with TFX's `{SPAN}` and `{VERSION}`.
+          size: how many spans.
+          state_dir: where the gate's records are.
+        """
+        super().__init__(
+            spec=TrainingWindowSpec(
+                decision=decision,
+                data_root=data_root,
+                pattern=pattern,
+                # Sorted keys: a protobuf map has no order, and the text is part of the cache key.
+                ingest=proto_utils.proto_to_json(ingest.to_proto()),
+                size=size,
+                state_dir=state_dir,
+                examples=Channel(type=standard_artifacts.Examples),
+            )
+        )

@@ -50,6 +50,9 @@ def convert(run_executor, tmp_path):
             ),
             "output_data_format": example_gen_pb2.FORMAT_TF_EXAMPLE,
             "output_file_format": example_gen_pb2.FORMAT_TFRECORDS_GZIP,
+            # As the driver leaves them.
+            "span": 3,
+            "input_fingerprint": "files",
         }
         if config is not None:
             properties["custom_config"] = proto_utils.proto_to_json(config.to_proto())

@@ -1,0 +1,110 @@
+"""`kubeflow_runner.py compile`: one file for one backend, checked before it is written."""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from pipeline.config import load_dataset
+from pipeline.errors import ConfigError, PipelineError
+from pipeline.kubeflow import extras, locations
+from pipeline.kubeflow.package import SUFFIX, Package
+from pipeline.log_capture import captured
+
+
+def command(args: argparse.Namespace) -> int:
+    """Compiles, checks and writes.
+
+    Raises:
+      ConfigError: wrong configuration, a missing extra, or a pipeline that the backend could not run.
+    """
+    extras.require(args.target)
+    output = args.output or Path(f"pipeline{SUFFIX[args.target]}")
+    if output.suffix != SUFFIX[args.target]:
+        raise ConfigError(f"--output: {args.target} takes a {SUFFIX[args.target]} file. Received: {output}.")
+    if args.span is not None and args.span < 0:
+        raise ConfigError(f"--span: expected a number of 0 or more. Received: {args.span}.")
+    dataset = load_dataset(args.dataset)
+    found = locations.locate(
+        dataset,
+        pipeline_root=args.pipeline_root,
+        data_root=args.data_root,
+        serving_dir=args.serving_dir,
+        state_dir=args.state_dir,
+    )
+    print(f"{dataset.name}: compiling for {args.target} (loads TFX, about ten seconds)", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="compile-") as folder, captured(Path(folder) / "log"):
+        from pipeline.kubeflow import compile, lint
+
+        package = compile.compile_pipeline(
+            compile.Request(
+                dataset=dataset,
+                target=args.target,
+                data_root=found.data_root,
+                pipeline_root=found.root,
+                serving_dir=found.serving_dir,
+                state_dir=found.state_dir,
+                image=args.image,
+                span=args.span,
+                engine=args.engine,
+            )
+        )
+        lint.check(package)
+    write(output, package.text())
+    if args.json:
+        print(json.dumps(as_json(package, output, found), sort_keys=True))
+    else:
+        show(package, output, found)
+    return 0
+
+
+def write(path: Path, text: str) -> None:
+    """Writes the file whole or not at all.
+
+    Raises:
+      PipelineError: the folder cannot be written.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise PipelineError(f"--output: {path} cannot be written: {error.strerror}.") from error
+
+
+def as_json(package: Package, output: Path, found: locations.Locations) -> dict[str, object]:
+    """Returns what `compile --json` prints."""
+    return {
+        "file": str(output),
+        "target": package.target,
+        "pipeline": package.name,
+        "tasks": sorted(package.spec["root"]["dag"]["tasks"]),
+        "parameters": package.spec["root"]["inputDefinitions"]["parameters"],
+        "pipeline_root": found.root,
+        "data_root": found.data_root,
+        "serving_dir": found.serving_dir,
+        "state_dir": found.state_dir,
+    }
+
+
+def show(package: Package, output: Path, found: locations.Locations) -> None:
+    """Prints what was written, and what to type next."""
+    tasks = package.spec["root"]["dag"]["tasks"]
+    print(f"{output}: pipeline {package.name!r} for {package.target}, {len(tasks)} tasks, checked")
+    for name, where in (
+        ("spans", found.data_root),
+        ("artifacts", found.root),
+        ("models", found.serving_dir),
+        ("records", found.state_dir),
+    ):
+        print(f"  {name:10} {where}")
+    if locations.is_remote(found.root):
+        place = "--project PROJECT --region REGION" if package.target == "vertex" else "--host URL"
+        print(f"Run it:    python kubeflow_runner.py submit --to {package.target} --pipeline {output} {place}")
+    else:
+        print(f"Try it:    python kubeflow_runner.py rehearse --pipeline {output}")
+        print(f"No cluster reaches {found.root}; for {package.target}, compile with --pipeline-root gs://BUCKET/PATH.")

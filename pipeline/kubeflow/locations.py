@@ -1,0 +1,84 @@
+"""Where a compiled pipeline reads and writes: local folders for rehearsals, buckets for clusters."""
+
+import importlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.config import Dataset
+from pipeline.errors import ConfigError
+
+_REMOTE = re.compile(r"(gs|s3|hdfs)://[^/]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Locations:
+    """Plain paths, or URIs that TFX's file systems open.
+
+    Attributes:
+      root: where artifacts go.
+      data_root: where the spans are.
+      serving_dir: the model server's base path.
+      state_dir: where the gate keeps its records.
+    """
+
+    root: str
+    data_root: str
+    serving_dir: str
+    state_dir: str
+
+
+def normalize(uri: str, option: str) -> str:
+    """Returns a plain absolute path for `file:///path` and paths, and a remote URI as it is, without a final slash.
+
+    Raises:
+      ConfigError: another scheme.
+    """
+    if uri.startswith("file://"):
+        path = uri.removeprefix("file://")
+        if not path.startswith("/"):
+            raise ConfigError(f"{option}: expected file:///absolute/path. Received: {uri!r}.")
+        return str(Path(path))
+    if "://" not in uri:
+        return str(Path(uri).absolute())
+    if not _REMOTE.match(uri):
+        raise ConfigError(f"{option}: expected gs://BUCKET/PATH, s3://, hdfs:// or file:///PATH. Received: {uri!r}.")
+    return uri.rstrip("/")
+
+
+def is_remote(uri: str) -> bool:
+    """Returns whether a cluster can reach it."""
+    return "://" in uri
+
+
+def locate(
+    dataset: Dataset,
+    *,
+    pipeline_root: str | None,
+    data_root: str | None,
+    serving_dir: str | None,
+    state_dir: str | None,
+) -> Locations:
+    """Returns all locations; what is not given lies below the pipeline root, and that below the working directory.
+
+    The spans of a dataset that ships some are written below a local root, as `local_runner.py` does.
+
+    Raises:
+      ConfigError: a scheme that nothing here can open, or no spans are named.
+    """
+    root = normalize(pipeline_root or f"runs/{dataset.name}-kubeflow", "--pipeline-root")
+    if data_root is not None:
+        data = normalize(data_root, "--data-root")
+    elif is_remote(root):
+        data = f"{root}/data"
+    elif dataset.spans.source is None:
+        raise ConfigError(f"{dataset.path} names no [spans] source, so the spans must be given: --data-root DIR.")
+    else:
+        data = f"{root}/data"
+        importlib.import_module(dataset.spans.source).write_spans(Path(data))
+    return Locations(
+        root=root,
+        data_root=data,
+        serving_dir=normalize(serving_dir or f"{root}/serving/{dataset.serving.model_name}", "--serving-dir"),
+        state_dir=normalize(state_dir or f"{root}/state", "--state-dir"),
+    )
