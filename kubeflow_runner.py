@@ -1,8 +1,8 @@
 """The pipeline for Vertex AI Pipelines and Kubeflow Pipelines v2: compile it, rehearse the file here, submit it.
 
 Nothing heavy is imported until a command needs it, so `--help` and wrong usage answer at once.
-Exit status: 0 done, 2 wrong usage or configuration or a missing extra, 3 the run refused the data, 130 interrupted,
-1 anything else.
+Exit status: 0 done, 2 wrong usage or configuration or a missing extra, 3 the run refused the data, 4 its candidate was
+not blessed, 130 interrupted, 1 anything else.
 """
 
 import argparse
@@ -64,17 +64,77 @@ def build_parser() -> argparse.ArgumentParser:
     compiled.add_argument(
         "--span", type=int, metavar="N", help="value of the parameter `span` (default: the newest at run time)"
     )
-    compiled.add_argument("--engine", choices=("local", "beam"), default="local", help="as local_runner.py's")
     compiled.add_argument("--output", type=Path, metavar="FILE", help="default: pipeline.json or pipeline.yaml")
     compiled.add_argument("--json", action="store_true", help="print one JSON object on standard output")
     compiled.set_defaults(command=_compile)
+
+    rehearsed = commands.add_parser(
+        "rehearse",
+        help="run a compiled file here, as its backend would",
+        description="Run a compiled file here: each task in its own process, with the file's own command.",
+    )
+    _add_pipeline(rehearsed)
+    rehearsed.add_argument("--jobs", type=int, default=2, metavar="N", help="tasks at a time (default: 2)")
+    rehearsed.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    rehearsed.set_defaults(command=_rehearse)
+
+    submitted = commands.add_parser(
+        "submit",
+        help="hand a compiled file to its backend",
+        description="Submit a compiled file, once or on a schedule.",
+    )
+    submitted.add_argument("--to", choices=("vertex", "kubeflow"), required=True, help="the backend")
+    _add_pipeline(submitted)
+    submitted.add_argument("--schedule", metavar="CRON", help="start a run at each of these times, one at a time")
+    submitted.add_argument("--wait", action="store_true", help="follow the run; the exit status is its outcome's")
+    submitted.add_argument(
+        "--poll", type=float, default=30.0, metavar="SECONDS", help="how often --wait asks (default: 30)"
+    )
+    submitted.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    vertex = submitted.add_argument_group("vertex")
+    vertex.add_argument("--project", help="the Google Cloud project")
+    vertex.add_argument("--region", help="such as europe-west4")
+    vertex.add_argument("--service-account", metavar="EMAIL", help="what tasks run as (default: the project's)")
+    vertex.add_argument("--network", metavar="NAME", help="full name of a peered network")
+    vertex.add_argument("--api-endpoint", metavar="URL", help="another endpoint than the region's")
+    kubeflow = submitted.add_argument_group("kubeflow")
+    kubeflow.add_argument("--host", metavar="URL", help="the Kubeflow Pipelines API")
+    kubeflow.add_argument("--experiment", metavar="NAME", help="default: the pipeline's name")
+    kubeflow.add_argument("--namespace", metavar="NAME", help="of a multi-user installation")
+    kubeflow.add_argument("--token-file", type=Path, metavar="FILE", help="holds a bearer token")
+    submitted.set_defaults(command=_submit)
     return parser
+
+
+def _add_pipeline(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--pipeline",
+        type=Path,
+        default=Path("pipeline.json"),
+        metavar="FILE",
+        help="what compile wrote (default: pipeline.json)",
+    )
+    parser.add_argument(
+        "--param", action="append", default=[], metavar="NAME=VALUE", help="a run-time parameter, such as span=7"
+    )
 
 
 def _compile(args: argparse.Namespace) -> int:
     from pipeline.commands import compile
 
     return compile.command(args)
+
+
+def _rehearse(args: argparse.Namespace) -> int:
+    from pipeline.commands import rehearse
+
+    return rehearse.command(args)
+
+
+def _submit(args: argparse.Namespace) -> int:
+    from pipeline.commands import submit
+
+    return submit.command(args)
 
 
 def console_main() -> None:

@@ -78,13 +78,14 @@ class Live:
 
     Attributes:
       version: its folder's name, the time of the push.
+      model_dir: the SavedModel; a string where it may be in a bucket.
       baseline: what it was trained on, measured; None where that is not known.
       why_no_baseline: in words, where it is None.
       rollback: where a rollback made it live.
     """
 
     version: str
-    model_dir: Path
+    model_dir: Path | str
     baseline: Baseline | None
     why_no_baseline: str = "it carries no baseline"
     rollback: Rollback | None = None
@@ -208,7 +209,7 @@ def _compare(
     return complete, compared
 
 
-def evaluate_model(model_dir: Path, table: pa.Table, settings: Settings) -> Evaluation:
+def evaluate_model(model_dir: Path | str, table: pa.Table, settings: Settings) -> Evaluation:
     """Measures a SavedModel on the labelled rows of `table`, overall and per slice."""
     from models.predictor import Predictor  # Loads TensorFlow, which most decisions do without.
 

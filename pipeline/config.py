@@ -135,6 +135,39 @@ class MonitoringConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VertexConfig:
+    """`[vertex]`: what runs on Vertex's own services; only a pipeline compiled for Vertex reads it.
+
+    Attributes:
+      project, region: where; needed for everything below.
+      machine_type: train as a custom job on such a machine; "" trains in the pipeline's own task.
+      accelerator_type: the GPU of that machine, such as `NVIDIA_TESLA_T4`; "" for none.
+      service_account: what the custom job runs as; "" for the project's default.
+      endpoint: display name of the endpoint that pushed models are deployed to, made where there is none; "" for none.
+      endpoint_machine_type: what serves there.
+      serving_image: container that serves a SavedModel there.
+    """
+
+    project: str = ""
+    region: str = ""
+    machine_type: str = ""
+    accelerator_type: str = ""
+    accelerator_count: int = 1
+    service_account: str = ""
+    endpoint: str = ""
+    endpoint_machine_type: str = "n1-standard-2"
+    serving_image: str = "us-docker.pkg.dev/vertex-ai/prediction/tf2-cpu.2-15:latest"
+
+    def __post_init__(self) -> None:
+        if (self.machine_type or self.endpoint) and not (self.project and self.region):
+            raise ValueError("machine_type and endpoint need project and region.")
+        if self.accelerator_type and not self.machine_type:
+            raise ValueError("accelerator_type needs machine_type.")
+        if self.accelerator_count < 1:
+            raise ValueError(f"accelerator_count must be at least 1. Received: {self.accelerator_count}.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
     """A checked dataset.toml.
 
@@ -156,9 +189,10 @@ class Dataset:
     serving: ServingConfig
     beam: BeamConfig
     monitoring: MonitoringConfig
+    vertex: VertexConfig
 
 
-_TABLES = ("spans", "label", "features", "training", "evaluation", "gate", "serving", "beam", "monitoring")
+_TABLES = ("spans", "label", "features", "training", "evaluation", "gate", "serving", "beam", "monitoring", "vertex")
 _REQUIRED_TABLES = ("label", "features", "serving")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
@@ -210,6 +244,7 @@ def load_dataset(name_or_path: str) -> Dataset:
         serving=tables.build(ServingConfig, parts["serving"], f"{path} [serving]"),
         beam=tables.build(BeamConfig, parts["beam"], f"{path} [beam]"),
         monitoring=tables.build(MonitoringConfig, parts["monitoring"], f"{path} [monitoring]"),
+        vertex=tables.build(VertexConfig, parts["vertex"], f"{path} [vertex]"),
     )
     for column in dataset.monitoring.key:
         if column not in features.names:
@@ -315,6 +350,8 @@ class PipelineConfig:
       decide: end the pipeline after the decision, which is recorded; a run without it carries on from there.
       engine: local moves whole Arrow batches in one process; beam runs the stock executors.
       beam_args: Beam's options for the beam engine.
+      vertex: the dataset's `[vertex]` in a pipeline compiled for Vertex; None anywhere else.
+      image: the container image of a compiled pipeline.
     """
 
     dataset: Dataset
@@ -332,6 +369,8 @@ class PipelineConfig:
     decide: bool = False
     engine: Literal["local", "beam"] = "local"
     beam_args: tuple[str, ...] = ()
+    vertex: VertexConfig | None = None
+    image: str = ""
 
     @property
     def code_version(self) -> str:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline.errors import PipelineError
+from pipeline.gate import files
 from pipeline.root import pushed_versions
 
 BASELINE_FOLDER = Path("assets.extra") / "baseline"
@@ -37,17 +38,18 @@ class Rollback:
         return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
 
 
-def read_rollback(version_dir: Path) -> Rollback | None:
-    """Returns the version's rollback; None where a run pushed it.
+def read_rollback(version_dir: Path | str) -> Rollback | None:
+    """Returns the version's rollback; None where a run pushed it. The version may be in a bucket.
 
     Raises:
       PipelineError: the file is damaged.
     """
-    path = version_dir / ROLLBACK_FILE
-    if not path.exists():
+    path = f"{version_dir}/{ROLLBACK_FILE}"
+    content = files.read(str(version_dir), str(ROLLBACK_FILE))
+    if content is None:
         return None
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(content)
         return Rollback(**{**value, "withdrawn_spans": tuple(value["withdrawn_spans"])})
     except (ValueError, KeyError, TypeError) as error:
         raise PipelineError(f"{path} is not the record of a rollback ({error!r}). Roll back again (--to).") from error

@@ -2,7 +2,6 @@
 
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.schema_gen.component import SchemaGen
-from tfx.components.trainer.component import Trainer
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.experimental.conditionals.conditional import Cond
 from tfx.orchestration import metadata
@@ -10,6 +9,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2, trainer_pb2
 
 from pipeline import engines
+from pipeline.components import vertex
 from pipeline.components.baseline_gen import BaselineGen
 from pipeline.components.infra_validator import InfraValidator
 from pipeline.components.live_model import LiveModel
@@ -121,7 +121,8 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
             disable_statistics=True,
         )
 
-        trainer = Trainer(
+        trainer = vertex.trainer(
+            config,
             run_fn="models.training.run_fn",
             examples=window.outputs["examples"],
             transform_graph=transform.outputs["transform_graph"],
@@ -174,6 +175,15 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
                 filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=config.serving_dir)
             ),
         )
+
+        # And to an endpoint of Vertex's, where the dataset file names one.
+        endpoint_pushers = vertex.endpoint_pushers(
+            config,
+            after=pusher,
+            model=trainer.outputs["model"],
+            model_blessing=evaluator.outputs["blessing"],
+            infra_blessing=infra_validator.outputs["blessing"],
+        )
     return [
         *components,
         window,
@@ -184,4 +194,5 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
         baseline,
         infra_validator,
         pusher,
+        *endpoint_pushers,
     ]

@@ -48,7 +48,6 @@ def command(args: argparse.Namespace) -> int:
                 state_dir=found.state_dir,
                 image=args.image,
                 span=args.span,
-                engine=args.engine,
             )
         )
         lint.check(package)

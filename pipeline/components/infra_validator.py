@@ -5,7 +5,7 @@ What TFX's InfraValidator does, without Docker: the server is the embedded one, 
 
 import json
 import os
-import shutil
+import tempfile
 from pathlib import Path
 
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
@@ -45,30 +45,26 @@ def InfraValidator(
     schema_proto = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))
     paths = example_files.split_paths(examples.uri, "eval")
     rows = next(example_files.iter_batches(paths, schema_proto, batch_size=ROWS))
-    source = path_utils.serving_model_path(model.uri)
-    predictor = Predictor(source)
-    requests = predict_requests.instances(rows, Path(source))
-
-    stamped = Path(path_utils.stamped_model_path(blessing.uri))
-    shutil.copytree(source, stamped)
-    shutil.copytree(baseline.uri, stamped / BASELINE_FOLDER)
-    predict_requests.write_warmup(stamped, model_name, [requests[:1], requests])
-    sample = json.dumps({"instances": requests[:1]})
-    (stamped / "assets.extra" / "sample_request.json").write_text(sample, encoding="utf-8")
-
-    base_path = Path(blessing.uri) / "served"
-    base_path.mkdir()
-    (base_path / VERSION).symlink_to(stamped, target_is_directory=True)
-    outcome = servability.check(
-        base_path,
-        model_name,
-        requests,
-        predictor.predict(rows),
-        log=Path(blessing.uri) / "server.log",
-        max_p99_ms=max_p99_ms or None,
-    )
-    (base_path / VERSION).unlink()
-    base_path.rmdir()
+    with tempfile.TemporaryDirectory(prefix="infra-") as folder:
+        # A local copy, whatever file system the artifacts are on: a server loads it and warm-up requests are added.
+        version = Path(folder) / "served" / VERSION
+        io_utils.copy_dir(path_utils.serving_model_path(model.uri), str(version))
+        io_utils.copy_dir(baseline.uri, str(version / BASELINE_FOLDER))
+        requests = predict_requests.instances(rows, version)
+        predict_requests.write_warmup(version, model_name, [requests[:1], requests])
+        sample = json.dumps({"instances": requests[:1]})
+        (version / "assets.extra" / "sample_request.json").write_text(sample, encoding="utf-8")
+        log = Path(folder) / "server.log"
+        outcome = servability.check(
+            version.parent,
+            model_name,
+            requests,
+            Predictor(str(version)).predict(rows),
+            log=log,
+            max_p99_ms=max_p99_ms or None,
+        )
+        io_utils.copy_dir(str(version), path_utils.stamped_model_path(blessing.uri))
+        io_utils.write_string_file(os.path.join(blessing.uri, log.name), log.read_text(errors="replace"))
     io_utils.write_string_file(
         os.path.join(blessing.uri, "INFRA_BLESSED" if outcome.servable else "INFRA_NOT_BLESSED"), ""
     )

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import time
-from pathlib import Path
 
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
@@ -117,7 +116,7 @@ def find_live(live_model: Model, baseline: Baseline) -> assess.Live | None:
     """Returns the live model with its baseline; a damaged baseline is said and is no reason to stop."""
     if not live_model.get_int_custom_property("present"):
         return None
-    model_dir = Path(path_utils.serving_model_path(live_model.uri))
+    model_dir = path_utils.serving_model_path(live_model.uri)
     found = assess.Live(
         version=live_model.get_string_custom_property("version"),
         model_dir=model_dir,

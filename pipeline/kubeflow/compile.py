@@ -6,7 +6,7 @@ and what may come from the cache. See docs/decisions/0600-what-a-compiled-task-m
 
 import copy
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from pipeline.config import SPAN_PARAMETER, Dataset, PipelineConfig
 from pipeline.errors import ConfigError
@@ -35,7 +35,6 @@ class Request:
       data_root, pipeline_root, serving_dir, state_dir: local paths, or `gs://` ones.
       image: the container image that every task runs in.
       span: the span parameter's value in the file; None for the newest at run time.
-      engine: as PipelineConfig's.
     """
 
     dataset: Dataset
@@ -46,7 +45,6 @@ class Request:
     state_dir: str
     image: str
     span: int | None = None
-    engine: Literal["local", "beam"] = "local"
 
 
 def compile_pipeline(request: Request) -> Package:
@@ -97,8 +95,8 @@ def pipeline_config(request: Request) -> PipelineConfig:
         pipeline_root=request.pipeline_root,
         serving_dir=request.serving_dir,
         state_dir=request.state_dir,
-        engine=request.engine,
-        beam_args=request.dataset.beam.args if request.engine == "beam" else (),
+        vertex=request.dataset.vertex if request.target == "vertex" else None,
+        image=request.image,
     )
 
 

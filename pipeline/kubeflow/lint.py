@@ -5,17 +5,18 @@ parameters without their defaults, resolvers that Kubeflow's backend has not imp
 """
 
 import importlib
+import importlib.util
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 from typing import Any
 
 import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
-from tfx.orchestration.kubeflow.v2.compiler_utils import TITLE_TO_CLASS_PATH
 
 from pipeline.errors import ConfigError
 from pipeline.kubeflow import conditions
@@ -81,7 +82,7 @@ def _pipeline(package: Package) -> Iterator[Finding]:
         value = package.parameters.get(name, parameter.get("defaultValue"))
         if value is None:
             yield Finding("", f"the run-time parameter {name!r} has neither a value nor a default.")
-        elif not _fits(value, parameter["parameterType"]):
+        elif not fits(value, parameter["parameterType"]):
             yield Finding(
                 "", f"the run-time parameter {name!r} is a {parameter['parameterType']}. Received: {value!r}."
             )
@@ -156,7 +157,7 @@ def _parameters(task: Json, component: Json, tasks: Json, package: Package) -> I
             yield from _producer(f"the parameter {name!r}", output, "outputParameterKey", "parameters", tasks, package)
         elif "constant" not in source.get("runtimeValue", {}):
             yield f"the parameter {name!r} has a source that {package.target} does not know: {sorted(source)}."
-        elif not _fits(source["runtimeValue"]["constant"], wanted):
+        elif not fits(source["runtimeValue"]["constant"], wanted):
             constant = source["runtimeValue"]["constant"]
             yield f"the parameter {name!r} is a {wanted}. Received: {constant!r}."
 
@@ -211,13 +212,21 @@ def title(artifact_type: Json) -> str:
 
 
 def _known_type(name: str) -> Iterator[str]:
-    if name in TITLE_TO_CLASS_PATH:
-        return
     module, _, class_name = name.rpartition(".")
+    if module == "tfx" and (_tfx_types() / f"{class_name}.yaml").exists():
+        return
     try:
         getattr(importlib.import_module(module), class_name)
     except (ImportError, AttributeError, ValueError):
         yield f"the artifact type {name!r} is neither TFX's nor can it be imported."
+
+
+def _tfx_types() -> Path:
+    """Returns the folder of the types that TFX's compiler knows, without loading TFX."""
+    found = importlib.util.find_spec("tfx")
+    assert found is not None, "TFX is what compiled the pipeline"
+    assert found.submodule_search_locations, "TFX is a package"
+    return Path(found.submodule_search_locations[0]) / "orchestration" / "kubeflow" / "v2" / "artifact_types"
 
 
 def _condition(task: Json) -> Iterator[str]:
@@ -243,7 +252,7 @@ def _cycle(tasks: Json) -> Iterator[str]:
         yield f"tasks wait for each other: {' → '.join(error.args[1])}."
 
 
-def _fits(value: Any, parameter_type: str) -> bool:  # Any: JSON.
+def fits(value: Any, parameter_type: str) -> bool:  # Any: JSON.
     """Returns whether a JSON value is one of the type; a STRING may hold anything that was made a string."""
     if parameter_type in _NUMBERS:
         number = isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,9 +1,13 @@
 """What the compiled files say, task by task, and that they change only where the pipeline does."""
 
 import difflib
+import json
+import subprocess
+import sys
 
 import pytest
 
+from pipeline.config import load_dataset
 from pipeline.kubeflow import lint
 from tests.pipeline.kubeflow import golden
 
@@ -75,6 +79,84 @@ def test_every_task_but_the_refusal_is_tried_again(vertex):
 
     assert [name for name, task in tasks.items() if "retryPolicy" not in task] == ["RefuseSpan"]
     assert tasks["Trainer"]["retryPolicy"]["maxRetryCount"] == 2
+
+
+VERTEX = """
+[vertex]
+project = "my-project"
+region = "europe-west4"
+machine_type = "n1-standard-8"
+accelerator_type = "NVIDIA_TESLA_T4"
+endpoint = "taxi-tips"
+"""
+
+
+@pytest.fixture
+def with_vertex(tmp_path):
+    source = load_dataset("taxi").path.parent
+    (tmp_path / "schema.pbtxt").write_text((source / "schema.pbtxt").read_text())
+    (tmp_path / "dataset.toml").write_text((source / "dataset.toml").read_text() + VERTEX)
+    return load_dataset(str(tmp_path))
+
+
+def arguments(package, task):
+    args = package.spec["deploymentSpec"]["executors"][f"{task}_executor"]["container"]["args"]
+    return args[args.index("--executor_class_path") + 1]
+
+
+def custom_config(package, task):
+    constant = package.spec["root"]["dag"]["tasks"][task]["inputs"]["parameters"]["custom_config"]["runtimeValue"]
+    return json.loads(constant["constant"])
+
+
+def test_the_dataset_file_moves_training_and_serving_to_vertex(with_vertex):
+    package = golden.compiled("vertex", dataset=with_vertex)
+
+    assert lint.lint(package) == []
+    extensions = "tfx.extensions.google_cloud_ai_platform"
+    assert arguments(package, "Trainer") == f"{extensions}.trainer.executor.GenericExecutor"
+    # As TFX's executor reads them.
+    config = custom_config(package, "Trainer")
+    assert config["ai_platform_enable_vertex"] is True
+    assert config["ai_platform_vertex_region"] == "europe-west4"
+    assert config["ai_platform_training_args"]["project"] == "my-project"
+    (pool,) = config["ai_platform_training_args"]["job_spec"]["worker_pool_specs"]
+    assert pool["machine_spec"] == {
+        "machine_type": "n1-standard-8",
+        "accelerator_type": "NVIDIA_TESLA_T4",
+        "accelerator_count": 1,
+    }
+    assert pool["container_spec"] == {"image_uri": "example.org/driftgate:1"}
+    assert "features" in config
+    assert arguments(package, "EndpointPusher") == f"{extensions}.pusher.executor.Executor"
+    serving = custom_config(package, "EndpointPusher")["ai_platform_serving_args"]
+    assert (serving["project"], serving["endpoint_name"]) == ("my-project", "taxi-tips")
+    tasks = package.spec["root"]["dag"]["tasks"]
+    assert "Pusher" in tasks["EndpointPusher"]["dependentTasks"]
+    assert tasks["EndpointPusher"]["triggerPolicy"] == tasks["Pusher"]["triggerPolicy"]
+
+
+def test_another_backend_ignores_the_vertex_table(with_vertex):
+    package = golden.compiled("kubeflow", dataset=with_vertex)
+
+    assert arguments(package, "Trainer") == "tfx.components.trainer.executor.GenericExecutor"
+    assert "EndpointPusher" not in package.spec["root"]["dag"]["tasks"]
+
+
+def test_a_local_pipeline_loads_no_cloud_library():
+    script = (
+        "import sys\n"
+        "from pipeline.config import PipelineConfig, load_dataset\n"
+        "from pipeline.pipeline import create_pipeline\n"
+        "where = dict.fromkeys(('data_root', 'pipeline_root', 'serving_dir', 'state_dir'), '/nowhere')\n"
+        "create_pipeline(PipelineConfig(dataset=load_dataset('taxi'), span=5, **where))\n"
+        "cloud = {'google.cloud.aiplatform', 'google.cloud.aiplatform_v1', 'kfp', 'celpy', 'pipeline.kubeflow'}\n"
+        "print('CLOUD', sorted(cloud & set(sys.modules)))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert done.stdout.endswith("CLOUD []\n"), done.stderr[-2000:]
 
 
 def test_the_backends_can_run_it(vertex, kubeflow):

@@ -1,0 +1,161 @@
+"""Does a compiled pipeline, run task by task from its file, come to what the local runner comes to?
+
+Four steps on the taxi spans, each by both, on roots of their own: a first run, the same span again (skip), a span with
+fares 1.6 times as high (drift), one with impossible fares (block). Compared: verdicts, what moved by how much, what was
+found wrong, the pushed models' predictions. Writes benchmarks/results/rehearsal.json and the table in docs/kubeflow.md.
+
+    python -m benchmarks.rehearsal
+"""
+
+import argparse
+import csv
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+RESULTS = REPOSITORY / "benchmarks" / "results" / "rehearsal.json"
+PAGE = REPOSITORY / "docs" / "kubeflow.md"
+FIRST, NEXT, LAST = 5, 6, 7
+
+Json = dict[str, Any]  # Any: JSON.
+
+
+def run(*command: object) -> tuple[Json, float]:
+    """Runs a command that prints one JSON object; returns it and the wall seconds."""
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, *map(str, command), "--json"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    if not done.stdout.strip():
+        raise SystemExit(f"{' '.join(map(str, command))} printed nothing:\n{done.stderr[-3000:]}")
+    return dict(json.loads(done.stdout)), time.monotonic() - started
+
+
+def edit(data: Path, span: int, change: Callable[[int, dict[str, str]], dict[str, str]]) -> None:
+    """Rewrites a span's rows."""
+    path = data / f"span-{span}" / "data.csv"
+    with path.open(newline="") as file:
+        rows = [change(index, row) for index, row in enumerate(csv.DictReader(file))]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def dearer(_: int, row: dict[str, str]) -> dict[str, str]:
+    return {**row, "fare": str(float(row["fare"]) * 1.6) if row["fare"] else ""}
+
+
+def impossible(index: int, row: dict[str, str]) -> dict[str, str]:
+    return {**row, "fare": "-99999"} if index % 50 == 0 else row
+
+
+def comparable(decision: Json | None) -> Json | None:
+    """Returns a decision without what differs between any two runs: versions are times of a push."""
+    if decision is None:
+        return None
+    value: Json = json.loads(json.dumps(decision))
+    if value["evidence"].get("live"):
+        value["evidence"]["live"] = {"window": value["evidence"]["live"]["window"]}
+    # The age in words, and the version that is named.
+    text = json.dumps(value)
+    return dict(json.loads(re.sub(r"\b\d{10}\b", "VERSION", text)))
+
+
+def predictions(models: list[Path], data: Path, span: int) -> list[Any]:
+    """Returns each model's probabilities of the span's rows."""
+    from models.predictor import Predictor
+    from pipeline.commands.drift import read_span
+    from pipeline.config import load_dataset
+
+    table = read_span(load_dataset("taxi"), str(data), span)
+    return [Predictor(str(model)).predict(table) for model in models]
+
+
+def main() -> None:
+    """Runs the four steps and writes the results."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="work there, and leave it")
+    args = parser.parse_args()
+    folder = args.keep or Path(tempfile.mkdtemp(prefix="rehearsal-"))
+    data, local, compiled = folder / "data", folder / "local", folder / "compiled"
+    from data.taxi import source
+
+    source.write_spans(data)
+    file = folder / "pipeline.json"
+    run("kubeflow_runner.py", "compile", "--pipeline-root", compiled, "--data-root", data, "--output", file)
+    steps = []
+    for name, span, change in (
+        ("first run", FIRST, None),
+        ("skip", FIRST, None),
+        ("drift", NEXT, dearer),
+        ("block", LAST, impossible),
+    ):
+        if change:
+            edit(data, span, change)
+        ours, local_s = run("local_runner.py", "run", "--span", span, "--root", local, "--data-root", data)
+        theirs, rehearsed_s = run("kubeflow_runner.py", "rehearse", "--pipeline", file, "--param", f"span={span}")
+        step: Json = {
+            "step": name,
+            "span": span,
+            "local": {"result": ours["result"], "seconds": round(local_s, 1)},
+            "rehearsed": {
+                "result": theirs["result"],
+                "seconds": round(rehearsed_s, 1),
+                "tasks": {task["task"]: task["status"] for task in theirs["tasks"]},
+            },
+            "verdicts": [(side["decision"] or {}).get("verdict") for side in (ours, theirs)],
+            "decisions_equal": comparable(ours["decision"]) == comparable(theirs["decision"]),
+        }
+        if ours["pushed_path"] and theirs["pushed_path"]:
+            pushed = [Path(side["pushed_path"]) for side in (ours, theirs)]
+            scores = predictions(pushed, data, span)
+            step["largest_difference_of_predictions"] = float(abs(scores[0] - scores[1]).max())
+            step["rows"] = len(scores[0])
+        print(json.dumps(step), file=sys.stderr, flush=True)
+        steps.append(step)
+    results = {
+        "question": __doc__.split("\n")[0],
+        "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()},
+        "steps": steps,
+    }
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    write_table(steps)
+    if args.keep is None:
+        shutil.rmtree(folder)
+
+
+def write_table(steps: list[Json]) -> None:
+    """Renews the table in the docs."""
+    lines = [
+        "| step | span | local runner | rehearsal | same decision | predictions differ by at most | tasks run | "
+        "local, s | rehearsal, s |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for step in steps:
+        ran = sum(status == "ran" for status in step["rehearsed"]["tasks"].values())
+        difference = step.get("largest_difference_of_predictions")
+        lines.append(
+            f"| {step['step']} | {step['span']} | {step['local']['result']} | {step['rehearsed']['result']} | "
+            f"{'yes' if step['decisions_equal'] else 'no'} | {'-' if difference is None else f'{difference:.1g}'} | "
+            f"{ran} | {step['local']['seconds']} | {step['rehearsed']['seconds']} |"
+        )
+    text = PAGE.read_text(encoding="utf-8")
+    start, end = "<!-- rehearsal -->\n", "<!-- end of rehearsal -->"
+    before, rest = text.split(start)
+    _, after = rest.split(end)
+    PAGE.write_text(before + start + "\n".join(lines) + "\n" + end + after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

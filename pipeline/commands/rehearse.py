@@ -1,0 +1,146 @@
+"""`kubeflow_runner.py rehearse`: a compiled file, run here as its backend would, and what it came to."""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.errors import ConfigError
+from pipeline.gate.decision import Decision, describe
+from pipeline.kubeflow import extras, lint, locations
+from pipeline.kubeflow import package as packages
+from pipeline.kubeflow.package import Package
+from pipeline.kubeflow.rehearse.dag import Rehearsal, TaskResult, rehearse
+from pipeline.log_capture import captured
+
+Result = Literal["pushed", "skipped", "refused", "not_blessed", "failed", "done"]
+EXIT_STATUS: dict[Result, int] = {"pushed": 0, "skipped": 0, "done": 0, "refused": 3, "not_blessed": 4, "failed": 1}
+
+
+def command(args: argparse.Namespace) -> int:
+    """Rehearses once.
+
+    Raises:
+      ConfigError: no compiled file, one that the backend could not run, a wrong parameter, a root in a bucket.
+    """
+    extras.require("kubeflow")
+    package = packages.read(args.pipeline)
+    check(package)
+    parameters = parse_parameters(args.param, package)
+    if args.jobs < 1:
+        raise ConfigError(f"--jobs: expected 1 or more. Received: {args.jobs}.")
+    if not package.root or locations.is_remote(package.root):
+        raise ConfigError(
+            f"{args.pipeline}: its artifacts would go to {package.root or 'no place that it names'}. "
+            "For a rehearsal, compile with --pipeline-root file:///PATH."
+        )
+
+    def started(task: str) -> None:
+        print(f"  {task} ...", file=sys.stderr, flush=True)
+
+    def ended(result: TaskResult) -> None:
+        if result.status != "skipped":
+            print(f"  {result.task:18} {result.status:11} {result.seconds:7.1f} s", file=sys.stderr, flush=True)
+
+    print(f"{package.name}: rehearsing {args.pipeline} as {package.target} would run it", file=sys.stderr)
+    root = Path(package.root) / "rehearsals"
+    run = rehearse(package, parameters, root, jobs=args.jobs, on_start=started, on_end=ended)
+    result = result_of(run)
+    if args.json:
+        print(json.dumps(as_json(run, result), sort_keys=True))
+    else:
+        show(run, result)
+    return EXIT_STATUS[result]
+
+
+def check(package: Package) -> None:
+    """Refuses what the backend could not run; artifact types are imported for that, which TensorFlow comments on."""
+    with tempfile.TemporaryDirectory(prefix="rehearse-") as folder, captured(Path(folder) / "log"):
+        lint.check(package)
+
+
+def parse_parameters(given: Sequence[str], package: Package) -> dict[str, Any]:  # Any: JSON.
+    """Returns `NAME=VALUE` options as values of the declared types.
+
+    Raises:
+      ConfigError: no such parameter, or a value of another type.
+    """
+    declared = package.spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    values: dict[str, Any] = {}  # Any: JSON.
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--param: expected NAME=VALUE. Received: {text!r}.")
+        if name not in declared:
+            raise ConfigError(f"--param: there is no parameter {name!r}. There are: {', '.join(declared) or 'none'}.")
+        kind = declared[name]["parameterType"]
+        try:
+            parsed = value if kind == "STRING" else json.loads(value)
+        except ValueError:
+            parsed = value
+        if not lint.fits(parsed, kind):
+            raise ConfigError(f"--param: {name!r} is a {kind}. Received: {value!r}.")
+        values[name] = parsed
+    return values
+
+
+def decision_of(run: Rehearsal) -> Decision | None:
+    """Returns the gate's decision; None where it did not come to one."""
+    for artifact in run.outputs("RerunGate", "decision"):
+        return Decision.from_json((Path(artifact["uri"]) / "decision.json").read_text(encoding="utf-8"))
+    return None
+
+
+def pushed_of(run: Rehearsal) -> str | None:
+    """Returns the folder of the version that was pushed; None where none was."""
+    for artifact in run.outputs("Pusher", "pushed_model"):
+        if artifact["metadata"].get("pushed") == 1:
+            return str(artifact["metadata"]["pushed_destination"])
+    return None
+
+
+def result_of(run: Rehearsal) -> Result:
+    """Returns what the run came to, in `run --json`'s words."""
+    failed = [result.task for result in run.failed]
+    if failed:
+        return "refused" if failed == ["RefuseSpan"] else "failed"
+    if pushed_of(run):
+        return "pushed"
+    if run.outputs("Pusher", "pushed_model"):
+        return "not_blessed"
+    return "skipped" if decision_of(run) else "done"
+
+
+def as_json(run: Rehearsal, result: Result) -> dict[str, Any]:  # Any: JSON.
+    """Returns what `rehearse --json` prints."""
+    decision = decision_of(run)
+    return {
+        "result": result,
+        "exit_status": EXIT_STATUS[result],
+        "run": run.name,
+        "folder": str(run.folder),
+        "tasks": [
+            {"task": one.task, "status": one.status, "seconds": round(one.seconds, 3), "why": one.why}
+            for one in run.results
+        ],
+        "decision": decision.to_dict() if decision else None,
+        "pushed_path": pushed_of(run),
+    }
+
+
+def show(run: Rehearsal, result: Result) -> None:
+    """Prints the outcome, what failed first."""
+    for failure in run.failed:
+        print(f"{failure.task} failed: {failure.why}")
+    decision = decision_of(run)
+    if decision:
+        print(describe(decision))
+    if pushed := pushed_of(run):
+        print(f"Pushed version {Path(pushed).name} to {pushed}")
+    skipped = [one.task for one in run.results if one.status == "skipped"]
+    if skipped:
+        print(f"Not triggered: {', '.join(sorted(skipped))}")
+    print(f"{run.name}: {result}; artifacts and logs: {run.folder}")

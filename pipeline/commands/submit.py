@@ -1,0 +1,125 @@
+"""`kubeflow_runner.py submit`: a compiled file to Vertex or to a Kubeflow cluster, once or on a schedule."""
+
+import argparse
+import datetime
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline.commands.rehearse import check, parse_parameters
+from pipeline.errors import ConfigError
+from pipeline.kubeflow import extras, locations
+from pipeline.kubeflow import package as packages
+from pipeline.kubeflow.package import Package
+from pipeline.kubeflow.submit.follow import RunState, follow
+
+_CRON_FIELDS = 5
+
+
+def command(args: argparse.Namespace) -> int:
+    """Submits once.
+
+    Returns:
+      The exit status: 0 submitted, or with --wait succeeded; 3 the run refused its span; 1 it failed.
+
+    Raises:
+      PipelineError: wrong options, a file that the backend could not run, or the backend refused.
+    """
+    extras.require(args.to)
+    package = packages.read(args.pipeline)
+    if package.target != args.to:
+        raise ConfigError(f"{args.pipeline} was compiled for {package.target}. Compile it with --target {args.to}.")
+    check(package)
+    parameters = parse_parameters(args.param, package)
+    if not locations.is_remote(package.root):
+        raise ConfigError(
+            f"{args.pipeline}: no cluster reaches {package.root or 'its artifacts'}. "
+            "Compile it with --pipeline-root gs://BUCKET/PATH."
+        )
+    if args.schedule is not None:
+        check_cron(args.schedule, wait=args.wait)
+    name = f"{package.name}-{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}"
+    submitted, page, ask = (_vertex if args.to == "vertex" else _kubeflow)(args, package, parameters, name)
+    kind = "schedule" if args.schedule is not None else "run"
+    print(f"{package.name}: {kind} {submitted}\n{page}".rstrip(), file=sys.stderr)
+    outcome = None
+    if args.wait:
+        outcome = follow(ask, poll_s=args.poll, say=lambda text: print(text, file=sys.stderr, flush=True))
+        print(f"{package.name}: {outcome.state} {outcome.message}".rstrip(), file=sys.stderr)
+    if args.json:
+        print(json.dumps(as_json(kind, submitted, page, outcome), sort_keys=True))
+    return outcome.exit_status if outcome else 0
+
+
+Submitted = tuple[str, str, Callable[[], RunState]]
+
+
+def check_cron(cron: str, *, wait: bool) -> None:
+    """Raises ConfigError unless there are five fields, after a time zone at most, and nothing is to be waited for."""
+    fields = [field for field in cron.split() if not field.startswith(("TZ=", "CRON_TZ="))]
+    if len(fields) != _CRON_FIELDS:
+        raise ConfigError(f"--schedule: expected five fields, such as '0 6 * * *'. Received: {cron!r}.")
+    if wait:
+        raise ConfigError("--wait: a schedule has no end to wait for.")
+
+
+def _vertex(args: argparse.Namespace, package: Package, parameters: dict[str, Any], name: str) -> Submitted:
+    if not args.project or not args.region:
+        raise ConfigError("submit --to vertex needs --project PROJECT and --region REGION.")
+    from pipeline.kubeflow.submit import vertex
+
+    place = vertex.Place(
+        project=args.project,
+        region=args.region,
+        endpoint=args.api_endpoint or "",
+        service_account=args.service_account or "",
+        network=args.network or "",
+    )
+    if args.schedule is not None:
+        made = vertex.schedule(package, parameters, place, args.schedule)
+        return made, "", vertex.asker(made, place)
+    made = vertex.submit(package, parameters, place, name)
+    return made, vertex.page(made, place), vertex.asker(made, place)
+
+
+def _kubeflow(args: argparse.Namespace, package: Package, parameters: dict[str, Any], name: str) -> Submitted:
+    if not args.host:
+        raise ConfigError("submit --to kubeflow needs --host URL.")
+    from pipeline.kubeflow.submit import kubeflow
+
+    place = kubeflow.Place(
+        host=args.host,
+        experiment=args.experiment or package.name,
+        namespace=args.namespace or "",
+        token=_token(args.token_file),
+    )
+    client = kubeflow.connect(place)
+    if args.schedule is not None:
+        made = kubeflow.schedule(client, package, args.pipeline, parameters, place, args.schedule)
+        return made, "", kubeflow.asker(client, made)
+    made = kubeflow.submit(client, package, args.pipeline, parameters, place, name)
+    return made, kubeflow.page(made, place), kubeflow.asker(client, made)
+
+
+def _token(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"--token-file: {path} cannot be read: {error.strerror}.") from error
+
+
+def as_json(kind: str, submitted: str, page: str, outcome: RunState | None) -> dict[str, Any]:  # Any: JSON.
+    """Returns what `submit --json` prints."""
+    result: dict[str, Any] = {kind: submitted, "page": page}  # Any: JSON.
+    if outcome is not None:
+        result |= {
+            "state": outcome.state,
+            "failed": list(outcome.failed),
+            "message": outcome.message,
+            "exit_status": outcome.exit_status,
+        }
+    return result

@@ -1,0 +1,1 @@
+"""Hands a compiled pipeline to its backend, through the backend's own client library, and follows the run."""
