@@ -20,9 +20,9 @@ from tfx.utils import proto_utils
 
 import data
 from models import examples
-from pipeline.engine.example_gen import BeamExecutor, LocalExecutor, beam_example_gen, local_example_gen
+from pipeline.engine.example_gen import NEWEST, BeamExecutor, LocalExecutor, beam_example_gen, local_example_gen
 from pipeline.engine.ingest_config import IngestConfig
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, SpanNotFoundError
 from pipeline.ingest.errors import UnreadableError, ValueTypeError
 
 OURS = [LocalExecutor, BeamExecutor]
@@ -175,6 +175,7 @@ def test_partitioning_by_a_feature_is_refused(run_executor, taxi_root, taxi, tmp
         "input_config": proto_utils.proto_to_json(inputs),
         "output_config": proto_utils.proto_to_json(example_gen_pb2.Output(split_config=splits)),
         "custom_config": proto_utils.proto_to_json(taxi.to_proto()),
+        "input_fingerprint": "files",
     }
 
     with pytest.raises(ConfigError, match="partition_feature_name is not supported"):
@@ -231,6 +232,32 @@ def test_a_span_can_be_asked_for_and_an_edited_schema_is_read_again(run_pipeline
     artifacts = run_pipeline(local_example_gen(taxi_root, pattern, edited, span=4))
 
     assert [artifact.custom_properties["span"].int_value for artifact in artifacts] == [4, 4]
+
+
+def test_the_span_is_found_without_a_driver_too(run_executor, taxi_root, taxi, tmp_path):
+    # As Kubeflow's backend runs it: the parameters of the compiled file, and nothing that a driver has added.
+    component = local_example_gen(taxi_root, "span-{SPAN}/data.csv", taxi)
+    properties = {
+        name: value if isinstance(value, int) else proto_utils.proto_to_json(value)
+        for name, value in component.exec_properties.items()
+        if name != "input_base" and value is not None
+    }
+    for wanted, found in ((4, 4), (NEWEST, 13)):
+        examples = standard_artifacts.Examples()
+        examples.uri = os.fspath(tmp_path / str(found))
+
+        run_executor(
+            LocalExecutor,
+            {},
+            {"examples": [examples]},
+            {**properties, "input_base": taxi_root, "span": wanted},
+        )
+
+        assert examples.get_int_custom_property("span") == found
+        assert examples.get_string_custom_property("input_fingerprint")
+        assert os.listdir(tmp_path / str(found) / "Split-train")
+    with pytest.raises(SpanNotFoundError, match="Span 99 does not match"):
+        run_executor(LocalExecutor, {}, {"examples": [examples]}, {**properties, "input_base": taxi_root, "span": 99})
 
 
 def test_the_beam_engines_component_runs_under_the_driver_too(run_pipeline, read_examples, taxi_root, taxi):
