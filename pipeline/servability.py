@@ -47,7 +47,7 @@ def served(base_path: Path, model_name: str, log: Path) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "serving", "--server", "embedded", "--port", str(port), "--grpc-port", "0"]
-    command += ["--model-name", model_name, "--model-base-path", str(base_path)]
+    command += ["--model-name", model_name, "--model-base-path", str(base_path), "--load-retries", "0"]
     with (
         log.open("wb") as output,
         subprocess.Popen(command, stdout=output, stderr=output, cwd=Path(__file__).resolve().parent.parent) as server,

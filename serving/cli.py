@@ -1,112 +1,167 @@
-"""The server's command line; TensorFlow is imported only once the arguments are right."""
+"""The server's command line; nothing heavy is imported until the arguments are right."""
 
 import argparse
-import contextlib
-import logging
 import shutil
-import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
-LOADING_POLL_S = 0.2
+from serving.errors import OptionsError, ServingError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the server's options, in TensorFlow Serving's terms."""
-    parser.add_argument("--model-name", default="model", help="name in the URLs (default: model)")
-    parser.add_argument("--model-base-path", type=Path, required=True, help="folder of numbered versions")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
-    parser.add_argument("--port", type=int, default=8501, help="REST port (default: 8501)")
-    parser.add_argument(
-        "--grpc-port", type=int, default=8500, help="gRPC port of tensorflow_model_server (default: 8500)"
+    models = parser.add_argument_group("models")
+    models.add_argument("--model-name", default="model", help="name in the URLs (default: model)")
+    models.add_argument("--model-base-path", type=Path, metavar="DIR", help="folder of numbered versions")
+    models.add_argument(
+        "--model-config-file", type=Path, metavar="FILE", help="a ModelServerConfig in text form: several models, "
+        "version policies, labels; instead of --model-name and --model-base-path",
+    )  # fmt: skip
+    models.add_argument(
+        "--model-config-file-poll-seconds", type=_seconds, default=0.0, metavar="S",
+        help="how often the file is read again (default: 0, never; a reload call over gRPC does it at any time)",
+    )  # fmt: skip
+    models.add_argument(
+        "--allow-version-labels-for-unavailable-models", action="store_true",
+        help="a new label may name a version that is not available yet",
+    )  # fmt: skip
+    models.add_argument(
+        "--poll-seconds", type=_seconds, default=1.0, metavar="S",
+        help="how often the base paths are looked at (default: 1; 0: once)",
+    )  # fmt: skip
+    models.add_argument(
+        "--load-retries", type=_count, default=5, metavar="N", help="further tries of a load that failed (default: 5)"
     )
-    parser.add_argument(
-        "--server",
-        choices=("auto", "embedded", "tensorflow"),
-        default="auto",
+    models.add_argument(
+        "--load-retry-seconds", type=_seconds, default=60.0, metavar="S", help="between two tries (default: 60)"
+    )
+    network = parser.add_argument_group("network")
+    network.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    network.add_argument("--port", type=_port, default=8501, help="REST port (default: 8501; 0: no REST)")
+    network.add_argument("--grpc-port", type=_port, default=8500, help="gRPC port (default: 8500; 0: no gRPC)")
+    network.add_argument("--cors", action="store_true", help="answer with the headers that let web pages call")
+    network.add_argument(
+        "--metrics-path", default="/monitoring/prometheus/metrics", metavar="PATH",
+        help="where Prometheus reads, on the REST port (default: /monitoring/prometheus/metrics)",
+    )  # fmt: skip
+    network.add_argument(
+        "--server", choices=("auto", "embedded", "tensorflow"), default="auto",
         help="auto: tensorflow_model_server where it is on the path, else the embedded one",
+    )  # fmt: skip
+    batching = parser.add_argument_group("batching")
+    batching.add_argument("--enable-batching", action="store_true", help="run requests that wait together as one batch")
+    batching.add_argument(
+        "--batching-parameters-file", type=Path, metavar="FILE", help="a BatchingParameters in text form"
     )
-    parser.add_argument(
-        "--poll-seconds", type=float, default=1.0, help="how often the folder is looked at (default: 1)"
+    limits = parser.add_argument_group("limits of the embedded server")
+    limits.add_argument(
+        "--threads", type=_positive, metavar="N",
+        help="requests worked on at once (default: 4; with batching 64, which mostly wait)",
+    )  # fmt: skip
+    for name, default, meaning in (
+        ("--max-waiting", 256, "requests that may wait for a thread; then 429"),
+        ("--max-connections", 1000, "open HTTP connections; then 503"),
+        ("--max-body-bytes", 100 * 2**20, "of one request; then 413"),
+        ("--max-header-bytes", 64 * 2**10, "of one request; then 431"),
+        ("--max-buffered-bytes", 2**29, "of all request bodies being held; then 429"),
+        ("--max-values", 8_000_000, "JSON values in one request; then 413"),
+    ):
+        limits.add_argument(name, type=_positive, default=default, metavar="N", help=f"{meaning} (default: {default})")
+    limits.add_argument(
+        "--timeout-seconds",
+        type=_positive_seconds,
+        default=30.0,
+        metavar="S",
+        help="of one request; then 504 (default: 30)",
     )
-    parser.add_argument("--threads", type=int, default=4, help="requests worked on at once (default: 4)")
-    parser.add_argument("--max-body-bytes", type=int, default=100 * 2**20, help="larger bodies are answered 413")
-    parser.add_argument("--timeout-seconds", type=float, default=30.0, help="longer requests are answered 504")
+    limits.add_argument(
+        "--idle-seconds", type=_positive_seconds, default=75.0, metavar="S",
+        help="then a connection without a request is closed (default: 75)",
+    )  # fmt: skip
+    log = parser.add_argument_group("request log of the embedded server")
+    log.add_argument("--log-dir", type=Path, metavar="DIR", help="write sampled requests and answers there")
+    log.add_argument(
+        "--log-sample-rate", type=_share, default=1.0, metavar="R", help="share of the requests to log (default: 1)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serves until it is told to stop. Exit status: 0 stopped, 1 the first version cannot be loaded, 2 wrong usage."""
-    if not args.model_base_path.is_dir():
-        print(f"error: --model-base-path: there is no folder {args.model_base_path}.", file=sys.stderr)
+    """Serves until it is told to stop.
+
+    Exit status: 0 stopped, 1 a model cannot be loaded or a port cannot be opened, 2 wrong usage.
+    """
+    try:
+        _check(args)
+        binary = shutil.which("tensorflow_model_server")
+        if args.server == "tensorflow" and binary is None:
+            raise OptionsError("--server tensorflow: tensorflow_model_server is not on the path.")
+        if binary is not None and args.server != "embedded":
+            from serving import tensorflow_binary
+
+            return subprocess.run(tensorflow_binary.command(binary, args), check=False).returncode
+        from serving import embedded
+
+        return embedded.serve(args)
+    except OptionsError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 2
-    binary = shutil.which("tensorflow_model_server")
-    if args.server == "tensorflow" and binary is None:
-        print("error: --server tensorflow: tensorflow_model_server is not on the path.", file=sys.stderr)
-        return 2
-    if binary is not None and args.server != "embedded":
-        command = [
-            binary,
-            f"--rest_api_port={args.port}",
-            f"--port={args.grpc_port}",
-            f"--model_name={args.model_name}",
-        ]
-        command += [
-            f"--model_base_path={args.model_base_path.absolute()}",
-            f"--rest_api_timeout_in_ms={int(args.timeout_seconds * 1000)}",
-        ]
-        return subprocess.run(command, check=False).returncode
-    return serve(args)
+    except (ServingError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
 
 
-def serve(args: argparse.Namespace) -> int:
-    """Runs the embedded server: the port opens once a version answers."""
-    import uvicorn
+def _check(args: argparse.Namespace) -> None:
+    """Finds the mistakes that one option alone cannot show.
 
-    from serving.http_app import Application, Limits
-    from serving.metrics import Metrics
-    from serving.service import Service, poll_forever
-    from serving.versions import VersionManager
+    Raises:
+      OptionsError: says which options.
+    """
+    if (args.model_base_path is None) == (args.model_config_file is None):
+        raise OptionsError("expected exactly one of --model-base-path and --model-config-file.")
+    if args.model_base_path is not None and not args.model_base_path.is_dir():
+        raise OptionsError(f"--model-base-path: there is no folder {args.model_base_path}.")
+    for option, file in (
+        ("--model-config-file", args.model_config_file),
+        ("--batching-parameters-file", args.batching_parameters_file),
+    ):
+        if file is not None and not file.is_file():
+            raise OptionsError(f"{option}: there is no file {file}.")
+    if args.batching_parameters_file is not None and not args.enable_batching:
+        raise OptionsError("--batching-parameters-file needs --enable-batching.")
+    if args.port == args.grpc_port:
+        what = "both are 0, so nothing would be served" if args.port == 0 else f"both are {args.port}"
+        raise OptionsError(f"--port and --grpc-port must differ: {what}.")
+    if not args.metrics_path.startswith("/"):
+        raise OptionsError(f"--metrics-path must begin with '/'. Received: {args.metrics_path!r}.")
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    manager = VersionManager(args.model_name, args.model_base_path.absolute())
-    manager.poll()
-    stop = threading.Event()
-    while not manager.is_available():
-        if manager.failure():
-            print(f"error: {manager.failure()}", file=sys.stderr)
-            return 1
-        stop.wait(LOADING_POLL_S)
-        manager.poll()
-    models = {args.model_name: manager}
-    limits = Limits(body_bytes=args.max_body_bytes, timeout_s=args.timeout_seconds, executions=args.threads)
-    config = uvicorn.Config(
-        Application(Service(models, Metrics()), limits),
-        host=args.host,
-        port=args.port,
-        lifespan="off",
-        access_log=False,
-        log_level="warning",
-        http="httptools",
-    )
-    poller = threading.Thread(target=poll_forever, args=(models, args.poll_seconds, stop), daemon=True)
-    poller.start()
-    print(f"Serving {args.model_name} at http://{args.host}:{args.port}/v1/models/{args.model_name}", flush=True)
 
-    class Server(uvicorn.Server):
-        """Ends after SIGTERM as after SIGINT: requests under way are answered, and the exit status is 0."""
+def _number(text: str, kind: type[int] | type[float], low: float, high: float) -> float:
+    value = kind(text)
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"expected {low:g} to {high:g}. Received: {text}")
+    return value
 
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
-            try:
-                yield
-            finally:
-                for number, handler in before.items():
-                    signal.signal(number, handler)
 
-    Server(config).run()
-    stop.set()
-    return 0
+def _port(text: str) -> int:
+    return int(_number(text, int, 0, 65535))
+
+
+def _count(text: str) -> int:
+    return int(_number(text, int, 0, 2**62))
+
+
+def _positive(text: str) -> int:
+    return int(_number(text, int, 1, 2**62))
+
+
+def _seconds(text: str) -> float:
+    return _number(text, float, 0, 1e9)
+
+
+def _positive_seconds(text: str) -> float:
+    return _number(text, float, 0.001, 1e9)
+
+
+def _share(text: str) -> float:
+    return _number(text, float, 0, 1)

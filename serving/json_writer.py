@@ -1,49 +1,63 @@
-"""Arrays to the text of an answer, with the contract's spelling of numbers."""
+"""Tensors to the text of an answer, with the contract's spelling of numbers."""
 
 import base64
 import json
-import math
+import re
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from serving.errors import invalid
+from serving.tensors import (
+    BOOL,
+    DOUBLE,
+    FLOAT,
+    INT8,
+    INT16,
+    INT32,
+    INT64,
+    STRING,
+    UINT8,
+    UINT32,
+    UINT64,
+    Array,
+    Tensor,
+    dtype_name,
+)  # fmt: skip
 
-Array = npt.NDArray[Any]
+_INTEGERS = frozenset({INT8, INT16, INT32, INT64, UINT8, UINT32, UINT64})
+_DIGITS = {FLOAT: 9, DOUBLE: 17}
+_SAME_IN_JSON = re.compile(rb"[ !#-\[\]-~]*")
+_TOKENS = {"nan": "NaN", "-nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
-_INTEGERS = frozenset({"int8", "int16", "int32", "int64", "uint8", "uint32", "uint64"})
-_DIGITS = {"float32": 9, "float64": 17}
 
-
-def rows(outputs: Mapping[str, Array]) -> bytes:
+def rows(outputs: Mapping[str, Tensor]) -> bytes:
     """Returns `{"predictions": [...]}`, one element per index of the first dimension.
 
     Raises:
-      ServingError: an output without a first dimension, or of another length than the others.
+      ServingError: an output without a first dimension, of another length than the others, or of another dtype than
+        REST writes.
     """
-    sizes = {name: array.shape[0] if array.ndim else None for name, array in outputs.items()}
-    if None in sizes.values() or len(set(sizes.values())) > 1:
-        raise invalid(
-            "The outputs must have the same first dimension for the row format. "
-            f"Received: {', '.join(f'{name} {array.shape}' for name, array in outputs.items())}"
-        )
-    texts = {name: _elements(array, name) for name, array in outputs.items()}
+    sizes = {tensor.array.shape[0] if tensor.array.ndim else None for tensor in outputs.values()}
+    if None in sizes or len(sizes) > 1:
+        shapes = ", ".join(f"{name} {list(tensor.array.shape)}" for name, tensor in sorted(outputs.items()))
+        raise invalid(f"The outputs must have the same first dimension for the row format. Received: {shapes}")
+    texts = {name: elements(tensor, name) for name, tensor in outputs.items()}
     if len(texts) == 1:
         (lines,) = texts.values()
     else:
-        keys = [json.dumps(name) for name in texts]
-        lines = [
-            "{" + ", ".join(f"{key}: {text}" for key, text in zip(keys, row, strict=True)) + "}"
-            for row in zip(*texts.values(), strict=True)
-        ]
+        row = "{" + ", ".join(json.dumps(name).replace("%", "%%") + ": %s" for name in texts) + "}"
+        lines = list(map(row.__mod__, zip(*texts.values(), strict=True)))
     return f'{{"predictions": [{", ".join(lines)}]}}'.encode("utf-8", errors="surrogateescape")
 
 
-def columns(outputs: Mapping[str, Array]) -> bytes:
-    """Returns `{"outputs": ...}`: a bare tensor, or one per output name."""
-    texts = {name: _text(array, name) for name, array in outputs.items()}
+def columns(outputs: Mapping[str, Tensor]) -> bytes:
+    """Returns `{"outputs": ...}`: a bare tensor, or one per output name.
+
+    Raises:
+      ServingError: an output of another dtype than REST writes.
+    """
+    texts = {name: _text(tensor, name) for name, tensor in outputs.items()}
     if len(texts) == 1:
         (value,) = texts.values()
     else:
@@ -51,45 +65,54 @@ def columns(outputs: Mapping[str, Array]) -> bytes:
     return f'{{"outputs": {value}}}'.encode("utf-8", errors="surrogateescape")
 
 
-def number(value: float, dtype: str) -> str:
-    """Returns a floating value as text: six significant digits if they read back the same, else nine or seventeen."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    text = f"{value:.6g}"
-    same = np.float32(text) == np.float32(value) if dtype == "float32" else float(text) == value
-    if not same:
-        text = f"{value:.{_DIGITS[dtype]}g}"
-    return text if "." in text or "e" in text else text + ".0"
+def results(values: list[str]) -> bytes:
+    """Returns `{"results": [...]}` of texts made by this module."""
+    return f'{{"results": [{", ".join(values)}]}}'.encode("utf-8", errors="surrogateescape")
 
 
-def _elements(array: Array, name: str) -> list[str]:
-    if array.ndim == 1:
-        return _scalars(array, name)
-    return [_text(part, name) for part in array]
+def numbers(array: Array, dtype: int) -> list[str]:
+    """Returns floating values, shape (n,), as texts: six significant digits if they read back the same, else nine or
+    seventeen."""
+    values = array.tolist()
+    texts = ("%.6g " * len(values) % tuple(values)).split()
+    with np.errstate(over="ignore"):
+        read_back = np.array(list(map(float, texts)), np.float64).astype(array.dtype)
+    longer = f"%.{_DIGITS[dtype]}g"
+    for index in np.flatnonzero(read_back != array).tolist():
+        texts[index] = longer % values[index]
+    return [text if "." in text or "e" in text else _TOKENS.get(text) or text + ".0" for text in texts]
 
 
-def _text(array: Array, name: str) -> str:
-    if array.ndim == 0:
-        return _scalars(array.reshape(1), name)[0]
-    return "[" + ", ".join(_elements(array, name)) + "]"
-
-
-def _scalars(array: Array, name: str) -> list[str]:
-    dtype = array.dtype.name
-    if dtype in _DIGITS:
-        return [number(value, dtype) for value in array.tolist()]
-    if dtype in _INTEGERS:
-        return [str(value) for value in array.tolist()]
-    if dtype == "bool":
-        return ["true" if value else "false" for value in array.tolist()]
-    if dtype == "object":
-        return [_string(value, name) for value in array.tolist()]
-    raise invalid(f"Failed to write JSON value for tensor type: {dtype}")
-
-
-def _string(value: bytes, name: str) -> str:
-    if name.endswith("_bytes"):
-        return json.dumps({"b64": base64.b64encode(value).decode()})
+def string(value: bytes) -> str:
+    """Returns bytes as a JSON string; what is no UTF-8 stays as it is."""
+    if _SAME_IN_JSON.fullmatch(value):
+        return f'"{value.decode()}"'
     return json.dumps(value.decode("utf-8", errors="surrogateescape"), ensure_ascii=False)
+
+
+def elements(tensor: Tensor, name: str) -> list[str]:
+    """Returns one text per index of the first dimension.
+
+    Raises:
+      ServingError: a dtype that REST cannot write.
+    """
+    dtype, array = tensor
+    if array.ndim > 1:
+        return [_text(Tensor(dtype, part), name) for part in array]
+    if dtype in _DIGITS:
+        return numbers(array, dtype)
+    if dtype in _INTEGERS:
+        return list(map(str, array.tolist()))
+    if dtype == BOOL:
+        return ["true" if value else "false" for value in array.tolist()]
+    if dtype == STRING:
+        if name.endswith("_bytes"):
+            return [f'{{"b64": "{base64.b64encode(value).decode()}"}}' for value in array.tolist()]
+        return list(map(string, array.tolist()))
+    raise invalid(f"Failed to write JSON value for tensor type: {dtype_name(dtype)}")
+
+
+def _text(tensor: Tensor, name: str) -> str:
+    if tensor.array.ndim == 0:
+        return elements(Tensor(tensor.dtype, tensor.array.reshape(1)), name)[0]
+    return "[" + ", ".join(elements(tensor, name)) + "]"

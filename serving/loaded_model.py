@@ -1,118 +1,143 @@
 """One version in memory: its signatures, how to run them, and how to describe them."""
 
+import functools
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import tensorflow as tf
 from google.protobuf import json_format
-from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
-from tensorflow_serving.apis import get_model_metadata_pb2, prediction_log_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2
 
 from serving.errors import Code, ServingError, invalid
+from serving.session import Session
+from serving.tensors import Tensor
 
 DEFAULT_SIGNATURE = "serving_default"
-WARMUP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
-MAX_WARMUP_RECORDS = 1000
 
-_CODES = {
-    tf.errors.InvalidArgumentError: Code.INVALID_ARGUMENT,
-    tf.errors.FailedPreconditionError: Code.FAILED_PRECONDITION,
-    tf.errors.OutOfRangeError: Code.OUT_OF_RANGE,
-    tf.errors.NotFoundError: Code.NOT_FOUND,
-    tf.errors.ResourceExhaustedError: Code.RESOURCE_EXHAUSTED,
-    tf.errors.UnimplementedError: Code.UNIMPLEMENTED,
-    tf.errors.DeadlineExceededError: Code.DEADLINE_EXCEEDED,
-    tf.errors.UnavailableError: Code.UNAVAILABLE,
-}
+Run = Callable[[Sequence[Tensor]], list[Tensor]]
 
 
-class LoadedModel:
-    """A SavedModel ready to answer.
+@dataclass(frozen=True)
+class Signature:
+    """One signature of a SavedModel, ready to run.
 
-    Loading runs the warm-up requests that the version carries; a request that fails, fails the load.
+    Attributes:
+      inputs: dtypes by name, in the order in which `run` takes values.
+      outputs: names, in the order in which `run` returns values.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Loads the version in `folder`.
+    name: str
+    inputs: Mapping[str, int]
+    outputs: tuple[str, ...]
+    run: Run
 
-        Raises:
-          Exception: whatever TensorFlow says of a broken SavedModel.
-        """
-        self._model = tf.saved_model.load(str(folder))  # Owns the variables that the signatures use.
-        self._functions = dict(self._model.signatures.items())
-        saved = saved_model_pb2.SavedModel()
-        saved.ParseFromString((folder / "saved_model.pb").read_bytes())
-        self.signatures: Mapping[str, meta_graph_pb2.SignatureDef] = dict(saved.meta_graphs[0].signature_def)
-        self._in_use = threading.Condition()
-        self._users = 0
-        self._warm_up(folder / WARMUP_FILE)
-
-    def inputs(self, signature: str) -> dict[str, str]:
-        """Returns the input names of a signature and their dtypes, such as `float32`.
-
-        Raises:
-          ServingError: 400, there is no such signature, or it has no inputs.
-        """
-        if signature not in self.signatures:
-            raise invalid(f'Serving signature name: "{signature}" not found in signature def')
-        inputs = self.signatures[signature].inputs
-        if not inputs or signature not in self._functions:
-            raise invalid(f'Serving signature name: "{signature}" has no inputs')
-        return {name: tf.dtypes.as_dtype(info.dtype).name for name, info in inputs.items()}
-
-    def run(self, signature: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-        """Runs a signature on arrays of its dtypes.
+    def __call__(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Runs the signature on exactly its inputs.
 
         Raises:
           ServingError: what the graph raises, with its own code.
         """
-        dtypes = self.inputs(signature)
-        try:
-            tensors = {name: tf.constant(array, tf.dtypes.as_dtype(dtypes[name])) for name, array in arrays.items()}
-            outputs = self._functions[signature](**tensors)
-        except tf.errors.OpError as error:
-            code = _CODES.get(type(error), Code.INTERNAL)
-            raise ServingError(code, error.message) from error
-        except (TypeError, ValueError) as error:
-            # A shape that the signature cannot take is found by TensorFlow's Python layer first.
-            raise invalid(str(error).split("\n")[0]) from error
-        return {name: np.asarray(tensor.numpy()) for name, tensor in outputs.items()}
+        return dict(zip(self.outputs, self.run([feeds[name] for name in self.inputs]), strict=True))
 
-    def metadata(self, name: str, version: int) -> bytes:
-        """Returns the answer of the metadata call: every signature of the SavedModel."""
-        signatures = get_model_metadata_pb2.SignatureDefMap()
-        for key, signature in self.signatures.items():
-            signatures.signature_def[key].CopyFrom(signature)
-        described = json_format.MessageToDict(
-            signatures, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+
+class LoadedModel:
+    """A SavedModel ready to answer. As a context manager, it is held: `close` waits for those who hold it."""
+
+    def __init__(self, folder: Path, *, timeout_s: float = 30.0, batched: Callable[[Run], Run] | None = None) -> None:
+        """Loads the version in `folder`.
+
+        Args:
+          timeout_s: a run that takes longer is cancelled.
+          batched: wraps the run of a signature so that requests share it; see `serving.batching`.
+
+        Raises:
+          ServingError: the SavedModel is broken.
+        """
+        self.folder = folder
+        self._session = Session(folder, timeout_s=timeout_s)
+        self.definitions = self._session.signatures
+        self._batched = batched
+        self._lock = threading.Condition()
+        self._users = 0
+        self._signatures: dict[str, Signature] = {}
+
+    def signature(self, name: str) -> Signature:
+        """Returns a signature that has inputs.
+
+        Raises:
+          ServingError: there is no such signature, or it cannot be run.
+        """
+        try:
+            return self._signatures[name]
+        except KeyError:
+            return self._signatures.setdefault(name, self._make_signature(name))
+
+    def run(self, signature: Signature, feeds: Mapping[str, Tensor], outputs: Sequence[str] = ()) -> dict[str, Tensor]:
+        """Runs a signature for some of its outputs, all where none is named.
+
+        Raises:
+          ServingError: what the graph raises, with its own code.
+        """
+        if not outputs:
+            return signature(feeds)
+        definition = self.definitions[signature.name]
+        run = self._session.callable(
+            [definition.inputs[name].name for name in signature.inputs],
+            [definition.outputs[name].name for name in outputs],
         )
-        spec = {"name": name, "signature_name": "", "version": str(version)}
-        return json.dumps({"model_spec": spec, "metadata": {"signature_def": described}}).encode()
+        return dict(zip(outputs, run([feeds[name] for name in signature.inputs]), strict=True))
+
+    @functools.cached_property
+    def described(self) -> str:
+        """The `metadata` of the metadata call as JSON: every signature of the SavedModel."""
+        signatures = json_format.MessageToDict(
+            self.signature_map(), preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+        )
+        return json.dumps({"signature_def": signatures})
+
+    def signature_map(self) -> Any:
+        """Returns the `SignatureDefMap` of the metadata call."""
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        for key, definition in self.definitions.items():
+            signatures.signature_def[key].CopyFrom(definition)
+        return signatures
 
     def __enter__(self) -> "LoadedModel":
-        with self._in_use:
+        with self._lock:
             self._users += 1
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        with self._in_use:
+        with self._lock:
             self._users -= 1
-            self._in_use.notify_all()
+            if not self._users:
+                self._lock.notify_all()
 
-    def wait_until_idle(self) -> None:
-        """Returns when the requests under way have ended; the caller has made sure that no new ones come."""
-        with self._in_use:
-            self._in_use.wait_for(lambda: self._users == 0)
+    def close(self) -> None:
+        """Waits for the requests under way, then frees the model; the caller has made sure that no new ones come."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._users == 0)
+        self._session.close()
 
-    def _warm_up(self, path: Path) -> None:
-        if not path.exists():
-            return
-        for record in tf.data.TFRecordDataset(str(path)).take(MAX_WARMUP_RECORDS).as_numpy_iterator():
-            request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
-            arrays = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
-            self.run(request.model_spec.signature_name or DEFAULT_SIGNATURE, arrays)
+    def _make_signature(self, name: str) -> Signature:
+        definition = self.definitions.get(name)
+        if definition is None:
+            raise ServingError(Code.FAILED_PRECONDITION, f'Serving signature name: "{name}" not found in signature def')
+        if not definition.inputs:
+            raise invalid(f'Serving signature name: "{name}" has no inputs')
+        inputs, outputs = sorted(definition.inputs), sorted(definition.outputs)
+        for key in inputs + outputs:
+            info = definition.inputs[key] if key in definition.inputs else definition.outputs[key]
+            if not info.name:
+                raise invalid(
+                    f'Serving signature name: "{name}": {key!r} is sparse or composite, which is not supported'
+                )
+        run = self._session.callable(
+            [definition.inputs[key].name for key in inputs], [definition.outputs[key].name for key in outputs]
+        )
+        if self._batched is not None:
+            run = self._batched(run)
+        return Signature(name, {key: definition.inputs[key].dtype for key in inputs}, tuple(outputs), run)

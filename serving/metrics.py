@@ -1,13 +1,31 @@
-"""The contract's metrics in Prometheus' text form, under TensorFlow Serving's own names."""
+"""The contract's metrics in Prometheus' text form, under TensorFlow Serving's own names.
+
+prometheus_client would append `_total` to the counters and change names that dashboards know.
+"""
 
 import threading
+from bisect import bisect_left
 from collections import Counter
 from itertools import accumulate, repeat
 
-# Latency bounds in microseconds: 10, growing by 1.8, 33 of them.
+# Bounds in microseconds: 10, growing by 1.8, 33 of them.
 BOUNDS = tuple(accumulate(repeat(1.8, 32), lambda bound, factor: bound * factor, initial=10.0))
-REQUESTS = ":tensorflow:serving:request_count"
-LATENCY = ":tensorflow:serving:request_latency"
+_TEXT_BOUNDS = (*(f"{bound:g}" for bound in BOUNDS), "+Inf")
+PREFIX = ":tensorflow:serving:"
+REQUESTS = f"{PREFIX}request_count"
+REQUEST_LATENCY = f"{PREFIX}request_latency"
+RUNTIME_LATENCY = f"{PREFIX}runtime_latency"
+WARM_UP_LATENCY = f"{PREFIX}model_warmup_latency"
+QUEUING_LATENCY = f"{PREFIX}batching_session:queuing_latency"
+MAX_UNKNOWN_NAMES = 1000  # Clients choose the names in their URLs; memory must not grow with them.
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class _Histogram:
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS) + 1)
+        self.sum = 0
 
 
 class Metrics:
@@ -16,20 +34,32 @@ class Metrics:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._requests: Counter[tuple[str, str]] = Counter()
-        self._buckets: dict[tuple[str, str], list[int]] = {}
-        self._sums: Counter[tuple[str, str]] = Counter()
+        self._unknown: set[str] = set()
+        self._histograms: dict[str, dict[Labels, _Histogram]] = {}
 
-    def count(self, model: str, status: str) -> None:
-        """Counts one request by its outcome; the model's name is empty where the URL named none."""
+    def count(self, model: str, status: str, *, known: bool = True) -> None:
+        """Counts one request by its outcome.
+
+        Args:
+          model: empty where the URL named none.
+          known: the model is a configured one; of other names only the first 1,000 are told apart.
+        """
         with self._lock:
+            if model and not known and model not in self._unknown:
+                if len(self._unknown) >= MAX_UNKNOWN_NAMES:
+                    model = ""
+                else:
+                    self._unknown.add(model)
             self._requests[model, status] += 1
 
-    def observe(self, model: str, api: str, microseconds: float) -> None:
-        """Records the latency of one request that succeeded."""
-        place = next((i for i, bound in enumerate(BOUNDS) if microseconds <= bound), len(BOUNDS))
+    def observe(self, name: str, labels: Labels, microseconds: float) -> None:
+        """Records one latency in a histogram of this module."""
+        place = bisect_left(BOUNDS, microseconds)
         with self._lock:
-            self._buckets.setdefault((model, api), [0] * (len(BOUNDS) + 1))[place] += 1
-            self._sums[model, api] += int(microseconds)
+            series = self._histograms.setdefault(name, {})
+            histogram = series.get(labels) or series.setdefault(labels, _Histogram())
+            histogram.counts[place] += 1
+            histogram.sum += int(microseconds)
 
     def text(self) -> bytes:
         """Returns every metric: a `# TYPE` line, then its samples."""
@@ -37,16 +67,23 @@ class Metrics:
             lines = [f"# TYPE {REQUESTS} counter"]
             for (model, status), count in sorted(self._requests.items()):
                 lines.append(f'{REQUESTS}{{model_name="{_escaped(model)}",status="{status}"}} {count}')
-            lines.append(f"# TYPE {LATENCY} histogram")
-            for (model, api), counts in sorted(self._buckets.items()):
-                labels = f'model_name="{_escaped(model)}",API="{api}",entrypoint="REST"'
-                bounds = [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
-                for bound, cumulative in zip(bounds, accumulate(counts), strict=True):
-                    lines.append(f'{LATENCY}_bucket{{{labels},le="{bound}"}} {cumulative}')
-                lines.append(f"{LATENCY}_sum{{{labels}}} {self._sums[model, api]}")
-                lines.append(f"{LATENCY}_count{{{labels}}} {sum(counts)}")
+            for name, series in sorted(self._histograms.items()):
+                lines.append(f"# TYPE {name} histogram")
+                for labels, histogram in sorted(series.items()):
+                    lines += _samples(name, labels, histogram)
         return ("\n".join(lines) + "\n").encode()
 
 
+def _samples(name: str, labels: Labels, histogram: _Histogram) -> list[str]:
+    text = "".join(f'{key}="{_escaped(value)}",' for key, value in labels)
+    cumulative = list(accumulate(histogram.counts))
+    lines = [
+        f'{name}_bucket{{{text}le="{bound}"}} {count}' for bound, count in zip(_TEXT_BOUNDS, cumulative, strict=True)
+    ]
+    text = f"{{{text[:-1]}}}" if text else ""
+    return [*lines, f"{name}_sum{text} {histogram.sum}", f"{name}_count{text} {cumulative[-1]}"]
+
+
 def _escaped(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    printable = value.encode("utf-8", errors="replace").decode()
+    return printable.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

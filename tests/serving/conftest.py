@@ -1,7 +1,9 @@
 """A live server in a process of its own, over small SavedModels built once."""
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,18 +17,27 @@ from pathlib import Path
 
 import pytest
 
+from tests.serving import saved_models
+
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
+
+# The tables of the contract are asked of the real server too, where it is installed.
+SERVERS = ["embedded", *(["tensorflow"] if shutil.which("tensorflow_model_server") else [])]
 
 
 @dataclass(frozen=True)
 class Reply:
     status: int
     body: bytes
-    content_type: str
+    headers: dict[str, str]
 
     @property
     def json(self):
         return json.loads(self.body)
+
+    @property
+    def content_type(self) -> str | None:
+        return self.headers.get("content-type")
 
 
 @dataclass
@@ -35,7 +46,10 @@ class Server:
 
     url: str
     port: int
+    grpc_port: int
     process: subprocess.Popen
+    log: Path
+    kind: str = "embedded"
 
     def ask(
         self, path: str, body: bytes | str | dict | None = None, *, method: str | None = None, headers=None
@@ -43,73 +57,58 @@ class Server:
         data = json.dumps(body).encode() if isinstance(body, dict) else body.encode() if isinstance(body, str) else body
         request = urllib.request.Request(self.url + path, data=data, method=method, headers=headers or {})
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return Reply(answer.status, answer.read(), answer.headers["Content-Type"])
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return _reply(answer.status, answer)
         except urllib.error.HTTPError as error:
-            return Reply(error.code, error.read(), error.headers["Content-Type"])
+            return _reply(error.code, error)
+
+    def predict(self, body: bytes | str | dict, where: str = "m") -> Reply:
+        return self.ask(f"/v1/models/{where}:predict", body)
+
+    def states(self, model: str = "m") -> dict[str, str]:
+        """States by version, newest first."""
+        reply = self.ask(f"/v1/models/{model}")
+        return {entry["version"]: entry["state"] for entry in reply.json["model_version_status"]}
 
     def version(self) -> str | None:
         """The version that answers now."""
-        reply = self.ask("/v1/models/m")
-        states = {entry["version"]: entry["state"] for entry in reply.json["model_version_status"]}
-        return next((version for version, state in states.items() if state == "AVAILABLE"), None)
+        return next((version for version, state in self.states().items() if state == "AVAILABLE"), None)
 
 
-def wait_until(condition, seconds: float = 30.0) -> None:
+def _reply(status: int, answer) -> Reply:
+    return Reply(status, answer.read(), {name.lower(): value for name, value in answer.headers.items()})
+
+
+def wait_until(condition, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true in time"
         time.sleep(0.02)
 
 
-def save_model(folder: Path, factor: float) -> None:
-    """Writes a version: y = factor * x, and signatures for every dtype that the contract writes."""
-    import tensorflow as tf
-
-    class Module(tf.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.factor = tf.Variable(factor)
-
-        @tf.function(input_signature=[tf.TensorSpec(None, tf.float32, name="x")])
-        def scale(self, x):
-            return {"y": self.factor * x}
-
-        @tf.function(
-            input_signature=[
-                tf.TensorSpec([None], tf.float32, name="a"),
-                tf.TensorSpec([None], tf.int64, name="n"),
-                tf.TensorSpec([None], tf.string, name="s"),
-            ]
-        )
-        def mixed(self, a, n, s):
-            return {"a": a, "n": n, "s": s, "s_bytes": s, "flag": n > 0}
-
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, name="i")])
-        def divide(self, i):
-            return {"q": 1 // i}
-
-    module = Module()
-    signatures = {"serving_default": module.scale, "mixed": module.mixed, "divide": module.divide}
-    unfinished = folder.with_name(f".saving-{folder.name}")
-    tf.saved_model.save(module, str(unfinished), signatures=signatures)
-    unfinished.rename(folder)
-
-
-def start(base_path: Path, *options: str) -> Server:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "serving", "--server", "embedded", "--model-name", "m", "--port", str(port)]
-    command += ["--model-base-path", str(base_path), "--poll-seconds", "0.1", *options]
-    log = (base_path / "server.log").open("wb")
-    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=log, stderr=log)
-    server = Server(f"http://127.0.0.1:{port}", port, process)
+        return probe.getsockname()[1]
+
+
+def launch(folder: Path, *options: str, kind: str = "embedded") -> Server:
+    """Starts a server without waiting for it; its log is `folder`/server.log."""
+    port, grpc_port = free_port(), free_port()
+    command = [sys.executable, "-m", "serving", "--server", kind, "--port", str(port), "--grpc-port", str(grpc_port)]
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen([*command, *options], cwd=REPOSITORY, stdout=output, stderr=output)
+    return Server(f"http://127.0.0.1:{port}", port, grpc_port, process, log, kind)
+
+
+def wait_for(server: Server, model: str = "m") -> Server:
+    """Returns once the server's ports are open."""
 
     def answers() -> bool:
-        assert process.poll() is None, (base_path / "server.log").read_text()
+        assert server.process.poll() is None, server.log.read_text()
         try:
-            return server.ask("/v1/models/m").status == 200
+            return server.ask(f"/v1/models/{model}").status == 200
         except OSError:
             return False
 
@@ -117,29 +116,40 @@ def start(base_path: Path, *options: str) -> Server:
     return server
 
 
+def start(base_path: Path, *options: str, kind: str = "embedded") -> Server:
+    """Starts a server of the model m and waits until it answers."""
+    where = ("--model-name", "m", "--model-base-path", str(base_path), "--poll-seconds", "0.1")
+    return wait_for(launch(base_path, *where, *options, kind=kind))
+
+
 def stop(server: Server) -> int:
-    os.kill(server.process.pid, signal.SIGTERM)
-    return server.process.wait(timeout=30)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(server.process.pid, signal.SIGTERM)
+    return server.process.wait(timeout=60)
+
+
+def publish(models: Path, base_path: Path, version: int, source: int | None = None) -> None:
+    """As the Pusher does: under a non-numeric name, then one rename."""
+    shutil.copytree(models / str(source or version), base_path / f".pushing-{version}")
+    (base_path / f".pushing-{version}").rename(base_path / str(version))
 
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three versions to copy from: 1 and 2 are good, 3 is broken."""
+    """Three versions to copy from: 1 and 2 are good (y = 2 x and y = 3 x), 3 is broken."""
     folder = tmp_path_factory.mktemp("models")
-    save_model(folder / "1", 2.0)
-    save_model(folder / "2", 3.0)
+    saved_models.save(folder / "1", 2.0)
+    saved_models.save(folder / "2", 3.0, "serving_default", "count")
     (folder / "3").mkdir()
     (folder / "3" / "saved_model.pb").write_bytes(b"not a graph")
     return folder
 
 
-@pytest.fixture(scope="session")
-def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@pytest.fixture(scope="session", params=SERVERS)
+def server(request, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of version 1, shared by tests that only ask."""
-    import shutil
-
     base_path = tmp_path_factory.mktemp("served")
     shutil.copytree(models / "1", base_path / "1")
-    running = start(base_path)
+    running = start(base_path, "--cors", kind=request.param)
     yield running
-    assert stop(running) == 0
+    assert stop(running) in (0, -signal.SIGTERM)

@@ -1,0 +1,232 @@
+"""Starts the embedded server's parts, waits for the first versions, and ends them in order."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from serving import protos
+
+DRAIN_S = 20.0
+THREADS = 4
+THREADS_WHEN_BATCHING = 64
+
+logger = logging.getLogger(__name__)
+
+
+def serve(args: argparse.Namespace) -> int:
+    """Runs the embedded server until SIGTERM or SIGINT; its ports open once every model answers.
+
+    Raises:
+      OptionsError: a file among the options is wrong.
+      ServingError: a model cannot be loaded.
+      OSError: a port cannot be opened, or the log's folder cannot be written.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    protos.install()
+    stop = threading.Event()
+    with _stopped_by_signals(stop):
+        return _Server(args, stop).run()
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    def end(_number: int, _frame: object) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Server:
+    """The parts of one process. TensorFlow's protocol buffers are imported here, so `protos.install` comes first."""
+
+    def __init__(self, args: argparse.Namespace, stop: threading.Event) -> None:
+        from serving.http_server import Limits
+        from serving.metrics import Metrics
+        from serving.model_registry import ModelRegistry
+        from serving.request_log import RequestLog
+        from serving.versions import Retries
+
+        self._args = args
+        self._stop = stop
+        self._threads = args.threads or (THREADS_WHEN_BATCHING if args.enable_batching else THREADS)
+        self._metrics = Metrics()
+        self._registry = ModelRegistry(
+            self._loader(),
+            retries=Retries(count=args.load_retries, interval_s=args.load_retry_seconds),
+            labels_for_unavailable=args.allow_version_labels_for_unavailable_models,
+        )
+        self._log = RequestLog(args.log_dir, args.log_sample_rate) if args.log_dir is not None else None
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="model")
+        self._limits = Limits(
+            body_bytes=args.max_body_bytes,
+            header_bytes=args.max_header_bytes,
+            buffered_bytes=args.max_buffered_bytes,
+            values=args.max_values,
+            timeout_s=args.timeout_seconds,
+            idle_s=args.idle_seconds,
+            connections=args.max_connections,
+            executions=self._threads,
+            waiting=args.max_waiting,
+        )
+
+    def run(self) -> int:
+        """Loads, serves, ends; returns the exit status."""
+        from serving.errors import ServingError
+
+        try:
+            self._registry.configure(self._configs(), still_wanted=lambda: not self._stop.is_set())
+        except ServingError:
+            if not self._stop.is_set():
+                raise
+            return 0  # Stopped while it was loading.
+        finally:
+            if self._stop.is_set():
+                self._registry.close()
+        for target, interval_s in (
+            (self._registry.poll, self._args.poll_seconds),
+            (self._reload, self._args.model_config_file_poll_seconds),
+        ):
+            if interval_s:
+                threading.Thread(target=self._repeat, args=(target, interval_s), daemon=True).start()
+        try:
+            _run_event_loop(self._serve)
+        finally:
+            self._stop.set()
+            self._registry.close()
+            if self._log is not None:
+                self._log.close()
+        return 0
+
+    async def _serve(self) -> None:
+        from serving.http_server import HttpServer
+        from serving.rest import RestService
+
+        where = []
+        http = grpc = None
+        args = self._args
+        if args.port:
+            service = RestService(
+                self._registry,
+                self._metrics,
+                log=self._log,
+                max_values=args.max_values,
+                metrics_path=args.metrics_path,
+            )
+            http = HttpServer(service, self._pool, self._limits, cors=args.cors)
+            await http.start(args.host, args.port)
+            where.append(f"http://{_in_url(args.host)}:{args.port}/v1/models/")
+        if args.grpc_port:
+            grpc = self._grpc_server()
+            where.append(f"gRPC {_in_url(args.host)}:{args.grpc_port}")
+        served = ", ".join(
+            f"{name} (version {', '.join(map(str, versions)) or 'none'})"
+            for name, versions in sorted(self._registry.served().items())
+        )
+        print(f"Serving {served or 'no model'} at {' and '.join(where)}", flush=True)
+        while not self._stop.is_set():
+            await asyncio.sleep(0.1)
+        drain_s = min(DRAIN_S, self._limits.timeout_s)
+        if http is not None:
+            await http.stop(drain_s)
+        if grpc is not None:
+            await asyncio.to_thread(grpc.stop(drain_s).wait)
+
+    def _grpc_server(self) -> Any:
+        from serving.grpc_server import make_server
+
+        server = make_server(
+            self._registry,
+            self._metrics,
+            self._pool,
+            log=self._log,
+            max_message_bytes=self._args.max_body_bytes,
+            max_calls=self._threads + self._args.max_waiting,
+        )
+        address = f"{_in_url(self._args.host)}:{self._args.grpc_port}"
+        try:
+            opened = server.add_insecure_port(address)
+        except RuntimeError:
+            opened = 0
+        if not opened:
+            raise OSError(f"the gRPC port {address} cannot be opened; is another server running there?")
+        server.start()
+        return server
+
+    def _configs(self) -> "list[Any]":  # Any: ModelConfig, whose module needs protos.install().
+        from serving.model_config import ModelConfig, read_file
+
+        if self._args.model_config_file is not None:
+            return list(read_file(self._args.model_config_file))
+        return [ModelConfig(self._args.model_name, self._args.model_base_path.absolute())]
+
+    def _loader(self) -> "Callable[[str, Path], Any]":
+        from serving import warm_up
+        from serving.loaded_model import LoadedModel
+        from serving.metrics import WARM_UP_LATENCY
+
+        scheduler = self._batch_scheduler()
+
+        def load(_name: str, folder: Path) -> LoadedModel:
+            model = LoadedModel(
+                folder, timeout_s=self._args.timeout_seconds, batched=scheduler.batched if scheduler else None
+            )
+            started = time.perf_counter()
+            try:
+                records = warm_up.replay(model)
+            except Exception:
+                model.close()
+                raise
+            if records:
+                labels = (("model_path", str(folder)), ("status", "OK"))
+                self._metrics.observe(WARM_UP_LATENCY, labels, (time.perf_counter() - started) * 1e6)
+            return model
+
+        return load
+
+    def _batch_scheduler(self) -> Any:
+        from serving.batching import BatchingParameters, BatchScheduler, read_parameters
+        from serving.metrics import QUEUING_LATENCY
+
+        if not self._args.enable_batching:
+            return None
+        file = self._args.batching_parameters_file
+        parameters = read_parameters(file) if file is not None else BatchingParameters()
+        return BatchScheduler(parameters, lambda waited: self._metrics.observe(QUEUING_LATENCY, (), waited))
+
+    def _reload(self) -> None:
+        self._registry.configure(self._configs(), still_wanted=lambda: not self._stop.is_set())
+
+    def _repeat(self, what: Callable[[], None], interval_s: float) -> None:
+        while not self._stop.wait(interval_s):
+            try:
+                what()
+            except Exception as error:  # noqa: BLE001 - a bad file or disk must not end what is served.
+                logger.error("Nothing is changed: %s", error)
+
+
+def _run_event_loop(main: Callable[[], Any]) -> None:
+    try:
+        import uvloop
+    except ImportError:  # Windows has none.
+        asyncio.run(main())
+    else:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main())
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,43 @@
+"""The same options for `tensorflow_model_server`, where that is installed."""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+
+def command(binary: str, args: argparse.Namespace) -> list[str]:
+    """Returns the command line that serves the same models in the same way.
+
+    The limits and the request log have no counterpart there, nor has the host: it listens on all addresses.
+    """
+    flags = {
+        "port": args.grpc_port,
+        "rest_api_port": args.port,
+        "rest_api_timeout_in_ms": int(args.timeout_seconds * 1000),
+        "file_system_poll_wait_seconds": round(args.poll_seconds),
+        "max_num_load_retries": args.load_retries,
+        "load_retry_interval_micros": int(args.load_retry_seconds * 1e6),
+        "monitoring_config_file": _monitoring_config(args.metrics_path),
+    }
+    if args.model_config_file is not None:
+        flags["model_config_file"] = args.model_config_file.absolute()
+        flags["model_config_file_poll_wait_seconds"] = round(args.model_config_file_poll_seconds)
+    else:
+        flags["model_name"] = args.model_name
+        flags["model_base_path"] = args.model_base_path.absolute()
+    if args.allow_version_labels_for_unavailable_models:
+        flags["allow_version_labels_for_unavailable_models"] = "true"
+    if args.cors:
+        flags["rest_api_enable_cors_support"] = "true"
+    if args.enable_batching:
+        flags["enable_batching"] = "true"
+    if args.batching_parameters_file is not None:
+        flags["batching_parameters_file"] = args.batching_parameters_file.absolute()
+    return [binary, *(f"--{name}={value}" for name, value in flags.items())]
+
+
+def _monitoring_config(path: str) -> Path:
+    """Writes the file that turns the metrics on; the server has no option for it."""
+    with tempfile.NamedTemporaryFile("w", prefix="monitoring-", suffix=".pbtxt", delete=False) as file:
+        file.write(f'prometheus_config {{ enable: true path: "{path}" }}\n')
+    return Path(file.name)
