@@ -50,6 +50,7 @@ bench: install ## remake benchmarks/results and the tables in the docs (long)
 	@$(PY) -m benchmarks.quality
 	@for part in false-alarms power cost table; do $(PY) -m benchmarks.gate $$part || exit 1; done
 	@$(PY) -m benchmarks.end_to_end
+	@$(PY) -m benchmarks.batch_inference
 	@$(PY) -m benchmarks.replays
 
 lock: install ## resolve setup.py's requirements anew into requirements.lock

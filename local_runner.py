@@ -104,9 +104,10 @@ def build_parser() -> argparse.ArgumentParser:
     predict = commands.add_parser(
         "predict",
         help="ask a served model about rows",
-        description="Ask a served model about rows: any TensorFlow Serving REST endpoint, the local server by default.",
+        description="Ask a served model about rows: any TensorFlow Serving REST endpoint, the local server by default. "
+        "With --batch, let a pushed version predict a whole span or file, without a server.",
     )
-    _add_root(predict)
+    _add_dataset(predict)
     predict.add_argument(
         "file", nargs="?", default="-", help="CSV with a header, JSON lines or a JSON array (default: standard input)"
     )
@@ -122,8 +123,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     predict.add_argument("--batch-size", type=int, default=256, metavar="N", help="rows of a request (default: 256)")
     predict.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="of a request (default: 30)")
+    predict.add_argument("--batch", action="store_true", help="predict offline, with a pushed version")
+    predict.add_argument("--span", type=int, metavar="N", help="with --batch: this span's rows")
+    predict.add_argument("--version", type=int, metavar="N", help="with --batch: (default: the live version)")
+    predict.add_argument(
+        "--output", metavar="PATH", help="with --batch: a .csv or .parquet file, or a folder of PredictionLog TFRecords"
+    )
     form = predict.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print one JSON object for each row")
+    form.add_argument("--json", action="store_true", help="print one JSON object for each row; of a batch, one in all")
     form.add_argument("--csv", action="store_true", help="print CSV")
     predict.set_defaults(command=_predict)
 
@@ -266,6 +273,10 @@ def _monitor(args: argparse.Namespace) -> int:
 
 
 def _predict(args: argparse.Namespace) -> int:
+    if args.batch:
+        from pipeline.commands import predict_batch
+
+        return predict_batch.command(args)
     from pipeline.commands import predict
 
     return predict.command(args)

@@ -41,7 +41,11 @@ class Predictor:
         """Probabilities of the positive label, float32, (rows,)."""
         parts = [np.empty(0, np.float32)]
         for start in range(0, batch.num_rows, _BATCH_ROWS):
-            arrays = serving_arrays(batch.slice(start, _BATCH_ROWS), self._inputs)
-            outputs = self._signature(**{name: tf.constant(x, self._inputs[name].dtype) for name, x in arrays.items()})
-            parts.append(outputs["probability"].numpy())
+            parts.append(self.outputs(batch.slice(start, _BATCH_ROWS))["probability"])
         return np.concatenate(parts)
+
+    def outputs(self, batch: pa.RecordBatch | pa.Table) -> dict[str, np.ndarray]:
+        """All outputs by name, sorted, (rows, ...), in one execution; may be called by several threads."""
+        arrays = serving_arrays(batch, self._inputs)
+        outputs = self._signature(**{name: tf.constant(x, self._inputs[name].dtype) for name, x in arrays.items()})
+        return {name: tensor.numpy() for name, tensor in sorted(outputs.items())}

@@ -11,13 +11,13 @@ R = TypeVar("R")
 _THREADS = 2
 
 
-def map_ahead(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Yields `function(item)` in the order of `items`, computing at most two results ahead: memory stays bounded."""
-    with ThreadPoolExecutor(max_workers=_THREADS) as pool:
+def map_ahead(function: Callable[[T], R], items: Iterable[T], threads: int = _THREADS) -> Iterator[R]:
+    """Yields `function(item)` in the order of `items`, at most `threads` results ahead: memory stays bounded."""
+    with ThreadPoolExecutor(max_workers=threads) as pool:
         pending: deque[Future[R]] = deque()
         for item in items:
             pending.append(pool.submit(function, item))
-            if len(pending) > _THREADS:
+            if len(pending) > threads:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()

@@ -1,0 +1,125 @@
+"""`predict --batch`: offline predictions for a span or a file, by a pushed version."""
+
+import argparse
+import datetime
+import errno
+import json
+import time
+from pathlib import Path
+from typing import Literal
+
+from pipeline import local
+from pipeline import spans as span_files
+from pipeline.commands.run import root_of
+from pipeline.config import Dataset, load_dataset, read_schema
+from pipeline.errors import ConfigError, PipelineError
+from pipeline.log_capture import captured
+from pipeline.root import Root, pushed_versions
+from pipeline.terminal import Terminal
+
+Format = Literal["csv", "parquet", "avro", "tfrecord"]
+_FORMATS: dict[str, Format] = {
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".avro": "avro",
+    ".tfrecord": "tfrecord",
+    ".tfrecords": "tfrecord",
+    ".gz": "tfrecord",
+}
+# The signature that takes serialized examples, and its input: what a BulkInferrer is told to use.
+_SIGNATURE, _INPUT = "serve_examples", "examples"
+
+
+def command(args: argparse.Namespace) -> int:
+    """Predicts all rows. Exit status: 0 written, 2 wrong usage, 3 the rows cannot be used, 1 anything else.
+
+    Raises:
+      PipelineError: wrong usage, no pushed version, or rows at fault; nothing is written.
+    """
+    dataset = load_dataset(args.dataset)
+    root = root_of(args, dataset.name)
+    check(args, dataset)
+    version = choose_version(root, dataset, args.version)
+    paths, file_format = choose_input(args, root, dataset)
+    output = Path(args.output).absolute()
+    root.prepare()
+    started = time.monotonic()
+    with captured(root.logs / f"predict-{datetime.datetime.now():%Y%m%d-%H%M%S}.log") as (out, err):
+        rows = _infer(dataset, version, paths, file_format, output)
+        seconds = time.monotonic() - started
+        terminal = Terminal(out, err, quiet=args.json)
+        if args.json:
+            value = {"rows": rows, "version": int(version.name), "output": str(output), "seconds": round(seconds, 3)}
+            print(json.dumps(value, sort_keys=True), file=out)
+        terminal.note(f"version {version.name}: {rows:,} rows in {seconds:.1f} s, loading included")
+        terminal.say(f"Predictions: {output}")
+    return 0
+
+
+def check(args: argparse.Namespace, dataset: Dataset) -> None:
+    """Refuses options that do not go together, before anything heavy is loaded."""
+    if args.output is None:
+        raise ConfigError("--batch needs --output: a .csv or .parquet file, or a folder for TFRecords.")
+    if (args.span is None) == (args.file == "-"):
+        raise ConfigError("--batch needs either --span N or a file of rows; standard input is for served models.")
+    if args.url or args.csv:
+        raise ConfigError("--batch asks no server and prints no rows: leave out --url and --csv.")
+    if dataset.schema_path is None:
+        raise ConfigError(f"{dataset.path} names no schema yet, so no model can have been trained. Run the pipeline.")
+
+
+def choose_version(root: Root, dataset: Dataset, number: int | None) -> Path:
+    """Returns the folder of the version that was asked for, or of the live one.
+
+    Raises:
+      ConfigError: there is none.
+    """
+    serving_dir = root.serving(dataset.serving.model_name)
+    versions = pushed_versions(serving_dir)
+    if not versions:
+        raise ConfigError(f"Nothing has been pushed to {serving_dir}. Run the pipeline first, or name another --root.")
+    if number is not None and number not in versions:
+        raise ConfigError(f"--version: there is no version {number}. Pushed: {', '.join(map(str, versions))}.")
+    return serving_dir / str(number or versions[-1])
+
+
+def choose_input(args: argparse.Namespace, root: Root, dataset: Dataset) -> tuple[list[str], Format]:
+    """Returns the files of the span, or the file that was named, and their format.
+
+    Raises:
+      ConfigError: there is no such span or file, or the file's format cannot be told.
+    """
+    if args.span is not None:
+        data_root = local.locate_data(dataset, root, args.data_root)
+        span = span_files.choose_span(data_root, dataset.spans.pattern, args.span)
+        files = span_files.newest_versions(data_root, dataset.spans.pattern)[span]
+        return [file.path for file in files], dataset.spans.format
+    path = Path(args.file)
+    if not path.is_file():
+        raise ConfigError(f"There is no file {path}.")
+    if path.suffix not in _FORMATS:
+        raise ConfigError(f"{path}: the format is told by the name. Expected one of {', '.join(_FORMATS)}.")
+    return [str(path)], _FORMATS[path.suffix]
+
+
+def _infer(dataset: Dataset, version: Path, paths: list[str], file_format: Format, output: Path) -> int:
+    from models.errors import ModelError
+    from models.predictor import Predictor
+    from pipeline.batch_inference import infer, open_writer
+    from pipeline.ingest.columns import columns_of
+    from pipeline.ingest.reader import open_span
+    from pipeline.prediction_logs import AskedModel
+
+    assert dataset.schema_path is not None, "checked"
+    features = dataset.features
+    columns = columns_of(read_schema(dataset.schema_path), features.label_columns, features.names)
+    batches = open_span(paths, file_format, columns).batches
+    model = AskedModel(name=dataset.serving.model_name, version=int(version.name), signature=_SIGNATURE, input=_INPUT)
+    try:
+        with open_writer(output, model) as writer:
+            return infer(Predictor(str(version)), batches, writer)
+    except ModelError as error:
+        raise PipelineError(str(error)) from error
+    except OSError as error:
+        what = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
+        raise PipelineError(f"{output}: {what}. Nothing has been written.") from error
