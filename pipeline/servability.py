@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-START_TIMEOUT_S = 120.0
+# A candidate that cannot be loaded ends the server; this is for a machine that has much else to do.
+START_TIMEOUT_S = 300.0
 REQUEST_TIMEOUT_S = 30.0
 # Float32 sums differ in their last bits between batch sizes; more than this is another model.
 TOLERANCE = 1e-5
