@@ -47,6 +47,7 @@ EXTRAS = {
         "ruff>=0.8",
         "mypy>=1.13",
         "import-linter>=2.1",
+        "pyyaml>=6",
         # Reports in a real browser (the browser itself is the system's), and axe's checks of accessibility.
         "playwright>=1.60",
         "axe-playwright-python>=0.1.8",
