@@ -79,7 +79,8 @@ class Snapshot:
       newest_decided_at: when the newest span was decided, seconds since 1970.
       decisions: by verdict and kind of the first reason.
       newest: what was decided last; history: of the newest spans, ascending.
-      live_version: None where none is live.
+      live_version: None where none is live; its number is the time at which it was made live.
+      made_at: when the live version's model was first pushed, which is earlier after a rollback.
       unfollowed: features of the newest span that moved, where the live model was not trained on it.
       run_seconds: of the last run, by component.
       looked_at, look_interval: of the monitor.
@@ -91,6 +92,7 @@ class Snapshot:
     newest: SpanDecision | None
     history: tuple[SpanDecision, ...]
     live_version: int | None
+    made_at: int | None
     unfollowed: int
     auc_floor: float
     max_age_seconds: float
@@ -139,7 +141,8 @@ class Gatherer:
             newest=newest,
             history=tuple(by_span[span] for span in sorted(by_span)[-NEWEST_SPANS:]),
             live_version=versions[-1] if versions else None,
-            unfollowed=_unfollowed(newest, live.training_window(serving_dir)),
+            made_at=_made_at(serving_dir, versions[-1]) if versions else None,
+            unfollowed=_unfollowed(newest, (*live.training_window(serving_dir), *live.withdrawn_spans(serving_dir))),
             auc_floor=self.dataset.evaluation.min_auc,
             max_age_seconds=self.dataset.gate.max_model_age_days * 86_400,
             runs=Counter(run["result"] for run in runs),
@@ -228,8 +231,13 @@ def served(reports: Sequence[WindowReport], live_version: int) -> Served | None:
     )
 
 
-def _unfollowed(newest: SpanDecision | None, window: Sequence[int]) -> int:
-    if newest is None or newest.span in window or newest.verdict == "block":
+def _made_at(serving_dir: Path, version: int) -> int:
+    rollback = live.read_rollback(serving_dir / str(version))
+    return rollback.origin if rollback is not None else version
+
+
+def _unfollowed(newest: SpanDecision | None, settled: Sequence[int]) -> int:
+    if newest is None or newest.span in settled or newest.verdict == "block":
         return 0
     return sum(item.moved for item in newest.drift)
 
