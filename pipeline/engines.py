@@ -1,7 +1,9 @@
 """The two engines: which components a pipeline is built from.
 
-`local` moves whole Arrow batches in one process and is the default of local runs; `beam` runs the stock executors,
-on any of Beam's runners. Both read and write the same artifacts, so a run may switch between spans.
+`local` moves whole Arrow batches in one process and is the default of local runs; `beam` runs what grows with the data
+on any of Beam's runners: ExampleGen, StatisticsGen, TrainingWindow, WindowStatistics, Transform and Evaluator, the
+stock executors where TFX has them. The gate, the Trainer, the Pusher and the small ones stay in this process. Both read
+and write the same artifacts, so a run may switch between spans.
 """
 
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from tfx.components.transform.component import Transform
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.orchestration.data_types import RuntimeParameter
 
+from pipeline.components.training_window import TrainingWindow, beam_training_window
 from pipeline.config import SPAN_PARAMETER, PipelineConfig
 from pipeline.engine import evaluator, example_gen, statistics_gen, transform
 from pipeline.engine.example_gen import NEWEST, ExampleGen, Span
@@ -24,6 +27,7 @@ class Parts:
     """The component classes of one engine; each has the standard component's constructor."""
 
     example_gen: Callable[[PipelineConfig], ExampleGen]
+    training_window: Callable[..., TrainingWindow]
     statistics_gen: Callable[..., StatisticsGen]
     transform: Callable[..., Transform]
     evaluator: Callable[..., BaseComponent]
@@ -34,12 +38,14 @@ def parts(engine: Literal["local", "beam"]) -> Parts:
     if engine == "local":
         return Parts(
             example_gen=lambda config: example_gen.local_example_gen(*_source(config)).with_id("ExampleGen"),
+            training_window=TrainingWindow,
             statistics_gen=statistics_gen.local_statistics_gen,
             transform=transform.local_transform,
             evaluator=evaluator.local_evaluator,
         )
     return Parts(
         example_gen=lambda config: example_gen.beam_example_gen(*_source(config)).with_id("ExampleGen"),
+        training_window=beam_training_window,
         statistics_gen=StatisticsGen,
         transform=Transform,
         evaluator=evaluator.Evaluator,

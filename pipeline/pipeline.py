@@ -17,7 +17,6 @@ from pipeline.components.pusher import Pusher
 from pipeline.components.refuse_span import RefuseSpan
 from pipeline.components.rerun_gate import RerunGate
 from pipeline.components.schema_importer import SchemaImporter
-from pipeline.components.training_window import TrainingWindow
 from pipeline.config import PipelineConfig
 from pipeline.evaluation.tfma_config import eval_config
 
@@ -96,7 +95,7 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
 
     with Cond(decision.custom_property("rerun") == 1):
         # Train rows of the last spans, held-out rows of the newest.
-        window = TrainingWindow(
+        window = parts.training_window(
             decision=gate.outputs["decision"],
             data_root=config.data_root,
             pattern=dataset.spans.pattern,

@@ -102,7 +102,9 @@ def configuration(rest_port: int, rpc_port: int, folder: Path) -> dict[str, str]
         "rest.port": str(rest_port),
         "taskmanager.host": "127.0.0.1",
         "taskmanager.bind-host": "127.0.0.1",
-        "taskmanager.numberOfTaskSlots": "1",
+        # One slot each is used; the other is for the work of a lost task manager.
+        "taskmanager.numberOfTaskSlots": "2",
+        "taskmanager.load-balance.mode": "SLOTS",
         "taskmanager.cpu.cores": "1",
         "taskmanager.memory.framework.heap.size": "128m",
         "taskmanager.memory.task.heap.size": "256m",

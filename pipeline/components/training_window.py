@@ -11,8 +11,9 @@ import logging
 import os
 from typing import Any, ClassVar
 
+import apache_beam as beam
 from tfx.components.util import examples_utils
-from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.dsl.components.base import base_beam_executor, base_component, base_executor, executor_spec
 from tfx.dsl.components.base import base_driver as component_driver
 from tfx.orchestration import data_types_utils
 from tfx.orchestration.portable import base_driver, data_types
@@ -25,7 +26,7 @@ from tfx.utils import io_utils, proto_utils
 from pipeline import spans as span_files
 from pipeline import state
 from pipeline.artifacts import GateDecision
-from pipeline.engine import window
+from pipeline.engine import example_gen, window
 from pipeline.engine.ingest_config import IngestConfig
 from pipeline.errors import DataError
 from pipeline.ingest.reader import open_span
@@ -104,27 +105,55 @@ class Executor(base_executor.BaseExecutor):
     """Writes the window's examples; the shards are named by span, so that the spans stay recognisable."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: ExecProperties) -> None:
-        if SPANS in exec_properties:
-            found = json.loads(exec_properties[SPANS])
-        else:
-            files = resolve(input_dict, exec_properties)
-            found = {span: [file.path for file in paths] for span, paths in files.items()}
-        config = IngestConfig.from_json(exec_properties["ingest"])
-        spans = [
-            window.WindowSpan(span=int(span), paths=tuple(paths))
-            for span, paths in found.items()
-            if is_labelled(int(span), paths, config)
-        ]
-        if not spans:
-            raise DataError(
-                f"None of the spans {', '.join(map(str, found))} has labels, so there is nothing to train on."
-            )
+        spans, config = _labelled_spans(input_dict, exec_properties)
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         window.write_window(spans, config, examples.uri)
-        examples.split_names = artifact_utils.encode_split_names(["train", "eval"])
-        examples.set_string_custom_property(WINDOW_PROPERTY, json.dumps(sorted(span.span for span in spans)))
-        examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
-        examples_utils.set_file_format(examples, "tfrecords_gzip")
+        _describe(examples, spans)
+
+
+class BeamExecutor(base_beam_executor.BaseBeamExecutor):
+    """The same rows in the same splits, read and written by Beam's workers."""
+
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: ExecProperties) -> None:
+        spans, config = _labelled_spans(input_dict, exec_properties)
+        examples = artifact_utils.get_single_instance(output_dict["examples"])
+        newest = max(span.span for span in spans)
+        with self._make_beam_pipeline() as pipeline:
+            for span in spans:
+                splits = ("train", "eval") if span.span == newest else ("train",)
+                prefix = window.shard_prefix(span.span)
+                records = pipeline | prefix >> example_gen.ReadAndSplit(list(span.paths), config)
+                for split in splits:
+                    target = os.path.join(examples.uri, f"Split-{split}", prefix)
+                    name = f"{prefix}-{split}"
+                    _ = records[split] | name >> beam.io.WriteToTFRecord(target, file_name_suffix=".gz")
+        _describe(examples, spans)
+
+
+def _labelled_spans(
+    input_dict: Artifacts, exec_properties: ExecProperties
+) -> tuple[list[window.WindowSpan], IngestConfig]:
+    if SPANS in exec_properties:
+        found = json.loads(exec_properties[SPANS])
+    else:
+        files = resolve(input_dict, exec_properties)
+        found = {span: [file.path for file in paths] for span, paths in files.items()}
+    config = IngestConfig.from_json(exec_properties["ingest"])
+    spans = [
+        window.WindowSpan(span=int(span), paths=tuple(paths))
+        for span, paths in found.items()
+        if is_labelled(int(span), paths, config)
+    ]
+    if not spans:
+        raise DataError(f"None of the spans {', '.join(map(str, found))} has labels, so there is nothing to train on.")
+    return spans, config
+
+
+def _describe(examples: Artifact, spans: list[window.WindowSpan]) -> None:
+    examples.split_names = artifact_utils.encode_split_names(["train", "eval"])
+    examples.set_string_custom_property(WINDOW_PROPERTY, json.dumps(sorted(span.span for span in spans)))
+    examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
+    examples_utils.set_file_format(examples, "tfrecords_gzip")
 
 
 class TrainingWindowSpec(ComponentSpec):
@@ -170,3 +199,10 @@ class TrainingWindow(base_component.BaseComponent):
                 examples=Channel(type=standard_artifacts.Examples),
             )
         )
+
+
+def beam_training_window(**arguments: Any) -> TrainingWindow:  # Any: TrainingWindow's own arguments.
+    """Returns the component with the Beam executor. Takes TrainingWindow's arguments."""
+    component = TrainingWindow(**arguments)
+    component.executor_spec = executor_spec.BeamExecutorSpec(BeamExecutor)
+    return component

@@ -183,13 +183,25 @@ class BeamExecutor(BaseExampleGenExecutor):
         """Returns the serialized examples of each split."""
         paths, config = _inputs(exec_properties)
         splits = _splits(exec_properties)
-        encoded = (
-            pipeline
-            | "WorkItems" >> beam.Create(_work_items(paths, config))
-            | "Spread" >> beam.Reshuffle()
-            | "ReadAndSplit" >> beam.ParDo(_ReadAndSplit(config, config.columns(paths), splits)).with_outputs(*splits)
-        )
+        encoded = pipeline | "ReadAndSplit" >> ReadAndSplit(paths, config, splits)
         return {name: encoded[name] for name in splits}
+
+
+class ReadAndSplit(beam.PTransform):
+    """From files to serialized examples, one output for each split, spread over the workers by file or row group."""
+
+    def __init__(self, paths: list[str], config: IngestConfig, splits: Mapping[str, int] = DEFAULT_SPLITS) -> None:
+        super().__init__()
+        self._paths, self._config, self._splits = paths, config, splits
+
+    def expand(self, pipeline: beam.Pipeline) -> beam.pvalue.DoOutputsTuple:
+        columns = self._config.columns(self._paths)
+        return (
+            pipeline
+            | "WorkItems" >> beam.Create(_work_items(self._paths, self._config))
+            | "Spread" >> beam.Reshuffle()
+            | "Read" >> beam.ParDo(_ReadAndSplit(self._config, columns, self._splits)).with_outputs(*self._splits)
+        )
 
 
 class _ReadAndSplit(beam.DoFn):

@@ -57,8 +57,13 @@ def write_window(spans: Sequence[WindowSpan], config: IngestConfig, output_uri: 
     return totals
 
 
+def shard_prefix(span: int) -> str:
+    """Returns how the names of a span's shards begin; the baseline tells the spans of a window apart by it."""
+    return f"span-{span:05d}"
+
+
 def _write_span(span: WindowSpan, config: IngestConfig, output_uri: str, splits: list[str]) -> Mapping[str, int]:
-    prefix = f"span-{span.span:05d}"
+    prefix = shard_prefix(span.span)
     if span.examples_uri is not None:
         for split in splits:
             _take_over(split_paths(span.examples_uri, split), os.path.join(output_uri, f"Split-{split}"), prefix)

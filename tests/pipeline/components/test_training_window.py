@@ -1,6 +1,16 @@
-"""Which spans a model is trained on."""
+"""Which spans a model is trained on, and the same rows whichever engine writes them."""
 
-from pipeline.components.training_window import choose_spans
+import json
+
+import pytest
+from tfx.types import standard_artifacts
+from tfx.utils import proto_utils
+
+from data.taxi import source as taxi
+from models.tfrecords import iter_record_batches
+from pipeline.components.training_window import BeamExecutor, Executor, choose_spans
+from pipeline.config import load_dataset
+from pipeline.engine.ingest_config import IngestConfig
 from pipeline.spans import SpanFile
 from tests.pipeline.test_state import record
 
@@ -24,3 +34,48 @@ def test_a_corrected_version_of_a_blocked_span_is_taken():
     records = {4: record(4, version=0, verdict="block")}
 
     assert list(choose_spans(files(3, 4, 5, version=1), records, newest=5, size=3)) == [3, 4, 5]
+
+
+@pytest.fixture(scope="module")
+def taxi_root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("taxi")
+    taxi.write_spans(root)
+    return root
+
+
+def execute(executor, taxi_root, folder, **context):
+    """Runs an executor on the taxi spans 5 and 6, as its driver has resolved them."""
+    dataset = load_dataset("taxi")
+    ingest = IngestConfig(
+        file_format="csv",
+        schema_text=dataset.schema_path.read_text(encoding="utf-8"),
+        label_columns=tuple(sorted(dataset.features.label_columns)),
+        features=dataset.features.names,
+    )
+    spans = {str(span): [str(taxi_root / f"span-{span}" / "data.csv")] for span in (5, 6)}
+    examples = standard_artifacts.Examples()
+    examples.uri = str(folder)
+    properties = {"ingest": proto_utils.proto_to_json(ingest.to_proto()), "spans": json.dumps(spans)}
+    executor(executor.Context(tmp_dir=str(folder), unique_id="1", **context)).Do(
+        {}, {"examples": [examples]}, properties
+    )
+    return examples
+
+
+def records(folder, split):
+    paths = (folder / f"Split-{split}").glob("span-*.gz")
+    return sorted(record for path in paths for batch in iter_record_batches(str(path), 1_000) for record in batch)
+
+
+def test_beam_writes_the_rows_that_one_process_writes(taxi_root, tmp_path):
+    ours = execute(Executor, taxi_root, tmp_path / "local")
+    theirs = execute(BeamExecutor, taxi_root, tmp_path / "beam", beam_pipeline_args=["--runner=FnApiRunner"])
+
+    for split in ("train", "eval"):
+        assert records(tmp_path / "local", split) == records(tmp_path / "beam", split)
+    # The baseline tells spans apart by their shards' names.
+    prefixes = {path.name[:10] for path in (tmp_path / "beam" / "Split-train").glob("*.gz")}
+    assert prefixes == {"span-00005", "span-00006"}
+    assert {path.name[:10] for path in (tmp_path / "beam" / "Split-eval").glob("*.gz")} == {"span-00006"}
+    assert theirs.split_names == ours.split_names == '["train", "eval"]'
+    assert theirs.get_string_custom_property("window") == ours.get_string_custom_property("window") == "[5, 6]"
