@@ -49,7 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         wanted = choose(now, _versions(pushed), stable=args.stable, canary=args.canary)
         if now and set(wanted.values()) - set(now.values()):
             _write(configured(base, args.model, now, also_load=wanted.values()), args.output)
-            _await_loaded(args.server, args.model, wanted, args.timeout)
+            try:
+                _await_loaded(args.server, args.model, wanted, args.timeout)
+            except LabelsError:
+                _write(configured(base, args.model, now), args.output)
+                raise
         _write(configured(base, args.model, wanted), args.output)
     except LabelsError as error:
         print(f"error: {error}", file=sys.stderr)

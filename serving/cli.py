@@ -84,6 +84,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     log.add_argument(
         "--log-sample-rate", type=_share, default=1.0, metavar="R", help="share of the requests to log (default: 1)"
     )
+    log.add_argument(
+        "--log-rotate-seconds", type=_positive_seconds, default=60.0, metavar="S",
+        help="a file is closed this long after its first record (default: 60)",
+    )  # fmt: skip
+    log.add_argument(
+        "--log-rotate-bytes", type=_positive, default=64 * 2**20, metavar="N",
+        help=f"or once it has this many bytes (default: {64 * 2**20})",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:

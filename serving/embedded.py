@@ -69,7 +69,15 @@ class _Server:
             retries=Retries(count=args.load_retries, interval_s=args.load_retry_seconds),
             labels_for_unavailable=args.allow_version_labels_for_unavailable_models,
         )
-        self._log = RequestLog(args.log_dir, args.log_sample_rate) if args.log_dir is not None else None
+        self._log: RequestLog | None = None
+        if args.log_dir is not None:
+            self._log = RequestLog(
+                args.log_dir,
+                args.log_sample_rate,
+                rotate_seconds=args.log_rotate_seconds,
+                rotate_bytes=args.log_rotate_bytes,
+            )
+            self._metrics.show_log(self._log.counts)
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="model")
         self._limits = Limits(
             body_bytes=args.max_body_bytes,

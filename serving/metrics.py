@@ -6,6 +6,7 @@ prometheus_client would append `_total` to the counters and change names that da
 import threading
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Callable, Mapping
 from itertools import accumulate, repeat
 
 # Bounds in microseconds: 10, growing by 1.8, 33 of them.
@@ -17,6 +18,7 @@ REQUEST_LATENCY = f"{PREFIX}request_latency"
 RUNTIME_LATENCY = f"{PREFIX}runtime_latency"
 WARM_UP_LATENCY = f"{PREFIX}model_warmup_latency"
 QUEUING_LATENCY = f"{PREFIX}batching_session:queuing_latency"
+REQUEST_LOG = ":driftgate:serving:request_log_count"  # TensorFlow Serving has no such counter.
 MAX_UNKNOWN_NAMES = 1000  # Clients choose the names in their URLs; memory must not grow with them.
 
 Labels = tuple[tuple[str, str], ...]
@@ -36,6 +38,11 @@ class Metrics:
         self._requests: Counter[tuple[str, str]] = Counter()
         self._unknown: set[str] = set()
         self._histograms: dict[str, dict[Labels, _Histogram]] = {}
+        self._log_counts: Callable[[], Mapping[str, int]] | None = None
+
+    def show_log(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Adds the request log's counts by outcome, as they are when the metrics are read."""
+        self._log_counts = counts
 
     def count(self, model: str, status: str, *, known: bool = True) -> None:
         """Counts one request by its outcome.
@@ -71,6 +78,11 @@ class Metrics:
                 lines.append(f"# TYPE {name} histogram")
                 for labels, histogram in sorted(series.items()):
                     lines += _samples(name, labels, histogram)
+        if self._log_counts is not None:
+            lines.append(f"# TYPE {REQUEST_LOG} counter")
+            lines += [
+                f'{REQUEST_LOG}{{outcome="{outcome}"}} {count}' for outcome, count in sorted(self._log_counts().items())
+            ]
         return ("\n".join(lines) + "\n").encode()
 
 

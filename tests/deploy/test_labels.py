@@ -5,6 +5,8 @@ from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from deploy import labels
+from tests.serving import saved_models
+from tests.serving.conftest import launch, stop, wait_for, wait_until
 
 
 @pytest.fixture
@@ -89,3 +91,42 @@ def test_a_damaged_configuration_is_named(run, tmp_path):
 
     assert status == 2
     assert "broken.config is not a ModelServerConfig: 1:30" in printed.err
+
+
+def test_a_running_server_loads_a_version_before_a_label_moves_to_it(tmp_path, capsys):
+    saved_models.save(tmp_path / "m" / "1", 2.0, "serving_default")
+    base, output = tmp_path / "base.config", tmp_path / "rendered" / "models.config"
+    base.write_text(
+        f'model_config_list {{ config {{ name: "m" base_path: "{tmp_path}/m" model_platform: "tensorflow" }} }}'
+    )
+
+    def move(*arguments, server="http://127.0.0.1:9"):
+        common = ["--model", "m", "--pushed", str(tmp_path / "m"), "--base", str(base), "--output", str(output)]
+        return labels.main([*arguments, *common, "--server", server])
+
+    assert move() == 0
+    options = ("--model-config-file", str(output), "--model-config-file-poll-seconds", "0.1", "--poll-seconds", "0.1")
+    server = wait_for(launch(tmp_path, *options, "--allow-version-labels-for-unavailable-models"))
+
+    def answers(label):
+        return server.predict({"instances": [1.0]}, f"m/labels/{label}").json["predictions"]
+
+    try:
+        assert (answers("stable"), answers("canary")) == ([2.0], [2.0])
+        saved_models.save(tmp_path / "m" / "2", 3.0, "serving_default")
+        assert move(server=server.url) == 0
+        # The label moved in the file; the server reads it in a tenth of a second.
+        wait_until(lambda: answers("canary") == [3.0])
+        assert answers("stable") == [2.0]
+
+        (tmp_path / "m" / "3").mkdir()
+        (tmp_path / "m" / "3" / "saved_model.pb").write_bytes(b"no graph")
+        capsys.readouterr()
+        assert move("--timeout", "2", server=server.url) == 1
+        assert "did not load version 3 of m in 2 s (last state: END)" in capsys.readouterr().err
+        assert (answers("stable"), answers("canary")) == ([2.0], [3.0])
+
+        assert move("--stable", "canary", server=server.url) == 0
+        wait_until(lambda: answers("stable") == [3.0])
+    finally:
+        stop(server)

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -226,6 +227,36 @@ def test_a_full_disk_drops_whole_records_and_counts_them(tmp_path, monkeypatch):
     log.close()
 
     assert numbers(tmp_path / "taxi") == [1, 3]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 64 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("a file system can only be mounted by root; test_a_full_disk_drops... shows the same without one")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_is_really_full_stops_the_log_until_there_is_room(small_disk):
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(b"x" * 40_000)
+    log = RequestLog(small_disk, 1.0)
+    for number in range(1000):
+        log.offer(lambda number=number: record(number))
+    await_that(lambda: sum(log.counts().values()) == 1000)
+    full = log.counts()
+    ballast.unlink()
+    log.offer(lambda: record(1000))
+    log.close()
+
+    assert full["write_failed"] > 0
+    assert full["written"] + full["write_failed"] == 1000
+    # Whole records only, and the last one after there was room again.
+    assert numbers(small_disk / "taxi") == [*range(full["written"]), 1000]
 
 
 # The log needs of a record what is here; without TensorFlow's protos the process starts at once.
