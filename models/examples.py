@@ -17,7 +17,7 @@ from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from models import tfrecords, uniform_examples
 from models.errors import ExamplesError
-from models.threads import map_ahead
+from models.threads import map_ahead, read_ahead
 
 BATCH_SIZE = 16_384
 
@@ -78,16 +78,14 @@ def iter_batches(
     """
     target = flat_schema(schema, columns)
     serialized = _subset(schema, target.names).SerializeToString()
-    for path in paths:
-        for batch in _iter_decoded(path, serialized, batch_size, target):
-            yield flatten(batch, target, path)
+    for path, batch in _iter_decoded(paths, serialized, batch_size, target):
+        yield flatten(batch, target, path)
 
 
 def iter_list_batches(paths: Sequence[str], *, batch_size: int = BATCH_SIZE) -> Iterator[pa.RecordBatch]:
     """Yields the examples as TFX's own readers do: lists, with types taken from the data and not from a schema."""
-    for path in paths:
-        for batch in _iter_decoded(path, None, batch_size, None):
-            yield as_lists(batch)
+    for _, batch in _iter_decoded(paths, None, batch_size, None):
+        yield as_lists(batch)
 
 
 def read_table(paths: Sequence[str], schema: schema_pb2.Schema, columns: Sequence[str] | None = None) -> pa.Table:
@@ -166,24 +164,27 @@ def _is_list(arrow_type: pa.DataType) -> bool:
 
 
 def _iter_decoded(
-    path: str, serialized_schema: bytes | None, batch_size: int, target: pa.Schema | None
-) -> Iterator[pa.RecordBatch]:
-    """Yields flat columns where all examples have one form, lists otherwise."""
+    paths: Sequence[str], serialized_schema: bytes | None, batch_size: int, target: pa.Schema | None
+) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Yields each batch with its shard: flat columns where all examples have one form, lists otherwise."""
     # A decoder works outside the interpreter's lock but holds state: one per thread.
     local = threading.local()
 
-    def decode(records: list[bytes]) -> pa.RecordBatch:
+    def decode(piece: tuple[str, list[bytes]]) -> tuple[str, pa.RecordBatch]:
+        path, records = piece
         flat = uniform_examples.decode(records, None if target is None else target.names)
         if flat is not None and (target is None or _is_natural(flat.schema, target)):
-            return flat
+            return path, flat
         if not hasattr(local, "decoder"):
             local.decoder = ExamplesToRecordBatchDecoder(serialized_schema)
         try:
-            return local.decoder.DecodeBatch(records)
+            return path, local.decoder.DecodeBatch(records)
         except (RuntimeError, ValueError) as error:  # What tfx_bsl makes of a C++ status.
             raise ExamplesError(f"{path}: not the tf.Examples that the schema describes: {error}.") from error
 
-    return map_ahead(decode, tfrecords.iter_record_batches(path, batch_size))
+    pieces = ((path, records) for path in paths for records in tfrecords.iter_record_batches(path, batch_size))
+    # Decompression on one thread, decoding on two others: none waits for whoever consumes the batches.
+    return map_ahead(decode, read_ahead(pieces))
 
 
 def _is_natural(found: pa.Schema, target: pa.Schema) -> bool:

@@ -3,12 +3,13 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TypeVar, cast
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _THREADS = 2
+_END = object()
 
 
 def map_ahead(function: Callable[[T], R], items: Iterable[T], threads: int = _THREADS) -> Iterator[R]:
@@ -21,3 +22,13 @@ def map_ahead(function: Callable[[T], R], items: Iterable[T], threads: int = _TH
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+
+
+def read_ahead(items: Iterable[T]) -> Iterator[T]:
+    """Yields `items` in order while a thread of its own fetches the next two: for sources that read or decompress."""
+    source = iter(items)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pending = deque(pool.submit(next, source, _END) for _ in range(_THREADS))
+        while (item := pending.popleft().result()) is not _END:
+            pending.append(pool.submit(next, source, _END))
+            yield cast(T, item)

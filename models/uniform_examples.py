@@ -69,7 +69,7 @@ def _decode(records: list[bytes], wanted: Collection[str] | None) -> pa.RecordBa
         position = entry.end
         _require(position <= ends)
     _require(position == ends)
-    if len(set(names)) < len(names):
+    if len(set(names)) < len(names) or not names:  # Without a column, a batch would have no rows.
         raise _Unlike
     return pa.RecordBatch.from_arrays(columns, names)
 

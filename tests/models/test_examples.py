@@ -63,6 +63,12 @@ def test_only_the_columns_asked_for_come_in_their_order(write, schema):
     assert table.to_pylist() == [{"s": "Zürich", "i": -(2**63)}]
 
 
+def test_a_column_that_no_example_has_is_missing_in_every_row(write, schema):
+    path = write('feature { key: "i" value { int64_list { value: 1 } } }', 'feature { key: "i" value {} }')
+
+    assert examples.read_table([path], schema, ["s"])["s"].to_pylist() == [None, None]
+
+
 def test_batches_follow_the_files_and_never_exceed_the_size(write, schema):
     first = 'feature { key: "i" value { int64_list { value: %d } } }'
     paths = [write(*[first % n for n in range(5)]), write(*[first % n for n in range(5, 7)], shard=1)]

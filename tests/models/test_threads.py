@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from models.threads import map_ahead
+from models.threads import map_ahead, read_ahead
 
 
 def test_results_come_in_order():
@@ -35,3 +35,49 @@ def test_an_error_reaches_the_consumer_at_its_place():
     assert next(results) == -1
     with pytest.raises(ZeroDivisionError):
         next(results)
+
+
+def test_reading_ahead_keeps_the_order_and_an_errors_place():
+    def items():
+        yield 1
+        yield 2
+        raise ValueError("the third")
+
+    read = read_ahead(items())
+
+    assert [next(read), next(read)] == [1, 2]
+    with pytest.raises(ValueError, match="the third"):
+        next(read)
+
+
+def test_the_next_item_is_fetched_while_one_is_used():
+    fetched = threading.Event()
+
+    def items():
+        yield 1
+        fetched.set()
+        yield 2
+
+    read = read_ahead(items())
+
+    assert next(read) == 1
+    assert fetched.wait(timeout=10)
+
+
+def test_no_more_than_three_items_are_held():
+    taken = []
+    third = threading.Event()
+
+    def items():
+        for number in range(10):
+            taken.append(number)
+            if number == 2:
+                third.set()
+            yield number
+
+    read = read_ahead(items())
+
+    assert next(read) == 0
+    assert third.wait(timeout=10)
+    read.close()
+    assert len(taken) == 3
