@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
@@ -11,6 +13,15 @@ from models.transform_graph import serving_arrays
 
 _BATCH_ROWS = 32_768
 _SIGNATURE = "serving_default"
+
+
+@functools.lru_cache(maxsize=2)
+def predictor_of(model_dir: str) -> Predictor:
+    """Returns a model's Predictor, the same one for the same folder: models never change once they are written.
+
+    Loading takes a second, and a run asks two models, the live one and the candidate, two times each.
+    """
+    return Predictor(model_dir)
 
 
 class Predictor:

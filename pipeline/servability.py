@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,13 +37,39 @@ class Servability:
     p99_ms: float
 
 
-@contextlib.contextmanager
-def served(base_path: Path, model_name: str, log: Path) -> Iterator[str]:
-    """Runs the embedded server on a free port until the block ends; yields the model's URL.
+@dataclass(frozen=True)
+class Server:
+    """The embedded server in a process of its own; `url` is the model's, and answers once `wait` has returned."""
 
-    Raises:
-      ServerNotReadyError: it ended or did not load the model in time; carries the last lines of its log.
-    """
+    url: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def wait(self) -> None:
+        """Waits until the model answers.
+
+        Raises:
+          ServerNotReadyError: the server ended or did not load the model in time; carries the last lines of its log.
+        """
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                with urllib.request.urlopen(self.url, timeout=REQUEST_TIMEOUT_S) as answer:
+                    states = json.load(answer)["model_version_status"]
+                if any(version["state"] == "AVAILABLE" for version in states):
+                    return
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                pass
+            time.sleep(0.05)
+        tail = self.log.read_text(errors="replace").strip().splitlines()[-5:]
+        status = self.process.poll()
+        ended = f"ended with status {status}" if status is not None else "did not load it in time"
+        raise ServerNotReadyError(f"the model server {ended}: {' / '.join(tail) or 'no output'}")
+
+
+@contextlib.contextmanager
+def starting(base_path: Path, model_name: str, log: Path) -> Iterator[Server]:
+    """Starts the server on a free port and lets it run until the block ends; does not wait until it has loaded."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -51,38 +77,20 @@ def served(base_path: Path, model_name: str, log: Path) -> Iterator[str]:
     command += ["--model-name", model_name, "--model-base-path", str(base_path), "--load-retries", "0"]
     with (
         log.open("wb") as output,
-        subprocess.Popen(command, stdout=output, stderr=output, cwd=Path(__file__).resolve().parent.parent) as server,
+        subprocess.Popen(command, stdout=output, stderr=output, cwd=Path(__file__).resolve().parent.parent) as process,
     ):
         try:
-            url = f"http://127.0.0.1:{port}/v1/models/{model_name}"
-            _wait_until_available(url, server, log)
-            yield url
+            yield Server(f"http://127.0.0.1:{port}/v1/models/{model_name}", process, log)
         finally:
-            server.terminate()
+            process.terminate()
             try:
-                server.wait(timeout=20)
+                process.wait(timeout=20)
             except subprocess.TimeoutExpired:
-                server.kill()
+                process.kill()
 
 
 class ServerNotReadyError(Exception):
     """The model server could not load the candidate."""
-
-
-def _wait_until_available(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=REQUEST_TIMEOUT_S) as answer:
-                states = json.load(answer)["model_version_status"]
-            if any(version["state"] == "AVAILABLE" for version in states):
-                return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            pass
-        time.sleep(0.05)
-    tail = log.read_text(errors="replace").strip().splitlines()[-5:]
-    ended = f"ended with status {server.returncode}" if server.poll() is not None else "did not load it in time"
-    raise ServerNotReadyError(f"the model server {ended}: {' / '.join(tail) or 'no output'}")
 
 
 def ask(url: str, instances: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, float]:
@@ -104,23 +112,26 @@ def check(
     base_path: Path,
     model_name: str,
     instances: Sequence[Mapping[str, Any]],
-    offline: np.ndarray,
+    offline: Callable[[], np.ndarray],
     *,
     log: Path,
     max_p99_ms: float | None = None,
 ) -> Servability:
-    """Serves the version below `base_path` and compares its answers with `offline`, row by row.
+    """Serves the version below `base_path` and compares its answers with the offline ones, row by row.
 
     Args:
       instances: rows as a predict request has them; at least one.
-      offline: the probabilities that the same rows got offline, float (len(instances),).
+      offline: returns the probabilities that the same rows get offline, float (len(instances),); asked while the
+        server starts, which takes as long.
       log: where the server's output goes.
       max_p99_ms: limit on the latency of single-row requests; None for no limit.
     """
     try:
-        with served(base_path, model_name, log) as url:
-            together, _ = ask(url, instances)
-            singly = [ask(url, [instance]) for instance in instances]
+        with starting(base_path, model_name, log) as server:
+            expected = offline()
+            server.wait()
+            together, _ = ask(server.url, instances)
+            singly = [ask(server.url, [instance]) for instance in instances]
     except ServerNotReadyError as error:
         return Servability(servable=False, reason=str(error), p99_ms=0.0)
     except urllib.error.HTTPError as error:
@@ -128,7 +139,7 @@ def check(
         return Servability(servable=False, reason=reason, p99_ms=0.0)
     p99_ms = float(np.percentile([seconds for _, seconds in singly], 99) * 1000)
     alone = np.array([probabilities[0] for probabilities, _ in singly])
-    worst = float(max(np.abs(together - offline).max(), np.abs(alone - offline).max()))
+    worst = float(max(np.abs(together - expected).max(), np.abs(alone - expected).max()))
     if not worst <= TOLERANCE:  # Also where it is NaN.
         reason = f"served and offline predictions differ by up to {worst:.2g} (allowed: {TOLERANCE:g})"
         return Servability(servable=False, reason=reason, p99_ms=p99_ms)

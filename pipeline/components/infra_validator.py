@@ -14,7 +14,7 @@ from tfx.types.standard_artifacts import Examples, InfraBlessing, Model, Schema
 from tfx.utils import io_utils, path_utils
 
 from models import examples as example_files
-from models.predictor import Predictor
+from models.predictor import predictor_of
 from pipeline import predict_requests, servability
 from pipeline.artifacts import Baseline
 from pipeline.components.live_model import BASELINE_FOLDER
@@ -45,10 +45,11 @@ def InfraValidator(
     schema_proto = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))
     paths = example_files.split_paths(examples.uri, "eval")
     rows = next(example_files.iter_batches(paths, schema_proto, batch_size=ROWS))
+    source = path_utils.serving_model_path(model.uri)
     with tempfile.TemporaryDirectory(prefix="infra-") as folder:
         # A local copy, whatever file system the artifacts are on: a server loads it and warm-up requests are added.
         version = Path(folder) / "served" / VERSION
-        io_utils.copy_dir(path_utils.serving_model_path(model.uri), str(version))
+        io_utils.copy_dir(source, str(version))
         io_utils.copy_dir(baseline.uri, str(version / BASELINE_FOLDER))
         requests = predict_requests.instances(rows, version)
         predict_requests.write_warmup(version, model_name, [requests[:1], requests])
@@ -59,7 +60,7 @@ def InfraValidator(
             version.parent,
             model_name,
             requests,
-            Predictor(str(version)).predict(rows),
+            lambda: predictor_of(source).predict(rows),
             log=log,
             max_p99_ms=max_p99_ms or None,
         )

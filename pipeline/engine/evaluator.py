@@ -32,7 +32,7 @@ from models import examples as example_files
 from models import label as label_expression
 from models.errors import ExamplesError
 from models.features import FeatureSpec
-from models.predictor import Predictor
+from models.predictor import predictor_of
 from pipeline.evaluation import curves, judge, metrics, tfma_files
 from pipeline.evaluation.curves import Histogram
 from pipeline.evaluation.judge import OVERALL, Judgement
@@ -69,9 +69,9 @@ def evaluate(
     results: Results = {name: {} for name in models}
     if not len(truth):
         return results, {}
-    scores = {name: Predictor(folder).predict(table).astype(np.float64) for name, folder in models.items()}
+    scores = {name: predictor_of(folder).predict(table).astype(np.float64) for name, folder in models.items()}
     _add(results, OVERALL, Sample(labels=truth, probabilities=scores), spec)
-    columns = {name: table.column(name).to_pylist() for name in spec.slice_columns}
+    columns = {name: table.column(name) for name in spec.slice_columns}
     for crossed in spec.slices:
         for key, rows in metrics.slices(columns, crossed):
             part = Sample(labels=truth[rows], probabilities={name: score[rows] for name, score in scores.items()})

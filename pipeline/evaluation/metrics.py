@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.evaluation.slicing import Column, groups
+
 Floats = npt.NDArray[np.float64]
 SliceKey = tuple[tuple[str, object], ...]
 
@@ -121,17 +123,12 @@ def calibration_error(
     return float(gaps.sum() / examples.sum())
 
 
-def slices(
-    columns: Mapping[str, Sequence[object]], crossed: Sequence[str]
-) -> Iterator[tuple[SliceKey, npt.NDArray[np.int64]]]:
+def slices(columns: Mapping[str, Column], crossed: Sequence[str]) -> Iterator[tuple[SliceKey, npt.NDArray[np.int64]]]:
     """Yields the rows of each slice of crossed columns, ordered by key; a row with a missing value is in none."""
     names = sorted(crossed)
-    groups: dict[tuple[object, ...], list[int]] = {}
-    for row, values in enumerate(zip(*(columns[name] for name in names), strict=True)):
-        if not any(value is None or value != value for value in values):
-            groups.setdefault(values, []).append(row)
-    for values in sorted(groups, key=lambda key: tuple((str(type(v)), v) for v in key)):
-        yield tuple(zip(names, values, strict=True)), np.array(groups[values])
+    found = dict(groups([columns[name] for name in names]))
+    for values in sorted(found, key=lambda key: tuple((str(type(v)), v) for v in key)):
+        yield tuple(zip(names, values, strict=True)), found[values]
 
 
 def _histogram(buckets: npt.NDArray[np.int64], weights: Floats, size: int) -> Floats:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.evaluation.slicing import Column, groups
 from pipeline.gate.evidence import Estimate, Metric, MetricChange, NotCompared
 from pipeline.gate.policy import GatePolicy
 
@@ -231,15 +232,11 @@ def _error(estimate: Estimate) -> float:
     return (estimate.high - estimate.low) / (2 * _Z95)
 
 
-def slice_masks(
-    columns: Mapping[str, Sequence[object] | npt.NDArray[Any]],  # Any: the column's own type.
-    crossed: Sequence[str],
-) -> dict[str, npt.NDArray[np.bool_]]:
+def slice_masks(columns: Mapping[str, Column], crossed: Sequence[str]) -> dict[str, npt.NDArray[np.bool_]]:
     """Returns the rows of every slice of crossed columns, named as `a=1,b=x`; rows with a missing value are in none."""
-    texts = [[None if value is None or value != value else str(value) for value in columns[name]] for name in crossed]
-    keys = [
-        None if None in row else ",".join(f"{name}={value}" for name, value in zip(crossed, row, strict=True))
-        for row in zip(*texts, strict=True)
-    ]
-    array = np.array(keys, dtype=object)
-    return {key: np.asarray(array == key) for key in sorted({key for key in keys if key is not None})}
+    masks = {}
+    for values, rows in groups([columns[name] for name in crossed]):
+        mask = np.zeros(len(columns[crossed[0]]), np.bool_)
+        mask[rows] = True
+        masks[",".join(f"{name}={value}" for name, value in zip(crossed, values, strict=True))] = mask
+    return dict(sorted(masks.items()))

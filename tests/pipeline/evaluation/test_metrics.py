@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from pipeline.evaluation import metrics
@@ -74,7 +75,7 @@ def test_no_replicates_give_no_deviation():
 
 
 def test_slices_are_ordered_by_value_and_leave_missing_values_out():
-    columns = {"hour": [10, 2, None, 2], "city": ["b", "a", "a", float("nan")]}
+    columns = {"hour": pa.array([10, 2, None, 2]), "city": pa.array(["b", "a", "a", None])}
 
     by_hour = {key: rows.tolist() for key, rows in metrics.slices(columns, ["hour"])}
     crossed = {key: rows.tolist() for key, rows in metrics.slices(columns, ["hour", "city"])}

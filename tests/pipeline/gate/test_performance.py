@@ -1,4 +1,5 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -200,7 +201,7 @@ def test_what_cannot_be_scored_is_refused(labels, scores, message):
 
 
 def test_slices_are_named_by_column_and_value():
-    masks = performance.slice_masks({"a": ["x", "x", None], "b": [1, 2, 1]}, ["a", "b"])
+    masks = performance.slice_masks({"a": pa.array(["x", "x", None]), "b": pa.array([1, 2, 1])}, ["a", "b"])
 
     assert {name: mask.tolist() for name, mask in masks.items()} == {
         "a=x,b=1": [True, False, False],
