@@ -45,7 +45,9 @@ def BaselineGen(
     """
     parsed = assess.Settings.from_json(settings)
     schema_proto = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))
-    tables = tables_by_span(example_files.split_paths(examples.uri, "train"), schema_proto)
+    compared = {*parsed.features.names, *parsed.features.label_columns, *parsed.evaluation.slice_columns}
+    columns = [feature.name for feature in schema_proto.feature if feature.name in compared]
+    tables = tables_by_span(example_files.split_paths(examples.uri, "train"), schema_proto, columns)
     measured = build_baseline(
         tables,
         schema_proto,
@@ -72,14 +74,14 @@ def keep_predictions(model_run_uri: str, baseline_uri: str) -> None:
     io_utils.write_bytes_file(os.path.join(baseline_uri, PREDICTIONS_FILE), content.getvalue())
 
 
-def tables_by_span(paths: list[str], schema: "Schema") -> dict[int, pa.Table]:
-    """Returns the window's train rows, span by span, in the order of the shards."""
+def tables_by_span(paths: list[str], schema: "Schema", columns: list[str]) -> dict[int, pa.Table]:
+    """Returns these columns of the window's train rows, span by span, in the order of the shards."""
     shards: dict[int, list[str]] = {}
     for path in paths:
         match = _SPAN_OF_SHARD.search(os.path.basename(path))
         assert match is not None, f"{path} is not named by its span; TrainingWindow names shards so"
         shards.setdefault(int(match.group(1)), []).append(path)
-    return {span: example_files.read_table(names, schema) for span, names in sorted(shards.items())}
+    return {span: example_files.read_table(names, schema, columns) for span, names in sorted(shards.items())}
 
 
 def out_of_time(model_run_uri: str, newest: pa.Table, settings: assess.Settings) -> Evaluation | None:

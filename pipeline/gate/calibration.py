@@ -14,6 +14,7 @@ of chi-square", PNAS 17, 1931.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -140,23 +141,29 @@ class _Source:
     """Rows to draw samples from, one by one or in blocks.
 
     Attributes:
-      flat: position of each row's codes in what `bins.count` returns, (rows, features).
+      codes: of every row, uint16 (rows, features); not as positions, which would take four times the memory.
+      starts: where each feature's bins begin in what `bins.count` returns, (features,).
       blocks: counts of random blocks of `per_block` rows, float32 (blocks, total bins).
     """
 
-    flat: npt.NDArray[np.intp]
+    codes: npt.NDArray[np.uint16]
+    starts: npt.NDArray[np.int64]
     blocks: npt.NDArray[np.float32]
     per_block: int
 
+    def count(self, rows: npt.NDArray[np.int64], total_bins: int) -> npt.NDArray[np.intp]:
+        """Returns the counts of these rows over all bins."""
+        return np.bincount((self.codes[rows] + self.starts).ravel(), minlength=total_bins)
+
 
 def _divide(codes: npt.NDArray[np.uint16], bins: Sequence[FeatureBins], rng: np.random.Generator) -> _Source:
-    starts = offsets(bins)
-    flat = codes.astype(np.intp) + starts[:-1]
+    ends = offsets(bins)
     per_block = max(1, len(codes) // BLOCKS)
     whole = len(codes) // per_block * per_block
+    source = _Source(codes=codes, starts=ends[:-1], blocks=np.zeros((0, ends[-1]), np.float32), per_block=per_block)
     order = rng.permutation(len(codes))[:whole].reshape(-1, per_block)
-    blocks = [np.bincount(flat[rows].ravel(), minlength=starts[-1]) for rows in order]
-    return _Source(flat=flat, blocks=np.array(blocks, np.float32), per_block=per_block)
+    blocks = np.array([source.count(rows, int(ends[-1])) for rows in order], np.float32)
+    return dataclasses.replace(source, blocks=blocks)
 
 
 def _draw(source: _Source, rows: int, replicates: int, rng: np.random.Generator) -> Floats:
@@ -172,6 +179,5 @@ def _draw(source: _Source, rows: int, replicates: int, rng: np.random.Generator)
         return (np.array(weights, np.float32) @ source.blocks).astype(np.float64)
     counts = np.empty((replicates, source.blocks.shape[1]))
     for replicate in range(replicates):
-        chosen = source.flat[rng.integers(0, len(source.flat), rows)]
-        counts[replicate] = np.bincount(chosen.ravel(), minlength=counts.shape[1])
+        counts[replicate] = source.count(rng.integers(0, len(source.codes), rows), counts.shape[1])
     return counts

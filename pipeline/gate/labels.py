@@ -33,7 +33,8 @@ def with_label(table: pa.Table, label: str) -> pa.Table:
     """Returns the table with a column named like the label's expression: "1", "0" or null."""
     values = evaluate(table, label)
     known = values != label_expression.NO_LABEL
-    column = pa.array(np.where(values == 1, "1", "0").tolist(), pa.large_string(), mask=~known)
+    codes = pa.array((values == 1).astype(np.int8), mask=~known)
+    column = pa.DictionaryArray.from_arrays(codes, pa.array(["0", "1"], pa.large_string())).cast(pa.large_string())
     if label in table.column_names:
         return table.set_column(table.column_names.index(label), label, column)
     return table.append_column(label, column)
