@@ -1,25 +1,28 @@
 """Turns the raw files of a span into the splits of an Examples artifact, in one streaming pass."""
 
-import bisect
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from models.examples import split_paths
 from models.threads import map_ahead
 from pipeline.engine.example_encoder import encode
 from pipeline.engine.example_writer import DEFAULT_PREFIX, SplitWriter, each_bytes
+from pipeline.engine.reuse import Identity, Reusable, identities
 from pipeline.ingest.columns import Columns
 from pipeline.ingest.reader import Format, open_span
 
 # Name and number of hash buckets; TFX's default output configuration.
 DEFAULT_SPLITS = {"train": 2, "eval": 1}
+_DIGEST_WORDS = 8  # Of 32 bits, in a SHA-256.
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,23 @@ class Conversion:
     Attributes:
       labelled: whether the span has labels.
       num_examples: examples by split.
+      output_uri: the artifact.
     """
 
     labelled: bool
     num_examples: Mapping[str, int]
+    output_uri: str
+
+
+class _Made(NamedTuple):
+    """A conversion, and what its shards were when it was done."""
+
+    conversion: Conversion
+    shards: tuple[str, ...]
+    identities: tuple[Identity, ...] | None
+
+
+_conversions: Reusable[_Made] = Reusable(most=16)  # Windows of more spans are rare.
 
 
 def write_examples(
@@ -63,7 +79,20 @@ def write_examples(
             for name in (splits if only is None else only)
         }
         append_examples(span.batches, writers, splits)
-    return Conversion(span.labelled, {name: writer.num_examples for name, writer in writers.items()})
+    conversion = Conversion(span.labelled, {name: writer.num_examples for name, writer in writers.items()}, output_uri)
+    if only is None and "://" not in output_uri:
+        shards = tuple(path for name in splits for path in split_paths(output_uri, name))
+        made = _Made(conversion, shards, identities(shards))
+        _conversions.put(paths, (file_format, columns, tuple(splits.items())), made)
+    return conversion
+
+
+def converted(
+    paths: Sequence[str], file_format: Format, columns: Columns, splits: Mapping[str, int] = DEFAULT_SPLITS
+) -> Conversion | None:
+    """Returns the conversion that this process has made of the same files, if its shards are still as it left them."""
+    made = _conversions.get(paths, (file_format, columns, tuple(splits.items())))
+    return made.conversion if made is not None and identities(made.shards) == made.identities else None
 
 
 def append_examples(
@@ -71,10 +100,15 @@ def append_examples(
 ) -> None:
     """Encodes flat batches and appends each example to its split's writer; a split without a writer is dropped."""
     indices = {name: index for index, name in enumerate(splits)}
-    for encoded in map_ahead(encode, batches):
-        assigned = assign_splits(encoded.keys, list(splits.values()))
+    hash_buckets = list(splits.values())
+
+    def encode_and_assign(batch: pa.RecordBatch) -> tuple[pa.LargeBinaryArray, npt.NDArray[np.int64]]:
+        encoded = encode(batch)
+        return encoded.records, assign_splits(encoded.keys, hash_buckets)
+
+    for records, assigned in map_ahead(encode_and_assign, batches):
         for name, writer in writers.items():
-            writer.write(encoded.records.filter(pa.array(assigned == indices[name])))
+            writer.write(records.filter(pa.array(assigned == indices[name])))
 
 
 def assign_splits(keys: pa.LargeBinaryArray, hash_buckets: Sequence[int]) -> npt.NDArray[np.int64]:
@@ -83,10 +117,9 @@ def assign_splits(keys: pa.LargeBinaryArray, hash_buckets: Sequence[int]) -> npt
     Source: TFX, `_PartitionFn`: SHA-256 of the serialized example, modulo the sum of the buckets.
     """
     bounds = list(accumulate(hash_buckets))
-    split_of_bucket = [bisect.bisect(bounds, bucket) for bucket in range(bounds[-1])]
-    total = bounds[-1]
-    return np.fromiter(
-        (split_of_bucket[int.from_bytes(hashlib.sha256(key).digest(), "big") % total] for key in each_bytes(keys)),
-        np.int64,
-        len(keys),
-    )
+    digests = b"".join([hashlib.sha256(key).digest() for key in each_bytes(keys)])
+    # A digest is one big-endian number; its remainder comes word by word, for all rows at once.
+    remainder = np.zeros(len(keys), np.uint64)
+    for word in np.frombuffer(digests, ">u4").reshape(-1, _DIGEST_WORDS).T:
+        remainder = ((remainder << np.uint64(32)) | word.astype(np.uint64)) % np.uint64(bounds[-1])
+    return np.searchsorted(bounds, remainder.astype(np.int64), side="right")

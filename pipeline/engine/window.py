@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from models.examples import split_paths
 from pipeline.engine.ingest_config import IngestConfig
-from pipeline.engine.span_to_examples import write_examples
+from pipeline.engine.span_to_examples import converted, write_examples
 from pipeline.errors import ConfigError
 from pipeline.ingest.errors import ColumnsError
 from pipeline.ingest.reader import open_span
@@ -65,18 +65,26 @@ def shard_prefix(span: int) -> str:
 def _write_span(span: WindowSpan, config: IngestConfig, output_uri: str, splits: list[str]) -> Mapping[str, int]:
     prefix = shard_prefix(span.span)
     if span.examples_uri is not None:
-        for split in splits:
-            _take_over(split_paths(span.examples_uri, split), os.path.join(output_uri, f"Split-{split}"), prefix)
+        _take_over(span.examples_uri, splits, output_uri, prefix)
         return {}
     columns = config.columns(list(span.paths))
     if not open_span(span.paths, config.file_format, columns).labelled:
         what = f"span {span.span} has no labels to train on. Wait for them, or train on other spans."
         raise ColumnsError(what, path=span.paths[0], column=min(columns.label_only))
-    conversion = write_examples(span.paths, config.file_format, columns, output_uri, only=splits, prefix=prefix)
-    return conversion.num_examples
+    conversion = converted(span.paths, config.file_format, columns)
+    if conversion is not None:
+        _take_over(conversion.output_uri, splits, output_uri, prefix)
+    else:
+        conversion = write_examples(span.paths, config.file_format, columns, output_uri, only=splits, prefix=prefix)
+    return {split: conversion.num_examples[split] for split in splits}
 
 
-def _take_over(shards: Sequence[str], folder: str, prefix: str) -> None:
+def _take_over(examples_uri: str, splits: Sequence[str], output_uri: str, prefix: str) -> None:
+    for split in splits:
+        _link(split_paths(examples_uri, split), os.path.join(output_uri, f"Split-{split}"), prefix)
+
+
+def _link(shards: Sequence[str], folder: str, prefix: str) -> None:
     """Links or copies shards; artifacts are never changed once written, so both see the same bytes for good."""
     names = [f"{prefix}-{index:05d}-of-{len(shards):05d}.gz" for index in range(len(shards))]
     if "://" in folder or any("://" in shard for shard in shards):

@@ -6,11 +6,14 @@ import os
 import pyarrow as pa
 import pytest
 import tensorflow_data_validation as tfdv
+from tensorflow_data_validation.statistics.stats_options import StatsOptions
 from tensorflow_metadata.proto.v0 import statistics_pb2
 from tfx.components.statistics_gen import executor as stock
 from tfx.types import standard_artifacts
 
 import data
+from models.examples import split_paths
+from pipeline.engine import statistics_gen
 from pipeline.engine.example_encoder import encode
 from pipeline.engine.example_writer import SplitWriter
 from pipeline.engine.ingest_config import IngestConfig
@@ -204,3 +207,16 @@ def test_flat_batches_measure_as_their_lists_do(nasty):
 
     assert as_lists(flat).equals(lists)
     assert statistics_of([flat]) == statistics_of([lists])
+
+
+def test_a_window_of_the_measured_span_alone_is_not_measured_again(taxi_examples, monkeypatch):
+    shards = split_paths(taxi_examples.uri, "train")
+    first = statistics_gen.measured(shards, StatsOptions())
+    linked = [path + ".link.gz" for path in shards]
+    for path, link in zip(shards, linked, strict=True):
+        os.link(path, link)
+    monkeypatch.setattr(statistics_gen, "statistics_of", None)
+
+    assert statistics_gen.measured(linked, StatsOptions()) == first
+    with pytest.raises(TypeError):
+        statistics_gen.measured(linked, StatsOptions(num_top_values=3))

@@ -102,3 +102,35 @@ def test_a_span_without_labels_cannot_be_trained_on(spans, tmp_path):
 def test_a_window_needs_different_spans(spans, chosen, tmp_path):
     with pytest.raises(ConfigError, match="one or more different spans"):
         write_window([spans[index] for index in chosen], CONFIG, os.fspath(tmp_path / "window"))
+
+
+def shards(uri, split):
+    return [os.stat(path).st_ino for path in examples.split_paths(uri, split)]
+
+
+def test_a_span_that_this_process_has_converted_is_linked(spans, as_artifact, tmp_path):
+    newest = as_artifact(spans[2]).examples_uri
+    uri = os.fspath(tmp_path / "window")
+
+    counts = write_window([spans[2]], CONFIG, uri)
+
+    assert shards(uri, "train") == shards(newest, "train")
+    assert counts == {split: len(ids(newest, split)) for split in ("train", "eval")}
+    assert [os.path.basename(path) for path in examples.split_paths(uri, "eval")] == ["span-00003-00000-of-00001.gz"]
+
+
+@pytest.mark.parametrize("harm", ["raw", "shard"])
+def test_a_span_is_converted_again_where_its_file_or_its_shards_have_changed(spans, as_artifact, tmp_path, harm):
+    newest = as_artifact(spans[2]).examples_uri
+    uri = os.fspath(tmp_path / "window")
+    (raw,) = spans[2].paths
+    if harm == "raw":
+        with open(raw, "a") as file:
+            file.write("999,0\n")
+    else:
+        os.remove(examples.split_paths(newest, "train")[0])
+
+    write_window([spans[2]], CONFIG, uri)
+
+    assert (999 in ids(uri, "train") + ids(uri, "eval")) == (harm == "raw")
+    assert len(ids(uri, "train") + ids(uri, "eval")) == (101 if harm == "raw" else 100)
