@@ -49,7 +49,7 @@ image: ## the container image, where Docker or Podman is; for systems that the w
 bench: install ## remake benchmarks/results and the tables in the docs (long)
 	@$(PY) -m benchmarks.quality
 	@for part in false-alarms power cost table; do $(PY) -m benchmarks.gate $$part || exit 1; done
-	@$(PY) -m benchmarks.end_to_end
+	@for part in training_budget end_to_end gate_only; do $(PY) -m benchmarks.$$part || exit 1; done
 	@$(PY) -m benchmarks.batch_inference
 	@$(PY) -m benchmarks.replays
 

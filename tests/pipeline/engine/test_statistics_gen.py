@@ -141,6 +141,20 @@ def test_nasty_statistics_are_those_of_the_stock_executor(measure, nasty, tmp_pa
         assert differences(load(ours, split), load(theirs, split)) == [], split
 
 
+def test_statistics_of_500_columns_are_those_of_the_stock_executor(measure, tmp_path):
+    rows = 20
+    columns = {f"i{index}": pa.array(range(index, index + rows), pa.int64()) for index in range(250)}
+    columns |= {f"s{index}": pa.array(["ü", "", None, "x"] * (rows // 4), pa.large_string()) for index in range(250)}
+    for split in ("train", "eval"):
+        with SplitWriter(os.fspath(tmp_path / f"wide/Split-{split}")) as writer:
+            writer.write(encode(pa.RecordBatch.from_pydict(columns)).records)
+    inputs = {"examples": [artifact_of(tmp_path / "wide")]}
+    ours, theirs = (measure(kind, inputs, exclude_splits='["eval"]') for kind in (LocalExecutor, stock.Executor))
+
+    assert differences(load(ours, "train"), load(theirs, "train")) == []
+    assert len(load(ours, "train").datasets[0].features) == 500
+
+
 def test_excluded_splits_are_left_out(measure, taxi_examples):
     statistics = measure(LocalExecutor, {"examples": [taxi_examples]}, exclude_splits='["eval"]')
 

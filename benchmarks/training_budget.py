@@ -1,0 +1,165 @@
+"""Which training budget reaches a given AUC soonest, and how should its steps be run?
+
+    python -m benchmarks.training_budget
+
+All 327,346 flights, split by content as the pipeline does it. A budget is a complete training, because the learning
+rate falls to zero over its steps: one cannot be read off another's curve. AUC is on the held-out third. How the steps
+are run (a TensorFlow call per epoch as in models/fitting.py, a call per step, XLA) changes no result, so that is
+measured in milliseconds per step. Results: benchmarks/results/training_budget.json and the tables in docs/model.md.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.end_to_end import REPOSITORY, environment, prepare, write_table
+
+RESULTS = REPOSITORY / "benchmarks" / "results" / "training_budget.json"
+PAGE = REPOSITORY / "docs" / "model.md"
+# What differs from the dataset's own [training]; the first is what benchmarks/end_to_end.py gives both engines.
+BUDGETS: tuple[dict[str, Any], ...] = (
+    {"max_steps": 3_300},
+    {},
+    {"dropout": 0.2},
+    {"dropout": 0.2, "epochs": 3},
+    {"batch_size": 256},
+    {"batch_size": 1_024, "learning_rate": 0.004},
+    {"batch_size": 2_048, "learning_rate": 0.006},
+    {"learning_rate": 0.006},
+    {"epochs": 8},
+)
+_TIMED_STEPS = 120
+
+
+def read(folder: Path) -> tuple[Any, Any, Any, Any]:  # Any: TensorFlow is imported below only.
+    """Returns the train rows, the held-out rows and the network's layout, as the Trainer packs them, and its spec."""
+    from models import examples, training
+    from models.analysis import analyze
+    from models.network import Layout
+    from models.transform_graph import TransformGraph, write_transform_graph
+    from pipeline.config import load_dataset, read_schema
+    from pipeline.engine.ingest_config import IngestConfig
+    from pipeline.engine.span_to_examples import write_examples
+
+    prepare("flights", folder)
+    dataset = load_dataset(str(folder))
+    assert dataset.schema_path is not None
+    schema, features = read_schema(dataset.schema_path), dataset.features
+    config = IngestConfig(
+        file_format="csv",
+        schema_text=dataset.schema_path.read_text(encoding="utf-8"),
+        label_columns=tuple(sorted(features.label_columns)),
+        features=features.names,
+    )
+    paths = [str(folder / "data" / "span-1" / "data.csv")]
+    write_examples(paths, "csv", config.columns(paths), str(folder / "examples"))
+    train, held_out = (examples.split_paths(str(folder / "examples"), split) for split in ("train", "eval"))
+    analysis = analyze(examples.iter_batches(train, schema, columns=features.columns), features)
+    write_transform_graph(analysis, features, schema, str(folder / "graph"))
+    graph = TransformGraph(str(folder / "graph"), features)
+    layout = Layout.of(features, {name: len(tokens) for name, tokens in analysis.vocabularies.items()})
+    spec = dataclasses.replace(dataset.training, max_steps=0)
+    return training.read_rows(train, graph, layout), training.read_rows(held_out, graph, layout), layout, spec
+
+
+def try_budget(rows: Any, held_out: Any, layout: Any, spec: Any) -> dict[str, Any]:  # Any: as above.
+    """Trains once; returns steps, seconds and AUC."""
+    import numpy as np
+    import tensorflow as tf
+
+    from models import scores
+    from models.fitting import fit
+
+    wall, cpu = time.perf_counter(), time.process_time()
+    fitted = fit(rows, layout, spec)
+    seconds = {"wall_s": round(time.perf_counter() - wall, 1), "cpu_s": round(time.process_time() - cpu, 1)}
+    predict = tf.function(lambda floats, ids: fitted.network((floats, ids)), reduce_retracing=True)
+    parts = [
+        predict(held_out.floats[start : start + 8_192], held_out.ids[start : start + 8_192]).numpy().mean(axis=1)
+        for start in range(0, len(held_out), 8_192)
+    ]
+    auc = float(scores.auc(np.concatenate(parts), held_out.labels))
+    return {"steps": fitted.curve[-1].steps, "auc": round(auc, 4), **seconds}
+
+
+def time_steps(rows: Any, layout: Any, spec: Any) -> dict[str, float]:  # Any: as above.
+    """Returns the CPU milliseconds of a step, by how the steps are run; tracing and compiling are left out."""
+    import numpy as np
+    import tensorflow as tf
+
+    from models import fitting
+    from models.network import Ensemble
+
+    def per_step(loop: Any, chunk: Any) -> None:
+        for start in range(0, len(chunk), spec.batch_size):
+            loop.run(chunk[start : start + spec.batch_size])
+
+    def compiled(loop: Any) -> Any:
+        def run_steps(floats: Any, ids: Any, labels: Any, weights: Any) -> Any:
+            total = tf.constant(0.0)
+            for step in tf.range(floats.shape[0] // spec.batch_size):
+                # XLA needs shapes that do not depend on the step.
+                first = step * spec.batch_size
+                batch = [
+                    tf.slice(x, [first, *[0] * (len(x.shape) - 1)], [spec.batch_size, *x.shape[1:]])
+                    for x in (floats, ids, labels, weights)
+                ]
+                total += loop._step(*batch)
+            return total
+
+        return tf.function(run_steps, jit_compile=True)
+
+    found = {}
+    for name in ("a call per epoch", "a call per step", "a call per epoch, XLA"):
+        loop = fitting._Loop(Ensemble(layout, spec), rows, spec, np.arange(len(rows)) % 8, 8)
+        if name.endswith("XLA"):
+            loop._run = compiled(loop)
+        run = per_step if name == "a call per step" else lambda loop, chunk: loop.run(chunk)
+        chunk = np.random.default_rng(0).permutation(len(rows))[: _TIMED_STEPS * spec.batch_size]
+        run(loop, chunk)  # Traces, compiles.
+        started = time.process_time()
+        run(loop, chunk)
+        found[name] = round((time.process_time() - started) / _TIMED_STEPS * 1000, 1)
+    return found
+
+
+def tables(results: dict[str, Any]) -> str:  # Any: JSON.
+    """Returns the results as the docs show them."""
+    target = results["budgets"][0]["auc"]
+    lines = ["| budget | steps | AUC | CPU s | wall s | |", "|---|---|---|---|---|---|"]
+    for entry in results["budgets"]:
+        name = ", ".join(f"{key} {value:g}" for key, value in entry["changes"].items()) or "the dataset's own"
+        reached = "" if entry["auc"] >= target else "AUC not reached"
+        lines.append(
+            f"| {name} | {entry['steps']:,} | {entry['auc']:.4f} | {entry['cpu_s']} | {entry['wall_s']} | {reached} |"
+        )
+    lines += ["", "| how the steps are run | CPU ms per step |", "|---|---|"]
+    lines += [f"| {name} | {value:g} |" for name, value in results["ms_per_step"].items()]
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="training-budget-") as scratch:
+        rows, held_out, layout, spec = read(Path(scratch))
+    results: dict[str, Any] = {"environment": environment(), "load": round(os.getloadavg()[0], 1), "budgets": []}
+    results["ms_per_step"] = time_steps(rows, layout, spec)
+    for changes in BUDGETS:
+        entry = {"changes": changes, **try_budget(rows, held_out, layout, dataclasses.replace(spec, **changes))}
+        print(json.dumps(entry), file=sys.stderr, flush=True)
+        results["budgets"].append(entry)
+    RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+    write_table("training_budget", tables(results), PAGE)
+    print(tables(results))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
