@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -65,9 +66,10 @@ def test_a_first_span_is_pushed_whole(pushed):
     assert Path(result["log"]).stat().st_size > 0
 
 
-def test_the_same_span_again_is_skipped_in_a_table(pushed):
+def test_the_same_span_again_is_skipped_in_a_table(pushed, monkeypatch):
     root, _ = pushed
     before = only_version(root)
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
 
     again = run("run", "--span", 5, "--root", root)
 
@@ -75,6 +77,13 @@ def test_the_same_span_again_is_skipped_in_a_table(pushed):
     assert "SKIP span 5" in again.out
     assert "Trainer" not in again.out
     assert only_version(root) == before
+    # A decision that ends before training imports nothing that only training, pushing to a cloud or serving needs.
+    text = again.err + max((root / "logs").glob("run-*.log")).read_text(errors="replace")
+    imported = set(re.findall(r"^import time: +\d+ \| +\d+ \| +(\S+)$", text, re.MULTILINE))
+    assert "pipeline.gate.decision" in imported
+    needless = {"models.training", "models.fitting", "models.network", "models.signatures", "models.warm_start"}
+    needless |= {"serving.service", "google.cloud.aiplatform", "kfp", "tfx.orchestration.kubeflow"}
+    assert imported & needless == set()
 
 
 def test_what_happened_can_be_looked_at(pushed):
