@@ -1,8 +1,12 @@
 """The Kubernetes manifests: each against the schema, and all against one another."""
 
+import shutil
+import subprocess
+
 import pytest
 import yaml
 
+from deploy import labels
 from tests.deploy.conftest import DEPLOY
 from tests.deploy.test_compose import FLAGS, flags
 
@@ -77,3 +81,28 @@ def test_ports_and_probes_are_the_server_s(objects):
     # A pod that leaves answers until every node has heard of it.
     grace = objects["Deployment"]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
     assert grace > int(container["lifecycle"]["preStop"]["exec"]["command"][1])
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not on the path")
+def test_kustomize_builds_it_and_a_moved_label_is_a_rolling_update(checker, tmp_path):
+    shutil.copytree(DEPLOY, tmp_path / "deploy", ignore=shutil.ignore_patterns("rendered"))
+    names = []
+    for version in (10, 20):
+        (tmp_path / "pushed" / str(version)).mkdir(parents=True)
+        (tmp_path / "pushed" / str(version) / "saved_model.pb").touch()
+        output = tmp_path / "deploy" / "rendered" / "models.config"
+        paths = ["--pushed", str(tmp_path / "pushed"), "--output", str(output)]
+        assert labels.main(["--stable", "newest", *paths, "--server", "http://127.0.0.1:9"]) == 0
+        command = ["kubectl", "kustomize", str(tmp_path / "deploy")]
+        built = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+        objects = {value["kind"]: value for value in yaml.safe_load_all(built)}
+        name = objects["ConfigMap"]["metadata"]["name"]
+        volumes = objects["Deployment"]["spec"]["template"]["spec"]["volumes"]
+        assert {"name": "config", "configMap": {"name": name}} in volumes
+        assert f"value: {version}" in objects["ConfigMap"]["data"]["models.config"]
+        names.append(name)
+    assert names[0] != names[1]
+
+    (tmp_path / "built.yaml").write_text(built)
+    status, said = checker("kubernetes-validate==1.37.0", "kubernetes-validate", "--strict", tmp_path / "built.yaml")
+    assert status == 0, said
