@@ -130,7 +130,7 @@ def assess(
     first = dataclasses.replace(first, skew=skew)
     early = decide(first, settings.policy)
     if early.row <= LAST_WITHOUT_COMPARISON or early.row == NOT_ENOUGH_ROWS:
-        return Assessment(decision=early, anomalies={})
+        return Assessment(decision=_said_of_rollback(early, live), anomalies={})
     assert live is not None, "row 4 has caught a missing live model"
     evidence, compared = _compare(first, span, live, settings)
     decision = decide(evidence, settings.policy)
@@ -138,6 +138,18 @@ def assess(
         return Assessment(decision=decision, anomalies={})
     anomalies = {"frozen-bins": compared.anomalies, "schema": compared.schema_anomalies}
     return Assessment(decision=decision, anomalies=anomalies, distributions=compared.distributions)
+
+
+def _said_of_rollback(decision: Decision, live: Live | None) -> Decision:
+    """Returns the decision with the real reason where a span counts as processed because its model was withdrawn."""
+    repeats = decision.evidence.repeats
+    if repeats is None or live is None or live.rollback is None or repeats[0] not in live.rollback.withdrawn_spans:
+        return decision
+    text = f"a model that was trained on span {repeats[0]} has been rolled back; --force trains on it all the same"
+    reasons = tuple(
+        dataclasses.replace(reason, text=text) if reason.kind == "repeated" else reason for reason in decision.reasons
+    )
+    return dataclasses.replace(decision, reasons=reasons)
 
 
 def _cheap_evidence(

@@ -125,7 +125,11 @@ def rolled_back(live, origin=99 * DAY):
 def test_a_span_of_a_model_that_was_rolled_back_is_not_trained_on_again_unless_forced(live):
     trained = record(5, verdict="rerun", fingerprint=decide(span(), live).evidence.fingerprint)
 
-    assert decide(span(), rolled_back(live), [trained]).row == 2
+    skipped = decide(span(), rolled_back(live), [trained])
+    assert skipped.row == 2
+    assert "a model that was trained on span 5 has been rolled back; --force trains on it all the same" in describe(
+        skipped
+    )
     assert decide(span(), rolled_back(live), [trained], forced=True).row == 5
 
 
