@@ -4,6 +4,7 @@ import contextlib
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -31,19 +32,20 @@ def serve(monkeypatch):
                 pass
 
         @contextlib.contextmanager
-        def served(base_path, model_name, log):
+        def starting(base_path, model_name, log):
             with ThreadingHTTPServer(("127.0.0.1", 0), Predict) as server:
                 threading.Thread(target=server.serve_forever, daemon=True).start()
-                yield f"http://127.0.0.1:{server.server_port}/v1/models/{model_name}"
+                url = f"http://127.0.0.1:{server.server_port}/v1/models/{model_name}"
+                yield SimpleNamespace(url=url, wait=lambda: None)
                 server.shutdown()
 
-        monkeypatch.setattr(servability, "served", served)
+        monkeypatch.setattr(servability, "starting", starting)
 
     return serve
 
 
 def check(tmp_path, **options):
-    return servability.check(tmp_path, "m", INSTANCES, OFFLINE, log=tmp_path / "log", **options)
+    return servability.check(tmp_path, "m", INSTANCES, lambda: OFFLINE, log=tmp_path / "log", **options)
 
 
 def test_equal_answers_are_servable_and_the_p99_is_recorded(serve, tmp_path):
@@ -92,7 +94,7 @@ def test_a_candidate_that_cannot_be_loaded_says_what_the_server_said(tmp_path):
     (tmp_path / "m" / "1").mkdir(parents=True)
     (tmp_path / "m" / "1" / "saved_model.pb").write_bytes(b"no graph")
 
-    outcome = servability.check(tmp_path / "m", "m", INSTANCES, OFFLINE, log=tmp_path / "log")
+    outcome = servability.check(tmp_path / "m", "m", INSTANCES, lambda: OFFLINE, log=tmp_path / "log")
 
     assert not outcome.servable
     assert outcome.reason.startswith("the model server ended with status 1")
