@@ -7,12 +7,13 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 ARGS ?=
 # Test processes; each holds about 2 GB.
 WORKERS ?= 2
+EXTRAS ?=
 
-.PHONY: help run test install doctor lint unit e2e golden image bench lock clean
+.PHONY: help run test install doctor lint unit e2e golden image prove-image prove-airflow bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 run: install ## the complete pipeline on the newest taxi span (ARGS="--dataset flights --span 6")
 	@$(PY) local_runner.py run $(ARGS)
@@ -42,9 +43,15 @@ e2e: install ## the end-to-end tests alone
 golden: install ## renew the compiled pipelines that the tests compare with; review the change like code
 	@$(PY) -m tests.pipeline.kubeflow.golden
 
-image: ## the container image, where Docker or Podman is; for systems that the wheels do not fit
+image: ## the container image, where Docker or Podman is (EXTRAS="vertex")
 	@engine=$$(command -v docker || command -v podman) || { echo "error: neither docker nor podman is on the path" >&2; exit 1; }; \
-	$$engine build -f deploy/Dockerfile -t driftgate .
+	$$engine build -f deploy/Dockerfile --build-arg EXTRAS="$(EXTRAS)" --build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null)" -t driftgate .
+
+prove-image: install ## the image's instructions performed without an engine, then used (root, Debian or Ubuntu; long)
+	@$(PY) -m benchmarks.image $(ARGS)
+
+prove-airflow: install ## the DAG on Airflow 2.11 and 3: rerun, skip, block, backfill (long)
+	@$(PY) -m benchmarks.airflow $(ARGS)
 
 bench: install ## remake benchmarks/results and the tables in the docs (long)
 	@$(PY) -m benchmarks.quality
@@ -55,6 +62,8 @@ bench: install ## remake benchmarks/results and the tables in the docs (long)
 
 lock: install ## resolve setup.py's requirements anew into requirements.lock
 	@.venv/bin/uv pip compile setup.py --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock
+	@for version in 2.11 3; do echo "apache-airflow~=$$version" | sed 's/~=3$$/>=3,<4/' | .venv/bin/uv pip compile - --quiet --universal \
+		--python-version 3.11 --no-header --no-annotate -o deploy/airflow/airflow-$$version.lock || exit 1; done
 
 clean: ## remove runs and the environment
 	rm -rf runs .venv

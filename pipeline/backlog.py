@@ -1,4 +1,4 @@
-"""Which spans are still to be processed, oldest first, and which were set aside because their files cannot be read."""
+"""Which spans are still to be processed, oldest first, and which were set aside because they failed time and again."""
 
 import json
 from collections.abc import Iterator

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline import spans as span_files
+from pipeline import state
 from pipeline.config import Dataset, PipelineConfig
 from pipeline.errors import ConfigError
 from pipeline.root import Root, pushed_versions
@@ -100,7 +101,7 @@ def artifacts_of(dataset: Dataset, root: Root, engine: Literal["local", "beam"])
 
 def pipeline_config(request: Request, now: float) -> PipelineConfig:
     """Returns the pipeline's configuration, with the span and the state that this machine sees now."""
-    from pipeline import live, serving_evidence, state
+    from pipeline import live, serving_evidence
 
     dataset, root = request.dataset, request.root
     serving_dir = root.serving(dataset.serving.model_name)
@@ -142,7 +143,7 @@ def execute(
       PipelineError: bad input or configuration that is not the data's fault.
       Exception: anything a component raised.
     """
-    from pipeline import backlog, outcome, runner
+    from pipeline import outcome, runner
     from pipeline.errors import DataError
     from pipeline.pipeline import create_pipeline
 
@@ -170,9 +171,8 @@ def execute(
         if not request.explain:
             record_run(request.root, config.span, started, ended_as, {item.node: item for item in results})
     if refusal is not None and result.decision is None and not request.explain:
-        # The files cannot even be read; the gate has left no record that would keep them from coming again.
         files = span_files.newest_versions(request.data_root, request.dataset.spans.pattern)[config.span]
-        backlog.quarantine(request.root, backlog.Waiting(config.span, files[0].version), refusal)
+        state.write_record(config.state_dir, _unreadable(config.span, files[0].version))
     return result
 
 
@@ -189,6 +189,21 @@ def record_run(root: Root, span: int, started: float, ended_as: str, nodes: Mapp
                 "seconds": {name: round(node.seconds, 3) for name, node in nodes.items() if node.status == "ran"},
             },
         )
+
+
+def _unreadable(span: int, version: int) -> state.SpanRecord:
+    """Returns the record of a span that the gate never saw: it does not come again, and no window holds its rows."""
+    return state.SpanRecord(
+        span=span,
+        version=version,
+        fingerprint="",
+        rows=0,
+        verdict="block",
+        accepted=False,
+        waiting=False,
+        examples_uri="",
+        decided_at=int(time.time()),
+    )
 
 
 def append_line(path: Path, value: Mapping[str, Any]) -> None:  # Any: JSON.

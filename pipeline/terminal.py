@@ -35,7 +35,7 @@ class Terminal:
     """Prints progress and results; results to standard output, everything else to standard error.
 
     Args:
-      quiet: print no tables and no progress; `--json` wants standard output for itself.
+      quiet: print no tables; `--json` wants standard output for itself.
     """
 
     def __init__(self, out: TextIO, err: TextIO, *, quiet: bool = False) -> None:
@@ -54,8 +54,7 @@ class Terminal:
 
     def note(self, text: str) -> None:
         """Says one line of progress."""
-        if not self._quiet:
-            self.err.print(text, markup=False)
+        self.err.print(text, markup=False)
 
     def say(self, text: str = "") -> None:
         """Prints one line of results."""

@@ -53,7 +53,7 @@ def spans(args: argparse.Namespace) -> int:
 
 
 def _span_row(row: dict[str, Any]) -> tuple[object, ...]:  # Any: JSON.
-    verdict = row["verdict"] or ("set aside: unreadable" if row["quarantined"] else "not processed")
+    verdict = row["verdict"] or ("set aside" if row["quarantined"] else "not processed")
     if row["processed_version"] is not None and row["version"] > row["processed_version"]:
         verdict += f" (version {row['processed_version']}; version {row['version']} is new)"
     if row["waiting"]:

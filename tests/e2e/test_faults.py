@@ -102,6 +102,7 @@ def test_watch_processes_each_span_once_and_sets_a_failing_one_aside(root):
         shutil.rmtree(root / "data" / f"span-{span}")
     path = root / "data" / "span-6" / "data.csv"
     path.write_text(path.read_text() + "1,2,3\n")
+    shutil.copy(root / "data" / "span-5" / "data.csv", root / "data" / "span-7" / "data.csv")
 
     done = run("watch", "--root", root, "--data-root", root / "data", "--once", "--tries", 1)
 
@@ -109,7 +110,8 @@ def test_watch_processes_each_span_once_and_sets_a_failing_one_aside(root):
     lines = [line for line in done.out.splitlines() if "span" in line]
     assert [line.split()[3] for line in lines] == ["6", "7"]
     assert "refused: " in lines[0]
-    assert list(json.loads((root / "quarantine.json").read_text())) == ["6/0"]
+    assert json.loads((root / "state" / "span-6-version-0.json").read_text())["verdict"] == "block"
+    assert "skip   its content equals that of span 5" in lines[1]
     again = run("watch", "--root", root, "--data-root", root / "data", "--once")
     assert (again.status, again.out) == (0, "")
 

@@ -25,17 +25,17 @@ def test_a_table_in_a_pipe_is_plain_text_with_figures_to_the_right():
     ]
 
 
-def test_quiet_says_nothing():
+def test_quiet_leaves_standard_output_alone_and_keeps_the_progress():
     out, err = io.StringIO(), io.StringIO()
     terminal = Terminal(out, err, quiet=True)
 
     terminal.say("x")
-    terminal.note("x")
+    terminal.note("progress")
     terminal.table("Title", ("name",), [("a",)])
     with terminal.doing("Trainer"):
         pass
 
-    assert (out.getvalue(), err.getvalue()) == ("", "")
+    assert (out.getvalue(), err.getvalue()) == ("", "progress\n")
 
 
 def test_progress_in_a_pipe_is_plain_lines():
