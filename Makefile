@@ -59,6 +59,7 @@ bench: install ## remake benchmarks/results and the tables in the docs (long)
 	@for part in training_budget end_to_end gate_only; do $(PY) -m benchmarks.$$part || exit 1; done
 	@$(PY) -m benchmarks.batch_inference
 	@$(PY) -m benchmarks.replays
+	@$(PY) -m benchmarks.serving
 
 lock: install ## resolve setup.py's requirements anew into requirements.lock
 	@.venv/bin/uv pip compile setup.py --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock

@@ -156,8 +156,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser(
         "serve",
-        help="serve a pushed model over REST",
-        description="Serve a pushed model over TensorFlow Serving's REST.",
+        help="serve a pushed model over REST and gRPC",
+        description="Serve a pushed model over TensorFlow Serving's REST and gRPC.",
     )
     server.add_arguments(serve)
     serve.set_defaults(command=server.run)

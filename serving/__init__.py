@@ -1,4 +1,4 @@
-"""The embedded model server: TensorFlow Serving's REST contract, for machines without its binary.
+"""The embedded model server: TensorFlow Serving's REST and gRPC contract, for machines without its binary.
 
 Knows SavedModels and their signatures, and nothing else of this project.
 """

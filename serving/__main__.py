@@ -7,7 +7,7 @@ from serving import cli
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
-        prog="serving", description="Serve a SavedModel over TensorFlow Serving's REST contract."
+        prog="serving", description="Serve SavedModels over TensorFlow Serving's REST and gRPC."
     )
     cli.add_arguments(parser)
     sys.exit(cli.run(parser.parse_args()))

@@ -1,8 +1,8 @@
 """The server's command line; nothing heavy is imported until the arguments are right."""
 
 import argparse
+import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -107,7 +107,9 @@ def run(args: argparse.Namespace) -> int:
         if binary is not None and args.server != "embedded":
             from serving import tensorflow_binary
 
-            return subprocess.run(tensorflow_binary.command(binary, args), check=False).returncode
+            print(f"starting {binary}, which listens on all addresses of this machine", file=sys.stderr, flush=True)
+            # In place of this process, so that signals and the exit status are its own.
+            os.execv(binary, tensorflow_binary.command(binary, args))
         from serving import embedded
 
         return embedded.serve(args)

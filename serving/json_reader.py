@@ -57,17 +57,14 @@ def parse(body: bytes, *, max_values: int, deadline: float = math.inf) -> Docume
     """
     if len(body) > _SMALL_BODY:
         _check_number_of_values(body, max_values)
-    nan_is_none = False
+    plain = _with_nan_as_null(body) if b"NaN" in body else body
     try:
-        value = orjson.loads(body)
+        value = orjson.loads(plain)
     except orjson.JSONDecodeError:
-        try:
-            value, nan_is_none = _with_nan_as_none(body), True
-        except orjson.JSONDecodeError:
-            value, nan_is_none = _read_exactly(body, deadline), False
+        value, plain = _read_exactly(body, deadline), body
     if not isinstance(value, dict):
         raise invalid(f"Request must be a JSON object. Received: {quoted(value)}")
-    return Document(value, nan_is_none)
+    return Document(value, nan_is_none=plain is not body)
 
 
 def quoted(value: Json) -> str:
@@ -93,13 +90,20 @@ def _check_number_of_values(body: bytes, max_values: int) -> None:
         )
 
 
-def _with_nan_as_none(body: bytes) -> Json:
-    """Reads a body whose only departure from JSON is the token NaN, as requests with missing numbers have it."""
-    if b"NaN" not in body or b"null" in body or b"\\" in body:
-        raise orjson.JSONDecodeError("not only NaN", "", 0)
-    parts = body.split(b'"')  # Without escapes, every second part is outside strings.
-    parts[::2] = [part.replace(b"NaN", b"null") for part in parts[::2]]
-    return orjson.loads(b'"'.join(parts))
+def _with_nan_as_null(body: bytes) -> bytes:
+    """Returns a body whose NaN tokens are `null`, as requests with missing numbers have them for orjson.
+
+    Returns the body itself where that would not be exact: it holds a `null`, an escape, or NaN within a string.
+    """
+    if b"null" in body or b"\\" in body:
+        return body
+    start = quotes = 0
+    while (at := body.find(b"NaN", start)) >= 0:
+        quotes += body.count(b'"', start, at)
+        if quotes % 2:
+            return body
+        start = at + 3
+    return body.replace(b"NaN", b"null")
 
 
 def _read_exactly(body: bytes, deadline: float) -> Json:

@@ -82,9 +82,12 @@ def _rows_to_columns(instances: Json, inputs: Mapping[str, int]) -> Mapping[str,
         raise invalid(f"'instances' must be a list. Received: {quoted(instances)}")
     if not instances:
         raise invalid("'instances' is empty: at least one instance is expected")
-    named = [type(row) is dict and not _is_b64(row) for row in instances]
-    if any(named) != all(named):
-        raise invalid("All instances must be of one kind: either all objects or all values")
+    if set(map(type, instances)) == {dict} and min(map(len, instances)) > 1:
+        named = [True]
+    else:
+        named = [type(row) is dict and not _is_b64(row) for row in instances]
+        if any(named) != all(named):
+            raise invalid("All instances must be of one kind: either all objects or all values")
     if not named[0]:
         if len(inputs) > 1:
             raise invalid(f"instances must be objects with the keys {_some(inputs)}")
@@ -154,7 +157,10 @@ def _elements(flat: list[Json], dtype: int, name: str, form: Form, nan_is_none: 
             return doubles.astype(np.float32)
     if dtype == STRING:
         if kinds <= {str}:
-            return strings([_utf8(item, name) for item in flat], (len(flat),))
+            try:
+                return strings(list(map(str.encode, flat)), (len(flat),))
+            except UnicodeEncodeError:
+                return strings([_utf8(item, name) for item in flat], (len(flat),))
         return strings([_to_bytes(item, name) for item in flat], (len(flat),))
     if dtype in _INTEGER_RANGES:
         if not kinds <= {int}:

@@ -249,7 +249,7 @@ def _to_native(lib: _Library, value: Tensor) -> int:
 
 def _strings_to_native(lib: _Library, values: list[bytes], dims: "ctypes.Array[c_int64]") -> int:
     size = len(values) * _STRING_BYTES
-    if lib.packs_short_strings and all(len(value) <= _SHORT for value in values):
+    if lib.packs_short_strings and max(map(len, values), default=0) <= _SHORT:
         pointer: int = lib.fast.TF_AllocateTensor(STRING, dims, len(dims), size)
         if size:
             ctypes.memmove(lib.fast.TF_TensorData(pointer), _short_strings(values).tobytes(), size)

@@ -33,7 +33,7 @@ def test_swaps_broken_versions_and_removals(own, models):
             reply = server.predict(GOOD)
             answers.append((reply.status, reply.json.get("predictions")))
 
-    clients = [threading.Thread(target=ask_on_and_on) for _ in range(4)]
+    clients = [threading.Thread(target=ask_on_and_on, daemon=True) for _ in range(4)]
     for client in clients:
         client.start()
 
@@ -45,7 +45,7 @@ def test_swaps_broken_versions_and_removals(own, models):
     long_request.start()
     publish(models, base_path, 2)
     wait_until(lambda: server.version() == "2")
-    wait_until(lambda: answers[-1] == (200, [3.0]))
+    wait_until(lambda: answers[-1:] == [(200, [3.0])])
     long_request.join()
     wait_until(lambda: server.states() == {"2": "AVAILABLE", "1": "END"})
 
@@ -59,7 +59,7 @@ def test_swaps_broken_versions_and_removals(own, models):
     shutil.rmtree(base_path / "3")
     (base_path / "2").rename(base_path / ".retired-2")
     wait_until(lambda: server.version() == "1")
-    wait_until(lambda: answers[-1] == (200, [2.0]))
+    wait_until(lambda: answers[-1:] == [(200, [2.0])])
     done.set()
     for client in clients:
         client.join()

@@ -1,0 +1,144 @@
+"""The command line: wrong usage, and the same options for tensorflow_model_server."""
+
+import argparse
+import os
+import shutil
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from serving import cli
+from tests.serving.conftest import REPOSITORY, start, stop, wait_until
+
+
+def parse(*options: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    cli.add_arguments(parser)
+    return parser.parse_args(options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "expected exactly one of --model-base-path and --model-config-file"),
+        (["--model-base-path", ".", "--model-config-file", "x"], "expected exactly one of"),
+        (["--model-base-path", "/nowhere"], "--model-base-path: there is no folder /nowhere."),
+        (["--model-config-file", "/nowhere"], "--model-config-file: there is no file /nowhere."),
+        (["--model-base-path", ".", "--port", "8500"], "--port and --grpc-port must differ: both are 8500."),
+        (["--model-base-path", ".", "--port", "0", "--grpc-port", "0"], "nothing would be served"),
+        (["--model-base-path", ".", "--batching-parameters-file", "setup.py"], "needs --enable-batching"),
+        (["--model-base-path", ".", "--metrics-path", "metrics"], "must begin with '/'"),
+        (["--model-base-path", ".", "--server", "tensorflow"], "tensorflow_model_server is not on the path"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_2(options, message, capsys, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    assert cli.run(parse(*options)) == 2
+
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_every_option_is_documented():
+    parser = argparse.ArgumentParser(add_help=False)
+    cli.add_arguments(parser)
+    page = (REPOSITORY / "docs" / "serving.md").read_text()
+
+    assert [action.option_strings[0] for action in parser._actions if f"`{action.option_strings[0]}`" not in page] == []
+
+
+@pytest.mark.parametrize(
+    "options", [["--port", "70000"], ["--threads", "0"], ["--timeout-seconds", "0"], ["--log-sample-rate", "2"]]
+)
+def test_numbers_out_of_range_are_refused(options, capsys):
+    with pytest.raises(SystemExit) as caught:
+        parse("--model-base-path", ".", *options)
+
+    assert caught.value.code == 2
+    assert "expected" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_status_1(models, tmp_path):
+    shutil.copytree(models / "2", tmp_path / "1")
+    server = start(tmp_path)
+    command = [sys.executable, "-m", "serving", "--server", "embedded", "--model-base-path", str(tmp_path)]
+
+    for taken in (
+        ["--port", str(server.port), "--grpc-port", "0"],
+        ["--port", "0", "--grpc-port", str(server.grpc_port)],
+    ):
+        done = subprocess.run(
+            [*command, *taken], cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 1, done.stderr
+        assert done.stderr.splitlines()[-1].startswith("error: ")
+    assert stop(server) == 0
+
+
+def test_the_same_options_start_tensorflow_model_server_where_it_is(tmp_path):
+    binary = tmp_path / "bin" / "tensorflow_model_server"
+    binary.parent.mkdir()
+    binary.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/flags\nexit 7\n')
+    binary.chmod(binary.stat().st_mode | stat.S_IXUSR)
+    batching = tmp_path / "batching.config"
+    batching.write_text("")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "serving", "--model-name", "m", "--model-base-path", str(tmp_path), "--port", "1",
+         "--grpc-port", "2", "--cors", "--enable-batching", "--batching-parameters-file", str(batching),
+         "--timeout-seconds", "1.5"],
+        cwd=REPOSITORY, env={**os.environ, "PATH": f"{binary.parent}{os.pathsep}{os.environ['PATH']}"}, check=False,
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+    flags = dict(line[2:].partition("=")[::2] for line in (tmp_path / "flags").read_text().splitlines())
+    monitoring = flags.pop("monitoring_config_file")
+    with open(monitoring) as file:
+        assert file.read() == 'prometheus_config { enable: true path: "/monitoring/prometheus/metrics" }\n'
+    assert done.returncode == 7
+    assert "listens on all addresses" in done.stderr
+    assert flags == {
+        "port": "2", "rest_api_port": "1", "rest_api_timeout_in_ms": "1500", "file_system_poll_wait_seconds": "1",
+        "max_num_load_retries": "5", "load_retry_interval_micros": "60000000", "model_name": "m",
+        "model_base_path": str(tmp_path), "rest_api_enable_cors_support": "true", "enable_batching": "true",
+        "batching_parameters_file": str(batching),
+    }  # fmt: skip
+
+
+def test_answered_requests_are_logged_whatever_their_form(models, tmp_path):
+    import grpc
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+    from serving.logged_requests import log_files, read_logs
+
+    shutil.copytree(models / "1", tmp_path / "1")
+    server = start(tmp_path, "--log-dir", str(tmp_path / "log"))
+    server.predict({"instances": [1, 2]})
+    server.predict({"instances": "refused"})
+    server.ask("/v1/models/m:classify", {"signature_name": "classify", "examples": [{"x": 1.5}]})
+    server.ask("/v1/models/m:regress", {"signature_name": "regress", "examples": [{"x": 1.5}]})
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "m"
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto([3.0]))
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=30)
+    wait_until(lambda: 'outcome="written"} 4\n' in server.ask("/monitoring/prometheus/metrics").body.decode())
+    assert stop(server) == 0
+
+    (file,) = log_files(tmp_path / "log" / "m")
+    logs = list(read_logs(file.path))
+    assert [log.WhichOneof("log_type") for log in logs] == ["predict_log", "classify_log", "regress_log", "predict_log"]
+    assert {(log.log_metadata.model_spec.name, log.log_metadata.model_spec.version.value) for log in logs} == {("m", 1)}
+    assert {log.log_metadata.sampling_config.sampling_rate for log in logs} == {1.0}
+    assert [log.log_metadata.model_spec.signature_name for log in logs] == [
+        "serving_default", "classify", "regress", "serving_default",
+    ]  # fmt: skip
+    assert tf.make_ndarray(logs[0].predict_log.response.outputs["y"]).tolist() == [2.0, 4.0]
+    assert tf.make_ndarray(logs[3].predict_log.request.inputs["x"]).tolist() == [3.0]
+    assert logs[2].regress_log.response.result.regressions[0].value == 3.0
