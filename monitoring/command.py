@@ -19,7 +19,7 @@ from monitoring.monitor import Look, Monitor
 from monitoring.window_report import WindowReport, describe_period
 from pipeline.commands.run import root_of
 from pipeline.config import load_dataset
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, PipelineError
 from pipeline.gate.records import to_json_values
 from pipeline.log_capture import captured
 from pipeline.terminal import Terminal
@@ -31,7 +31,7 @@ _SHOWN_WINDOWS = 10
 
 
 def run(args: argparse.Namespace) -> int:
-    """Monitors until it is told to stop. Exit status: 0 looked, or stopped; alerts are no failure."""
+    """Monitors until it is told to stop. Exit status: 0 looked, or stopped, whatever was found; 1 a look failed."""
     dataset = load_dataset(args.dataset)
     root = root_of(args, dataset.name)
     if args.once and not args.log_dir.is_dir():
@@ -54,11 +54,14 @@ def run(args: argparse.Namespace) -> int:
                 else:
                     show(look, terminal, changes_only=not args.once)
             except Exception as error:
-                if args.once:
+                if args.once and isinstance(error, PipelineError):
                     raise
-                # The next look may fare better: a full disk, a span half written.
+                # Whatever it is, a person gets one line and the log; and the next look may fare better (a full disk).
                 logger.exception("The look failed.")
-                terminal.err.print(f"error: {type(error).__name__}: {error}"[:500], markup=False)
+                text = f"{type(error).__name__}: {error}".splitlines()[0][:500]
+                terminal.err.print(f"error: {text}\nThe log: {root.logs / 'monitor.log'}", markup=False)
+                if args.once:
+                    return 1
             if args.once:
                 break
             stop.wait(args.every)
@@ -67,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
 
 def show(look: Look, terminal: Terminal, *, changes_only: bool) -> None:
     """Prints what a look found; nothing where it found nothing new and only changes are wanted."""
+    for fault in look.label_faults:
+        terminal.err.print(f"labels were not read: {fault}", markup=False)
     if changes_only and not look.new_records and not look.judged:
         return
     terminal.table(
@@ -146,6 +151,7 @@ def as_json(look: Look) -> dict[str, Any]:  # Any: JSON.
             {"start": start, "version": version, "rows": rows}
             for (start, version), rows in sorted(look.waiting.items())
         ],
+        "label_faults": list(look.label_faults),
         "evidence": to_json_values(dataclasses.asdict(look.evidence)) if look.evidence else None,
     }
 

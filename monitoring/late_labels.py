@@ -7,6 +7,7 @@ for a version only if its span is later than the ones that the version was train
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,10 @@ from pipeline import spans as span_files
 from pipeline.config import Dataset
 from pipeline.gate import labels as gate_labels
 from pipeline.ingest.columns import Columns
+from pipeline.ingest.errors import IngestError
 from pipeline.ingest.reader import open_span
+
+logger = logging.getLogger(__name__)
 
 Integers = npt.NDArray[np.int64]
 
@@ -86,19 +90,24 @@ class LabelFolder:
     def __init__(self, root: str, cache: Path, dataset: Dataset, schema: schema_pb2.Schema) -> None:
         self._root, self._cache, self._dataset, self._schema = root, cache, dataset, schema
         self._key = request_key.key_columns(dataset.monitoring.key, dataset.features)
+        self.faults: list[str] = []
 
     def read(self, after: int) -> list[SpanLabels]:
         """Returns the labels of every labelled span later than `after`.
 
-        Raises:
-          IngestError: a span cannot be read; names the file, the line and the column.
-          ConfigError: there is no folder, or its files do not match the dataset's pattern.
+        A span that cannot be read, perhaps because it is still being written, is left out until the next time: requests
+        are judged without it. `faults` then says why.
         """
         self._cache.mkdir(parents=True, exist_ok=True)
+        self.faults = []
         found = []
         for span, files in span_files.newest_versions(self._root, self._dataset.spans.pattern).items():
             if span > after:
-                found.append(self._read_span(span, [file.path for file in files]))
+                try:
+                    found.append(self._read_span(span, [file.path for file in files]))
+                except (IngestError, OSError) as error:
+                    self.faults.append(str(error))
+                    logger.warning("The labels of span %d were not read: %s", span, error)
         return found
 
     def _read_span(self, span: int, paths: list[str]) -> SpanLabels:

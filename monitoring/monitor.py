@@ -49,6 +49,7 @@ class Look:
       judged: the windows that this look judged; reports: all of them, the oldest first.
       waiting: rows by window and version that are not judged: the window is not over, or has too few rows.
       evidence: what the gate is told; None where no window of the live version was judged.
+      label_faults: why spans of labels could not be read.
     """
 
     progress: Progress
@@ -57,6 +58,7 @@ class Look:
     reports: tuple[WindowReport, ...]
     waiting: dict[Place, int]
     evidence: serving_evidence.ServingEvidence | None
+    label_faults: tuple[str, ...] = ()
 
 
 class Monitor:
@@ -133,6 +135,7 @@ class Monitor:
             reports=tuple(reports),
             waiting=waiting,
             evidence=evidence,
+            label_faults=tuple(self._labels.faults) if self._labels is not None else (),
         )
 
     def _read_log(self, now: float) -> tuple[int, Progress]:

@@ -187,13 +187,13 @@ class Store:
     def commit(self, progress: Progress) -> None:
         """Makes the batch that was written visible, with the progress that belongs to it."""
         unfinished = self._unfinished()
-        with (unfinished / "progress.json").open("w", encoding="utf-8") as file:
-            file.write(progress.to_json())
-            file.flush()
-            os.fsync(file.fileno())
+        (unfinished / "progress.json").write_text(progress.to_json(), encoding="utf-8")
+        for path in unfinished.rglob("*"):
+            _flush(path)
         batches = self._batches()
         number = 1 + (_number(batches[-1]) if batches else 0)
         unfinished.rename(self.folder / f"batch-{number:07d}")
+        _flush(self.folder)
 
     def read(self, places: Sequence[Place], schema: schema_pb2.Schema) -> pa.Table:
         """Returns the rows of these windows and versions."""
@@ -219,6 +219,15 @@ class Store:
 
     def _unfinished(self) -> Path:
         return self.folder / ".batch-unfinished"
+
+
+def _flush(path: Path) -> None:
+    """Makes a file or a folder's entries survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _number(batch: Path) -> int:

@@ -274,6 +274,18 @@ def test_a_declared_key_needs_no_other_column(site, tmp_path):
     assert report.performance.labelled > 390
 
 
+def test_labels_that_cannot_be_read_are_said_and_stop_nothing(site, tmp_path):
+    request_logs.write(site.log / "1.tfrecord", requests(site, windows.rows(400, 9)))
+    write_span(tmp_path / "labels", 5, windows.rows(400, 9).drop_columns(["payment"]))
+
+    found = look(site, labels=str(tmp_path / "labels"))
+
+    assert len(found.judged) == 1
+    (fault,) = found.label_faults
+    assert "span-5/data.csv" in fault
+    assert "'payment'" in fault
+
+
 def test_requests_are_kept_as_long_as_asked(site):
     request_logs.write(site.log / "1.tfrecord", requests(site, windows.rows(400, 9)))
     look(site)
