@@ -9,7 +9,7 @@ ARGS ?=
 WORKERS ?= 2
 EXTRAS ?=
 
-.PHONY: help run test install doctor lint unit e2e golden image prove-image prove-airflow bench lock clean
+.PHONY: help run test install doctor lint unit e2e golden image prove-image prove-airflow bench prove-flink lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -60,6 +60,9 @@ bench: install ## remake benchmarks/results and the tables in the docs (long)
 	@$(PY) -m benchmarks.batch_inference
 	@$(PY) -m benchmarks.replays
 	@$(PY) -m benchmarks.serving
+
+prove-flink: install ## the pipeline on a real Flink cluster, with a lost machine, and the tables made from it (long)
+	@$(PY) -m benchmarks.distributed.prove_flink && $(PY) -m benchmarks.scale
 
 lock: install ## resolve setup.py's requirements anew into requirements.lock
 	@.venv/bin/uv pip compile setup.py --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock

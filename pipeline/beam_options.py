@@ -10,6 +10,8 @@ What is added to what the user gives, and why:
 | --environment_cache_millis   | flink, spark | workers end with each stage, and every stage imports TensorFlow anew  |
 """
 
+import contextlib
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -94,12 +96,14 @@ def _check(runner: Runner | None, args: Sequence[str], where: str) -> None:
     from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
     from apache_beam.runners import create_runner
 
+    said = io.StringIO()
     try:
-        options = PipelineOptions(list(args))
-        known = options.get_all_options()
-        unknown = set(options.get_all_options(retain_unknown_options=True)) - set(known)
-    except SystemExit as error:  # argparse's way to refuse a value; it has printed the usage.
-        raise ConfigError(f"{where}: Beam cannot read its options: {' '.join(args)}. {error.__context__}") from error
+        with contextlib.redirect_stderr(said):
+            options = PipelineOptions(list(args))
+            known = options.get_all_options()
+            unknown = set(options.get_all_options(retain_unknown_options=True)) - set(known)
+    except SystemExit as error:  # argparse's way to refuse a value, after a screen of usage.
+        raise ConfigError(f"{where}: {said.getvalue().strip().splitlines()[-1].partition('error: ')[2]}.") from error
     # The job servers of Flink and Spark know options that Beam's Python part does not.
     if unknown and runner not in ("flink", "spark"):
         raise ConfigError(f"{where}: Beam does not know --{sorted(unknown)[0]}.")

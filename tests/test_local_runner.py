@@ -55,6 +55,11 @@ def test_help_loads_nothing_heavy(name):
         (["run", "--dataset", "nothing"], "There is no dataset 'nothing'. Shipped: flights, taxi."),
         (["run", "--data-root", "/nowhere"], "--data-root: there is no folder /nowhere."),
         (["run", "--span", "99"], "Span 99 does not match 'span-{SPAN}/data.csv'"),
+        (["run", "--runner", "flink"], "--runner and --beam-arg need --engine beam."),
+        (
+            ["run", "--engine", "beam", "--runner", "dataflow"],
+            "dataflow needs project, region, temp_location. Give it in",
+        ),
         (["drift", "--span", "1", "--plot", "x.pdf"], "--plot: expected a file name that ends in .png or .svg"),
         (["drift", "--span", "1"], "No model is live in"),
         (["monitor", "--log-dir", "/nowhere", "--once"], "--log-dir: there is no folder /nowhere."),

@@ -260,6 +260,15 @@ def _listens(port: int) -> bool:
         return True
 
 
+def end_on_sigterm() -> None:
+    """Lets SIGTERM end this process as Ctrl-C does, so that no process of the cluster outlives it."""
+
+    def ended(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature is Python's.
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, ended)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--folder", type=Path, help="for logs and temporary files (default: a new one below /tmp)")
@@ -267,10 +276,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = (args.folder or Path(tempfile.mkdtemp(prefix="flink-"))).absolute()
     folder.mkdir(parents=True, exist_ok=True)
 
-    def ended(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature is Python's.
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, ended)
+    end_on_sigterm()
     try:
         with running(folder) as cluster:
             print(f"Flink {cluster.rest('/config')['flink-version']} answers at http://127.0.0.1:{cluster.rest_port}; "

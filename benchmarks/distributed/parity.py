@@ -85,7 +85,7 @@ def statistics(ours: Path, theirs: Path, source: Path, schema: Any) -> list[str]
     by_split = [span_statistics.read(str(folder)) for folder in (ours, theirs)]
     found = []
     for split in SPLITS:
-        one, other = (part[split] for part in by_split)
+        one, other = (part[split].datasets[0] for part in by_split)
         found += [f"{split}{place}" for place in _differences(_exact(one), _exact(other))]
         table = example_files.read_table(example_files.split_paths(str(source), split), schema)
         for engine, value in (("local", one), ("cluster", other)):
@@ -193,7 +193,8 @@ def evaluation(cluster: Path, schema: Any, dataset: Any) -> tuple[list[str], lis
     columns = sorted({*dataset.features.columns, *dataset.evaluation.slice_columns})
     table = example_files.read_table(example_files.split_paths(str(window), "eval"), schema, columns)
     model = only(cluster, "Trainer", "model") / "Format-Serving"
-    (here,) = evaluator.evaluate(table, dataset.features.label, {"": str(model)}, dataset.evaluation).values()
+    results = evaluator.evaluate(table, dataset.features.label, {"": str(model)}, dataset.evaluation)[0]
+    (here,) = results.values()
     folder = only(cluster, "Evaluator", "evaluation")
     (there,) = read_results(str(folder)).values()
     found = [f"slices: {len(here)} and {len(there)}"] if set(here) != set(there) else []

@@ -37,6 +37,7 @@ REPOSITORY = flink_cluster.REPOSITORY
 RESULTS = REPOSITORY / "benchmarks" / "results" / "distributed.json"
 PAGE = REPOSITORY / "docs" / "beam.md"
 PARTS = ("local", "local_small", "beam", "flink", "flink_small", "loss", "parity", "table")
+SMALL = {"local_small", "flink_small", "loss"}  # On the first row group alone.
 STEPS = 1_000
 ROWS_PER_GROUP = 32_768
 ON_BEAM = ("ExampleGen", "StatisticsGen", "TrainingWindow", "WindowStatistics", "Transform", "Evaluator")
@@ -198,6 +199,16 @@ class _Watch(threading.Thread):
             }
 
 
+NAMES = {
+    "local_small": "local engine",
+    "flink_small": "Flink",
+    "loss": "Flink, one task manager lost",
+    "local": "local engine",
+    "beam": "Beam in one process",
+    "flink": "Flink",
+}
+
+
 def table(results: dict[str, Any]) -> str:  # Any: JSON.
     """Returns the results as the docs show them."""
     columns = [name for name in ("local", "beam", "flink", "loss") if name in results]
@@ -250,6 +261,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("parts", nargs="*", choices=PARTS, default=PARTS, help="which parts (default: all, in order)")
     parser.add_argument("--folder", type=Path, default=REPOSITORY / "runs" / "prove-flink", help="for data and roots")
     args = parser.parse_args(argv)
+    flink_cluster.end_on_sigterm()
     folder = args.folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
@@ -259,14 +271,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_table(PAGE, "distributed", table(results))
             continue
         if part == "parity":
-            names = [name for name in ("flink", "loss") if (folder / name).exists()]
-            results["parity"] = {name: parity.compare(folder / "local", folder / name, str(folder)) for name in names}
+            results["parity"] = {}
+            for name in ("flink", "flink_small", "loss"):
+                local = folder / ("local_small" if name in SMALL else "local")
+                if (folder / name).exists():
+                    results["parity"][name] = parity.compare(local, folder / name, str(folder))
             for name, found in results["parity"].items():
                 for what, differences in found.items():
                     print(f"  {name:6} {what}: {'; '.join(differences[:5]) or 'equal'}", file=sys.stderr)
         else:
             rows = prepare(folder)
-            data = "small" if part.endswith("small") else "data"
+            data = "small" if part in SMALL else "data"
             if part.startswith("local"):
                 results[part] = run(folder, part, data=data)
             elif part == "beam":
@@ -275,7 +290,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 order = [name for name in results["local"]["components"] if name in ON_BEAM]
                 kill_in = order.index(KILLED_IN) if part == "loss" else None
                 results[part] = on_flink(folder, part, data=data, kill_in=kill_in)
-            results[part]["rows"] = rows if data == "data" else ROWS_PER_GROUP
+            results[part]["rows"] = ROWS_PER_GROUP if part in SMALL else rows
             results[part]["environment"] = environment()
             print(json.dumps(results[part]), file=sys.stderr, flush=True)
         RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

@@ -81,7 +81,12 @@ def test_the_workers_package_is_this_one():
         ("spark", (), SHARED, "--runner spark needs an address: job_endpoint or spark_master_url or spark_rest_url."),
         ("flink", ("--runner=SparkRunner",), SHARED, "the runner is named by --runner or [beam] runner"),
         ("flink", ("--job_endpoint=a:1", "--environment_type=EXTERNAL"), SHARED, "service_address is required"),
-        ("flink", ("--job_endpoint=a:1", "--flink_version=1.2"), SHARED, "Beam cannot read its options"),
+        (
+            "flink",
+            ("--job_endpoint=a:1", "--flink_version=1.2"),
+            SHARED,
+            "argument --flink_version: invalid choice: '1.2'",
+        ),
         ("dataflow", (), CLOUD, "--runner dataflow needs project, region, temp_location. Give it in [beam] args"),
         ("dataflow", (*DATAFLOW[:1], DATAFLOW[2]), CLOUD, "--runner dataflow needs region."),
         ("dataflow", ("--project=X", *DATAFLOW[1:]), CLOUD, "Invalid Project ID (X)"),
