@@ -9,7 +9,7 @@ ARGS ?=
 WORKERS ?= 2
 EXTRAS ?=
 
-.PHONY: help run test install doctor lint unit e2e golden image prove-image prove-airflow bench prove-flink lock clean
+.PHONY: help run test install doctor lint unit e2e golden image prove-image prove-airflow prove-rehearsal bench prove-flink lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -52,6 +52,9 @@ prove-image: install ## the image's instructions performed without an engine, th
 
 prove-airflow: install ## the DAG on Airflow 2.11 and 3: rerun, skip, block, backfill (long)
 	@$(PY) -m benchmarks.airflow $(ARGS)
+
+prove-rehearsal: install ## a compiled pipeline against the local runner, step by step; minutes
+	@$(PY) -m benchmarks.rehearsal
 
 bench: install ## remake benchmarks/results and the tables in the docs (long)
 	@$(PY) -m benchmarks.quality

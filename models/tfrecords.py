@@ -4,10 +4,11 @@ Source of the format: TensorFlow, "TFRecord and tf.train.Example". A record is i
 masked CRC-32C of the length, the data, the masked CRC-32C of the data.
 """
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import google_crc32c
 
@@ -32,10 +33,42 @@ def open_binary(path: str) -> BinaryIO:
     """Opens a local file, or a remote one (`gs://...`) through TensorFlow's file systems."""
     if "://" not in path:
         return open(path, "rb")
-    import tensorflow as tf
+    return io.BufferedReader(_RemoteFile(path), _READ_BYTES)
 
-    remote: BinaryIO = tf.io.gfile.GFile(path, "rb")
-    return remote
+
+class _RemoteFile(io.RawIOBase):
+    """A remote file as Python's own: TensorFlow's GFile lacks the methods that text and Arrow readers ask for."""
+
+    def __init__(self, path: str) -> None:
+        import tensorflow as tf
+
+        super().__init__()
+        self._file = tf.io.gfile.GFile(path, "rb")
+        self._size = int(self._file.size())  # Also says now, not at the first read, that there is no such file.
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # Any: what io passes, a writable buffer.
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self._size}[whence]
+        self._file.seek(start + offset)
+        return start + offset
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
 
 
 def iter_record_batches(path: str, batch_size: int) -> Iterator[list[bytes]]:

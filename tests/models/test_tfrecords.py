@@ -1,4 +1,5 @@
 import gzip
+import io
 import os
 from pathlib import Path
 
@@ -85,3 +86,20 @@ def test_a_flipped_bit_is_an_error(write):
 
     with pytest.raises(ExamplesError, match=path):
         read(path)
+
+
+def test_a_remote_file_reads_as_a_local_one_does():
+    text = "span,ü\n" * 50_000
+    path = "ram://test_tfrecords/remote.csv"
+    with tf.io.gfile.GFile(path, "wb") as file:
+        file.write(text.encode())
+
+    with tfrecords.open_binary(path) as file:
+        assert file.read(4) == b"span"
+        assert file.seek(-3, os.SEEK_END) == len(text.encode()) - 3
+        assert file.read() == "ü\n".encode()
+        file.seek(0)
+        assert io.TextIOWrapper(file, encoding="utf-8", newline="").read() == text
+
+    with pytest.raises(tf.errors.NotFoundError):
+        tfrecords.open_binary("ram://test_tfrecords/none.csv")
