@@ -55,22 +55,26 @@ def connect(place: Place) -> Any:  # Any: kfp's untyped client.
     Raises:
       PipelineError: the address cannot be reached; one line.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # It says that it needs a version 2 backend.
-        client = _call(
-            lambda: kfp_client.Client(
-                host=place.host, namespace=place.namespace or None, existing_token=place.token or None
+    plain = kfp_server_api.rest.RESTClientObject
+    # The client asks its first question while it is made, so the class is replaced and not the object's method.
+    kfp_server_api.rest.RESTClientObject = _Bounded
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # It says that it needs a version 2 backend.
+            return _call(
+                lambda: kfp_client.Client(
+                    host=place.host, namespace=place.namespace or None, existing_token=place.token or None
+                )
             )
-        )
-    rest = client._run_api.api_client.rest_client  # All of its APIs share one.
-    request = rest.request
+    finally:
+        kfp_server_api.rest.RESTClientObject = plain
 
-    def bounded(*args: Any, **options: Any) -> Any:  # Any: as the client's own method.
-        return request(*args, **{**options, "_request_timeout": options.get("_request_timeout") or TIMEOUT_S})
 
-    rest.request = bounded
-    rest.pool_manager.connection_pool_kw["retries"] = False
-    return client
+class _Bounded(kfp_server_api.rest.RESTClientObject):  # type: ignore[misc]  # It is untyped.
+    """The client's transport with a limit on each request; of its own accord it waits for ever."""
+
+    def request(self, *args: Any, **options: Any) -> Any:  # Any: as the client's own method.
+        return super().request(*args, **{**options, "_request_timeout": options.get("_request_timeout") or TIMEOUT_S})
 
 
 def submit(client: Any, package: Package, file: Path, parameters: Json, place: Place, name: str) -> str:
