@@ -74,7 +74,9 @@ class _Bounded(kfp_server_api.rest.RESTClientObject):  # type: ignore[misc]  # I
     """The client's transport with a limit on each request; of its own accord it waits for ever."""
 
     def request(self, *args: Any, **options: Any) -> Any:  # Any: as the client's own method.
-        return super().request(*args, **{**options, "_request_timeout": options.get("_request_timeout") or TIMEOUT_S})
+        # A pair: a lone number counts only if it is an integer.
+        limit = options.get("_request_timeout") or (TIMEOUT_S, TIMEOUT_S)
+        return super().request(*args, **{**options, "_request_timeout": limit})
 
 
 def submit(client: Any, package: Package, file: Path, parameters: Json, place: Place, name: str) -> str:

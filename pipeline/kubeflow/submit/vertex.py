@@ -5,6 +5,7 @@ two minutes where it may not, and swallows the answer.
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -24,6 +25,8 @@ T = TypeVar("T")
 TIMEOUT_S = 60.0
 _ENDED = {"PIPELINE_STATE_SUCCEEDED": "succeeded", "PIPELINE_STATE_CANCELLED": "cancelled"}
 _ENDED |= dict.fromkeys(("PIPELINE_STATE_FAILED", "PIPELINE_STATE_PAUSED"), "failed")
+# What the client puts before the service's own words.
+_REQUEST_LINE = re.compile(r"(GET|POST) https?://\S+: ")
 _REMEDIES = {
     401: "Log in: gcloud auth application-default login.",
     403: "The caller needs roles/aiplatform.user on the project, and iam.serviceAccounts.actAs on the service account.",
@@ -158,5 +161,5 @@ def _call(ask: Callable[[], T]) -> T:
 
 
 def _first_line(error: object) -> str:
-    lines = str(error).strip().splitlines()
+    lines = _REQUEST_LINE.sub("", str(error)).strip().splitlines()
     return lines[0][:400] if lines else type(error).__name__

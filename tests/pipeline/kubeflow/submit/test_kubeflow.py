@@ -75,7 +75,7 @@ def test_a_schedule_runs_one_at_a_time(cluster, kubeflow_file, capsys):
     sent = cluster.sent("POST", f"{API}/recurringruns")
     # Kubeflow's cron has seconds in front.
     assert sent["trigger"]["cron_schedule"]["cron"] == "0 0 6 * * *"
-    assert (sent["max_concurrency"], sent["no_catchup"], sent["mode"]) == ("1", True, "ENABLE")
+    assert (sent["max_concurrency"], sent["no_catchup"], sent["mode"]) == (1, True, "ENABLE")
     assert json.loads(capsys.readouterr().out)["schedule"] == "rr-1"
 
 
