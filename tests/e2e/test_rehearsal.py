@@ -1,4 +1,4 @@
-"""A compiled pipeline, rehearsed from its file on a root where a model is live. The whole proof: `make prove-rehearsal`."""
+"""A compiled pipeline, rehearsed where a model is live. The whole proof: `make prove-rehearsal`."""
 
 import json
 import os
