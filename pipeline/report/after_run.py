@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,8 +48,12 @@ def write_series_report(base: Path, terminal: Terminal) -> Path | None:
 
 
 def _guarded(make: Callable[[], Path | None], terminal: Terminal) -> Path | None:
+    started = time.perf_counter()
     try:
-        return make()
+        path = make()
+        if path is not None:
+            logger.info("Wrote the report %s in %.2f s.", path, time.perf_counter() - started)
+        return path
     except Exception as error:
         logger.exception("The report could not be made.")
         terminal.err.print(f"warning: no report was written: {str(error) or type(error).__name__}", markup=False)

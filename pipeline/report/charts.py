@@ -132,11 +132,8 @@ def steps(
     down = Scale(0, highest, height - BOTTOM, TOP)
     width = 100 / len(names)
     axis = Axis(name="share of the rows, %", low=0, high=highest, write=lambda value: f"{value * 100:g}")
-    parts = []
-    for value in ticks(0, highest, 5)[1:]:
-        parts.append(tag("line", x1="0", x2="100%", y1=down(value), y2=down(value), class_="grid"))
-        parts.append(text(0, down(value) - 3, axis.write(value), class_="tick"))
-    parts.append(text(0, 10, axis.name, class_="axis"))
+    levels = ticks(0, highest, 5)[1:]
+    parts = [tag("line", x1="0", x2="100%", y1=down(value), y2=down(value), class_="grid") for value in levels]
     for index, (was, now, name) in enumerate(zip(before, after, names, strict=True)):
         parts.append(
             tag(
@@ -165,6 +162,9 @@ def steps(
         outline += [(index * width, down(now)), ((index + 1) * width, down(now))]
     parts.append(polyline([(0.0, down(0)), *outline, (100.0, down(0))], height, "line span"))
     parts.append(tag("line", x1="0", x2="100%", y1=down(0), y2=down(0), class_="ground"))
+    # Numbers last: the first column may be as high as the drawing.
+    parts += [text(0, down(value) - 3, axis.write(value), class_="tick") for value in levels]
+    parts.append(text(0, 10, axis.name, class_="axis"))
     every = max(1, -(-len(names) // 5))
     for index in range(0, len(names), every):
         parts.append(text(index * width + 0.5, height - BOTTOM + 13, short(names[index], 14), class_="tick"))

@@ -14,6 +14,7 @@ from pipeline.gate.evidence import (
     LabelChange,
     LiveModel,
     MetricChange,
+    ServingAlert,
 )
 from pipeline.report.data import (
     Cost,
@@ -113,6 +114,7 @@ def hostile() -> RunReport:
         ),
         drift=Drift(features=features, false_alarm_rate=0.05, rows=10**9, reference_rows=10, window=(1, 2, 3)),
         performance=tuple(change(name) for name in ["", *(f"a={column(index)}" for index in range(40))]),
+        skew=(ServingAlert(kind="skew", text=f"requests: `{SCRIPT}` {LONG}", feature=SCRIPT),),
         label=LabelChange(
             label=SCRIPT, baseline=estimate(0.2), current=estimate(0.3), low=0.05, high=0.15, margin=0.05, matters=True
         ),
