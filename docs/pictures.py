@@ -46,6 +46,7 @@ def main() -> None:
         shoot(page(run, 1400, 1000, "light"), "run-evaluation-light", "#evaluation .cards")
         shoot(page(run, 380, 800, "dark"), "run-narrow-dark", None)
         shoot(page(replay, 1400, 1300, "light"), "replay-light", None)
+        shoot(page(replay, 1400, 1300, "dark"), "replay-drift-dark", "#drift")
         browser.close()
 
 

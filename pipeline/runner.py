@@ -7,6 +7,7 @@ when a node starts and ends, and learns whether it ran, came from the cache or w
 import ctypes
 import datetime
 import gc
+import logging
 import resource
 import time
 from collections.abc import Callable, Mapping
@@ -25,7 +26,11 @@ from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.types import Artifact
 
 from pipeline.errors import PipelineError
-from pipeline.report.metadata import PEAK_MEMORY_BYTES, WALL_SECONDS
+from pipeline.report.metadata import ERROR, PEAK_MEMORY_BYTES, WALL_SECONDS
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_ERROR = 2000
 
 Status = Literal["ran", "cached", "skipped", "failed"]
 
@@ -95,6 +100,9 @@ def run(
             status, outputs = _published(
                 node_id, info.execution_id if info else None, connection, time.monotonic() - started
             )
+        except Exception as error:
+            _record_failure(run_id, error, time.monotonic() - started, connection)
+            raise
         finally:
             result = NodeResult(
                 node=node_id,
@@ -138,9 +146,30 @@ def _published(
         if execution.last_known_state == metadata_store_pb2.Execution.FAILED:
             reason = execution.custom_properties["__execution_result__"].string_value
             raise PipelineError(f"{node_id} could not start: its inputs were not found. {reason[-400:]}")
-        # Kept with the execution, so that a report can be made from the metadata at any later time.
-        execution.custom_properties[WALL_SECONDS].double_value = seconds
-        execution.custom_properties[PEAK_MEMORY_BYTES].int_value = peak_memory_bytes()
+        _add_cost(execution, seconds)
         handle.store.put_executions([execution])
         cached = execution.last_known_state == metadata_store_pb2.Execution.CACHED
         return "cached" if cached else "ran", execution_lib.get_output_artifacts(handle, execution_id)
+
+
+def _add_cost(execution: metadata_store_pb2.Execution, seconds: float) -> None:
+    """Kept with the execution, so that a report can be made from the metadata at any later time."""
+    execution.custom_properties[WALL_SECONDS].double_value = seconds
+    execution.custom_properties[PEAK_MEMORY_BYTES].int_value = peak_memory_bytes()
+
+
+def _record_failure(
+    run_id: str, error: Exception, seconds: float, connection: metadata_store_pb2.ConnectionConfig
+) -> None:
+    """Adds to the failed execution what it cost and what it said, which TFX records nowhere but in the log."""
+    try:
+        with metadata.Metadata(connection) as handle:
+            run = handle.store.get_context_by_type_and_name(constants.PIPELINE_RUN_CONTEXT_TYPE_NAME, run_id)
+            executions = handle.store.get_executions_by_context(run.id) if run else []
+            newest = max(executions, key=lambda execution: execution.id, default=None)
+            if newest is not None and newest.last_known_state == metadata_store_pb2.Execution.FAILED:
+                _add_cost(newest, seconds)
+                newest.custom_properties[ERROR].string_value = str(error)[:_LONGEST_ERROR]
+                handle.store.put_executions([newest])
+    except Exception:
+        logger.warning("The failure could not be recorded.", exc_info=True)

@@ -132,13 +132,8 @@ def _without_figures(reason: str) -> str:
 
 
 def _error(node: NodeRecord) -> str:
-    """Returns the last line of what a failed component left, which is the error itself."""
-    try:
-        message = str(json.loads(node.error).get("resultMessage", node.error))
-    except (ValueError, AttributeError):
-        message = node.error
-    said = [line for line in message.strip().splitlines() if line.strip()]
-    return f"{node.node} failed: {said[-1].strip() if said else 'it left no message; the log says more'}"
+    """Returns what a failed component said."""
+    return f"{node.node} failed: {node.error or 'what it said is in the log'}"
 
 
 def _distributions(run: RunRecord, order: list[str]) -> tuple[Distribution, ...]:

@@ -5,6 +5,7 @@ Reads the store alone. TFX is not imported: a report must be made in a second or
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,12 @@ from pipeline.report.errors import ReportError
 
 WALL_SECONDS = "wall_seconds"
 PEAK_MEMORY_BYTES = "peak_memory_bytes"
+ERROR = "error"
 """Custom properties of an execution, as pipeline/runner.py records them."""
 
 Status = Literal["ran", "cached", "failed", "unfinished"]
 Value = str | int | float
 
-_ERROR = "__execution_result__"
 _ARTIFACTS = "/artifacts/"
 
 
@@ -76,13 +77,16 @@ class RunRecord:
 
     @property
     def span(self) -> int | None:
-        """The span that was processed."""
-        examples = self.output("ExampleGen", "examples")
-        node = self.node("ExampleGen")
-        value = (examples.properties.get("span") if examples else None) or (
-            node.properties.get("span") if node else None
-        )
-        return None if value is None else int(value)
+        """The span that was processed; of a span that could not be read, the one that was asked for."""
+        examples, node = self.output("ExampleGen", "examples"), self.node("ExampleGen")
+        for properties in (examples.properties if examples else {}, node.properties if node else {}):
+            if "span" in properties:
+                return int(properties["span"])
+        try:
+            asked = json.loads(str(node.properties["range_config"])) if node else {}
+            return int(asked["static_range"]["end_span_number"])
+        except (ValueError, LookupError, TypeError):
+            return None
 
 
 class Store:
@@ -182,7 +186,7 @@ class Store:
             properties=properties,
             inputs=_by_key(events, artifacts, {kinds.INPUT, kinds.DECLARED_INPUT}),
             outputs=_by_key(events, artifacts, {kinds.OUTPUT, kinds.DECLARED_OUTPUT}),
-            error=str(properties.get(_ERROR, "")),
+            error=str(properties.get(ERROR, "")),
         )
 
 

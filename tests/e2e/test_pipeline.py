@@ -125,6 +125,8 @@ def test_a_ragged_row_names_file_and_line(root):
 
     assert refused.status == 3
     assert f"{path}, line 11" in refused.err
+    (page,) = (root / "reports").glob("span-6-*.html")
+    assert f"ExampleGen failed: {path}, line 11" in page.read_text()
     assert "Traceback" not in refused.err
 
 
