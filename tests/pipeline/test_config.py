@@ -83,6 +83,15 @@ def test_the_shipped_datasets_are_right(name):
             ("[serving]", '[evaluation]\nslices = [["town"]]\n[serving]'),
             "[evaluation]: the schema .* has no column 'town'",
         ),
+        (
+            ("[serving]", '[vertex]\nendpoint = "shop"\n[serving]'),
+            "[vertex]: machine_type and endpoint need project and region.",
+        ),
+        (
+            ("[serving]", '[vertex]\naccelerator_type = "L4"\n[serving]'),
+            "[vertex]: accelerator_type needs machine_type.",
+        ),
+        (("[serving]", "[vertex]\ngpu = 1\n[serving]"), "[vertex]: unknown key 'gpu'. Allowed: accelerator_count"),
         (('model_name = "shop"', ""), "[serving]: the key 'model_name' is missing (a string)"),
         (('name = "shop"', "name = shop"), "not valid TOML"),
         (('schema = "schema.pbtxt"', 'schema = "other.pbtxt"'), "other.pbtxt: the schema is missing. Remove the key"),
