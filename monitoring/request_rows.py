@@ -32,8 +32,6 @@ logger = logging.getLogger(__name__)
 PREDICTION = "request/prediction"
 """Probability of the positive label that was answered; null where the answer held none."""
 KEY = "request/key"
-WEIGHT = "request/weight"
-"""How many requests the row stands for: 1 / sampling rate."""
 
 NOT_A_RECORD = "not_a_record"
 OTHER_MODEL = "other_model"
@@ -71,7 +69,7 @@ class RowFormat:
     def rows_schema(self) -> schema_pb2.Schema:
         """Returns the schema of rows: features and the columns beside them."""
         schema = self.features_schema()
-        for name, kind in ((PREDICTION, schema_pb2.FLOAT), (KEY, schema_pb2.INT), (WEIGHT, schema_pb2.FLOAT)):
+        for name, kind in ((PREDICTION, schema_pb2.FLOAT), (KEY, schema_pb2.INT)):
             schema.feature.add(name=name, type=kind)
         return schema
 
@@ -140,9 +138,8 @@ class Decoder:
                 logger.warning("A logged request of version %d cannot be read: %s", version, error)
                 found.dropped[UNREADABLE] += 1
                 continue
-            weight = 1 / (log.log_metadata.sampling_config.sampling_rate or 1.0)
             found.requests[version] += 1
-            found.represented[version] += round(weight)
+            found.represented[version] += round(1 / (log.log_metadata.sampling_config.sampling_rate or 1.0))
             found.errors[version] += not any(row.answer for row in logged)
             seconds = self._format.window_seconds
             time = log.log_metadata.timestamp_secs or int(written_at)
@@ -150,7 +147,6 @@ class Decoder:
             for row in logged:
                 place.examples.append(row.example.SerializeToString())
                 place.predictions.append(probability(row.answer))
-                place.weights.append(weight)
         for where, gathered in rows.items():
             try:
                 table = self._table(gathered)
@@ -176,8 +172,7 @@ class Decoder:
         table = pa.Table.from_batches([batch])
         keys = request_key.keys(table, self._format.key, self._format.features)
         table = table.append_column(PREDICTION, pa.array(rows.predictions, pa.float64()))
-        table = table.append_column(KEY, pa.array(keys, pa.int64()))
-        return table.append_column(WEIGHT, pa.array(rows.weights, pa.float64()))
+        return table.append_column(KEY, pa.array(keys, pa.int64()))
 
     def _missing_values(self, version: int) -> Mapping[str, Any]:  # Any: JSON.
         """Returns what clients send for missing values; nothing is known of a version that is gone."""
@@ -195,14 +190,12 @@ class Decoder:
 class _Rows:
     examples: list[bytes] = field(default_factory=list)
     predictions: list[float | None] = field(default_factory=list)
-    weights: list[float] = field(default_factory=list)
 
     def only(self, kept: Sequence[bool]) -> _Rows:
         """Returns the rows that are kept."""
         return _Rows(
             examples=list(compress(self.examples, kept)),
             predictions=list(compress(self.predictions, kept)),
-            weights=list(compress(self.weights, kept)),
         )
 
 

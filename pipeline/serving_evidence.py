@@ -67,14 +67,23 @@ def read(state_dir: str) -> ServingEvidence | None:
 
 
 def alerts(state_dir: str, version: str) -> tuple[ServingAlert, ...] | None:
-    """Returns what requests say of this version; None where none of its requests were compared."""
-    evidence = read(state_dir)
+    """Returns what requests say of this version; None where none of its requests were compared.
+
+    A file that cannot be read is an alert itself: the monitor's mishaps never keep the gate from deciding.
+    """
+    try:
+        evidence = read(state_dir)
+    except PipelineError as error:
+        return (ServingAlert(kind="skew", text=str(error)),)
     return evidence.alerts if evidence is not None and evidence.version == version else None
 
 
 def token(state_dir: str) -> str:
     """Returns a hash of the alerts, for a cache key; "" where there are none."""
-    evidence = read(state_dir)
+    try:
+        evidence = read(state_dir)
+    except PipelineError as error:
+        return "-" + hashlib.sha256(str(error).encode()).hexdigest()[:16]
     if evidence is None or not evidence.alerts:
         return ""
     text = json.dumps([evidence.version, *(dataclasses.astuple(alert) for alert in evidence.alerts)])

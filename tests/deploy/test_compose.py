@@ -33,13 +33,14 @@ def flags(arguments):
     return dict(argument.removeprefix("--").split("=", 1) for argument in arguments)
 
 
-def test_it_fits_the_compose_schema(checker):
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.monitoring.yaml"])
+def test_it_fits_the_compose_schema(checker, name):
     status, said = checker(
         "check-jsonschema==0.39.0",
         "check-jsonschema",
         "--builtin-schema",
         "vendor.compose-spec",
-        DEPLOY / "compose.yaml",
+        DEPLOY / name,
     )
 
     assert status == 0, said

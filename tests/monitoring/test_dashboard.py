@@ -5,6 +5,7 @@ import re
 
 import yaml
 
+import local_runner
 from monitoring import exporter, metrics
 from monitoring.grafana import dashboard
 from tests.monitoring.prometheus_tools import RULES
@@ -66,4 +67,7 @@ def test_compose_names_what_the_scrape_configuration_asks():
     hosts = {target.split(":")[0] for job in scraped for target in job["static_configs"][0]["targets"]}
     assert hosts == {"monitor", "tensorflow-serving"}
     assert {"monitor", "prometheus", "grafana"} <= set(services)
+    # The image's entry point is local_runner.py, and it takes what the file gives it.
+    options = [re.sub(r"\$\{\w+:-(\w+)\}", r"\1", option) for option in services["monitor"]["command"]]
+    assert local_runner.build_parser().parse_args(options).metrics_port == "0.0.0.0:9400"
     assert [job["job_name"] for job in scraped] == [job["job_name"] for job in shipped]

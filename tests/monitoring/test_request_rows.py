@@ -5,7 +5,7 @@ from google.protobuf import text_format
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from models.features import FeatureSpec
-from monitoring.request_rows import KEY, PREDICTION, WEIGHT, Decoder, RowFormat, probability
+from monitoring.request_rows import KEY, PREDICTION, Decoder, RowFormat, probability
 from tests.pipeline.gate.windows import SCHEMA
 
 FEATURES = FeatureSpec(label="tips > 0.2 * fare", numeric=("fare",), categorical=("payment",), cyclical={"month": 12})
@@ -42,8 +42,8 @@ def test_a_classification_without_metadata_takes_version_from_the_answer_and_tim
     )
 
     table = found.tables[200, 7]
-    assert table.select(["fare", "payment", "month", PREDICTION, WEIGHT]).to_pylist() == [
-        {"fare": 12.5, "payment": "Cash", "month": None, PREDICTION: 0.25, WEIGHT: 1.0}
+    assert table.select(["fare", "payment", "month", PREDICTION]).to_pylist() == [
+        {"fare": 12.5, "payment": "Cash", "month": None, PREDICTION: 0.25}
     ]
     assert (found.requests[7], found.errors[7]) == (1, 0)
 
@@ -60,8 +60,8 @@ def test_a_regression_with_metadata(decoder):
     )
 
     table = found.tables[1000, 3]
-    assert table.select(["fare", "payment", PREDICTION, WEIGHT]).to_pylist() == [
-        {"fare": 5.0, "payment": "Card", PREDICTION: 0.5, WEIGHT: pytest.approx(10)}
+    assert table.select(["fare", "payment", PREDICTION]).to_pylist() == [
+        {"fare": 5.0, "payment": "Card", PREDICTION: 0.5}
     ]
     assert found.represented[3] == 10
 

@@ -40,3 +40,7 @@ def test_a_file_of_another_kind_is_named(tmp_path, text):
 
     with pytest.raises(PipelineError, match=r"serving.json is not what the monitor writes"):
         serving_evidence.read(str(tmp_path))
+    # The gate says so and decides all the same.
+    (alert,) = serving_evidence.alerts(str(tmp_path), "7")
+    assert "serving.json is not what the monitor writes" in alert.text
+    assert serving_evidence.token(str(tmp_path)) != ""
