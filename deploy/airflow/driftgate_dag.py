@@ -196,6 +196,7 @@ def driftgate_dag(
         default_args={
             "retries": 3,
             "retry_delay": timedelta(minutes=5),
+            "max_active_tis_per_dag": 1,  # Airflow 3 does not count a backfill's runs in max_active_runs.
             "on_failure_callback": lambda context: alert(context, dataset),
         },
         params={
