@@ -87,7 +87,10 @@ def RerunGate(
         skew=serving_evidence.alerts(state_dir, live.version) if live else None,
     )
     made = assessed.decision
-    if remember and made.row != REPEATED:
+    # A span met again keeps its record; another span's content under a new number or version gets one of its own, or it
+    # would come again and again.
+    met_again = made.row == REPEATED and made.evidence.repeats == (span.number, span.version)
+    if remember and not met_again:
         state.write_record(state_dir, assess.record_of(made, examples.uri, now))
     if remember and made.row > assess.NOT_ENOUGH_ROWS:
         for record in waiting.values():
