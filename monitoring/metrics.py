@@ -56,12 +56,12 @@ def _versions(snapshot: Snapshot, field: str) -> list[Sample]:
 
 
 def _areas(snapshot: Snapshot) -> Iterator[Sample]:
-    for source, auc in (
-        ("span", snapshot.newest.auc if snapshot.newest else {}),
-        ("requests", snapshot.served.auc if snapshot.served else {}),
-    ):
-        for name, value in auc.items():
-            yield (name, source), value
+    if snapshot.newest is not None:
+        model = "live" if snapshot.newest.live in (snapshot.live_version, snapshot.made_at) else "replaced"
+        for name, value in snapshot.newest.auc.items():
+            yield (name, "span", model), value
+    for name, value in (snapshot.served.auc if snapshot.served else {}).items():
+        yield (name, "requests", "live"), value
 
 
 def _available(snapshot: Snapshot) -> list[Sample]:
@@ -108,8 +108,9 @@ METRICS: tuple[Metric, ...] = (
     Metric("driftgate_live_model_max_age_seconds", "gauge", "The age from which the gate retrains; +Inf for none.", (),
            lambda s: _one(s.max_age_seconds)),
     Metric("driftgate_live_model_auc", "gauge",
-           "AUC of the live model, on the newest span or on requests whose labels have come; slice `all` is overall.",
-           ("slice", "source"), _areas),
+           "AUC of the live model, on the newest span or on requests whose labels have come; slice `all` is overall, "
+           "model `replaced` where the one that was scored on the span is no longer live.",
+           ("slice", "source", "model"), _areas),
     Metric("driftgate_auc_floor", "gauge", "The AUC below which no candidate is blessed.", (),
            lambda s: _one(s.auc_floor)),
     Metric("driftgate_runs_total", "counter", "Pipeline runs by how they ended.", ("result",),

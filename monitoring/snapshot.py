@@ -48,12 +48,18 @@ class Compared:
 
 @dataclass(frozen=True, kw_only=True)
 class SpanDecision:
-    """What the gate said of a span. `auc`: of the live model on it, by slice, "all" for the whole."""
+    """What the gate said of a span.
+
+    Attributes:
+      live: the version that was live then, and was scored; None where none was.
+      auc: of that version on the span, by slice, "all" for the whole.
+    """
 
     span: int
     verdict: str
     rows: int
     drift: tuple[Compared, ...]
+    live: int | None
     auc: Mapping[str, float]
 
 
@@ -200,6 +206,7 @@ def read_decision(value: Json) -> tuple[tuple[str, str], SpanDecision]:
         verdict=value["verdict"],
         rows=evidence["rows"],
         drift=tuple(drift[:MOST_FEATURES]),
+        live=int(evidence["live"]["version"]) if evidence["live"] else None,
         auc={change["slice"] or "all": change["current"]["value"] for change in areas[:MOST_SLICES]},
     )
 

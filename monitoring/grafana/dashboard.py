@@ -252,7 +252,7 @@ def quality() -> list[Json]:
         lines(
             "AUC of the live model",
             [
-                target('driftgate_live_model_auc{dataset=~"$dataset", slice="all"}', "{{source}}"),
+                target('max by (source) (driftgate_live_model_auc{dataset=~"$dataset", slice="all"})', "{{source}}"),
                 target('driftgate_auc_floor{dataset=~"$dataset"}', "floor"),
             ],
             "On the newest span, and on requests whose labels have come; the markers are pushes.",
@@ -264,7 +264,7 @@ def quality() -> list[Json]:
             "Lowest AUC by slice",
             [
                 target(
-                    'bottomk(6, driftgate_live_model_auc{dataset=~"$dataset", slice!="all"})',
+                    'bottomk(6, max by (slice, source) (driftgate_live_model_auc{dataset=~"$dataset", slice!="all"}))',
                     "{{slice}} ({{source}})",
                 )
             ],

@@ -80,6 +80,9 @@ def test_decisions_drift_and_runs_are_shown(site):
     assert 'driftgate_run_component_duration_seconds{component="Trainer",dataset="small"} 12.5' in lines
     assert 'driftgate_run_last_success_timestamp_seconds{dataset="small"} 160.0' in lines
     assert 'driftgate_runs_total{dataset="small",result="failed"} 2.0' in lines
+    # Version 3 was scored on the span; it is not the one that is live here.
+    (area,) = [line for line in lines if line.startswith("driftgate_live_model_auc{")]
+    assert 'model="replaced",slice="all",source="span"' in area
 
 
 def test_requests_skew_and_labels_are_shown(site):
