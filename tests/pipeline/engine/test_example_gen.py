@@ -237,11 +237,7 @@ def test_a_span_can_be_asked_for_and_an_edited_schema_is_read_again(run_pipeline
 def test_the_span_is_found_without_a_driver_too(run_executor, taxi_root, taxi, tmp_path):
     # As Kubeflow's backend runs it: the parameters of the compiled file, and nothing that a driver has added.
     component = local_example_gen(taxi_root, "span-{SPAN}/data.csv", taxi)
-    properties = {
-        name: value if isinstance(value, int) else proto_utils.proto_to_json(value)
-        for name, value in component.exec_properties.items()
-        if name != "input_base" and value is not None
-    }
+    properties = {name: value for name, value in component.exec_properties.items() if value is not None}
     for wanted, found in ((4, 4), (NEWEST, 13)):
         examples = standard_artifacts.Examples()
         examples.uri = os.fspath(tmp_path / str(found))
@@ -250,14 +246,14 @@ def test_the_span_is_found_without_a_driver_too(run_executor, taxi_root, taxi, t
             LocalExecutor,
             {},
             {"examples": [examples]},
-            {**properties, "input_base": taxi_root, "span": wanted},
+            {**properties, "span": wanted},
         )
 
         assert examples.get_int_custom_property("span") == found
         assert examples.get_string_custom_property("input_fingerprint")
         assert os.listdir(tmp_path / str(found) / "Split-train")
     with pytest.raises(SpanNotFoundError, match="Span 99 does not match"):
-        run_executor(LocalExecutor, {}, {"examples": [examples]}, {**properties, "input_base": taxi_root, "span": 99})
+        run_executor(LocalExecutor, {}, {"examples": [examples]}, {**properties, "span": 99})
 
 
 def test_the_beam_engines_component_runs_under_the_driver_too(run_pipeline, read_examples, taxi_root, taxi):
