@@ -76,6 +76,11 @@ def prepare(name: str, folder: Path) -> int:
 
 def work(engine: str, folder: Path) -> None:
     """Runs one engine in this process; prints the components' seconds and the AUC as the last line."""
+    from pipeline.startup import quick_imports
+
+    if engine != "stock":
+        with quick_imports():  # As `local_runner.py run` does.
+            import pipeline.pipeline
     from pipeline import runner
     from pipeline.config import load_dataset
 

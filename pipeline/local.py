@@ -14,6 +14,7 @@ from pipeline import state
 from pipeline.config import Dataset, PipelineConfig
 from pipeline.errors import ConfigError
 from pipeline.root import Root, pushed_versions
+from pipeline.startup import quick_imports
 
 SECONDS_PER_DAY = 86_400
 
@@ -143,11 +144,12 @@ def execute(
       PipelineError: bad input or configuration that is not the data's fault.
       Exception: anything a component raised.
     """
-    from pipeline import outcome, runner
-    from pipeline.errors import DataError
-    from pipeline.pipeline import create_pipeline
-
     started = time.time()
+    with quick_imports():
+        from pipeline import outcome, runner
+        from pipeline.errors import DataError
+        from pipeline.pipeline import create_pipeline
+
     config = pipeline_config(request, started)
     assert isinstance(config.span, int)
     results: list[runner.NodeResult] = []

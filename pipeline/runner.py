@@ -6,7 +6,6 @@ when a node starts and ends, and learns whether it ran, came from the cache or w
 
 import ctypes
 import datetime
-import gc
 import logging
 import resource
 import time
@@ -124,7 +123,6 @@ def peak_memory_bytes() -> int:
 
 def _release_memory() -> None:
     """Gives back what a node has freed: Arrow and the C library keep it otherwise, and the nodes' peaks add up."""
-    gc.collect()
     pa.default_memory_pool().release_unused()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # The GNU C library's.
     if trim is not None:

