@@ -34,8 +34,8 @@ def build_report(run: RunRecord) -> RunReport:
     servability = _servability(run)
     pushed = run.output("Pusher", "pushed_model")
     version = str(pushed.properties["pushed_version"]) if pushed and outcome == "pushed" else None
-    failed = next((node for node in run.nodes if node.status == "failed" and node.node != "RefuseSpan"), None)
-    error = _error(failed) if failed else ""
+    broken = _broken(run)
+    error = _error(broken) if broken else ""
     moved = [item.feature for item in decision.evidence.drift.features] if decision and decision.evidence.drift else []
     return RunReport(
         dataset=run.pipeline,
@@ -88,8 +88,10 @@ def _json(run: RunRecord, node: str, key: str, name: str) -> dict[str, Any] | No
 
 
 def _outcome(run: RunRecord, decision: Decision | None) -> Outcome:
-    if decision is None or any(node.status == "failed" and node.node != "RefuseSpan" for node in run.nodes):
+    if _broken(run) is not None:
         return "failed"
+    if decision is None:
+        return "schema inferred" if run.output("SchemaGen", "schema") else "failed"
     if decision.verdict is not Verdict.RERUN:
         return "blocked" if decision.verdict is Verdict.BLOCK else "skipped"
     pushed = run.output("Pusher", "pushed_model")
@@ -97,6 +99,11 @@ def _outcome(run: RunRecord, decision: Decision | None) -> Outcome:
     if pushed is not None:
         return "pushed" if pushed.properties.get("pushed") == 1 else "not pushed"
     return "decided"
+
+
+def _broken(run: RunRecord) -> NodeRecord | None:
+    """Returns the component at which the run broke off; where the gate refuses a span, the run ends as it should."""
+    return next((n for n in run.nodes if n.status in ("failed", "unfinished") and n.node != "RefuseSpan"), None)
 
 
 def _headline(
@@ -108,8 +115,10 @@ def _headline(
     error: str,
 ) -> str:
     """Returns what happened and why, in one sentence that stands alone."""
+    if outcome == "schema inferred":
+        return "There is no schema yet. One was inferred from this span, for a person to correct."
     if outcome == "failed" or decision is None:
-        return error or "The run failed."
+        return error or "The run left no decision; its log says more."
     first = _without_figures(decision.reasons[0].text) if decision.reasons else ""
     more = f", and {len(decision.reasons) - 1} more" if len(decision.reasons) > 1 else ""
     if outcome == "pushed":
@@ -133,6 +142,8 @@ def _without_figures(reason: str) -> str:
 
 def _error(node: NodeRecord) -> str:
     """Returns what a failed component said."""
+    if node.status == "unfinished":
+        return f"{node.node} did not end: the run was stopped from outside"
     return f"{node.node} failed: {node.error or 'what it said is in the log'}"
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from pipeline.report import numbers
-from pipeline.report.numbers import short
 from pipeline.report.svg import Scale, drawing, hover, percent, polyline, tag, text, ticks
 
 HEIGHT = 240.0
@@ -110,12 +109,9 @@ def _end_labels(drawn: Sequence[Line], across: Scale, down: Scale) -> list[Marku
     return parts
 
 
-def diagonal(height: float = HEIGHT, *, rising: bool = True) -> Markup:
+def diagonal(height: float = HEIGHT) -> Markup:
     """Returns the line that chance, or perfect calibration, draws."""
-    top, bottom = TOP, height - BOTTOM
-    return tag(
-        "line", x1="0.5%", x2="99.5%", y1=bottom if rising else top, y2=top if rising else bottom, class_="reference"
-    )
+    return tag("line", x1="0.5%", x2="99.5%", y1=height - BOTTOM, y2=TOP, class_="reference")
 
 
 def steps(
@@ -167,7 +163,7 @@ def steps(
     parts.append(text(0, 10, axis.name, class_="axis"))
     every = max(1, -(-len(names) // 5))
     for index in range(0, len(names), every):
-        parts.append(text(index * width + 0.5, height - BOTTOM + 13, short(names[index], 14), class_="tick"))
+        parts.append(text(index * width + 0.5, height - BOTTOM + 13, numbers.short(names[index], 14), class_="tick"))
     return drawing(title, description, height, *parts)
 
 
@@ -181,7 +177,7 @@ def pairs(
     for index, (was, now, name) in enumerate(zip(before, after, names, strict=True)):
         top = index * _BAR_ROW
         parts += [
-            text(0, top + 13, short(name, 30), class_="label"),
+            text(0, top + 13, numbers.short(name, 30), class_="label"),
             text(100, top + 13, f"{numbers.share(was)} → {numbers.share(now)}", anchor="end", class_="figure"),
             tag("rect", x="0", y=top + 19, width=percent(across(was)), height=8, class_="fill baseline"),
             tag("rect", x="0", y=top + 29, width=percent(across(now)), height=8, class_="fill span"),

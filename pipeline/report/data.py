@@ -11,7 +11,7 @@ from pipeline.gate.decision import Decision
 from pipeline.gate.distributions import Distribution
 from pipeline.report.metadata import Status
 
-Outcome = Literal["pushed", "not pushed", "skipped", "blocked", "decided", "failed"]
+Outcome = Literal["pushed", "not pushed", "skipped", "blocked", "decided", "schema inferred", "failed"]
 
 
 @dataclass(frozen=True, kw_only=True)

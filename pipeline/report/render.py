@@ -9,7 +9,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from pipeline.gate.evidence import FeatureDrift, MetricChange
-from pipeline.report import numbers, pictures, strips
+from pipeline.report import distributions, numbers, pictures, strips
 from pipeline.report.data import RunReport
 from pipeline.report.series_data import SeriesReport
 
@@ -77,7 +77,7 @@ def run_page(report: RunReport) -> str:
             report=report,
             decision=decision,
             evidence=decision.evidence if decision else None,
-            distributions=pictures.distributions(report),
+            distributions=distributions.distributions(report),
             drift_bar=drift_bar,
             change_interval=change_interval,
             training_chart=pictures.training(report.training) if report.training and report.training.curve else None,

@@ -32,7 +32,7 @@ from pipeline.report.data import (
 
 SCRIPT = "<script>document.title='owned'</script>"
 IMAGE = '"><img src=https://example.org/x onerror="console.error(\'owned\')">'
-LONG = "Llanfairpwllgwyngyll" * 5_000
+LONG = "Llanfairpwllgwyngyll" * 250
 BIDI = "\u202egnihtemos\u202c 日本語 Ünïcödé \U0001f695 a\u0301"
 NAMES = [SCRIPT, IMAGE, LONG, BIDI, "`back` ticks`", "{{ 7 * 7 }}", "</style></svg></html>", "", " ", "a&amp;b"]
 COLUMNS = 500

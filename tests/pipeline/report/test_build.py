@@ -1,0 +1,110 @@
+"""What a run came to, from the records of its components alone."""
+
+import dataclasses
+import json
+
+import pytest
+
+from pipeline.gate.decision import Reason, Verdict
+from pipeline.report.build import build_report
+from pipeline.report.errors import ReportError
+from pipeline.report.metadata import ArtifactRecord, NodeRecord, RunRecord
+from tests.pipeline.report import reports_of
+
+DRIFT = Reason(kind="drift", text="`fare`: median 8 → 13 (Jensen-Shannon 0.040, threshold 0.021)", feature="fare")
+
+
+def node(name, folder=None, status="ran", error="", **properties):
+    """A component's record; its one output, where it has a folder, bears the name that the pipeline gives it."""
+    key = {"ExampleGen": "examples", "RerunGate": "decision", "Pusher": "pushed_model", "SchemaGen": "schema"}.get(
+        name, "x"
+    )
+    artifact = ArtifactRecord(id=1, type="T", path=folder, properties=properties) if folder else None
+    return NodeRecord(
+        node=name,
+        execution_id=1,
+        status=status,
+        started_at=100.0,
+        seconds=2.0,
+        peak_memory_bytes=None,
+        properties={},
+        inputs={},
+        outputs={key: (artifact,)} if artifact else {},
+        error=error,
+    )
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Makes the report of a run of span 7 with these components behind the gate."""
+
+    def make(*others, verdict=Verdict.RERUN, reasons=(DRIFT,)):
+        decision = dataclasses.replace(reports_of.hostile().decision, verdict=verdict, reasons=reasons)
+        (tmp_path / "decision.json").write_text(decision.to_json())
+        nodes = (node("ExampleGen", tmp_path, span=7), node("RerunGate", tmp_path), *others)
+        return build_report(RunRecord(pipeline="taxi", run_id="2026-01-01T00:00:00", nodes=nodes))
+
+    return make
+
+
+def test_a_pushed_version_is_named_with_the_first_reason_without_its_figures(made, tmp_path):
+    found = made(node("Pusher", tmp_path, pushed=1, pushed_version="12", pushed_destination="/served/12"))
+
+    assert (found.outcome, found.pushed_version) == ("pushed", "12")
+    assert found.headline == "Version 12 is live. Trained because `fare`: median 8 → 13."
+    assert found.lineage[-1].path == "/served/12"
+
+
+def test_a_refused_push_is_not_a_push(made, tmp_path):
+    found = made(node("Pusher", tmp_path, pushed=0))
+
+    assert (found.outcome, found.pushed_version) == ("not pushed", None)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "outcome", "headline"),
+    [
+        (Verdict.SKIP, "skipped", "Nothing was trained, and the live model stays: `fare`: median 8 → 13."),
+        (Verdict.BLOCK, "blocked", "The data was refused, and the live model stays: `fare`: median 8 → 13."),
+        (Verdict.RERUN, "decided", "A rerun is due, and nothing was trained in this run: `fare`: median 8 → 13."),
+    ],
+)
+def test_a_decision_alone(made, verdict, outcome, headline):
+    found = made(node("RefuseSpan", status="failed", error="refused"), verdict=verdict)
+
+    assert (found.outcome, found.headline, found.error) == (outcome, headline, "")
+
+
+def test_a_component_that_failed_says_why(made):
+    found = made(node("Trainer", status="failed", error="The train split is empty."))
+
+    assert (found.outcome, found.headline) == ("failed", "Trainer failed: The train split is empty.")
+
+
+def test_a_run_that_was_killed_did_not_end(made):
+    assert (
+        made(node("Trainer", status="unfinished")).headline == "Trainer did not end: the run was stopped from outside"
+    )
+
+
+def test_a_dataset_without_a_schema_gets_one(tmp_path):
+    nodes = (node("ExampleGen", tmp_path, span=7), node("SchemaGen", tmp_path))
+
+    found = build_report(RunRecord(pipeline="taxi", run_id="r", nodes=nodes))
+
+    assert (found.outcome, found.decision) == ("schema inferred", None)
+
+
+def test_a_decision_of_another_layout_is_refused(made, tmp_path):
+    made()
+    value = json.loads((tmp_path / "decision.json").read_text())
+    (tmp_path / "decision.json").write_text(json.dumps(value | {"layout": 99}))
+    nodes = (node("ExampleGen", tmp_path, span=7), node("RerunGate", tmp_path))
+
+    with pytest.raises(ReportError, match="Received layout 99"):
+        build_report(RunRecord(pipeline="taxi", run_id="r", nodes=nodes))
+
+
+def test_a_run_without_a_span_has_no_report():
+    with pytest.raises(ReportError, match="ended before it knew its span"):
+        build_report(RunRecord(pipeline="taxi", run_id="r", nodes=(node("LiveModel"),)))
