@@ -118,12 +118,14 @@ def configuration(rest_port: int, rpc_port: int, folder: Path) -> dict[str, str]
         "taskmanager.memory.jvm-metaspace.size": "192m",
         "taskmanager.memory.jvm-overhead.min": "64m",
         "taskmanager.memory.jvm-overhead.max": "64m",
-        # A lost task manager is noticed after this; its unfinished regions start again, three times at most.
+        # A lost task manager is noticed after 12 s; until then its tasks are tried there again and again. Attempts must
+        # outlast that: three, one second apart, were used up before.
         "heartbeat.interval": "2000",
         "heartbeat.timeout": "12000",
-        "restart-strategy.type": "fixed-delay",
-        "restart-strategy.fixed-delay.attempts": "3",
-        "restart-strategy.fixed-delay.delay": "1 s",
+        "restart-strategy.type": "exponential-delay",
+        "restart-strategy.exponential-delay.initial-backoff": "1 s",
+        "restart-strategy.exponential-delay.max-backoff": "10 s",
+        "restart-strategy.exponential-delay.attempts-before-reset-backoff": "30",
         "jobmanager.execution.failover-strategy": "region",
         # Beam is on every process's class path; a second copy from the job would be another class of the same name.
         "classloader.resolve-order": "parent-first",

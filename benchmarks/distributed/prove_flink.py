@@ -6,7 +6,7 @@ All 327,346 flights as one Parquet span of ten row groups, the same dataset file
 the local engine. `beam`: the Beam engine on Beam's runner in this process. `flink`: the Beam engine on a cluster of one
 job manager and two task managers with a Python worker each (flink_cluster.py). `loss`: the same, and the second task
 manager is killed in the middle of Transform. `parity`: the artifacts compared by the rules in parity.py. `..._small`:
-the first row group alone, which tells what a component costs whatever the data (benchmarks/scale.py).
+the first row group alone.
 
 Components' wall times are the runner's; the cluster's CPU time is that of its processes. Results are written to
 benchmarks/results/distributed.json and the table in docs/beam.md.
@@ -32,6 +32,7 @@ import numpy as np
 
 from benchmarks.distributed import flink_cluster, parity
 from benchmarks.distributed.flink_cluster import Cluster
+from benchmarks.scale import write_table
 
 REPOSITORY = flink_cluster.REPOSITORY
 RESULTS = REPOSITORY / "benchmarks" / "results" / "distributed.json"
@@ -86,11 +87,12 @@ def run(folder: Path, name: str, *options: str, data: str = "data") -> dict[str,
     if done.returncode not in (0, 4):
         raise SystemExit(f"the run {name} failed:\n{done.stderr[-2000:]}\n{done.stdout[-1000:]}")
     answer = json.loads(done.stdout)
+    ran = [node for node in answer["components"] if node["status"] == "ran"]
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {
         "wall_s": round(wall, 1),
         "cpu_s": round(cpu, 1),
-        "components": {node["node"]: round(node["seconds"], 2) for node in answer["components"] if node["seconds"]},
+        "components": {node["node"]: round(node["seconds"], 2) for node in ran},
         "peak_mb": {node["node"]: node["peak_memory_bytes"] // 2**20 for node in answer["components"]},
         "result": answer["result"],
         "blessed": answer["evaluation"]["blessed"],
@@ -233,15 +235,6 @@ def table(results: dict[str, Any]) -> str:  # Any: JSON.
         lines.append(f"| {label} | {' | '.join(cells)} |")
     blessed = ["yes" if results[column]["blessed"] else "no" for column in columns]
     return "\n".join([*lines, f"| blessed | {' | '.join(blessed)} |"])
-
-
-def write_table(page: Path, name: str, text: str) -> None:
-    """Puts the table between a page's markers."""
-    content = page.read_text(encoding="utf-8")
-    begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
-    head, _, rest = content.partition(begin)
-    _, _, tail = rest.partition(end)
-    page.write_text(head + begin + text + end + tail, encoding="utf-8")
 
 
 def environment() -> dict[str, Any]:  # Any: JSON.

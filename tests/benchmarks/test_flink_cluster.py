@@ -53,7 +53,7 @@ def test_a_lost_task_managers_work_fits_on_the_other():
     settings = flink_cluster.configuration(8081, 6123, Path("/tmp/cluster"))
 
     assert int(settings["taskmanager.numberOfTaskSlots"]) >= int(settings["parallelism.default"])
-    assert settings["restart-strategy.type"] == "fixed-delay"
+    assert settings["restart-strategy.type"] == "exponential-delay"
     assert settings["rest.bind-address"] == settings["taskmanager.bind-host"] == "127.0.0.1"
 
 
