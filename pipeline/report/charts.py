@@ -163,7 +163,10 @@ def steps(
     parts.append(text(0, 10, axis.name, class_="axis"))
     every = max(1, -(-len(names) // 5))
     for index in range(0, len(names), every):
-        parts.append(text(index * width + 0.5, height - BOTTOM + 13, numbers.short(names[index], 14), class_="tick"))
+        late = index * width > 75
+        x = (index + 1) * width if late else index * width + 0.5
+        name = numbers.short(names[index], 14)
+        parts.append(text(x, height - BOTTOM + 13, name, anchor="end" if late else "start", class_="tick"))
     return drawing(title, description, height, *parts)
 
 
@@ -177,7 +180,7 @@ def pairs(
     for index, (was, now, name) in enumerate(zip(before, after, names, strict=True)):
         top = index * _BAR_ROW
         parts += [
-            text(0, top + 13, numbers.short(name, 30), class_="label"),
+            text(0, top + 13, numbers.short(name, 24), class_="label"),
             text(100, top + 13, f"{numbers.share(was)} → {numbers.share(now)}", anchor="end", class_="figure"),
             tag("rect", x="0", y=top + 19, width=percent(across(was)), height=8, class_="fill baseline"),
             tag("rect", x="0", y=top + 29, width=percent(across(now)), height=8, class_="fill span"),

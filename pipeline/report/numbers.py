@@ -47,7 +47,9 @@ def value(number: float | None) -> str:
     if math.isinf(number):
         return "∞" if number > 0 else "\u2212∞"
     size = abs(number)
-    if size >= 1_000:
+    if size >= 1e9:
+        text = f"{number:.3g}"
+    elif size >= 1_000:
         text = f"{number:,.0f}"
     elif size == 0 or size >= 1e-3:
         text = f"{number:.4g}"

@@ -23,6 +23,7 @@ from pipeline.report import numbers
         (numbers.change, -0.0254, "−0.025"),
         (numbers.value, 72120.4, "72,120"),
         (numbers.value, -87.6543, "−87.65"),
+        (numbers.value, 1e300, "1e+300"),
         (numbers.value, 0.00001234, "1.23e-05"),
         (numbers.value, math.inf, "∞"),
         (numbers.seconds, 0.4213, "0.42 s"),
