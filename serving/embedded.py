@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ from typing import Any
 from serving import protos
 
 DRAIN_S = 20.0
+LAST_WAIT_S = 2.0
 THREADS = 4
 THREADS_WHEN_BATCHING = 64
 
@@ -34,7 +36,14 @@ def serve(args: argparse.Namespace) -> int:
     protos.install()
     stop = threading.Event()
     with _stopped_by_signals(stop):
-        return _Server(args, stop).run()
+        server = _Server(args, stop)
+        status = server.run()
+    if not server.ends_by_itself():
+        logging.shutdown()
+        sys.stdout.flush()
+        # A load or a run that nothing can interrupt must not keep a server that was told to end.
+        os._exit(status)
+    return status
 
 
 @contextlib.contextmanager
@@ -118,6 +127,18 @@ class _Server:
             if self._log is not None:
                 self._log.close()
         return 0
+
+    def ends_by_itself(self) -> bool:
+        """Tells whether all threads that work have come to an end."""
+        ended = threading.Event()
+
+        def wait() -> None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._registry.close(wait=True)
+            ended.set()
+
+        threading.Thread(target=wait, daemon=True).start()
+        return ended.wait(LAST_WAIT_S)
 
     async def _serve(self) -> None:
         from serving.http_server import HttpServer

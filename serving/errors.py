@@ -3,6 +3,7 @@
 ServingError            what a request, a configuration or a load is refused with
   TensorFlowError       the same, said by TensorFlow itself (serving/session.py)
 OptionsError            wrong usage of the command line or of a configuration file
+  TensorFlowMissingError  TensorFlow is not installed (serving/protos.py)
 """
 
 import enum

@@ -64,8 +64,8 @@ class _Request:
     expects_continue: bool = False
     declared_bytes: int = 0
     header_bytes: int = 0
-    parts: list[bytes] = field(default_factory=list)
-    body_bytes: int = 0
+    body: bytearray = field(default_factory=bytearray)  # Not a list of pieces: a client may send a byte in each.
+    held_bytes: int = 0  # Of the server's budget.
     started: float = 0.0
     keep_alive: bool = True
     done: bool = False  # It has been answered, whatever its work says later.
@@ -112,9 +112,7 @@ class HttpServer:
         for connection in list(self.connections):
             connection.abort()
 
-    def submit(
-        self, call: Call, body: list[bytes], gzip: bool, deadline: float, then: Callable[[Answer], None]
-    ) -> None:
+    def submit(self, call: Call, body: bytearray, gzip: bool, deadline: float, then: Callable[[Answer], None]) -> None:
         """Works on a call in a thread; `then` gets the answer on the event loop.
 
         Raises:
@@ -125,14 +123,10 @@ class HttpServer:
         self._pending += 1
         self._pool.submit(self._work, call, body, gzip, deadline, then)
 
-    def _work(
-        self, call: Call, parts: list[bytes], gzip: bool, deadline: float, then: Callable[[Answer], None]
-    ) -> None:
+    def _work(self, call: Call, body: bytearray, gzip: bool, deadline: float, then: Callable[[Answer], None]) -> None:
         if time.monotonic() >= deadline:  # Its client has been told so already.
             answer = timed_out(self.limits.timeout_s)
         else:
-            body = parts[0] if len(parts) == 1 else b"".join(parts)
-            parts.clear()
             answer = self.service.work(call, gunzip(body) if gzip else body, deadline)
         self._finished.append((then, answer))
         assert self._loop is not None, "requests come after the start"
@@ -219,7 +213,7 @@ class _Connection(asyncio.Protocol):
             return
         if self._in_head and self._fed_bytes > self._limits.header_bytes:
             self._refuse(_headers_too_large(self._limits.header_bytes))
-        elif self._fed_bytes > self._limits.header_bytes + 16 * (self._request.body_bytes + 4096):
+        elif self._fed_bytes > self._limits.header_bytes + 3 * (len(self._request.body) + 2**16):
             self._finish_with(html(400, "Bad Request"))  # Chunks of next to nothing, or trailers without end.
 
     def eof_received(self) -> bool:
@@ -280,10 +274,10 @@ class _Connection(asyncio.Protocol):
         request = self._request
         if request is None or self._discarding:
             return
-        request.body_bytes += len(body)
+        request.body += body
+        request.held_bytes += len(body)
         self._server.buffered_bytes += len(body)
-        request.parts.append(body)
-        if request.body_bytes > self._limits.body_bytes:
+        if len(request.body) > self._limits.body_bytes:
             self._refuse(too_large(self._limits.body_bytes))
         elif self._server.buffered_bytes > self._limits.buffered_bytes:
             self._refuse(ServingError(Code.RESOURCE_EXHAUSTED, "Too many bytes are being received; try again later"))
@@ -318,9 +312,9 @@ class _Connection(asyncio.Protocol):
             deadline = request.started + self._limits.timeout_s
             self._set_timer(max(0.0, deadline - time.monotonic()), self._time_out)
             try:
-                parts = request.parts or [b""]
-                request.parts = []
-                self._server.submit(answer, parts, request.gzip, deadline, lambda done: self._worked(request, done))
+                self._server.submit(
+                    answer, request.body, request.gzip, deadline, lambda done: self._worked(request, done)
+                )
             except ServingError as error:
                 self._release(request)
                 self._send(request, refusal(error, answer.model, answer.api))
@@ -386,9 +380,9 @@ class _Connection(asyncio.Protocol):
             self._set_timer(_LINGER_S, self.abort)
 
     def _release(self, request: _Request) -> None:
-        self._server.buffered_bytes -= request.body_bytes
-        request.body_bytes = 0
-        request.parts = []
+        self._server.buffered_bytes -= request.held_bytes
+        request.held_bytes = 0
+        request.body = bytearray()
 
     def close_if_idle(self) -> None:
         """Closes a connection on which nothing is under way."""
@@ -426,7 +420,7 @@ def _path(target: bytes) -> str:
     return text
 
 
-def gunzip(body: bytes) -> bytes:
+def gunzip(body: bytes | bytearray) -> bytes:
     """Returns the decompressed body; what fails to decompress, or grows beyond 100 MiB, counts as empty."""
     decompressor = zlib.decompressobj(wbits=31)
     parts, size = [], 0

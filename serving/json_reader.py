@@ -11,6 +11,7 @@ import math
 import re
 import time
 from json.decoder import scanstring  # type: ignore[attr-defined]  # CPython's own string scanner, in C.
+from operator import methodcaller
 from typing import Any, NamedTuple
 
 import orjson
@@ -45,7 +46,7 @@ class Document(NamedTuple):
     nan_is_none: bool
 
 
-def parse(body: bytes, *, max_values: int, deadline: float = math.inf) -> Document:
+def parse(body: bytes | bytearray, *, max_values: int, deadline: float = math.inf) -> Document:
     """Returns the top-level object of a request.
 
     Args:
@@ -79,7 +80,7 @@ def quoted(value: Json) -> str:
     return text if len(raw) <= _QUOTED else raw[:_QUOTED].decode("utf-8", errors="ignore") + "..."
 
 
-def _check_number_of_values(body: bytes, max_values: int) -> None:
+def _check_number_of_values(body: bytes | bytearray, max_values: int) -> None:
     # Every value follows a comma or opens with a bracket; an object takes the memory of about four other values.
     values = body.count(b",") + body.count(b"[") + 4 * body.count(b"{")
     if values > max_values:
@@ -90,23 +91,21 @@ def _check_number_of_values(body: bytes, max_values: int) -> None:
         )
 
 
-def _with_nan_as_null(body: bytes) -> bytes:
+def _with_nan_as_null(body: bytes | bytearray) -> bytes | bytearray:
     """Returns a body whose NaN tokens are `null`, as requests with missing numbers have them for orjson.
 
     Returns the body itself where that would not be exact: it holds a `null`, an escape, or NaN within a string.
     """
     if b"null" in body or b"\\" in body:
         return body
-    start = quotes = 0
-    while (at := body.find(b"NaN", start)) >= 0:
-        quotes += body.count(b'"', start, at)
-        if quotes % 2:
-            return body
-        start = at + 3
-    return body.replace(b"NaN", b"null")
+    parts = bytes(body).split(b"NaN")
+    # Without escapes, a token stands outside strings where the quotes before it are even in number.
+    if any(quotes % 2 for quotes in map(methodcaller("count", b'"'), parts[:-1])):
+        return body
+    return b"null".join(parts)
 
 
-def _read_exactly(body: bytes, deadline: float) -> Json:
+def _read_exactly(body: bytes | bytearray, deadline: float) -> Json:
     text = body.decode("utf-8-sig", errors="surrogateescape")
     try:
         return _Reader(text, deadline).read()

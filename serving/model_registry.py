@@ -64,6 +64,7 @@ class ModelRegistry:
                 under_way = self._loading.get(name)
                 if under_way is None or under_way.done():
                     self._loading[name] = self._loaders.submit(manager.reconcile, aspired)
+                    self._loading[name].add_done_callback(_log_failure)
 
     def configure(self, configs: Sequence[ModelConfig], still_wanted: Callable[[], bool] = lambda: True) -> None:
         """Replaces the list of models; returns when each has a version that answers and the labels are set.
@@ -133,9 +134,9 @@ class ModelRegistry:
         """Returns the available versions of the configured models, highest first."""
         return {name: self._managers[name].available() for name in list(self._configs)}
 
-    def close(self) -> None:
-        """Starts no more loads; one under way is not waited for."""
-        self._loaders.shutdown(wait=False, cancel_futures=True)
+    def close(self, *, wait: bool = False) -> None:
+        """Starts no more loads."""
+        self._loaders.shutdown(wait=wait, cancel_futures=True)
 
     def _wait_for(self, configs: Sequence[ModelConfig], still_wanted: Callable[[], bool]) -> None:
         said: set[str] = set()
@@ -181,3 +182,8 @@ class ModelRegistry:
                         f"available for inference",
                     )
         self._labels = {config.name: dict(config.labels) for config in configs}
+
+
+def _log_failure(done: "Future[None]") -> None:
+    if not done.cancelled() and done.exception() is not None:
+        logger.error("A poll of the versions ended early", exc_info=done.exception())

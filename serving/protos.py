@@ -12,8 +12,10 @@ import sys
 import types
 from pathlib import Path
 
+from serving.errors import OptionsError
 
-class TensorFlowMissingError(Exception):
+
+class TensorFlowMissingError(OptionsError):
     """TensorFlow is not installed where the server runs."""
 
 

@@ -108,7 +108,7 @@ class RestService:
             return refusal(error, name)
         return Answer(200, body, JSON, Code.OK, name)
 
-    def work(self, call: Call, body: bytes, deadline: float) -> Answer:
+    def work(self, call: Call, body: bytes | bytearray, deadline: float) -> Answer:
         """Answers a POST; never raises.
 
         Args:

@@ -93,6 +93,13 @@ def test_headers_beyond_the_limit_are_431(small, head):
     assert "limit of 4096 bytes" in error_of(answer)
 
 
+def test_a_body_in_chunks_of_one_byte_is_400(small):
+    with connect(small) as raw, contextlib.suppress(OSError):
+        raw.sendall(f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        raw.sendall(b"1\r\n \r\n" * 100_000)
+        assert read_all(raw).startswith(b"HTTP/1.1 400")
+
+
 def test_a_slow_body_is_504_and_holds_nobody_up(small):
     with connect(small) as slow:
         slow.sendall(f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode())
