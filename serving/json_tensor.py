@@ -134,7 +134,8 @@ def to_tensor(value: Json, dtype: int, name: str, form: Form = "columnar", nan_i
     Raises:
       ServingError: ragged lists, or a value that the dtype does not take.
     """
-    if type(value) is list and not _holds_lists(value):
+    kinds: set[type] = set(map(type, value)) if type(value) is list else {list}
+    if list not in kinds:
         flat: list[Json] = value
         shape: tuple[int, ...] = (len(value),)
     else:
@@ -142,11 +143,11 @@ def to_tensor(value: Json, dtype: int, name: str, form: Form = "columnar", nan_i
         if len(shape) > _MAX_RANK:
             raise invalid(f"The input {name!r} is nested {len(shape)} levels deep; at most {_MAX_RANK} are possible")
         flat = _flat(value, shape, name)
-    return Tensor(dtype, _elements(flat, dtype, name, form, nan_is_none).reshape(shape))
+        kinds = set(map(type, flat))
+    return Tensor(dtype, _elements(flat, kinds, dtype, name, form, nan_is_none).reshape(shape))
 
 
-def _elements(flat: list[Json], dtype: int, name: str, form: Form, nan_is_none: bool) -> Array:
-    kinds = set(map(type, flat))
+def _elements(flat: list[Json], kinds: set[type], dtype: int, name: str, form: Form, nan_is_none: bool) -> Array:
     if dtype in (FLOAT, DOUBLE):
         if not kinds <= (_FLOATS_OR_NAN if nan_is_none else _FLOATS):
             raise _wrong_kind(flat, (int, float), dtype, name, nan_is_none)
@@ -189,10 +190,6 @@ def _wrong_kind(
     return invalid(f"JSON value {text} is not of the type {dtype_name(dtype)} of the input {name!r}")
 
 
-def _holds_lists(value: list[Json]) -> bool:
-    return list in set(map(type, value))
-
-
 def _shape(value: Json) -> tuple[int, ...]:
     shape = []
     while isinstance(value, list):
@@ -214,7 +211,7 @@ def _flat(value: Json, shape: tuple[int, ...], name: str) -> list[Json]:
         if not all(type(item) is list and len(item) == size for item in level):
             raise invalid(f"The lists of the input {name!r} are ragged: expected {size} elements at one level")
         level = [item for items in level for item in items]
-    if _holds_lists(level):
+    if list in set(map(type, level)):
         raise invalid(f"The lists of the input {name!r} are ragged: a list stands beside values")
     return level
 

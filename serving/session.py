@@ -249,30 +249,38 @@ def _to_native(lib: _Library, value: Tensor) -> int:
 
 def _strings_to_native(lib: _Library, values: list[bytes], dims: "ctypes.Array[c_int64]") -> int:
     size = len(values) * _STRING_BYTES
-    if lib.packs_short_strings and max(map(len, values), default=0) <= _SHORT:
+    if not lib.packs_short_strings:
+        short, long = [b""] * len(values), list(range(len(values)))
+    elif max(map(len, values), default=0) <= _SHORT:
+        short, long = values, []
+    else:
+        short = [value if len(value) <= _SHORT else b"" for value in values]
+        long = [index for index, value in enumerate(values) if len(value) > _SHORT]
+    packed = _short_strings(short).tobytes()
+    if not long:
         pointer: int = lib.fast.TF_AllocateTensor(STRING, dims, len(dims), size)
         if size:
-            ctypes.memmove(lib.fast.TF_TensorData(pointer), _short_strings(values).tobytes(), size)
+            ctypes.memmove(lib.fast.TF_TensorData(pointer), packed, size)
         return pointer
     # Long texts are allocated by TensorFlow, and freed when it lets go of the tensor: later than this
     # run where the graph keeps it.
-    cells = ctypes.create_string_buffer(max(size, 1))
+    cells = ctypes.create_string_buffer(packed, size)
     address = ctypes.addressof(cells)
-    for index, value in enumerate(values):
-        lib.fast.TF_StringCopy(address + index * _STRING_BYTES, value, len(value))
-    _LONG_STRINGS[address] = (cells, len(values))
+    for index in long:
+        lib.fast.TF_StringCopy(address + index * _STRING_BYTES, values[index], len(values[index]))
+    _LONG_STRINGS[address] = (cells, long)
     owned: int = lib.fast.TF_NewTensor(STRING, dims, len(dims), address, size, _free_long_strings, None)
     return owned
 
 
-_LONG_STRINGS: dict[int, tuple[Any, int]] = {}  # By address, as long as TensorFlow holds them.
+_LONG_STRINGS: dict[int, tuple[Any, list[int]]] = {}  # By address, as long as TensorFlow holds them.
 
 
 @_Deallocator
 def _free_long_strings(address: int | None, _size: int, _argument: int | None) -> None:
     assert address is not None, "TensorFlow frees what it was given"
-    _, count = _LONG_STRINGS.pop(address)
-    for index in range(count):
+    _, long = _LONG_STRINGS.pop(address)
+    for index in long:
         library().fast.TF_StringDealloc(address + index * _STRING_BYTES)
 
 
