@@ -1,9 +1,9 @@
 """Makes TensorFlow's protocol buffers importable without importing TensorFlow.
 
-The generated modules below `tensorflow/core` are plain Python, but importing one runs `tensorflow/__init__.py`: four
-seconds and hundreds of megabytes that a server which calls TensorFlow's C library never needs. `install` puts a
-package of that name in its place that only knows where its submodules are. The first use of anything else of
-TensorFlow imports it in full, so code that shares the process with the server notices nothing.
+The generated modules below `tensorflow/core` are plain Python, but importing one runs `tensorflow/__init__.py`, which
+takes seconds and hundreds of megabytes that a server of TensorFlow's C library never needs. `install` puts a package
+of that name in its place that only knows where its submodules are. The first use of anything else of TensorFlow
+imports it in full, so code that shares the process with the server notices nothing.
 """
 
 import importlib

@@ -29,8 +29,8 @@ _SHORT = 22  # Longest text that a TF_TString holds in itself: one byte of size,
 _SHORT_STRING = np.dtype([("size", "u1"), ("text", "S23")])
 _MAX_RANK = 254
 _NUMPY_MAX_RANK = 64
-# A request already has a thread: handing its graph over to TensorFlow's own costs a third more. Only there can a run be
-# cancelled, though, and a loop may have no end.
+# A request already has a thread: handing its graph over to TensorFlow's own would only cost time. Only there can a run
+# be cancelled, though, and a loop may have no end.
 _IN_CALLERS_THREAD, _IN_TENSORFLOWS_THREADS = -1, 0
 _LOOPS = frozenset({"While", "StatelessWhile", "Enter", "RefEnter"})
 
@@ -114,7 +114,7 @@ class _Library:
 
 @functools.cache
 def library() -> _Library:
-    """Returns TensorFlow's C library, loaded on the first call (about half a second)."""
+    """Returns TensorFlow's C library, loaded on the first call."""
     return _Library()
 
 
