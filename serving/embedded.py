@@ -63,7 +63,7 @@ class _Server:
     """The parts of one process. TensorFlow's protocol buffers are imported here, so `protos.install` comes first."""
 
     def __init__(self, args: argparse.Namespace, stop: threading.Event) -> None:
-        from serving.http_server import Limits
+        from serving.http_connection import Limits
         from serving.metrics import Metrics
         from serving.model_registry import ModelRegistry
         from serving.request_log import RequestLog
