@@ -318,7 +318,8 @@ def table(results: Json) -> str:
                 )
     start, environment = results["start_s"], results["environment"]
     lines += ["", f"Start to first answer: embedded {start['embedded']:.1f} s, FastAPI {start['fastapi']:.1f} s. "
-              f"{environment['cores']} cores, shared with the load generator; Python {environment['python']}, "
+              f"{environment['cores']} cores, shared with the load generator (load average before the run: "
+              f"{environment['load_average_before']:g}); Python {environment['python']}, "
               f"TensorFlow {environment['packages']['tensorflow']}, {environment['packages']['fastapi']}."]  # fmt: skip
     return "\n".join(lines)
 
@@ -346,11 +347,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.error("h2load is not on the path. Install it: apt-get install nghttp2-client")
         if not args.model_base_path.is_dir():
             parser.error(f"there is no folder {args.model_base_path}. Push a model first: make run")
+        load_average = os.getloadavg()[0]
         results = measure(args.model_base_path, args.seconds)
         packages = {name: metadata.version(name) for name in ("tensorflow", "grpcio", "orjson", "httptools", "uvloop")}
         packages["fastapi"] = FASTAPI.replace("==", " ")
         results["environment"] = {
             "cores": os.cpu_count(), "python": platform.python_version(), "packages": packages,
+            "load_average_before": round(load_average, 1),
         }  # fmt: skip
         RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
     text = table(results)
