@@ -28,13 +28,13 @@ class Version:
     Attributes:
       baseline: of its training window; None where it carries none or is gone.
       why_no_baseline: in words, where it is None.
-      predictions: the baseline of its answers; see monitoring/predictions.py.
+      predictions: what its answers are compared with; None where it carries none.
     """
 
     number: int
     baseline: Baseline | None
     why_no_baseline: str = ""
-    predictions: Baseline | None = None
+    predictions: predictions.AtPush | None = None
 
 
 def judge(
@@ -80,9 +80,7 @@ def judge(
         anomalies = [tfdv.validate_statistics(statistics, plain(schema))]
         known = version.baseline.known
         findings = quality.check(table, schema, features, policy, anomalies=anomalies, known=known)
-    evaluation = version.baseline.evaluation if version.baseline else None
-    at_push = evaluation.overall.mean_prediction if evaluation else None
-    answers, answer_gaps = predictions.compare(rows, version.predictions, at_push, policy)
+    answers, answer_gaps = predictions.compare(rows, version.predictions, policy)
     measured, label_gaps = score(rows, labels, version.baseline, settings)
     report = WindowReport(
         start=period[0],

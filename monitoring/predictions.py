@@ -1,7 +1,8 @@
 """The answers themselves: their distribution now against the model's at push, needing no label.
 
-The reference are the predictions that the model made out of time: on the newest span of its window, by the part of it
-that was trained on the earlier ones. They lie beside the baseline; see pipeline/components/baseline_gen.py.
+The reference are this very model's predictions of held-out rows of the newest span that it was trained on, which
+pipeline/components/infra_validator.py keeps beside the baseline.
+See docs/decisions/0702-predictions-of-the-same-model.md.
 """
 
 from __future__ import annotations
@@ -44,21 +45,32 @@ class PredictionChange:
     drift: FeatureDrift | None
 
 
-def reference(baseline_dir: Path, policy: GatePolicy) -> Baseline | None:
-    """Returns the predictions at push, measured as a baseline of one column; None where the version holds none."""
+@dataclass(frozen=True, kw_only=True)
+class AtPush:
+    """The reference: its distribution, measured as a baseline of one column, and its mean."""
+
+    distribution: Baseline
+    mean: Estimate
+
+
+def reference(baseline_dir: Path, policy: GatePolicy) -> AtPush | None:
+    """Returns the predictions at push; None where the version holds none, or too few to compare with."""
     path = baseline_dir / PREDICTIONS_FILE
     if not path.exists():
         return None
     with np.load(path, allow_pickle=False) as arrays:
-        table = pa.table({_NAME: arrays["probabilities"].astype(np.float64)})
+        values = arrays["probabilities"].astype(np.float64)
     try:
-        return build_baseline({0: table}, _SCHEMA, _SPEC, policy, evaluation=None, statistics=None)
-    except BaselineError:  # Too few rows to compare with.
+        measured = build_baseline(
+            {0: pa.table({_NAME: values})}, _SCHEMA, _SPEC, policy, evaluation=None, statistics=None
+        )
+    except BaselineError:
         return None
+    return AtPush(distribution=measured, mean=_mean(values))
 
 
 def compare(
-    rows: pa.Table, at_push: Baseline | None, mean_at_push: Estimate | None, policy: GatePolicy
+    rows: pa.Table, at_push: AtPush | None, policy: GatePolicy
 ) -> tuple[PredictionChange | None, list[NotCompared]]:
     """Compares the answers of a window with those at push.
 
@@ -70,14 +82,14 @@ def compare(
         return None, [NotCompared(subject="skew", text="the predictions were not compared: the log holds no answers")]
     mean = _mean(values.to_numpy())
     if at_push is None:
-        text = "the predictions were not compared: none of the training time were stored with this version"
-        return PredictionChange(mean=mean, mean_at_push=mean_at_push, drift=None), [
-            NotCompared(subject="skew", text=text)
-        ]
-    compared = drift.compare(pa.table({_NAME: values}), at_push, _SPEC, policy, measure=tfdv_evidence.measure_skew)
+        text = "the predictions were not compared: none were stored with this version when it was pushed"
+        return PredictionChange(mean=mean, mean_at_push=None, drift=None), [NotCompared(subject="skew", text=text)]
+    compared = drift.compare(
+        pa.table({_NAME: values}), at_push.distribution, _SPEC, policy, measure=tfdv_evidence.measure_skew
+    )
     found = [item for item in compared.drift.features if item.feature == _NAME] if compared.drift else []
     gaps = [gap for gap in compared.not_compared if gap.subject != "label"]
-    return PredictionChange(mean=mean, mean_at_push=mean_at_push, drift=found[0] if found else None), gaps
+    return PredictionChange(mean=mean, mean_at_push=at_push.mean, drift=found[0] if found else None), gaps
 
 
 def _mean(values: np.ndarray) -> Estimate:

@@ -11,7 +11,7 @@ from pipeline.root import pushed_versions
 BASELINE_FOLDER = Path("assets.extra") / "baseline"
 WINDOW_FILE = "window.json"
 PREDICTIONS_FILE = "predictions.npz"
-"""In the baseline's folder: `probabilities`, float32 (rows,), of the out-of-time evaluation, where there was one."""
+"""In the baseline's folder: `probabilities`, float32 (rows,), that this very model gives rows which were held out."""
 ROLLBACK_FILE = Path("assets.extra") / "rollback.json"
 
 

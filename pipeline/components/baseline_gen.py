@@ -1,6 +1,5 @@
 """Measures the training window for the comparisons of later spans."""
 
-import io
 import json
 import os
 import re
@@ -20,7 +19,7 @@ from pipeline.artifacts import Baseline
 from pipeline.components.rerun_gate import read_statistics
 from pipeline.gate.baseline import build_baseline
 from pipeline.gate.performance import Evaluation
-from pipeline.live import PREDICTIONS_FILE, WINDOW_FILE
+from pipeline.live import WINDOW_FILE
 
 # As models.training writes it; importing that would load TensorFlow's training parts.
 OUT_OF_TIME = "out_of_time.npz"
@@ -59,19 +58,7 @@ def BaselineGen(
     )
     measured.save(baseline.uri)
     io_utils.write_string_file(os.path.join(baseline.uri, WINDOW_FILE), json.dumps(list(measured.window)))
-    keep_predictions(model_run.uri, baseline.uri)
     baseline.set_int_custom_property("present", 1)
-
-
-def keep_predictions(model_run_uri: str, baseline_uri: str) -> None:
-    """Keeps the out-of-time predictions, where there are any: what the answers to requests are compared with."""
-    path = os.path.join(model_run_uri, OUT_OF_TIME)
-    if not fileio.exists(path):
-        return
-    content = io.BytesIO()
-    with fileio.open(path, "rb") as file, np.load(file) as arrays:
-        np.savez_compressed(content, probabilities=arrays["probabilities"].astype(np.float32))
-    io_utils.write_bytes_file(os.path.join(baseline_uri, PREDICTIONS_FILE), content.getvalue())
 
 
 def tables_by_span(paths: list[str], schema: "Schema", columns: list[str]) -> dict[int, pa.Table]:

@@ -8,6 +8,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples, InfraBlessing, Model, Schema
@@ -18,9 +19,11 @@ from models.predictor import predictor_of
 from pipeline import predict_requests, servability
 from pipeline.artifacts import Baseline
 from pipeline.components.live_model import BASELINE_FOLDER
+from pipeline.live import PREDICTIONS_FILE
 
 # Enough rows that a percentile of latency means something, few enough that asking takes a second.
 ROWS = 128
+MOST_PREDICTIONS = 100_000
 VERSION = "1"
 
 
@@ -64,6 +67,7 @@ def InfraValidator(
             log=log,
             max_p99_ms=max_p99_ms or None,
         )
+        keep_predictions(source, paths, schema_proto, version / BASELINE_FOLDER / PREDICTIONS_FILE)
         io_utils.copy_dir(str(version), path_utils.stamped_model_path(blessing.uri))
         io_utils.write_string_file(os.path.join(blessing.uri, log.name), log.read_text(errors="replace"))
     io_utils.write_string_file(
@@ -74,3 +78,9 @@ def InfraValidator(
     blessing.set_int_custom_property("has_model", 1)
     blessing.set_string_custom_property("reason", outcome.reason)
     blessing.set_float_custom_property("p99_ms", outcome.p99_ms)
+
+
+def keep_predictions(model_dir: str, paths: list[str], schema: "Schema", target: Path) -> None:
+    """Keeps what the candidate predicts for held-out rows: what its answers to requests are compared with."""
+    rows = example_files.read_table(paths, schema).slice(0, MOST_PREDICTIONS)
+    np.savez_compressed(target, probabilities=predictor_of(model_dir).predict(rows))
