@@ -3,7 +3,8 @@
     python -m benchmarks.serving --model-base-path runs/taxi/serving/taxi
 
 One run, one machine, the load generator (h2load, Debian package nghttp2-client) beside the server: 1, 32 and 1,000
-rows; 1, 8 and 64 connections, each with one request under way; REST, gRPC, and the peer's REST. Then 200 requests a
+rows; 1, 8 and 64 connections, each with one request under way; REST, gRPC, REST with batching (TensorFlow Serving's
+defaults), and the peer's REST. Then 200 requests a
 second, and the same with a hot swap in the middle. Rows are those of the version's warm-up requests. Results:
 benchmarks/results/serving.json and the table in docs/serving.md.
 """
@@ -225,6 +226,12 @@ def measure(base_path: Path, seconds: int) -> Json:
                 answer = json.load(urllib.request.urlopen(url))["model_version_status"]
                 states = {entry["version"]: entry["state"] for entry in answer}
                 time.sleep(0.1)
+        with running([*command, "--enable-batching"], url) as server:
+            for rows in ROWS:
+                for connections in CONNECTIONS:
+                    body = folder / f"rest-{rows}"
+                    cell = load(server["process"], targets["rest"], body, connections, seconds, kind="rest")
+                    say(results, "batching", rows, connections, cell)
         libraries = folder / "fastapi"
         subprocess.run(
             [
@@ -286,11 +293,13 @@ def targets(results: Json) -> list[tuple[str, str, bool]]:
     """Returns each target with what was measured and whether it is met."""
     cells, steady, swap = results["cells"], results["at_200_rps"], results["at_200_rps_with_swap"]
     ours, peer = cells["rest/1/8"]["rps"], cells["fastapi/1/8"]["rps"]
+    batching = cells["batching/1/8"]["rps"]
     outside = 1 - results["runtime_share_1000_rows"]
     added = swap["p99_ms"] - steady["p99_ms"]
     return [
         ("at least 1,500 single-row requests a second", f"{ours:,.0f}", ours >= 1500),
         ("at least 3 times FastAPI's, 8 connections", f"{ours / peer:.1f} times", ours >= 3 * peer),
+        ("the same with --enable-batching", f"{batching / peer:.1f} times", batching >= 3 * peer),
         ("p99 below 10 ms at 200 requests a second", f"{steady['p99_ms']:.1f} ms", steady["p99_ms"] < 10),
         ("1,000 rows: less than a third outside TensorFlow", f"{outside:.0%}", outside < 1 / 3),
         (
@@ -307,7 +316,12 @@ def table(results: Json) -> str:
     lines += [f"| {target} | {value} | {'met' if met else '**missed**'} |" for target, value, met in targets(results)]
     lines += ["", "| rows | connections | | requests/s | p50 ms | p99 ms | server's cores | memory, MB |"]
     lines += ["|---|---|---|---|---|---|---|---|"]
-    names = {"rest": "embedded, REST", "grpc": "embedded, gRPC", "fastapi": "FastAPI"}
+    names = {
+        "rest": "embedded, REST",
+        "grpc": "embedded, gRPC",
+        "batching": "embedded, REST, batching",
+        "fastapi": "FastAPI",
+    }
     for rows in ROWS:
         for connections in CONNECTIONS:
             for kind, label in names.items():
