@@ -22,6 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from data.taxi import source
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 RESULTS = REPOSITORY / "benchmarks" / "results" / "rehearsal.json"
 PAGE = REPOSITORY / "docs" / "kubeflow.md"
@@ -84,57 +86,64 @@ def predictions(models: list[Path], data: Path, span: int) -> list[Any]:
     return [Predictor(str(model)).predict(table) for model in models]
 
 
-def main() -> None:
-    """Runs the four steps and writes the results."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="work there, and leave it")
-    args = parser.parse_args()
-    folder = args.keep or Path(tempfile.mkdtemp(prefix="rehearsal-"))
-    data, local, compiled = folder / "data", folder / "local", folder / "compiled"
-    from data.taxi import source
+STEPS: dict[str, tuple[int, Callable[[int, dict[str, str]], dict[str, str]] | None]] = {
+    "first run": (FIRST, None),
+    "skip": (FIRST, None),
+    "drift": (NEXT, dearer),
+    "block": (LAST, impossible),
+}
 
-    source.write_spans(data)
-    file = folder / "pipeline.json"
-    run("kubeflow_runner.py", "compile", "--pipeline-root", compiled, "--data-root", data, "--output", file)
-    steps = []
-    for name, span, change in (
-        ("first run", FIRST, None),
-        ("skip", FIRST, None),
-        ("drift", NEXT, dearer),
-        ("block", LAST, impossible),
-    ):
-        if change:
-            edit(data, span, change)
-        ours, local_s = run("local_runner.py", "run", "--span", span, "--root", local, "--data-root", data)
-        theirs, rehearsed_s = run("kubeflow_runner.py", "rehearse", "--pipeline", file, "--param", f"span={span}")
-        step: Json = {
-            "step": name,
-            "span": span,
-            "local": {"result": ours["result"], "cpu_seconds": round(local_s, 1)},
-            "rehearsed": {
-                "result": theirs["result"],
-                "cpu_seconds": round(rehearsed_s, 1),
-                "tasks": {task["task"]: task["status"] for task in theirs["tasks"]},
-            },
-            "verdicts": [(side["decision"] or {}).get("verdict") for side in (ours, theirs)],
-            "decisions_equal": comparable(ours["decision"]) == comparable(theirs["decision"]),
-        }
-        if ours["pushed_path"] and theirs["pushed_path"]:
-            pushed = [Path(side["pushed_path"]) for side in (ours, theirs)]
-            scores = predictions(pushed, data, span)
-            step["largest_difference_of_predictions"] = float(abs(scores[0] - scores[1]).max())
-            step["rows"] = len(scores[0])
-        print(json.dumps(step), file=sys.stderr, flush=True)
-        steps.append(step)
-    results = {
-        "question": __doc__.split("\n")[0],
-        "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()},
-        "steps": steps,
-    }
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    write_table(steps)
-    if args.keep is None:
+
+def main() -> None:
+    """Runs the steps, and writes the results after each."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--folder", type=Path, metavar="DIR", help="work there, carry on there, and leave it")
+    parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS), help="only these (default: all)")
+    args = parser.parse_args()
+    folder = args.folder or Path(tempfile.mkdtemp(prefix="rehearsal-"))
+    file, data = folder / "pipeline.json", folder / "data"
+    if not file.exists():
+        source.write_spans(data)
+        root = folder / "compiled"
+        run("kubeflow_runner.py", "compile", "--pipeline-root", root, "--data-root", data, "--output", file)
+    results: Json = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {"steps": {}}
+    results["question"] = __doc__.split("\n")[0]
+    results["machine"] = {"cpus": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()}
+    for name in args.steps:
+        results["steps"][name] = play(name, folder, file, data)
+        print(json.dumps(results["steps"][name]), file=sys.stderr, flush=True)
+        RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        write_table([results["steps"][step] for step in STEPS if step in results["steps"]])
+    if args.folder is None:
         shutil.rmtree(folder)
+
+
+def play(name: str, folder: Path, file: Path, data: Path) -> Json:
+    """Runs one step by both, and compares."""
+    span, change = STEPS[name]
+    if change:
+        edit(data, span, change)
+    where = ("--root", folder / "local", "--data-root", data)
+    ours, local_s = run("local_runner.py", "run", "--span", span, *where)
+    theirs, rehearsed_s = run("kubeflow_runner.py", "rehearse", "--pipeline", file, "--param", f"span={span}")
+    step: Json = {
+        "step": name,
+        "span": span,
+        "local": {"result": ours["result"], "cpu_seconds": round(local_s, 1)},
+        "rehearsed": {
+            "result": theirs["result"],
+            "cpu_seconds": round(rehearsed_s, 1),
+            "tasks": {task["task"]: task["status"] for task in theirs["tasks"]},
+        },
+        "verdicts": [(side["decision"] or {}).get("verdict") for side in (ours, theirs)],
+        "decisions_equal": comparable(ours["decision"]) == comparable(theirs["decision"]),
+    }
+    if ours["pushed_path"] and theirs["pushed_path"]:
+        pushed = [Path(side["pushed_path"]) for side in (ours, theirs)]
+        scores = predictions(pushed, data, span)
+        step["largest_difference_of_predictions"] = float(abs(scores[0] - scores[1]).max())
+        step["rows"] = len(scores[0])
+    return step
 
 
 def write_table(steps: list[Json]) -> None:
