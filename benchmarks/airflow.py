@@ -248,7 +248,8 @@ def scheduler(airflow: Airflow) -> Iterator[None]:
             process = subprocess.Popen(command, env=airflow.env, stdout=log, stderr=log, start_new_session=True)
             stack.callback(process.wait)
             stack.callback(process.terminate)
-        wait(lambda: answers(f"http://127.0.0.1:{port}/api/v2/version"))
+        # Built at the first request, which takes longer than a task waits for it where the machine is busy.
+        wait(lambda: answers(f"http://127.0.0.1:{port}/execution/health"))
         wait(lambda: DAG_ID in airflow.command("dags", "list", "--output", "json", check=False))
         yield
 
@@ -256,7 +257,7 @@ def scheduler(airflow: Airflow) -> Iterator[None]:
 def answers(url: str) -> bool:
     """Whether a server answers there."""
     try:
-        with urllib.request.urlopen(url, timeout=5):
+        with urllib.request.urlopen(url, timeout=120):
             return True
     except OSError:
         return False
@@ -345,11 +346,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = {}
     for version in versions:
         folder = Path(tempfile.mkdtemp(prefix="airflow-"))
-        started = time.monotonic()
         result = prove(version, folder)
         check(result)
         results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        results[version] = {**result, "wall_seconds": round(time.monotonic() - started)}
+        results[version] = result
         RESULTS.write_text(json.dumps(dict(sorted(results.items())), indent=1) + "\n")
         shutil.rmtree(folder)
     start, end = "<!-- airflow -->\n", "<!-- end of airflow -->"
