@@ -362,7 +362,7 @@ def serving(image: Stage) -> dict[str, Any]:
                 first,
                 "--mount",
                 "--pid",
-                f"--root={image.root}",
+                "--root",
                 f"--setuid={uid}",
                 f"--setgid={gid}",
             ]
