@@ -111,10 +111,11 @@ def configuration(rest_port: int, rpc_port: int, folder: Path) -> dict[str, str]
         "taskmanager.memory.framework.off-heap.size": "64m",
         "taskmanager.memory.task.off-heap.size": "0m",
         "taskmanager.memory.managed.size": "128m",
-        "taskmanager.memory.network.min": "192m",
-        "taskmanager.memory.network.max": "192m",
+        # Enough for all tasks of a job on one task manager: with 192 MB and 64 buffers, Transform's did not fit there.
+        "taskmanager.memory.network.min": "384m",
+        "taskmanager.memory.network.max": "384m",
         # 512 buffers per result by default; Transform's and TFMA's graphs have dozens of results in one slot.
-        "taskmanager.network.sort-shuffle.min-buffers": "64",
+        "taskmanager.network.sort-shuffle.min-buffers": "32",
         "taskmanager.memory.jvm-metaspace.size": "192m",
         "taskmanager.memory.jvm-overhead.min": "64m",
         "taskmanager.memory.jvm-overhead.max": "64m",

@@ -25,7 +25,7 @@ def compare(local: Path, cluster: Path, dataset_folder: str) -> dict[str, Any]: 
     """Returns, by artifact, what differs; each list is empty where the runs agree.
 
     Args:
-      local, cluster: the runs' roots; each has run the same span once, and pushed or not.
+      local, cluster: the runs' roots; each has run the same span, and pushed or not.
       dataset_folder: of the dataset file that both ran.
     """
     from pipeline.config import load_dataset, read_schema
@@ -35,24 +35,23 @@ def compare(local: Path, cluster: Path, dataset_folder: str) -> dict[str, Any]: 
     schema = read_schema(dataset.schema_path)
     found: dict[str, Any] = {}
     for node in ("ExampleGen", "TrainingWindow"):
-        found[f"{node}: examples"] = examples(only(local, node, "examples"), only(cluster, node, "examples"))
+        found[f"{node}: examples"] = examples(newest(local, node, "examples"), newest(cluster, node, "examples"))
     for node in ("StatisticsGen", "WindowStatistics"):
-        source = only(local, "ExampleGen" if node == "StatisticsGen" else "TrainingWindow", "examples")
+        source = newest(local, "ExampleGen" if node == "StatisticsGen" else "TrainingWindow", "examples")
         found[f"{node}: statistics"] = statistics(
-            only(local, node, "statistics"), only(cluster, node, "statistics"), source, schema
+            newest(local, node, "statistics"), newest(cluster, node, "statistics"), source, schema
         )
-    graphs = [only(root, "Transform", "transform_graph") for root in (local, cluster)]
-    window = only(local, "TrainingWindow", "examples")
+    graphs = [newest(root, "Transform", "transform_graph") for root in (local, cluster)]
+    window = newest(local, "TrainingWindow", "examples")
     found["Transform: vocabularies"] = vocabularies(*graphs)
     found["Transform: transformed rows"] = transformed(*graphs, window, schema, dataset.features)
     found["Evaluator: metrics of one model"], found["Evaluator: judgement"] = evaluation(cluster, schema, dataset)
     return found
 
 
-def only(root: Path, node: str, output: str) -> Path:
-    """Returns the one artifact that a node has written."""
-    (folder,) = (root / "artifacts" / node / output).iterdir()
-    return folder
+def newest(root: Path, node: str, output: str) -> Path:
+    """Returns the artifact that a node has written last."""
+    return max((root / "artifacts" / node / output).iterdir(), key=lambda folder: int(folder.name))
 
 
 def examples(ours: Path, theirs: Path) -> list[str]:
@@ -189,13 +188,13 @@ def evaluation(cluster: Path, schema: Any, dataset: Any) -> tuple[list[str], lis
     from pipeline.evaluation import judge
     from pipeline.evaluation.tfma_files import read_results
 
-    window = only(cluster, "TrainingWindow", "examples")
+    window = newest(cluster, "TrainingWindow", "examples")
     columns = sorted({*dataset.features.columns, *dataset.evaluation.slice_columns})
     table = example_files.read_table(example_files.split_paths(str(window), "eval"), schema, columns)
-    model = only(cluster, "Trainer", "model") / "Format-Serving"
+    model = newest(cluster, "Trainer", "model") / "Format-Serving"
     results = evaluator.evaluate(table, dataset.features.label, {"": str(model)}, dataset.evaluation)[0]
     (here,) = results.values()
-    folder = only(cluster, "Evaluator", "evaluation")
+    folder = newest(cluster, "Evaluator", "evaluation")
     (there,) = read_results(str(folder)).values()
     found = [f"slices: {len(here)} and {len(there)}"] if set(here) != set(there) else []
     for key in set(here) & set(there):

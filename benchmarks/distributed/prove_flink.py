@@ -4,9 +4,9 @@
 
 All 327,346 flights as one Parquet span of ten row groups, the same dataset file for every run, bootstraps off. `local`:
 the local engine. `beam`: the Beam engine on Beam's runner in this process. `flink`: the Beam engine on a cluster of one
-job manager and two task managers with a Python worker each (flink_cluster.py). `loss`: the same, and the second task
-manager is killed in the middle of Transform. `parity`: the artifacts compared by the rules in parity.py. `..._small`:
-the first row group alone.
+job manager and two task managers with a Python worker each (flink_cluster.py). `..._small`: the first row group alone.
+`loss`: `flink_small`, and the second task manager is killed in the middle of the first job. `parity`: the artifacts
+compared by the rules in parity.py.
 
 Components' wall times are the runner's; the cluster's CPU time is that of its processes. Results are written to
 benchmarks/results/distributed.json and the table in docs/beam.md.
@@ -42,7 +42,7 @@ SMALL = {"local_small", "flink_small", "loss"}  # On the first row group alone.
 STEPS = 1_000
 ROWS_PER_GROUP = 32_768
 ON_BEAM = ("ExampleGen", "StatisticsGen", "TrainingWindow", "WindowStatistics", "Transform", "Evaluator")
-KILLED_IN = "Transform"
+KILLED_IN = "ExampleGen"  # The first: every later job then has one task manager only.
 KILL_AFTER_TASKS = 5
 
 
@@ -112,7 +112,10 @@ def on_flink(folder: Path, name: str, *, data: str, kill_in: int | None) -> dict
         entry |= {"cluster_cpu_s": watch.cpu_s, "cluster_peak_mb": watch.peak_mb, "jobs": watch.jobs(entry)}
         entry["flink"] = cluster.rest("/config")["flink-version"]
         if kill_in is not None:
-            entry |= {"killed": watch.killed, "task_managers_left": cluster.rest("/overview")["taskmanagers"]}
+            entry |= {
+                "killed": {"in": entry["jobs"][kill_in]["component"], **(watch.killed or {})},
+                "task_managers_left": cluster.rest("/overview")["taskmanagers"],
+            }
             if not watch.killed:
                 raise SystemExit("the job had ended before a task manager could be killed")
     return entry
@@ -194,7 +197,6 @@ class _Watch(threading.Thread):
         if job["state"] == "RUNNING" and tasks["finished"] >= KILL_AFTER_TASKS and tasks["running"]:
             self._cluster.kill_task_manager("task-manager-2")
             self.killed = {
-                "in": KILLED_IN,
                 "finished_tasks": tasks["finished"],
                 "running_tasks": tasks["running"],
                 "of_tasks": tasks["total"],
@@ -222,7 +224,7 @@ def table(results: dict[str, Any]) -> str:  # Any: JSON.
         "|---" * (len(columns) + 1) + "|",
     ]
     for node in ON_BEAM:
-        cells = [f"{results[column]['components'].get(node, 0):g}" for column in columns]
+        cells = [f"{results[column]['components'][node]:g}" for column in columns]
         lines.append(f"| {node} | {' | '.join(cells)} |")
     for key, label in (
         ("wall_s", "**whole command**"),
@@ -233,6 +235,8 @@ def table(results: dict[str, Any]) -> str:  # Any: JSON.
     ):
         cells = [f"{results[column][key]:g}" if key in results[column] else "" for column in columns]
         lines.append(f"| {label} | {' | '.join(cells)} |")
+    loads = [f"{results[column]['environment']['load_average'][1]:g}" for column in columns]
+    lines.append(f"| load average, five minutes | {' | '.join(loads)} |")
     blessed = ["yes" if results[column]["blessed"] else "no" for column in columns]
     return "\n".join([*lines, f"| blessed | {' | '.join(blessed)} |"])
 
