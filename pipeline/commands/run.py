@@ -168,7 +168,7 @@ def show_judgement(judgement: dict[str, Any], terminal: Terminal) -> None:
             f"± {row['auc_deviation'] * _Z95:.3f}" if row["auc_deviation"] is not None else "-",
             _number(row["baseline_auc"]),
             _number(row["calibration_error"]),
-            f"{row['mean_label']:.3f} / {row['mean_prediction']:.3f}",
+            f"{row['mean_label']:.3f} / {_number(row['mean_prediction'], 3)}",
             row["status"] + (f": {row['why']}" if row["why"] else ""),
         )
         for row in judgement["slices"]
@@ -181,8 +181,8 @@ def show_judgement(judgement: dict[str, Any], terminal: Terminal) -> None:
         terminal.say(f"  - {reason}")
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+def _number(value: float | None, digits: int = 4) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def closing_lines(outcome: local.Outcome, request: local.Request) -> list[str]:

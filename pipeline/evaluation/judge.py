@@ -25,6 +25,7 @@ class SliceJudgement:
     Attributes:
       auc: None where it is not defined, because all labels are equal.
       auc_deviation: bootstrap standard deviation of `auc`; None where none was computed.
+      mean_prediction: None where a prediction is no number.
       baseline_auc: the live model's; None where there is none.
       why: in words, for everything but a plain pass.
     """
@@ -35,7 +36,7 @@ class SliceJudgement:
     auc_deviation: float | None
     calibration_error: float | None
     mean_label: float
-    mean_prediction: float
+    mean_prediction: float | None
     baseline_auc: float | None
     status: Status
     why: str = ""
@@ -113,7 +114,9 @@ def _judge_overall(values: Values, baseline: Values | None, spec: EvaluationSpec
         reasons.append("AUC is not defined: all labels of the eval split are equal")
     elif auc < spec.min_auc:
         reasons.append(f"AUC {auc:.4f} is below the floor of {spec.min_auc:g}")
-    if not error <= spec.max_calibration_error:  # Also where it is NaN.
+    if _known(values["mean_prediction"].value) is None:
+        reasons.append("the model predicted NaN, which is no probability, for at least one example")
+    elif not error <= spec.max_calibration_error:  # Also where it is NaN.
         reasons.append(f"the calibration error {error:.4f} is above the limit of {spec.max_calibration_error:g}")
     live = auc_of(baseline) if baseline is not None else None
     if auc is not None and live is not None and auc < live - spec.max_auc_drop:
@@ -145,7 +148,7 @@ def _row(key: SliceKey, values: Values, baseline: Values | None, status: Status,
         auc_deviation=_known(values[AUC].deviation) if auc_of(values) is not None else None,
         calibration_error=_known(values[CALIBRATION_ERROR].value),
         mean_label=values["mean_label"].value,
-        mean_prediction=values["mean_prediction"].value,
+        mean_prediction=_known(values["mean_prediction"].value),
         baseline_auc=auc_of(baseline) if baseline is not None else None,
         status=status,
         why=why,

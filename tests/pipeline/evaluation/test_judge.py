@@ -15,9 +15,9 @@ SPEC = EvaluationSpec(
 CASH = (("payment", "Cash"),)
 
 
-def values(auc, *, examples=1_000, error=0.02, mean_label=0.2):
+def values(auc, *, examples=1_000, error=0.02, mean_label=0.2, mean_prediction=0.2):
     numbers = {"example_count": examples, "auc": auc, "expected_calibration_error": error}
-    numbers |= {"mean_label": mean_label, "mean_prediction": 0.2}
+    numbers |= {"mean_label": mean_label, "mean_prediction": mean_prediction}
     return {name: Metric(value=value) for name, value in numbers.items()}
 
 
@@ -27,6 +27,11 @@ def values(auc, *, examples=1_000, error=0.02, mean_label=0.2):
         ({(): values(0.79)}, None, "AUC 0.7900 is below the floor of 0.8"),
         ({(): values(0.9, error=0.06)}, None, "the calibration error 0.0600 is above the limit of 0.05"),
         ({(): values(0.9, error=math.nan)}, None, "the calibration error nan is above the limit of 0.05"),
+        (
+            {(): values(0.9, error=math.nan, mean_prediction=math.nan)},
+            None,
+            "the model predicted NaN, which is no probability, for at least one example",
+        ),
         ({(): values(math.nan)}, None, "AUC is not defined: all labels of the eval split are equal"),
         ({(): values(0.9)}, {(): values(0.92)}, "AUC 0.9000 is more than 0.01 below the live model's 0.9200"),
         (
