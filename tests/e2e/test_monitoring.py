@@ -159,9 +159,10 @@ def loop(pushed: tuple[Path, Done], tmp_path_factory: pytest.TempPathFactory) ->
         skewed = prometheus.firing("DriftgateServingSkew")
         evidence = json.loads((root / "state" / "serving.json").read_text())
         decided = run("run", "--span", 6, "--root", root, "--json")
+        runs = len((root / "runs.jsonl").read_text().splitlines())
         wait_until(
             lambda: prometheus.query(
-                "driftgate_newest_span == 6 and on (dataset) sum by (dataset) (driftgate_runs_total) == 2"
+                f"driftgate_newest_span == 6 and on (dataset) sum by (dataset) (driftgate_runs_total) == {runs}"
             ),
             "the run is scraped",
             WAIT_S,
