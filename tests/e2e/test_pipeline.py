@@ -66,8 +66,7 @@ def test_a_first_span_is_pushed_whole(pushed):
     assert Path(result["log"]).stat().st_size > 0
 
 
-def test_the_same_span_again_is_skipped_in_a_table(pushed, monkeypatch):
-    root, _ = pushed
+def test_the_same_span_again_is_skipped_in_a_table(root, monkeypatch):
     before = only_version(root)
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
 
