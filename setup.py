@@ -23,7 +23,6 @@ CORE = [
 ]
 SERVING = [
     "tensorflow-serving-api>=2.16",
-    "uvicorn>=0.30",
     "httptools>=0.6",
     "uvloop>=0.20; sys_platform != 'win32'",
     "orjson>=3.10",

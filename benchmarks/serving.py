@@ -35,6 +35,7 @@ PAGE = REPOSITORY / "docs" / "serving.md"
 ROWS = (1, 32, 1000)
 CONNECTIONS = (1, 8, 64)
 FASTAPI = "fastapi==0.142.2"
+UVICORN = "uvicorn==0.54.0"
 Json = dict[str, Any]  # Any: JSON.
 
 
@@ -242,6 +243,7 @@ def measure(base_path: Path, seconds: int) -> Json:
                 "--target",
                 str(libraries),
                 FASTAPI,
+                UVICORN,
             ],
             check=True,
         )
