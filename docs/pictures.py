@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pipeline.report import files
 from pipeline.root import Root
-from tests.browser import find_or_install
+from tests import debian
+from tests.browser import NAMES
 
 FOLDER = Path(__file__).resolve().parent / "pictures"
 COLOURS = 96
@@ -33,7 +34,7 @@ def main() -> None:
         root = Root(args.run.absolute())
         run = files.write(files.find_run(root, args.span), Path(scratch) / "run.html")
         replay = files.write_series(args.replay.absolute(), Path(scratch) / "replay.html")
-        browser = playwright.chromium.launch(executable_path=find_or_install(), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=debian.require("chromium", *NAMES), args=["--no-sandbox"])
 
         def page(path: Path, width: int, height: int, scheme: str) -> Page:
             context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import random
 import socket
 import subprocess
 import sys
@@ -20,6 +21,8 @@ START_TIMEOUT_S = 300.0
 REQUEST_TIMEOUT_S = 30.0
 # Float32 sums differ in their last bits between batch sizes; more than this is another model.
 TOLERANCE = 1e-5
+# Below what Linux (from 32768) and macOS (from 49152) hand out by themselves.
+_PORTS = range(20_000, 32_000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +70,23 @@ class Server:
         raise ServerNotReadyError(f"the model server {ended}: {' / '.join(tail) or 'no output'}")
 
 
+def free_port() -> int:
+    """Returns a port of this machine that nobody listens on.
+
+    Not one that the system would choose: a server binds its port seconds later, when its model is loaded, and by then
+    the system may have given such a port to any connection.
+    """
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError(f"no port from {_PORTS[0]} to {_PORTS[-1]} of 127.0.0.1 is free")
+
+
 @contextlib.contextmanager
 def starting(base_path: Path, model_name: str, log: Path) -> Iterator[Server]:
     """Starts the server on a free port and lets it run until the block ends; does not wait until it has loaded."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "serving", "--server", "embedded", "--port", str(port), "--grpc-port", "0"]
     command += ["--model-name", model_name, "--model-base-path", str(base_path), "--load-retries", "0"]
     with (

@@ -1,42 +1,22 @@
 """A real browser for tests: the system's Chromium, installed where it is missing, driven by Playwright."""
 
 import contextlib
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests import debian
+
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
-INSTALL = (
-    ("apt-get", "update", "-qq"),
-    ("apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"),
-)
-
-
-def find_or_install() -> str:
-    """Returns the browser's path; skips the test with the reason where there is none and none can be installed."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None and shutil.which("apt-get") and os.geteuid() == 0:
-        for command in INSTALL:
-            subprocess.run(
-                command, check=False, capture_output=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-            )
-        found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
-        pytest.skip("no Chromium on the path, and none could be installed (root and apt-get are needed)")
-    return found
 
 
 @contextlib.contextmanager
 def started() -> Iterator[Browser]:
     """Runs a headless browser for as long as the block lasts."""
-    path = find_or_install()
+    path = debian.require("chromium", *NAMES)
     with sync_playwright() as playwright:
         # Chromium's sandbox refuses to run as root; the pages are our own.
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])

@@ -1,10 +1,8 @@
-"""Debian's Prometheus for tests: installed where it is missing and can be, otherwise skipped with the reason."""
+"""Debian's Prometheus for tests."""
 
 import contextlib
 import json
-import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -14,31 +12,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 import yaml
+
+from tests import debian
+from tests.ports import free_port
 
 RULES = Path(__file__).resolve().parents[2] / "monitoring" / "prometheus"
 
 
 def require_prometheus() -> None:
-    """Makes `prometheus` and `promtool` available, or skips."""
-    if shutil.which("promtool") and shutil.which("prometheus"):
-        return
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        pytest.skip("promtool is not installed, and only root on Debian could install it: apt-get install prometheus")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update"], ["install", "-y", "--no-install-recommends", "prometheus"]):
-        done = subprocess.run(
-            ["apt-get", *command], capture_output=True, text=True, timeout=300, check=False, env=environment
-        )
-        if done.returncode:
-            pytest.skip(f"Debian's prometheus cannot be installed: {done.stderr[-300:]}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Makes `prometheus` and `promtool`, which come in one package, available, or skips."""
+    debian.require("prometheus", "promtool")
 
 
 def wait_until(condition, what: str, seconds: float = 60.0) -> None:

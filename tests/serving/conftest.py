@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.serving import saved_models
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -86,18 +86,9 @@ def wait_until(condition, seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
-def free_ports(count: int) -> list[int]:
-    """Different ports that nobody listens on now."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
-
-
 def launch(folder: Path, *options: str, kind: str = "embedded") -> Server:
     """Starts a server without waiting for it; its log is `folder`/server.log."""
-    port, grpc_port = free_ports(2)
+    port, grpc_port = free_port(), free_port()
     command = [sys.executable, "-m", "serving", "--server", kind, "--port", str(port), "--grpc-port", str(grpc_port)]
     log = folder / "server.log"
     with log.open("wb") as output:
