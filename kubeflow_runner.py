@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline import beam_options
 from pipeline.errors import PipelineError
 
 DEFAULT_IMAGE = "driftgate:latest"
@@ -64,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     compiled.add_argument(
         "--span", type=int, metavar="N", help="value of the parameter `span` (default: the newest at run time)"
     )
+    beam_options.add_arguments(compiled)
     compiled.add_argument("--output", type=Path, metavar="FILE", help="default: pipeline.json or pipeline.yaml")
     compiled.add_argument("--json", action="store_true", help="print one JSON object on standard output")
     compiled.set_defaults(command=_compile)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline import beam_options
 from pipeline.errors import PipelineError
 from serving import cli as server
 
@@ -45,19 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     only = run.add_mutually_exclusive_group()
     only.add_argument("--explain", action="store_true", help="only look at the decision; nothing is recorded")
     only.add_argument("--decide", action="store_true", help="record the decision and stop; `run` carries on from there")
-    run.add_argument("--engine", choices=("local", "beam"), default="local", help="whole Arrow batches, or Beam")
-    run.add_argument(
-        "--runner",
-        choices=("flink", "spark", "dataflow"),
-        help="where --engine beam runs (default: [beam] runner of the dataset file, or this process)",
-    )
-    run.add_argument(
-        "--beam-arg",
-        action="append",
-        default=[],
-        metavar="ARG",
-        help="an option of Beam's, such as --beam-arg=--flink_master=host:8081; after those of [beam] args",
-    )
+    beam_options.add_arguments(run)
     run.add_argument("--json", action="store_true", help="print one JSON object on standard output")
     run.set_defaults(command=_run)
 
@@ -68,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--tries", type=int, default=2, metavar="N", help="then a failing span is set aside (default: 2)"
     )
     watch.add_argument("--once", action="store_true", help="end when nothing is waiting")
+    beam_options.add_arguments(watch)
     _add_metrics(watch)
     watch.set_defaults(command=_watch)
 

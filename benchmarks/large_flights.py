@@ -3,6 +3,7 @@
 Written by Arrow, a copy at a time, so that making 3.3 million rows takes seconds and little memory.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,17 +21,23 @@ def enlarge(source: Path, target: Path, copies: int, seed: int = 0) -> int:
     """Writes `copies` of a CSV of flights, the first unchanged, into one file; returns the number of rows."""
     convert = pa.csv.ConvertOptions(null_values=[""], strings_can_be_null=True, column_types={"time_hour": pa.string()})
     table = pa.csv.read_csv(source, convert_options=convert)
-    random = np.random.default_rng(seed)
     target.parent.mkdir(parents=True, exist_ok=True)
     options = pa.csv.WriteOptions(include_header=False, quoting_style="none")
     with target.open("wb") as file:
         # Arrow would quote the names, and TFX's CsvExampleGen would take the quotes for a part of them.
         file.write((",".join(table.column_names) + "\n").encode())
         with pa.csv.CSVWriter(file, table.schema, write_options=options) as writer:
-            writer.write_table(table)
-            for _ in range(copies - 1):
-                writer.write_table(_jittered(table, random))
+            for copy in copies_of(table, copies, seed):
+                writer.write_table(copy)
     return int(table.num_rows) * copies
+
+
+def copies_of(table: pa.Table, copies: int, seed: int = 0) -> Iterator[pa.Table]:
+    """Yields the table, and then copies of it with jitter; `copies` in all."""
+    random = np.random.default_rng(seed)
+    yield table
+    for _ in range(copies - 1):
+        yield _jittered(table, random)
 
 
 def _jittered(table: pa.Table, random: np.random.Generator) -> pa.Table:

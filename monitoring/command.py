@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import logging
-import signal
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from monitoring.monitor import Look, Monitor
@@ -22,6 +17,7 @@ from pipeline.config import load_dataset
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.gate.records import to_json_values
 from pipeline.log_capture import captured
+from pipeline.stopping import stoppable
 from pipeline.terminal import Terminal
 
 logger = logging.getLogger(__name__)
@@ -42,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--labels: there is no folder {args.labels}.")
     root.prepare()
     monitor = Monitor(dataset, root, args.log_dir, args.labels, judge_open=args.judge_open)
-    with monitor.locked(), _stoppable() as stop, captured(root.logs / "monitor.log") as (out, err):
+    with monitor.locked(), stoppable() as stop, captured(root.logs / "monitor.log") as (out, err):
         terminal = Terminal(out, err, quiet=args.json)
         if not args.once:
             terminal.note(f"monitoring {args.log_dir} every {args.every:g} s; log: {root.logs / 'monitor.log'}")
@@ -154,19 +150,3 @@ def as_json(look: Look) -> dict[str, Any]:  # Any: JSON.
         "label_faults": list(look.label_faults),
         "evidence": to_json_values(dataclasses.asdict(look.evidence)) if look.evidence else None,
     }
-
-
-@contextlib.contextmanager
-def _stoppable() -> Iterator[threading.Event]:
-    """Turns SIGTERM and SIGINT into an event for as long as the block runs."""
-    stop = threading.Event()
-
-    def request_stop(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    before = {number: signal.signal(number, request_stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -6,17 +6,22 @@ What is added to what the user gives, and why:
 |------------------------------|--------------|-----------------------------------------------------------------------|
 | --runner                     | all          | Beam's default downloads a binary                                     |
 | --setup_file                 | all but none | TFX packs itself up for the workers, but not this package             |
+| --sdk_container_image        | all but none | as --setup_file, for a compiled pipeline: its tasks' image            |
 | --staging_location           | dataflow     | Beam makes a bucket in the project                                    |
 | --environment_cache_millis   | flink, spark | workers end with each stage, and every stage imports TensorFlow anew  |
 """
 
+import argparse
 import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pipeline.config import Dataset
 
 Runner = Literal["flink", "spark", "dataflow"]
 CLASS_NAMES: dict[Runner, str] = {"flink": "FlinkRunner", "spark": "SparkRunner", "dataflow": "DataflowRunner"}
@@ -34,14 +39,55 @@ _ADDRESSES: dict[Runner, tuple[str, ...]] = {
 _PACKAGES = ("setup_file", "requirements_file", "extra_packages", "sdk_container_image")
 
 
-def beam_args(runner: Runner | None, given: Sequence[str], *, where: str, folders: Sequence[str]) -> tuple[str, ...]:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that choose an engine."""
+    parser.add_argument("--engine", choices=("local", "beam"), default="local", help="whole Arrow batches, or Beam")
+    parser.add_argument(
+        "--runner",
+        choices=tuple(CLASS_NAMES),
+        help="where --engine beam runs (default: [beam] runner of the dataset file, or the process of each component)",
+    )
+    parser.add_argument(
+        "--beam-arg",
+        action="append",
+        default=[],
+        metavar="ARG",
+        help="an option of Beam's, such as --beam-arg=--flink_master=host:8081; after those of [beam] args",
+    )
+
+
+def of_arguments(
+    args: argparse.Namespace, dataset: "Dataset", folders: Mapping[str, str], *, image: str | None = None
+) -> tuple[str, ...]:
+    """Returns the Beam job's options that a command line and the dataset's `[beam]` ask for; none for the local engine.
+
+    Args:
+      args: as `add_arguments` made them.
+      folders, image: as for `beam_args`.
+
+    Raises:
+      ConfigError: options of Beam's without its engine, or what `beam_args` refuses.
+    """
+    if args.engine != "beam":
+        if args.runner or args.beam_arg:
+            raise ConfigError("--runner and --beam-arg need --engine beam.")
+        return ()
+    given = (*dataset.beam.args, *args.beam_arg)
+    where = f"{dataset.path} [beam], --beam-arg"
+    return beam_args(args.runner or dataset.beam.runner, given, where=where, folders=folders, image=image)
+
+
+def beam_args(
+    runner: Runner | None, given: Sequence[str], *, where: str, folders: Mapping[str, str], image: str | None = None
+) -> tuple[str, ...]:
     """Returns the complete options of a Beam job.
 
     Args:
       runner: None for Beam's runner in this process.
       given: the user's options, as Beam's command line takes them; these win.
       where: how messages name the place they come from.
-      folders: the spans and the artifacts, which the workers read and write.
+      folders: the spans and the artifacts, which the workers read and write, by the option that names each.
+      image: what the job starts from and its workers run in; None where it starts from this checkout.
 
     Raises:
       ConfigError: an option is missing, wrong or unknown; says which and what to add.
@@ -54,7 +100,9 @@ def beam_args(runner: Runner | None, given: Sequence[str], *, where: str, folder
         args += _dataflow(given, folders, where)
     if runner in _ADDRESSES and not flags & set(_ADDRESSES[runner]):
         raise ConfigError(f"{where}: --runner {runner} needs an address: {' or '.join(_ADDRESSES[runner])}. {_HINT}")
-    if runner and not flags & {*_PACKAGES, "extra_package"}:
+    if runner and not flags & {*_PACKAGES, "extra_package"} and image is not None:
+        args += (f"--sdk_container_image={image}",)
+    elif runner and not flags & {*_PACKAGES, "extra_package"}:
         if not SETUP_FILE.exists():
             raise ConfigError(
                 f"{where}: the workers' package is made from {SETUP_FILE}, which is not there, as in an installed "
@@ -70,14 +118,14 @@ def beam_args(runner: Runner | None, given: Sequence[str], *, where: str, folder
 _HINT = "Give it in [beam] args or as --beam-arg=--NAME=VALUE."
 
 
-def _dataflow(given: Sequence[str], folders: Sequence[str], where: str) -> tuple[str, ...]:
+def _dataflow(given: Sequence[str], folders: Mapping[str, str], where: str) -> tuple[str, ...]:
     """Checks what Beam would look up in the cloud where it is missing, and make there: a bucket, a region."""
     values = {name: value for name, _, value in (arg[2:].partition("=") for arg in given if arg.startswith("--"))}
     missing = [name for name in ("project", "region", "temp_location") if not values.get(name)]
     if missing:
         raise ConfigError(f"{where}: --runner dataflow needs {', '.join(missing)}. {_HINT}")
     temporary = values["temp_location"]
-    for what, folder in (("temp_location", temporary), *zip(("--data-root", "[beam] artifacts"), folders, strict=True)):
+    for what, folder in (("temp_location", temporary), *folders.items()):
         if not folder.startswith("gs://"):
             raise ConfigError(
                 f"{where}: Dataflow's workers cannot reach {folder}. Expected a folder on Cloud Storage for {what}: "

@@ -41,6 +41,11 @@ def test_help_loads_nothing_heavy(name):
         (["compile", "--target", "kubeflow", "--output", "x.json"], "--output: kubeflow takes a .yaml file."),
         (["compile", "--span", "-3"], "--span: expected a number of 0 or more. Received: -3."),
         (["compile", "--pipeline-root", "ftp://x/y"], "--pipeline-root: expected gs://BUCKET/PATH"),
+        (["compile", "--runner", "flink"], "--runner and --beam-arg need --engine beam."),
+        (
+            ["compile", "--pipeline-root", "gs://bucket/taxi", "--engine", "beam", "--runner", "dataflow"],
+            "[beam], --beam-arg: --runner dataflow needs project, region, temp_location.",
+        ),
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(capsys, argv, message):

@@ -37,7 +37,10 @@ TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 JOB_SERVER = "org.apache.beam.runners.flink.FlinkJobServerDriver"
 TASK_MANAGERS = 2
 WORKER = "worker"
-HEAP_MB = {JOB_MANAGER: 384, TASK_MANAGER: 384, JOB_SERVER: 256}
+HEAP_MB = {JOB_MANAGER: 512, TASK_MANAGER: 768, JOB_SERVER: 512}
+NETWORK_MB = 512
+# Network buffers, Flink's own 64 MB, and what Beam's gRPC to its worker takes; Java's default is the heap's size.
+DIRECT_MB = NETWORK_MB + 256
 # Flink takes its serializers apart by reflection, which Java 17 forbids unless told.
 OPENED = ("java.base/java.lang", "java.base/java.util", "java.base/java.util.concurrent", "java.base/java.net",
           "java.base/java.io", "java.base/java.nio", "java.base/java.time", "java.base/sun.nio.ch",
@@ -107,13 +110,13 @@ def configuration(rest_port: int, rpc_port: int, folder: Path) -> dict[str, str]
         "taskmanager.load-balance.mode": "SLOTS",
         "taskmanager.cpu.cores": "1",
         "taskmanager.memory.framework.heap.size": "128m",
-        "taskmanager.memory.task.heap.size": "256m",
+        "taskmanager.memory.task.heap.size": f"{HEAP_MB[TASK_MANAGER] - 128}m",
         "taskmanager.memory.framework.off-heap.size": "64m",
-        "taskmanager.memory.task.off-heap.size": "0m",
-        "taskmanager.memory.managed.size": "128m",
+        "taskmanager.memory.task.off-heap.size": "192m",
+        "taskmanager.memory.managed.size": "256m",
         # Enough for all tasks of a job on one task manager: with 192 MB and 64 buffers, Transform's did not fit there.
-        "taskmanager.memory.network.min": "384m",
-        "taskmanager.memory.network.max": "384m",
+        "taskmanager.memory.network.min": f"{NETWORK_MB}m",
+        "taskmanager.memory.network.max": f"{NETWORK_MB}m",
         # 512 buffers per result by default; Transform's and TFMA's graphs have dozens of results in one slot.
         "taskmanager.network.sort-shuffle.min-buffers": "32",
         "taskmanager.memory.jvm-metaspace.size": "192m",
@@ -228,7 +231,7 @@ def running(folder: Path) -> Iterator[Cluster]:
 
 def _start_java(cluster: Cluster, name: str, classpath: Path, main: str, *arguments: str) -> None:
     opened = [f"--add-opens={package}=ALL-UNNAMED" for package in OPENED]
-    memory = [f"-Xmx{HEAP_MB[main]}m", "-XX:+UseSerialGC"]
+    memory = [f"-Xmx{HEAP_MB[main]}m", f"-XX:MaxDirectMemorySize={DIRECT_MB}m", "-XX:+UseSerialGC"]
     _start(cluster, name, ["java", *memory, *opened, "-cp", str(classpath), main, *arguments])
 
 

@@ -1,15 +1,16 @@
 """Does the pipeline's command run on a real Flink cluster, with the local engine's results, and past a lost machine?
 
-    make prove-flink        # or: python -m benchmarks.distributed.prove_flink [local beam flink loss parity table]
+    make prove-flink        # or: python -m benchmarks.distributed.prove_flink [local flink parity table ...]
 
-All 327,346 flights as one Parquet span of ten row groups, the same dataset file for every run, bootstraps off. `local`:
-the local engine. `beam`: the Beam engine on Beam's runner in this process. `flink`: the Beam engine on a cluster of one
-job manager and two task managers with a Python worker each (flink_cluster.py). `..._small`: the first row group alone.
-`loss`: `flink_small`, and the second task manager is killed in the middle of the first job. `parity`: the artifacts
-compared by the rules in parity.py.
+The flights as one Parquet span of row groups, the same dataset file for every run, bootstraps off: all 327,346, the
+first 32,768 of them (`small_`), or ten times all (`large_`, copies with jitter). `local`: the local engine. `beam`: the
+Beam engine on Beam's runner in this process. `flink`: the Beam engine on a cluster of one job manager and two task
+managers with a Python worker each (flink_cluster.py). `loss_COMPONENT`: all flights on a cluster that loses its second
+task manager in the middle of that component's job, and has one from then on. `parity`: the artifacts compared by the
+rules in parity.py.
 
 Components' wall times are the runner's; the cluster's CPU time is that of its processes. Results are written to
-benchmarks/results/distributed.json and the table in docs/beam.md.
+benchmarks/results/distributed.json and the tables in docs/beam.md.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import contextlib
 import json
 import os
 import platform
+import re
 import resource
 import shutil
 import subprocess
@@ -37,41 +39,52 @@ from benchmarks.scale import write_table
 REPOSITORY = flink_cluster.REPOSITORY
 RESULTS = REPOSITORY / "benchmarks" / "results" / "distributed.json"
 PAGE = REPOSITORY / "docs" / "beam.md"
-PARTS = ("local", "local_small", "beam", "flink", "flink_small", "loss", "parity", "table")
-SMALL = {"local_small", "flink_small", "loss"}  # On the first row group alone.
+LOSSES = {f"loss_{component}": component for component in ("StatisticsGen", "Transform", "Evaluator")}
+ON_CLUSTER = ("small_flink", "flink", *LOSSES, "large_flink")
+PARTS = ("small_local", "local", "large_local", "beam", *ON_CLUSTER, "parity", "table")
 STEPS = 1_000
 ROWS_PER_GROUP = 32_768
+COPIES = 10
 ON_BEAM = ("ExampleGen", "StatisticsGen", "TrainingWindow", "WindowStatistics", "Transform", "Evaluator")
-KILLED_IN = "ExampleGen"  # The first: every later job then has one task manager only.
-KILL_AFTER_TASKS = 5
+KILL_AFTER = 0.1  # Of the job's tasks.
 
 
-def prepare(folder: Path) -> int:
-    """Writes one span with all flights, another with the first row group, and the dataset file; returns the rows."""
+def size_of(part: str) -> str:
+    """Returns the folder of the span that a part is about: small, large or all."""
+    size, _, _ = part.partition("_")
+    return size if size in ("small", "large") else "all"
+
+
+def prepare(folder: Path, size: str) -> int:
+    """Writes a span of that size, and the dataset file; returns the rows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from benchmarks import large_flights
     from data.flights import source
 
-    target = folder / "data" / "span-1" / "data.parquet"
+    target = folder / size / "span-1" / "data.parquet"
     if target.exists():
         return int(pq.read_metadata(target).num_rows)
     source.write_spans(folder / "months")
     months = [folder / "months" / f"span-{month}" / target.name for month in range(1, 13)]
-    whole = pa.concat_tables([pq.read_table(path) for path in months])
-    for path, part in ((target, whole), (folder / "small" / "span-1" / target.name, whole.slice(0, ROWS_PER_GROUP))):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(part, path, row_group_size=ROWS_PER_GROUP)
+    table = pa.concat_tables([pq.read_table(path) for path in months])
+    if size == "small":
+        table = table.slice(0, ROWS_PER_GROUP)
+    target.parent.mkdir(parents=True)
+    with pq.ParquetWriter(target, table.schema) as writer:
+        for copy in large_flights.copies_of(table, COPIES if size == "large" else 1):
+            writer.write_table(copy, row_group_size=ROWS_PER_GROUP)
     shipped = REPOSITORY / "data" / "flights"
     text = (shipped / "dataset.toml").read_text(encoding="utf-8")
     text = text.replace("window = 4", "window = 1").replace("[training]\n", f"[training]\nmax_steps = {STEPS}\n")
     text = text.replace("[evaluation]\n", "[evaluation]\nbootstraps = 0\n")
     (folder / "dataset.toml").write_text(text, encoding="utf-8")
     shutil.copy(shipped / "schema.pbtxt", folder)
-    return int(whole.num_rows)
+    return int(pq.read_metadata(target).num_rows)
 
 
-def run(folder: Path, name: str, *options: str, data: str = "data") -> dict[str, Any]:  # Any: JSON.
+def run(folder: Path, name: str, *options: str) -> dict[str, Any]:  # Any: JSON.
     """Runs the pipeline's command on a fresh root and returns its JSON with the process's wall and CPU seconds.
 
     Raises:
@@ -80,7 +93,7 @@ def run(folder: Path, name: str, *options: str, data: str = "data") -> dict[str,
     root = folder / name
     shutil.rmtree(root, ignore_errors=True)
     command = [sys.executable, "local_runner.py", "run", "--json", "--dataset", str(folder), "--root", str(root)]
-    command += ["--data-root", str(folder / data), *options]
+    command += ["--data-root", str(folder / size_of(name)), *options]
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -100,7 +113,7 @@ def run(folder: Path, name: str, *options: str, data: str = "data") -> dict[str,
     }
 
 
-def on_flink(folder: Path, name: str, *, data: str, kill_in: int | None) -> dict[str, Any]:  # Any: JSON.
+def on_flink(folder: Path, name: str, kill_in: int | None) -> dict[str, Any]:  # Any: JSON.
     """Runs on a fresh cluster; `kill_in` is the number of the job in which one task manager is killed."""
     logs = folder / f"cluster-{name}"
     shutil.rmtree(logs, ignore_errors=True)
@@ -108,7 +121,7 @@ def on_flink(folder: Path, name: str, *, data: str, kill_in: int | None) -> dict
         watch = _Watch(cluster, kill_in)
         with watch:
             options = ["--engine", "beam", "--runner", "flink", *(f"--beam-arg={arg}" for arg in cluster.beam_args)]
-            entry = run(folder, name, *options, data=data)
+            entry = run(folder, name, *options)
         entry |= {"cluster_cpu_s": watch.cpu_s, "cluster_peak_mb": watch.peak_mb, "jobs": watch.jobs(entry)}
         entry["flink"] = cluster.rest("/config")["flink-version"]
         if kill_in is not None:
@@ -151,8 +164,7 @@ class _Watch(threading.Thread):
         for name, job in zip(names, self._cluster.jobs(), strict=True):
             times, used = zip(*self._samples, strict=True)
             begin, end = np.interp([job["start-time"] / 1000, job["end-time"] / 1000], times, used)
-            vertices = self._cluster.rest(f"/jobs/{job['jid']}")["vertices"]
-            sent = sorted(((v["metrics"]["write-bytes"], v["name"]) for v in vertices), reverse=True)
+            shuffles = shuffled(self._cluster.rest(f"/jobs/{job['jid']}"))
             found.append(
                 {
                     "component": name,
@@ -160,14 +172,15 @@ class _Watch(threading.Thread):
                     "wall_s": round(job["duration"] / 1000, 1),
                     "cpu_s": round(end - begin, 1),
                     "tasks": job["tasks"]["total"],
-                    "shuffled_bytes": sum(size for size, _ in sent),
-                    "largest": [{"bytes": size, "vertex": text[:200]} for size, text in sent[:6] if size],
+                    "shuffled_bytes": sum(shuffles.values()),
+                    "shuffles": shuffles,
                 }
             )
         return found
 
     def run(self) -> None:
-        while not self._ended.wait(1.0):
+        # A job of seconds must be met in its middle; each look costs the cluster's processes next to nothing.
+        while not self._ended.wait(1.0 if self._kill_in is None or self.killed else 0.2):
             with contextlib.suppress(OSError):  # Flink may be slow to answer while it restarts a region.
                 self._measure()
                 if self._kill_in is not None and self.killed is None:
@@ -194,7 +207,7 @@ class _Watch(threading.Thread):
             return
         job = jobs[number]
         tasks = job["tasks"]
-        if job["state"] == "RUNNING" and tasks["finished"] >= KILL_AFTER_TASKS and tasks["running"]:
+        if job["state"] == "RUNNING" and tasks["finished"] >= KILL_AFTER * tasks["total"] and tasks["running"]:
             self._cluster.kill_task_manager("task-manager-2")
             self.killed = {
                 "finished_tasks": tasks["finished"],
@@ -203,42 +216,68 @@ class _Watch(threading.Thread):
             }
 
 
-NAMES = {
-    "local_small": "local engine",
-    "flink_small": "Flink",
-    "loss": "Flink, one task manager lost",
-    "local": "local engine",
-    "beam": "Beam in one process",
-    "flink": "Flink",
+def shuffled(job: dict[str, Any]) -> dict[str, int]:  # Any: Flink's JSON.
+    """Returns the bytes that each step of a job sent by key, from worker to worker; without steps of no byte.
+
+    A step is named after the transform that groups: splits are taken together, and what only repeats is left out.
+    """
+    names = {vertex["id"]: vertex["name"] for vertex in job["vertices"]}
+    sent = {vertex["id"]: vertex["metrics"]["write-bytes"] for vertex in job["vertices"]}
+    found: dict[str, int] = {}
+    for node in job["plan"]["nodes"]:
+        for source in node.get("inputs", []):
+            if source["ship_strategy"].startswith("Hash"):
+                _, _, text = names[node["id"]].partition("GroupReduce at ")
+                head, chained, _ = text.partition(") -> ")
+                step = re.sub(r"\[(train|eval|\d+)\]", "", head if chained else head.removesuffix(")"))
+                found[step] = found.get(step, 0) + sent[source["id"]]
+    return {step: size for step, size in sorted(found.items(), key=lambda item: -item[1]) if size}
+
+
+COLUMNS = {"local": "local engine", "beam": "Beam, in process", "flink": "Beam on Flink"}
+FIGURES = {
+    "wall_s": "**whole command**",
+    "cpu_s": "CPU s of the command",
+    "cluster_cpu_s": "CPU s of the cluster",
+    "cluster_peak_mb": "peak memory of the cluster, MB",
+    "auc": "AUC",
 }
 
 
 def table(results: dict[str, Any]) -> str:  # Any: JSON.
-    """Returns the results as the docs show them."""
-    columns = [name for name in ("local", "beam", "flink", "loss") if name in results]
-    names = {"local": "local engine", "beam": "Beam, in process", "flink": "Beam on Flink", "loss": "one machine lost"}
-    lines = [
-        "| "
-        + " | ".join([f"{results['local']['rows']:,} rows, wall s", *(names[column] for column in columns)])
-        + " |",
-        "|---" * (len(columns) + 1) + "|",
-    ]
+    """Returns each component's wall seconds by size and engine."""
+    parts = [part for part in PARTS if part in results and part not in LOSSES]
+    names = [COLUMNS[part.rpartition("_")[2]] for part in parts]
+    head = [f"{results[part]['rows']:,} rows: {name}" for part, name in zip(parts, names, strict=True)]
+    lines = [f"| wall s | {' | '.join(head)} |", "|---" * (len(parts) + 1) + "|"]
     for node in ON_BEAM:
-        cells = [f"{results[column]['components'][node]:g}" for column in columns]
+        cells = [f"{results[part]['components'][node]:g}" for part in parts]
         lines.append(f"| {node} | {' | '.join(cells)} |")
-    for key, label in (
-        ("wall_s", "**whole command**"),
-        ("cpu_s", "CPU s of the command"),
-        ("cluster_cpu_s", "CPU s of the cluster"),
-        ("cluster_peak_mb", "peak memory of the cluster, MB"),
-        ("auc", "AUC"),
-    ):
-        cells = [f"{results[column][key]:g}" if key in results[column] else "" for column in columns]
+    for key, label in FIGURES.items():
+        cells = [f"{results[part][key]:g}" if key in results[part] else "" for part in parts]
         lines.append(f"| {label} | {' | '.join(cells)} |")
-    loads = [f"{results[column]['environment']['load_average'][1]:g}" for column in columns]
-    lines.append(f"| load average, five minutes | {' | '.join(loads)} |")
-    blessed = ["yes" if results[column]["blessed"] else "no" for column in columns]
+    blessed = ["yes" if results[part]["blessed"] else "no" for part in parts]
     return "\n".join([*lines, f"| blessed | {' | '.join(blessed)} |"])
+
+
+def losses(results: dict[str, Any]) -> str:  # Any: JSON.
+    """Returns what each lost task manager cost, and what came of the run."""
+    lines = [
+        "| lost in the middle of | with of its tasks ended | that job, wall s (without loss) | its state | "
+        "task managers left | run | equal to the local engine |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    whole = {job["component"]: job["wall_s"] for job in results["flink"]["jobs"]}
+    for part, component in LOSSES.items():
+        entry = results[part]
+        (job,) = [job for job in entry["jobs"] if job["component"] == component]
+        compared = results["parity"][part].values()
+        lines.append(
+            f"| {component} | {entry['killed']['finished_tasks']} of {entry['killed']['of_tasks']} | "
+            f"{job['wall_s']:g} ({whole[component]:g}) | {job['state'].lower()} | {entry['task_managers_left']} | "
+            f"{entry['result']} | in {sum(not found for found in compared)} of {len(compared)} comparisons |"
+        )
+    return "\n".join(lines)
 
 
 def environment() -> dict[str, Any]:  # Any: JSON.
@@ -266,29 +305,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{part} ...", file=sys.stderr, flush=True)
         if part == "table":
             write_table(PAGE, "distributed", table(results))
+            write_table(PAGE, "losses", losses(results))
             continue
         if part == "parity":
             results["parity"] = {}
-            for name in ("flink", "flink_small", "loss"):
-                local = folder / ("local_small" if name in SMALL else "local")
+            for name in ON_CLUSTER:
+                size = size_of(name)
+                local = folder / ("local" if size == "all" else f"{size}_local")
                 if (folder / name).exists():
                     results["parity"][name] = parity.compare(local, folder / name, str(folder))
             for name, found in results["parity"].items():
                 for what, differences in found.items():
-                    print(f"  {name:6} {what}: {'; '.join(differences[:5]) or 'equal'}", file=sys.stderr)
+                    print(f"  {name} {what}: {'; '.join(differences[:5]) or 'equal'}", file=sys.stderr)
         else:
-            rows = prepare(folder)
-            data = "small" if part in SMALL else "data"
-            if part.startswith("local"):
-                results[part] = run(folder, part, data=data)
-            elif part == "beam":
-                results[part] = run(folder, part, "--engine", "beam")
-            else:
+            rows = prepare(folder, size_of(part))
+            if part in ON_CLUSTER:
                 order = [name for name in results["local"]["components"] if name in ON_BEAM]
-                kill_in = order.index(KILLED_IN) if part == "loss" else None
-                results[part] = on_flink(folder, part, data=data, kill_in=kill_in)
-            results[part]["rows"] = ROWS_PER_GROUP if part in SMALL else rows
-            results[part]["environment"] = environment()
+                results[part] = on_flink(folder, part, order.index(LOSSES[part]) if part in LOSSES else None)
+            else:
+                results[part] = run(folder, part, *(["--engine", "beam"] if part == "beam" else []))
+            results[part] |= {"rows": rows, "environment": environment()}
             print(json.dumps(results[part]), file=sys.stderr, flush=True)
         RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     unequal = [f"{name}, {what}" for name, found in results.get("parity", {}).items() for what in found if found[what]]

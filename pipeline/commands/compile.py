@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from pipeline import beam_options
 from pipeline.config import load_dataset
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.kubeflow import extras, locations
@@ -34,6 +35,8 @@ def command(args: argparse.Namespace) -> int:
         serving_dir=args.serving_dir,
         state_dir=args.state_dir,
     )
+    folders = {"--data-root": found.data_root, "--pipeline-root": found.root}
+    beam_args = beam_options.of_arguments(args, dataset, folders, image=args.image)
     print(f"{dataset.name}: compiling for {args.target} (loads TFX, about ten seconds)", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="compile-") as folder, captured(Path(folder) / "log"):
         from pipeline.kubeflow import compile, lint
@@ -48,6 +51,8 @@ def command(args: argparse.Namespace) -> int:
                 state_dir=found.state_dir,
                 image=args.image,
                 span=args.span,
+                engine=args.engine,
+                beam_args=beam_args,
             )
         )
         lint.check(package)

@@ -57,7 +57,9 @@ def command(args: argparse.Namespace) -> int:
             explain=args.explain,
             decide=args.decide,
             engine=args.engine,
-            beam_args=_beam_args(args, dataset, root, data_root),
+            beam_args=beam_options.of_arguments(
+                args, dataset, local.shared_folders(dataset, root, data_root, args.engine)
+            ),
         )
         with captured(log) as (out, err):
             terminal = Terminal(out, err, quiet=args.json)
@@ -78,19 +80,6 @@ def command(args: argparse.Namespace) -> int:
                 if report is not None:
                     terminal.say(f"Report:    {report}")
     return local.EXIT_STATUS[outcome.result]
-
-
-def _beam_args(args: argparse.Namespace, dataset: Dataset, root: Root, data_root: str) -> tuple[str, ...]:
-    if args.engine != "beam":
-        if args.runner or args.beam_arg:
-            raise ConfigError("--runner and --beam-arg need --engine beam.")
-        return ()
-    return beam_options.beam_args(
-        args.runner or dataset.beam.runner,
-        (*dataset.beam.args, *args.beam_arg),
-        where=f"{dataset.path} [beam], --beam-arg",
-        folders=(data_root, local.artifacts_of(dataset, root, args.engine)),
-    )
 
 
 def run(request: local.Request, terminal: Terminal, log: Path) -> local.Outcome:

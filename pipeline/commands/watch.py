@@ -2,16 +2,14 @@
 
 import argparse
 import contextlib
+import dataclasses
 import datetime
 import logging
-import signal
 import threading
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 
-from pipeline import local
+from pipeline import beam_options, local
 from pipeline.backlog import QUARANTINE, Waiting, quarantine, unprocessed
 from pipeline.commands.run import root_of
 from pipeline.config import load_dataset
@@ -19,6 +17,7 @@ from pipeline.errors import RootBusyError
 from pipeline.log_capture import captured
 from pipeline.report.after_run import write_report
 from pipeline.root import Root
+from pipeline.stopping import stoppable
 from pipeline.terminal import Terminal
 
 logger = logging.getLogger(__name__)
@@ -36,11 +35,19 @@ def command(args: argparse.Namespace) -> int:
     root = root_of(args, dataset.name)
     root.prepare()
     log = root.logs / f"watch-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
-    with contextlib.ExitStack() as held, _stoppable() as stop, captured(log) as (out, err):
+    with contextlib.ExitStack() as held, stoppable() as stop, captured(log) as (out, err):
         held.enter_context(root.locked())
         terminal = Terminal(out, err)
         data_root = local.locate_data(dataset, root, args.data_root)
-        request = local.Request(dataset=dataset, root=root, data_root=data_root)
+        request = local.Request(
+            dataset=dataset,
+            root=root,
+            data_root=data_root,
+            engine=args.engine,
+            beam_args=beam_options.of_arguments(
+                args, dataset, local.shared_folders(dataset, root, data_root, args.engine)
+            ),
+        )
         terminal.note(f"watching {data_root} every {args.poll:g} s; log: {log}")
         tries: dict[Waiting, int] = {}
         while not stop.is_set():
@@ -95,7 +102,7 @@ def process(request: local.Request, waiting: Waiting, terminal: Terminal, log: P
         if stop.is_set():
             raise StopRequestedError
 
-    one = local.Request(dataset=request.dataset, root=request.root, data_root=request.data_root, span=waiting.span)
+    one = dataclasses.replace(request, span=waiting.span)
     outcome = local.execute(one, log=str(log), on_start=before, on_end=lambda *_: None)
     write_report(request.root, started.timestamp(), terminal)
     seconds = (datetime.datetime.now() - started).total_seconds()
@@ -114,19 +121,3 @@ def describe(outcome: local.Outcome) -> str:
         why = outcome.not_servable or "; ".join((outcome.judgement or {}).get("reasons", []))
         return f"{text}; not pushed: {why}"
     return text
-
-
-@contextlib.contextmanager
-def _stoppable() -> Iterator[threading.Event]:
-    """Turns SIGTERM and SIGINT into an event for as long as the block runs."""
-    stop = threading.Event()
-
-    def request_stop(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    before = {number: signal.signal(number, request_stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -6,7 +6,7 @@ and what may come from the cache. See docs/decisions/0600-what-a-compiled-task-m
 
 import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.config import SPAN_PARAMETER, Dataset, PipelineConfig
 from pipeline.errors import ConfigError
@@ -35,6 +35,7 @@ class Request:
       data_root, pipeline_root, serving_dir, state_dir: local paths, or `gs://` ones.
       image: the container image that every task runs in.
       span: the span parameter's value in the file; None for the newest at run time.
+      engine, beam_args: as in PipelineConfig.
     """
 
     dataset: Dataset
@@ -45,6 +46,8 @@ class Request:
     state_dir: str
     image: str
     span: int | None = None
+    engine: Literal["local", "beam"] = "local"
+    beam_args: tuple[str, ...] = ()
 
 
 def compile_pipeline(request: Request) -> Package:
@@ -97,6 +100,8 @@ def pipeline_config(request: Request) -> PipelineConfig:
         state_dir=request.state_dir,
         vertex=request.dataset.vertex if request.target == "vertex" else None,
         image=request.image,
+        engine=request.engine,
+        beam_args=request.beam_args,
     )
 
 

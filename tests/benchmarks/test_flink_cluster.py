@@ -60,7 +60,7 @@ def test_a_lost_task_managers_work_fits_on_the_other():
 def test_the_pipelines_command_takes_the_clusters_options():
     cluster = Cluster(Path("/tmp/cluster"), rest_port=8081, job_port=8099)
 
-    args = beam_options.beam_args("flink", cluster.beam_args, where="test", folders=("/data", "/artifacts"))
+    args = beam_options.beam_args("flink", cluster.beam_args, where="test", folders={"--data-root": "/data"})
 
     options = PipelineOptions(list(args)).view_as(PortableOptions)
     assert options.job_endpoint == "127.0.0.1:8099"

@@ -9,13 +9,14 @@ from apache_beam.options.pipeline_options import (
     SetupOptions,
     SparkRunnerOptions,
     StandardOptions,
+    WorkerOptions,
 )
 
 from pipeline import beam_options
 from pipeline.errors import ConfigError
 
-SHARED = ("/mnt/spans", "/mnt/artifacts")
-CLOUD = ("gs://bucket/spans", "gs://bucket/artifacts")
+SHARED = {"--data-root": "/mnt/spans", "[beam] artifacts": "/mnt/artifacts"}
+CLOUD = {"--data-root": "gs://bucket/spans", "[beam] artifacts": "gs://bucket/artifacts"}
 DATAFLOW = ("--project=my-project", "--region=europe-west4", "--temp_location=gs://bucket/tmp")
 PROCESS = ("--environment_type=PROCESS", "--environment_option=process_command=/opt/bin/driftgate-beam-worker")
 
@@ -67,6 +68,14 @@ def test_dataflow():
 def test_an_image_takes_the_place_of_the_package():
     options = parse("flink", "--job_endpoint=jobs:8099", "--sdk_container_image=registry/driftgate:1")
 
+    assert options.view_as(SetupOptions).setup_file is None
+
+
+def test_tasks_that_run_in_an_image_give_it_to_their_workers():
+    args = beam_options.beam_args("dataflow", DATAFLOW, where="x", folders=CLOUD, image="registry/driftgate:1")
+
+    options = PipelineOptions(list(args))
+    assert options.view_as(WorkerOptions).sdk_container_image == "registry/driftgate:1"
     assert options.view_as(SetupOptions).setup_file is None
 
 

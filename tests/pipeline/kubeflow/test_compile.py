@@ -143,6 +143,18 @@ def test_another_backend_ignores_the_vertex_table(with_vertex):
     assert "EndpointPusher" not in package.spec["root"]["dag"]["tasks"]
 
 
+def test_the_beam_engines_tasks_hand_their_jobs_to_a_cluster():
+    beam_args = ("--runner=DataflowRunner", "--sdk_container_image=example.org/driftgate:1")
+
+    package = golden.compiled("vertex", engine="beam", beam_args=beam_args)
+
+    assert lint.lint(package) == []
+    assert arguments(package, "Transform") == "tfx.components.transform.executor.Executor"
+    args = package.spec["deploymentSpec"]["executors"]["Transform_executor"]["container"]["args"]
+    # TFX's entry point takes what it does not know as Beam's options.
+    assert args[-len(beam_args) :] == list(beam_args)
+
+
 def test_a_local_pipeline_loads_no_cloud_library():
     script = (
         "import sys\n"
