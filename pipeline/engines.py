@@ -17,7 +17,7 @@ from tfx.orchestration.data_types import RuntimeParameter
 
 from pipeline.components.training_window import TrainingWindow, beam_training_window
 from pipeline.config import SPAN_PARAMETER, PipelineConfig
-from pipeline.engine import evaluator, example_gen, statistics_gen, transform
+from pipeline.engine import evaluator, example_gen, spread_reads, statistics_gen, transform
 from pipeline.engine.example_gen import NEWEST, ExampleGen, Span
 from pipeline.engine.ingest_config import IngestConfig
 
@@ -46,8 +46,8 @@ def parts(engine: Literal["local", "beam"]) -> Parts:
     return Parts(
         example_gen=lambda config: example_gen.beam_example_gen(*_source(config)).with_id("ExampleGen"),
         training_window=beam_training_window,
-        statistics_gen=StatisticsGen,
-        transform=Transform,
+        statistics_gen=spread_reads.beam_statistics_gen,
+        transform=spread_reads.beam_transform,
         evaluator=evaluator.Evaluator,
     )
 

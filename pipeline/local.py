@@ -100,9 +100,7 @@ def artifacts_of(dataset: Dataset, root: Root, engine: Literal["local", "beam"])
     return (dataset.beam.artifacts if engine == "beam" else None) or str(root.artifacts)
 
 
-def shared_folders(
-    dataset: Dataset, root: Root, data_root: str, engine: Literal["local", "beam"]
-) -> dict[str, str]:
+def shared_folders(dataset: Dataset, root: Root, data_root: str, engine: Literal["local", "beam"]) -> dict[str, str]:
     """Returns what Beam's workers must reach, by what names it."""
     return {"--data-root": data_root, "[beam] artifacts": artifacts_of(dataset, root, engine)}
 

@@ -20,7 +20,6 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +29,9 @@ from xml.etree import ElementTree
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 POM = Path(__file__).with_name("pom.xml")
-CACHE = Path.home() / ".cache" / "driftgate" / "flink"
+# Beam's job server sends each jar of its class path along with each job: 163 jars, eleven seconds. It leaves out what
+# has "gradle/wrapper" in its path (PipelineResources), and every process here has the jars already.
+CACHE = Path.home() / ".cache" / "driftgate" / "flink" / "gradle" / "wrapper"
 MAVEN_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
 JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
 TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
@@ -60,15 +61,15 @@ def coordinates() -> list[tuple[str, str, str]]:
     ]  # type: ignore[misc]
 
 
-def fetch(folder: Path = CACHE) -> list[Path]:
-    """Returns the jars, fetched with Maven where `folder` does not hold them for this pom.xml yet.
+def fetch(folder: Path = CACHE) -> Path:
+    """Returns the folder of the jars, fetched with Maven where `folder` does not hold them for this pom.xml yet.
 
     Raises:
       ClusterError: no Maven, or it could not resolve the coordinates.
     """
     done = folder / "pom.xml"
     if done.exists() and done.read_bytes() == POM.read_bytes():
-        return sorted(folder.glob("*.jar"))
+        return folder
     if shutil.which("mvn") is None:
         raise ClusterError("Maven is needed to fetch Flink. Install it (Debian: apt-get install maven).")
     shutil.rmtree(folder, ignore_errors=True)
@@ -79,19 +80,7 @@ def fetch(folder: Path = CACHE) -> list[Path]:
     if result.returncode:
         raise ClusterError(f"Maven could not fetch the jars:\n{(result.stdout + result.stderr)[-1500:]}")
     shutil.copy(POM, done)
-    return sorted(folder.glob("*.jar"))
-
-
-def path_jar(jars: Sequence[Path], target: Path) -> Path:
-    """Writes a jar whose manifest names the jars as its class path; lines of a manifest hold 72 bytes.
-
-    Beam's job server ships its class path with every job: 160 jars, 150 MB. Of this one jar, only this one.
-    """
-    entry = "Class-Path: " + " ".join(jar.as_uri() for jar in jars)
-    lines = [entry[:72]] + [" " + entry[start : start + 71] for start in range(72, len(entry), 71)]
-    with zipfile.ZipFile(target, "w") as archive:
-        archive.writestr("META-INF/MANIFEST.MF", "\r\n".join(["Manifest-Version: 1.0", *lines, "", ""]))
-    return target
+    return folder
 
 
 def configuration(rest_port: int, rpc_port: int, folder: Path) -> dict[str, str]:
@@ -195,9 +184,8 @@ def running(folder: Path) -> Iterator[Cluster]:
     Raises:
       ClusterError: a process ended or did not answer; names its log.
     """
-    jars = fetch()
+    classpath = f"{fetch()}/*"
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
-    classpath = path_jar(jars, folder / "classpath.jar")
     worker = folder / WORKER
     worker.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pipeline.beam_worker "$@"\n', encoding="utf-8")
     worker.chmod(0o755)
@@ -229,10 +217,10 @@ def running(folder: Path) -> Iterator[Cluster]:
                 process.wait()
 
 
-def _start_java(cluster: Cluster, name: str, classpath: Path, main: str, *arguments: str) -> None:
+def _start_java(cluster: Cluster, name: str, classpath: str, main: str, *arguments: str) -> None:
     opened = [f"--add-opens={package}=ALL-UNNAMED" for package in OPENED]
     memory = [f"-Xmx{HEAP_MB[main]}m", f"-XX:MaxDirectMemorySize={DIRECT_MB}m", "-XX:+UseSerialGC"]
-    _start(cluster, name, ["java", *memory, *opened, "-cp", str(classpath), main, *arguments])
+    _start(cluster, name, ["java", *memory, *opened, "-cp", classpath, main, *arguments])
 
 
 def _start(cluster: Cluster, name: str, command: Sequence[str]) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 from pipeline import beam_options, local, rollback_records, span_statistics
 from pipeline import spans as span_files
-from pipeline.config import Dataset, load_dataset
-from pipeline.errors import ConfigError, PipelineError
+from pipeline.config import load_dataset
+from pipeline.errors import PipelineError
 from pipeline.log_capture import captured
 from pipeline.report.after_run import write_report
 from pipeline.root import Root

@@ -33,6 +33,7 @@ from models import label as label_expression
 from models.errors import ExamplesError
 from models.features import FeatureSpec
 from models.predictor import predictor_of
+from pipeline.engine.spread_reads import spread_reads
 from pipeline.evaluation import curves, judge, metrics, tfma_files
 from pipeline.evaluation.curves import Histogram
 from pipeline.evaluation.judge import OVERALL, Judgement
@@ -136,7 +137,8 @@ class BeamExecutor(stock.Executor):
         """Runs TFMA, then applies our judgement in place of TFMA's, which cannot leave small slices unjudged."""
         inputs = _without_absent_baseline(input_dict)
         _, spec = _settings(exec_properties)
-        super().Do(inputs, output_dict, exec_properties)
+        with spread_reads():
+            super().Do(inputs, output_dict, exec_properties)
         output = artifact_utils.get_single_uri(output_dict["evaluation"])
         results = tfma_files.read_results(output)
         has_baseline = bool(inputs.get("baseline_model"))

@@ -1,6 +1,5 @@
 """What the cluster is made of, without starting it; `make prove-flink` starts it."""
 
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,8 @@ def test_what_was_fetched_for_this_pom_is_not_fetched_again(tmp_path, monkeypatc
     (tmp_path / "pom.xml").write_bytes(flink_cluster.POM.read_bytes())
     (tmp_path / "flink.jar").touch()
 
-    assert flink_cluster.fetch(tmp_path) == [tmp_path / "flink.jar"]
+    assert flink_cluster.fetch(tmp_path) == tmp_path
+    assert (tmp_path / "flink.jar").exists()
 
 
 def test_without_maven_it_says_what_to_install(tmp_path, monkeypatch):
@@ -32,21 +32,6 @@ def test_without_maven_it_says_what_to_install(tmp_path, monkeypatch):
 
     with pytest.raises(ClusterError, match="apt-get install maven"):
         flink_cluster.fetch(tmp_path / "empty")
-
-
-def test_one_jar_stands_for_all(tmp_path):
-    jars = [Path(f"/a/folder/with/a/long/name/number-{index}.jar") for index in range(20)]
-
-    jar = flink_cluster.path_jar(jars, tmp_path / "classpath.jar")
-
-    with zipfile.ZipFile(jar) as archive:
-        manifest = archive.read("META-INF/MANIFEST.MF").decode()
-    assert manifest.startswith("Manifest-Version: 1.0\r\nClass-Path: file:///a/folder")
-    assert manifest.endswith("\r\n\r\n")
-    assert max(map(len, manifest.split("\r\n"))) <= 72  # The JAR specification's limit.
-    # A line that begins with a space continues the one before.
-    unfolded = manifest.replace("\r\n ", "").split("\r\n")[1].removeprefix("Class-Path: ")
-    assert unfolded.split(" ") == [f"file://{path}" for path in jars]
 
 
 def test_a_lost_task_managers_work_fits_on_the_other():

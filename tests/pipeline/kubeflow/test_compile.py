@@ -149,7 +149,7 @@ def test_the_beam_engines_tasks_hand_their_jobs_to_a_cluster():
     package = golden.compiled("vertex", engine="beam", beam_args=beam_args)
 
     assert lint.lint(package) == []
-    assert arguments(package, "Transform") == "tfx.components.transform.executor.Executor"
+    assert arguments(package, "Transform") == "pipeline.engine.spread_reads.TransformExecutor"
     args = package.spec["deploymentSpec"]["executors"]["Transform_executor"]["container"]["args"]
     # TFX's entry point takes what it does not know as Beam's options.
     assert args[-len(beam_args) :] == list(beam_args)
