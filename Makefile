@@ -9,7 +9,7 @@ ARGS ?=
 WORKERS ?= 2
 EXTRAS ?=
 
-.PHONY: help run test install doctor lint unit e2e golden image prove-image prove-airflow prove-rehearsal bench prove-flink lock clean
+.PHONY: help run test install doctor lint unit e2e golden image prove-image prove-airflow prove-rehearsal bench prove-beam lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -64,8 +64,8 @@ bench: install ## remake benchmarks/results and the tables in the docs (long)
 	@$(PY) -m benchmarks.replays
 	@$(PY) -m benchmarks.serving
 
-prove-flink: install ## the pipeline on a real Flink cluster, with a machine lost on the way (long)
-	@$(PY) -m benchmarks.distributed.prove_flink
+prove-beam: install ## the pipeline on real Flink and Spark clusters, with machines lost on the way (long)
+	@$(PY) -m benchmarks.distributed.prove_beam
 
 lock: install ## resolve setup.py's requirements anew into requirements.lock
 	@.venv/bin/uv pip compile setup.py --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock

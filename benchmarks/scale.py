@@ -1,11 +1,11 @@
 """What would 10^10 rows cost, and what gives out first? A linear model through two measured sizes.
 
-    python -m benchmarks.scale          # after benchmarks.end_to_end; writes the tables of docs/scale.md
+    python -m benchmarks.scale          # after `make prove-beam`; writes the tables of docs/scale.md
 
-Each component's seconds and peak memory are taken as `fixed + rows * per row`, through the 327,346 and the 3,273,460
-flights of benchmarks/results/end_to_end.json. Nothing was measured beyond the larger one; the tables say so. The stock
-components ran on Beam's runner in one process, where a wall second is a CPU second; what a cluster adds to that (moving
-elements between its processes, starting workers) is not in it.
+Each component's seconds, peak memory and shuffled bytes are taken as `fixed + rows * per row`, through the 327,346 and
+the 3,273,460 flights of benchmarks/results/distributed.json: of the local engine its own, of the Beam engine what the
+processes of a Flink cluster used (CPU time, not wall time: two workers shared two cores with everything else). Nothing
+was measured beyond the larger size; the tables say so.
 """
 
 import json
@@ -16,23 +16,17 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-RESULTS = REPOSITORY / "benchmarks" / "results" / "end_to_end.json"
+RESULTS = REPOSITORY / "benchmarks" / "results" / "distributed.json"
 PAGE = REPOSITORY / "docs" / "scale.md"
-SIZES = ("flights", "flights-x10")
-# TFX's component, and ours in its place.
-COMPONENTS = {
-    "CsvExampleGen": "ExampleGen",
-    "StatisticsGen": "StatisticsGen",
-    "Transform": "Transform",
-    "Evaluator": "Evaluator",
-}
+LOCAL = ("local", "large_local")
+CLUSTER = ("flink", "large_flink")
+COMPONENTS = ("ExampleGen", "StatisticsGen", "TrainingWindow", "Transform", "WindowStatistics", "Evaluator")
 ROWS = 10**10
 WORKERS = 100
 VCPUS = 4
 MEMORY_GB = 15  # of a worker with 4 vCPUs, n1-standard-4
 LIMIT_GB = 64  # of the one machine that runs what does not run on Beam
-# Serialized tf.Examples of the flights: 191,198,524 bytes for 327,346 rows. ExampleGen shuffles them before it writes.
-EXAMPLE_BYTES = 584
+SHOWN_BYTES = 10_000  # Steps that send less at the larger size are counted, not listed.
 
 # US dollars, batch workers in us-central1, from cloud.google.com/dataflow/pricing as of 2025. The page could not be
 # asked where this was written: check it before you decide by it.
@@ -59,44 +53,99 @@ def line(small: tuple[float, float], large: tuple[float, float]) -> Line:
     return Line(max(0.0, large[1] - per_row * large[0]), per_row)
 
 
-def lines_of(results: dict[str, Any], engine: str, figure: str) -> dict[str, Line]:  # Any: JSON.
-    """Returns the line of each component of an engine: of its `components` (seconds) or `peak_mb_after`."""
-    small, large = (results["datasets"][size] for size in SIZES)
-    before, after = small[engine][figure], large[engine][figure]
-    return {name: line((small["rows"], before[name]), (large["rows"], after[name])) for name in after if name in before}
+def measured(results: dict[str, Any], parts: tuple[str, str], values: Sequence[float]) -> Line:  # Any: JSON.
+    """Returns the line through a figure of the smaller and the larger part."""
+    small, large = (float(results[part]["rows"]) for part in parts)
+    return line((small, values[0]), (large, values[1]))
+
+
+def local_lines(results: dict[str, Any], figure: str) -> dict[str, Line]:  # Any: JSON.
+    """Returns each component's line of the local engine: of its `components` (seconds) or `peak_mb`."""
+    before, after = (results[part][figure] for part in LOCAL)
+    return {name: measured(results, LOCAL, (before[name], after[name])) for name in after if name in before}
+
+
+def cluster_lines(results: dict[str, Any], figure: str) -> dict[str, Line]:  # Any: JSON.
+    """Returns the line of each component's job on the cluster: of its `cpu_s` or `shuffled_bytes`."""
+    before, after = ({job["component"]: job[figure] for job in results[part]["jobs"]} for part in CLUSTER)
+    return {name: measured(results, CLUSTER, (before[name], after[name])) for name in COMPONENTS}
 
 
 def crossing(results: dict[str, Any]) -> str:  # Any: JSON.
     """How many cores of a cluster do what one process of the local engine does, by component."""
-    stock, local = (lines_of(results, engine, "components") for engine in ("stock", "local"))
-    lines = ["| component | local engine, µs per row | stock on Beam, µs per row | cores for the same speed |",
-             "|---|---|---|---|"]  # fmt: skip
-    sums = [0.0, 0.0]
-    for theirs, ours in COMPONENTS.items():
-        mine, other = local[ours].per_row * 1e6, stock[theirs].per_row * 1e6
-        sums = [sums[0] + mine, sums[1] + other]
-        lines.append(f"| {ours} | {mine:.1f} | {other:.1f} | {other / mine:.0f} |")
-    lines.append(f"| **together** | {sums[0]:.1f} | {sums[1]:.1f} | {sums[1] / sums[0]:.0f} |")
+    local, cluster = local_lines(results, "components"), cluster_lines(results, "cpu_s")
+    lines = ["| component | local engine, s | per row, µs | cluster, CPU s | per row, µs | cores for the same speed |",
+             "|---|---|---|---|---|---|"]  # fmt: skip
+    for name in COMPONENTS:
+        mine, other = local[name], cluster[name]
+        # What finds its answer in this process's memory costs nothing per row; no number of cores is as fast.
+        cores = f"{other.per_row / mine.per_row:.0f}" if mine.per_row > 0.05e-6 else "-"
+        lines.append(
+            f"| {name} | {mine.fixed:.1f} | {mine.per_row * 1e6:.1f} | {other.fixed:.1f} | {other.per_row * 1e6:.1f} | "
+            f"{cores} |"
+        )
+    fixed = [sum(each[name].fixed for name in COMPONENTS) for each in (local, cluster)]
+    grows = [sum(each[name].per_row for name in COMPONENTS) for each in (local, cluster)]
+    together = (
+        f"| {fixed[0]:.1f} | {grows[0] * 1e6:.1f} | {fixed[1]:.1f} | {grows[1] * 1e6:.1f} | {grows[1] / grows[0]:.0f} |"
+    )
+    return "\n".join([*lines, f"| **together** {together}"])
+
+
+def shuffles(results: dict[str, Any]) -> str:  # Any: JSON.
+    """What each analyzer, statistic and metric sent by key from worker to worker, at both sizes and at ROWS."""
+    small, large = (int(results[part]["rows"]) for part in CLUSTER)
+    lines = [f"| component | step | bytes at {small:,} rows | at {large:,} | at 10^10, by the line |",
+             "|---|---|---|---|---|"]  # fmt: skip
+    before, after = ({job["component"]: job["shuffles"] for job in results[part]["jobs"]} for part in CLUSTER)
+    for name in COMPONENTS:
+        rest = [0, 0]
+        for step, sent in sorted(after[name].items(), key=lambda item: -item[1]):
+            pair = before[name].get(step, 0), sent
+            if sent < SHOWN_BYTES:
+                rest = [one + more for one, more in zip(rest, pair, strict=True)]
+            else:
+                lines.append(f"| {name} | {short(step)} | {_bytes(results, pair)} |")
+        lines.append(f"| {name} | all others | {_bytes(results, rest)} |")
     return "\n".join(lines)
+
+
+def _bytes(results: dict[str, Any], pair: Sequence[int]) -> str:  # Any: JSON.
+    return f"{pair[0]:,} | {pair[1]:,} | {measured(results, CLUSTER, pair).at(ROWS):,.0f}"
+
+
+def short(step: str) -> str:
+    """Returns a transform's name without the levels that say nothing."""
+    silent = {
+        *("RunStatsGenerators", "GenerateStatistics", "GenerateSlicedStatisticsImpl", "Analyze", "WriteImpl"),
+        *(
+            "ExtractEvaluateAndWriteResults",
+            "ExtractAndEvaluate",
+            "EvaluateMetricsAndPlots",
+            "ComputeMetricsAndPlots()",
+        ),
+        *("Group", "GroupByKey", "CombinePerKey"),
+    }
+    return "/".join(level for level in step.split("/") if level not in silent)
 
 
 def costs(results: dict[str, Any]) -> str:  # Any: JSON.
     """What each component costs, measured, and at ROWS on WORKERS."""
-    stock = lines_of(results, "stock", "components")
+    cpu, sent = cluster_lines(results, "cpu_s"), cluster_lines(results, "shuffled_bytes")
     lines = [
-        "| component | fixed, s | per row, µs | "
-        f"10^10 rows: vCPU hours | hours on {WORKERS} workers | shuffled TB | US $ |",
+        "| component | fixed, CPU s | per row, µs | "
+        f"10^10 rows: vCPU hours | hours on {WORKERS} workers | shuffled GB | US $ |",
         "|---|---|---|---|---|---|---|",
     ]
     total = [0.0] * 4
-    for theirs, ours in COMPONENTS.items():
-        vcpu_hours = stock[theirs].at(ROWS) / 3600
+    for name in COMPONENTS:
+        vcpu_hours = cpu[name].at(ROWS) / 3600
         hours = vcpu_hours / (WORKERS * VCPUS)
-        gigabytes = ROWS * EXAMPLE_BYTES / 1e9 if ours == "ExampleGen" else 0.0
+        gigabytes = sent[name].at(ROWS) / 1e9
         machines = vcpu_hours * PRICE_VCPU_HOUR + hours * WORKERS * MEMORY_GB * PRICE_GB_HOUR
-        row = [vcpu_hours, hours, gigabytes / 1e3, machines + gigabytes * PRICE_SHUFFLED_GB]
+        row = [vcpu_hours, hours, gigabytes, machines + gigabytes * PRICE_SHUFFLED_GB]
         total = [sum(pair) for pair in zip(total, row, strict=True)]
-        lines.append(f"| {ours} | {stock[theirs].fixed:.1f} | {stock[theirs].per_row * 1e6:.1f} | {_cells(row)} |")
+        lines.append(f"| {name} | {cpu[name].fixed:.1f} | {cpu[name].per_row * 1e6:.1f} | {_cells(row)} |")
     lines.append(f"| **together** | | | {_cells(total)} |")
     return "\n".join(lines)
 
@@ -107,8 +156,8 @@ def _cells(row: Sequence[float]) -> str:
 
 def saturation(results: dict[str, Any]) -> str:  # Any: JSON.
     """Which component gives out first: the local engine's peak memory, up to and with each component."""
-    peak = lines_of(results, "local", "peak_mb_after")
-    rows = results["datasets"][SIZES[1]]["rows"]
+    peak = local_lines(results, "peak_mb")
+    rows = results[LOCAL[1]]["rows"]
     lines = [f"| up to and with | peak MB at {rows:,} rows | bytes per row | rows in {LIMIT_GB} GB |",
              "|---|---|---|---|"]  # fmt: skip
     for name in ("ExampleGen", "StatisticsGen", "RerunGate", "Transform", "Trainer", "BaselineGen", "Evaluator"):
@@ -116,6 +165,9 @@ def saturation(results: dict[str, Any]) -> str:  # Any: JSON.
         limit = (LIMIT_GB * 1024 - value.fixed) / value.per_row / 1e6 if value.per_row else float("inf")
         lines.append(f"| {name} | {value.at(rows):,.0f} | {value.per_row * 2**20:,.0f} | {limit:,.0f} million |")
     return "\n".join(lines)
+
+
+TABLES = {"crossing": crossing, "saturation": saturation, "shuffles": shuffles, "costs": costs}
 
 
 def write_table(page: Path, name: str, text: str) -> None:
@@ -129,10 +181,11 @@ def write_table(page: Path, name: str, text: str) -> None:
 
 def main() -> int:
     if not RESULTS.exists():
-        print(f"error: {RESULTS} is missing. Run: python -m benchmarks.end_to_end", file=sys.stderr)
+        print(f"error: {RESULTS} is missing. Run: make prove-beam", file=sys.stderr)
         return 1
     results: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8"))
-    for name, text in (("crossing", crossing(results)), ("saturation", saturation(results)), ("costs", costs(results))):
+    for name, table in TABLES.items():
+        text = table(results)
         write_table(PAGE, name, text)
         print(text)
     return 0

@@ -82,9 +82,12 @@ def locate_data(dataset: Dataset, root: Root, data_root: str | None) -> str:
       ConfigError: the dataset ships no spans and no folder was given, or the given one does not exist.
     """
     if data_root is not None:
-        if "://" not in data_root and not Path(data_root).is_dir():
+        if "://" in data_root:
+            return data_root
+        if not Path(data_root).is_dir():
             raise ConfigError(f"--data-root: there is no folder {data_root}.")
-        return data_root
+        # Beam's workers have working directories of their own.
+        return str(Path(data_root).absolute())
     if dataset.spans.source is None:
         raise ConfigError(
             f"{dataset.path} names no [spans] source, so the spans' folder must be given: --data-root DIR."

@@ -56,6 +56,7 @@ def test_help_loads_nothing_heavy(name):
         (["run", "--data-root", "/nowhere"], "--data-root: there is no folder /nowhere."),
         (["run", "--span", "99"], "Span 99 does not match 'span-{SPAN}/data.csv'"),
         (["run", "--runner", "flink"], "--runner and --beam-arg need --engine beam."),
+        (["watch", "--once", "--beam-arg=--parallelism=2"], "--runner and --beam-arg need --engine beam."),
         (
             ["run", "--engine", "beam", "--runner", "dataflow"],
             "dataflow needs project, region, temp_location. Give it in",

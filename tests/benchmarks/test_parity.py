@@ -1,4 +1,4 @@
-"""The comparison finds what differs; that engines agree is for their own tests and for `make prove-flink`."""
+"""The comparison finds what differs; that engines agree is for their own tests and for `make prove-beam`."""
 
 import numpy as np
 import pyarrow as pa

@@ -4,30 +4,32 @@ import json
 
 from benchmarks import scale
 
-STOCK = {"CsvExampleGen": 1.0, "StatisticsGen": 1.0, "Evaluator": 1.0}
-LOCAL = {"ExampleGen": 0.5, "StatisticsGen": 0.5, "Evaluator": 0.5}
-GROWN_STOCK = {"CsvExampleGen": 11.0, "StatisticsGen": 2.0, "Evaluator": 3.0}
-GROWN_LOCAL = {"ExampleGen": 1.5, "StatisticsGen": 1.5, "Evaluator": 1.5}
 NODES = ("ExampleGen", "StatisticsGen", "RerunGate", "Transform", "Trainer", "BaselineGen", "Evaluator")
-RESULTS = {
-    "datasets": {
-        "flights": {
-            "rows": 1_000,
-            "stock": {"components": {**STOCK, "Transform": 12.0}},
-            "local": {"components": {**LOCAL, "Transform": 1.5}, "peak_mb_after": dict.fromkeys(NODES, 1_000)},
-        },
-        "flights-x10": {
-            "rows": 11_000,
-            "stock": {"components": {**GROWN_STOCK, "Transform": 32.0}},
-            "local": {"components": {**GROWN_LOCAL, "Transform": 2.5}, "peak_mb_after": dict.fromkeys(NODES, 1_010)},
-        },
+
+
+def local(rows, seconds, peak_mb):
+    return {
+        "rows": rows,
+        "components": dict.fromkeys(scale.COMPONENTS, seconds),
+        "peak_mb": dict.fromkeys(NODES, peak_mb),
     }
+
+
+def cluster(rows, cpu_s, shuffles):
+    job = {"cpu_s": cpu_s, "shuffles": shuffles, "shuffled_bytes": sum(shuffles.values())}
+    return {"rows": rows, "jobs": [{"component": name, **job} for name in scale.COMPONENTS]}
+
+
+RESULTS = {
+    "local": local(1_000, 1.5, 1_000),
+    "large_local": local(11_000, 2.5, 1_010),
+    "flink": cluster(1_000, 12.0, {"Count/CombinePerKey(sum)/Group": 100_000, "Size/Group": 10}),
+    "large_flink": cluster(11_000, 32.0, {"Count/CombinePerKey(sum)/Group": 1_100_000, "Size/Group": 10}),
 }
 
 
-def row(table, component):
-    (found,) = (line for line in table.splitlines() if line.startswith(f"| {component} |"))
-    return found
+def rows(table, component):
+    return [line for line in table.splitlines() if line.startswith(f"| {component} |")]
 
 
 def test_a_line_through_two_sizes():
@@ -39,23 +41,30 @@ def test_a_line_through_two_sizes():
 def test_costs_at_ten_billion_rows():
     # 0.002 s * 10^10 = 2 * 10^7 s = 5,556 hours; on 400 vCPUs 13.9 hours.
     # 5,555.6 * 0.056 + 13.889 * 100 * 15 * 0.003557 = 311.1 + 74.1 = 385.2 dollars.
-    assert row(scale.costs(RESULTS), "Transform") == "| Transform | 10.0 | 2000.0 | 5,556 | 13.9 | 0.0 | 385 |"
-    # 0.001 s: half of it; 584 bytes * 10^10 = 5,840 GB at 0.011 are 64.2 dollars more.
-    assert row(scale.costs(RESULTS), "ExampleGen") == "| ExampleGen | 0.0 | 1000.0 | 2,778 | 6.9 | 5.8 | 257 |"
+    # 100 bytes * 10^10 are 1,000 GB, at 0.011 another 11 dollars.
+    assert rows(scale.costs(RESULTS), "Transform") == ["| Transform | 10.0 | 2000.0 | 5,556 | 13.9 | 1,000.0 | 396 |"]
 
 
 def test_cores_for_the_same_speed():
-    assert row(scale.crossing(RESULTS), "Transform") == "| Transform | 100.0 | 2000.0 | 20 |"
+    # 1 s in 10,000 rows are 100 µs a row, 20 s are 2,000.
+    assert rows(scale.crossing(RESULTS), "Transform") == ["| Transform | 1.4 | 100.0 | 10.0 | 2000.0 | 20 |"]
+
+
+def test_shuffled_bytes_by_step():
+    assert rows(scale.shuffles(RESULTS), "Transform") == [
+        "| Transform | Count/CombinePerKey(sum) | 100,000 | 1,100,000 | 1,000,000,000,000 |",
+        "| Transform | all others | 10 | 10 | 10 |",
+    ]
 
 
 def test_rows_until_memory_is_full():
     # 10 MiB in 10,000 rows are 1,049 bytes a row; (65,536 - 999) MiB hold 64.5 million.
-    assert row(scale.saturation(RESULTS), "Trainer") == "| Trainer | 1,010 | 1,049 | 65 million |"
+    assert rows(scale.saturation(RESULTS), "Trainer") == ["| Trainer | 1,010 | 1,049 | 65 million |"]
 
 
 def test_the_committed_tables_are_those_of_the_committed_results():
     results = json.loads(scale.RESULTS.read_text(encoding="utf-8"))
     page = scale.PAGE.read_text(encoding="utf-8")
 
-    for table in (scale.costs, scale.crossing, scale.saturation):
+    for table in scale.TABLES.values():
         assert table(results) in page

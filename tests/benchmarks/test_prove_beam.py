@@ -1,8 +1,8 @@
-"""What is read out of Flink's account of a job; that jobs run is for `make prove-flink`."""
+"""What is read out of Flink's account of a job; that jobs run is for `make prove-beam`."""
 
 import pytest
 
-from benchmarks.distributed import prove_flink
+from benchmarks.distributed import flink_jobs, prove_beam
 
 
 def vertex(name, sent):
@@ -29,7 +29,7 @@ def test_what_is_sent_by_key_counts_by_the_step_that_groups_it():
         "plan": {"nodes": [{"id": name, "inputs": sources} for name, sources in inputs.items()]},
     }
 
-    assert prove_flink.shuffled(job) == {"Statistics/CombinePerKey(sum)/Group": 750, "Merge/CombinePerKey(Count)": 9}
+    assert flink_jobs.shuffled(job) == {"Statistics/CombinePerKey(sum)/Group": 750, "Merge/CombinePerKey(Count)": 9}
 
 
 @pytest.mark.parametrize(
@@ -37,5 +37,5 @@ def test_what_is_sent_by_key_counts_by_the_step_that_groups_it():
     [("small_local", "small"), ("large_flink", "large"), ("local", "all"), ("loss_Transform", "all")],
 )
 def test_a_parts_span(part, size):
-    assert part in prove_flink.PARTS
-    assert prove_flink.size_of(part) == size
+    assert part in prove_beam.PARTS
+    assert prove_beam.size_of(part) == size
