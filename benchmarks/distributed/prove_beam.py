@@ -165,22 +165,20 @@ def table(results: dict[str, Any]) -> str:  # Any: JSON.
 def losses(results: dict[str, Any]) -> str:  # Any: JSON.
     """Returns what each lost task manager cost, and what came of the run."""
     lines = [
-        "| cluster | rows | lost in the middle of | when of its tasks had ended | that job, wall s (without loss) | "
-        "its state | machines left | run | equal to the local engine |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| cluster | rows | lost in the middle of | when of its tasks had ended | that job's end | machines left | "
+        "run | equal to the local engine |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for part, component in LOSSES.items():
         entry = results[part]
         (job,) = [job for job in entry["jobs"] if job["component"] == component]
         runner = ON_CLUSTER[part]
-        whole = results[runner if size_of(part) == "all" else f"{size_of(part)}_{runner}"]["jobs"]
-        (calm,) = [job["wall_s"] for job in whole if job["component"] == component]
         compared = results["parity"][part].values()
         ended = f"{entry['killed']['finished_tasks']} of {entry['killed']['of_tasks']}"
         equal = f"in {sum(not found for found in compared)} of {len(compared)} comparisons"
         lines.append(
-            f"| {runner.capitalize()} | {entry['rows']:,} | {component} | {ended} | {job['wall_s']:g} ({calm:g}) | "
-            f"{job['state'].lower()} | {entry['left']} | {entry['result']} | {equal} |"
+            f"| {runner.capitalize()} | {entry['rows']:,} | {component} | {ended} | {job['state'].lower()} | "
+            f"{entry['left']} | {entry['result']} | {equal} |"
         )
     return "\n".join(lines)
 
