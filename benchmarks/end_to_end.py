@@ -76,13 +76,13 @@ def prepare(name: str, folder: Path) -> int:
 
 def work(engine: str, folder: Path) -> None:
     """Runs one engine in this process; prints the components' seconds and the AUC as the last line."""
-    from pipeline.startup import quick_imports
+    from pipeline.runs.quick_imports import quick_imports
 
     if engine != "stock":
         with quick_imports():  # As `local_runner.py run` does.
             import pipeline.pipeline
-    from pipeline import runner
-    from pipeline.config import load_dataset
+    from pipeline.config.dataset import load_dataset
+    from pipeline.runs import node_runner
 
     dataset = load_dataset(str(folder))
     root = folder / engine
@@ -90,7 +90,7 @@ def work(engine: str, folder: Path) -> None:
         budget = dataclasses.replace(dataset.training, max_steps=0, **OWN_BUDGET[dataset.name])
         dataset = dataclasses.replace(dataset, training=budget)
     pipeline = stock_pipeline(dataset, folder, root) if engine == "stock" else local_pipeline(dataset, folder, root)
-    results = runner.run(pipeline, on_start=lambda _: None, on_end=lambda _: None)
+    results = node_runner.run(pipeline, on_start=lambda _: None, on_end=lambda _: None)
     seconds = {result.node: round(result.seconds, 2) for result in results if result.status == "ran"}
     (evaluation,) = (result.outputs["evaluation"][0].uri for result in results if "evaluation" in result.outputs)
     # The resident set's high-water mark as each node ended; where it rises, that node is why.
@@ -166,7 +166,7 @@ def stock_pipeline(dataset: Any, folder: Path, root: Path) -> Any:  # Any: TFX i
 
 def local_pipeline(dataset: Any, folder: Path, root: Path) -> Any:  # Any: as above.
     """Ours as it is, with the gate, the window's statistics, the baseline and the servability check on top."""
-    from pipeline.config import PipelineConfig
+    from pipeline.config.pipeline_config import PipelineConfig
     from pipeline.pipeline import create_pipeline
 
     root.mkdir()

@@ -30,11 +30,12 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from models import examples, label
-from pipeline.config import Dataset, load_dataset, read_schema
+from columnar import examples
+from columnar.fingerprint import fingerprint
+from models import label
+from pipeline.config.dataset import Dataset, load_dataset, read_schema
 from pipeline.gate import baseline as baselines
 from pipeline.gate import drift, labels, performance, quality
-from pipeline.gate.fingerprint import fingerprint
 
 RESULTS = Path(__file__).parent / "results" / "gate.json"
 DOCS = Path(__file__).parent.parent / "docs" / "gate.md"

@@ -273,7 +273,7 @@ def make_base(target: Path) -> None:
     if shutil.which("debootstrap") is None:
         subprocess.run(["apt-get", "update", "--quiet"], check=True, stdout=sys.stderr)
         subprocess.run(["apt-get", "install", "--yes", "debootstrap"], check=True, stdout=sys.stderr)
-    from pipeline import bootstrap
+    from pipeline.environment import bootstrap
 
     codename = next(
         line[17:] for line in Path("/etc/os-release").read_text().splitlines() if line.startswith("VERSION_CODENAME=")

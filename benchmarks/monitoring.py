@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pipeline.config import Dataset, load_dataset
-from pipeline.root import Root, pushed_versions
+from pipeline.config.dataset import Dataset, load_dataset
+from pipeline.state.root import Root
+from pipeline.state.version_folder import pushed_versions
 
 RESULTS = Path(__file__).parent / "results" / "monitoring.json"
 DAY = 86_400
@@ -86,7 +87,7 @@ def log_of(dataset: Dataset, root: Path, requests: int, at: int) -> bytes:
     from models.predictor import Predictor
     from models.transform_graph import serving_arrays
     from pipeline.commands.drift import read_span
-    from serving.tfrecord import frame
+    from serving.log.tfrecord import frame
 
     serving_dir = root / "serving" / dataset.serving.model_name
     version = pushed_versions(serving_dir)[-1]

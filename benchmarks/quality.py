@@ -31,7 +31,7 @@ import pyarrow.csv as pa_csv
 from models import label, scores
 from models.features import FeatureSpec
 from models.training_spec import TrainingSpec
-from pipeline.config import Dataset, load_dataset, read_schema
+from pipeline.config.dataset import Dataset, load_dataset, read_schema
 
 WINDOW = 4
 MEASURES = ("auc", "calibration_error", "seconds")

@@ -80,7 +80,7 @@ def predictions(models: list[Path], data: Path, span: int) -> list[Any]:
     """Returns each model's probabilities of the span's rows."""
     from models.predictor import Predictor
     from pipeline.commands.drift import read_span
-    from pipeline.config import load_dataset
+    from pipeline.config.dataset import load_dataset
 
     table = read_span(load_dataset("taxi"), str(data), span)
     return [Predictor(str(model)).predict(table) for model in models]

@@ -46,13 +46,13 @@ def warm_up_rows(version: Path) -> list[Json]:
     protos.install()
     from tensorflow_serving.apis import prediction_log_pb2
 
-    from serving import grpc_messages
-    from serving.tfrecord import whole_records
+    from serving import messages
+    from serving.log.tfrecord import whole_records
 
     rows: list[Json] = []
     with (version / "assets.extra" / "tf_serving_warmup_requests").open("rb") as file:
         for record, _ in whole_records(file):
-            tensors = grpc_messages.tensors(prediction_log_pb2.PredictionLog.FromString(record).predict_log.request)
+            tensors = messages.tensors(prediction_log_pb2.PredictionLog.FromString(record).predict_log.request)
             columns = {name: tensor.array.tolist() for name, tensor in tensors.items()}
             rows += [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     return [
@@ -66,7 +66,9 @@ def warm_up_rows(version: Path) -> list[Json]:
 
 def write_bodies(version: Path, name: str, folder: Path) -> None:
     """Writes each request body as `rest-ROWS` and `grpc-ROWS`."""
-    from serving import grpc_messages, json_reader, json_tensor, loaded_model
+    from serving import messages
+    from serving.servables import loaded_model
+    from serving.values import json_reader, json_tensor
 
     model = loaded_model.LoadedModel(version)
     inputs = model.signature("serving_default").inputs
@@ -75,9 +77,9 @@ def write_bodies(version: Path, name: str, folder: Path) -> None:
         body = json.dumps({"instances": [rows[index % len(rows)] for index in range(count)]}).encode()
         (folder / f"rest-{count}").write_bytes(body)
         tensors = json_tensor.decode(json_reader.parse(body, max_values=10**8), inputs).tensors
-        spec = grpc_messages.model_spec(name, 0, "serving_default")
+        spec = messages.model_spec(name, 0, "serving_default")
         spec.ClearField("version")
-        message = grpc_messages.predict_request(spec, tensors).SerializeToString()
+        message = messages.predict_request(spec, tensors).SerializeToString()
         (folder / f"grpc-{count}").write_bytes(b"\0" + len(message).to_bytes(4, "big") + message)
     model.close()
 

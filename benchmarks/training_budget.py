@@ -40,13 +40,14 @@ _TIMED_STEPS = 120
 
 def read(folder: Path) -> tuple[Any, Any, Any, Any]:  # Any: TensorFlow is imported below only.
     """Returns the train rows, the held-out rows and the network's layout, as the Trainer packs them, and its spec."""
-    from models import examples, training
+    from columnar import examples
+    from models import training
     from models.analysis import analyze
     from models.network import Layout
     from models.transform_graph import TransformGraph, write_transform_graph
-    from pipeline.config import load_dataset, read_schema
-    from pipeline.engine.ingest_config import IngestConfig
-    from pipeline.engine.span_to_examples import write_examples
+    from pipeline.config.dataset import load_dataset, read_schema
+    from pipeline.ingest.config import IngestConfig
+    from pipeline.ingest.span_to_examples import write_examples
 
     prepare("flights", folder)
     dataset = load_dataset(str(folder))

@@ -14,9 +14,9 @@ from playwright.sync_api import Page, sync_playwright
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pipeline.report import files
-from pipeline.root import Root
-from tests import debian
-from tests.browser import NAMES
+from pipeline.state.root import Root
+from tests.helpers import debian
+from tests.helpers.browser import NAMES
 
 FOLDER = Path(__file__).resolve().parent / "pictures"
 COLOURS = 96

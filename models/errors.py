@@ -3,7 +3,6 @@
 ModelError
 ├── FeatureError     a FeatureSpec that contradicts itself, the schema or the data
 ├── LabelError       a label expression outside the grammar, or rows without a label
-├── ExamplesError    an Examples artifact that is missing, damaged or not what the schema says
 └── TrainingError    hyperparameters out of range, or nothing to train on
 """
 
@@ -18,10 +17,6 @@ class FeatureError(ModelError):
 
 class LabelError(ModelError):
     """A label expression that the grammar does not allow, or data that has no label."""
-
-
-class ExamplesError(ModelError):
-    """An Examples artifact that is missing, damaged, or holds other values than the schema says."""
 
 
 class TrainingError(ModelError):

@@ -22,7 +22,8 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from models import examples, label, scores, signatures, warm_start
+from columnar import examples
+from models import label, scores, signatures, warm_start
 from models.errors import LabelError, TrainingError
 from models.features import FeatureSpec
 from models.fitting import Fitted, Rows, fit

@@ -12,13 +12,13 @@ from typing import Any
 
 from monitoring.monitor import Look, Monitor
 from monitoring.window_report import WindowReport, describe_period
-from pipeline.commands.run import root_of
-from pipeline.config import load_dataset
+from pipeline.commands.options import root_of
+from pipeline.commands.stopping import stoppable
+from pipeline.commands.terminal import Terminal
+from pipeline.config.dataset import load_dataset
 from pipeline.errors import ConfigError, PipelineError
-from pipeline.gate.records import to_json_values
-from pipeline.log_capture import captured
-from pipeline.stopping import stoppable
-from pipeline.terminal import Terminal
+from pipeline.json_values import to_json_values
+from pipeline.runs.log_capture import captured
 
 logger = logging.getLogger(__name__)
 

@@ -20,8 +20,8 @@ from prometheus_client.registry import Collector
 
 from monitoring import metrics
 from monitoring.snapshot import Gatherer, Snapshot
-from pipeline.commands.run import root_of
-from pipeline.config import load_dataset
+from pipeline.commands.options import root_of
+from pipeline.config.dataset import load_dataset
 from pipeline.errors import ConfigError
 
 logger = logging.getLogger(__name__)

@@ -18,13 +18,13 @@ import numpy.typing as npt
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from models.examples import flat_schema
+from columnar.examples import flat_schema
 from models.features import FeatureSpec
 from models.label import NO_LABEL
 from monitoring import request_key
-from pipeline import spans as span_files
-from pipeline.config import Dataset
+from pipeline.config.dataset import Dataset
 from pipeline.gate import labels as gate_labels
+from pipeline.ingest import spans as span_files
 from pipeline.ingest.columns import Columns
 from pipeline.ingest.errors import IngestError
 from pipeline.ingest.reader import open_span

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from serving.tfrecord import whole_records
+from serving.log.tfrecord import whole_records
 
 logger = logging.getLogger(__name__)
 

@@ -16,19 +16,20 @@ import numpy as np
 
 from models.label import NO_LABEL
 from monitoring import log_files, predictions, request_key, window_report
-from monitoring.judge import Version, judge
+from monitoring.judge_window import Version, judge
 from monitoring.late_labels import LabelFolder, SpanLabels, lookup
 from monitoring.log_files import NewRecords
 from monitoring.request_rows import KEY, Decoder, Place, RowFormat
 from monitoring.store import Progress, Store, added
 from monitoring.window_report import WindowReport
-from pipeline import assess, serving_evidence
-from pipeline.config import Dataset, read_schema
+from pipeline import files
+from pipeline.config.dataset import Dataset, read_schema
 from pipeline.errors import ConfigError, RootBusyError
-from pipeline.gate import files
+from pipeline.gate import serving_evidence
 from pipeline.gate.baseline import Baseline, BaselineError
-from pipeline.live import BASELINE_FOLDER
-from pipeline.root import Root, pushed_versions
+from pipeline.gate.settings import Settings
+from pipeline.state.root import Root
+from pipeline.state.version_folder import BASELINE_FOLDER, pushed_versions
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class Monitor:
             serving_dir=root.serving(dataset.serving.model_name),
             window_seconds=dataset.monitoring.window_seconds,
         )
-        self._settings = assess.Settings(features=dataset.features, policy=dataset.gate, evaluation=dataset.evaluation)
+        self._settings = Settings(features=dataset.features, policy=dataset.gate, evaluation=dataset.evaluation)
         self._store = Store(root.monitoring)
         self._reports = root.monitoring / "reports"
         self._labels = (

@@ -17,11 +17,11 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from models.features import FeatureSpec
 from monitoring.request_rows import PREDICTION
-from pipeline.gate import drift, tfdv_evidence
+from pipeline.gate import drift, tfdv
 from pipeline.gate.baseline import Baseline, BaselineError, build_baseline
 from pipeline.gate.evidence import Estimate, FeatureDrift, NotCompared
 from pipeline.gate.policy import GatePolicy
-from pipeline.live import PREDICTIONS_FILE
+from pipeline.state.version_folder import PREDICTIONS_FILE
 
 _NAME = "prediction"
 _Z95 = 1.959964
@@ -84,9 +84,7 @@ def compare(
     if at_push is None:
         text = "the predictions were not compared: none were stored with this version when it was pushed"
         return PredictionChange(mean=mean, mean_at_push=None, drift=None), [NotCompared(subject="skew", text=text)]
-    compared = drift.compare(
-        pa.table({_NAME: values}), at_push.distribution, _SPEC, policy, measure=tfdv_evidence.measure_skew
-    )
+    compared = drift.compare(pa.table({_NAME: values}), at_push.distribution, _SPEC, policy, measure=tfdv.measure_skew)
     found = [item for item in compared.drift.features if item.feature == _NAME] if compared.drift else []
     gaps = [gap for gap in compared.not_compared if gap.subject != "label"]
     return PredictionChange(mean=mean, mean_at_push=at_push.mean, drift=found[0] if found else None), gaps

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from columnar.fingerprint import row_hashes
 from models.features import FeatureSpec
 from pipeline.gate import bins
-from pipeline.gate.fingerprint import row_hashes
 
 
 def key_columns(declared: Sequence[str], features: FeatureSpec) -> tuple[str, ...]:

@@ -18,11 +18,11 @@ import numpy as np
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from models.errors import ExamplesError
-from models.examples import flat_schema, flatten
+from columnar.errors import ExamplesError
+from columnar.examples import flat_schema, flatten
 from models.features import FeatureSpec
 from monitoring import request_key
-from serving import logged_requests
+from serving.log import reader
 
 if TYPE_CHECKING:
     from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
@@ -106,7 +106,7 @@ class Decoder:
         self._flat = flat_schema(schema)
         plain = [schema_pb2.Feature(name=feature.name, type=feature.type) for feature in schema.feature]
         self._decoder = ExamplesToRecordBatchDecoder(schema_pb2.Schema(feature=plain).SerializeToString())
-        self._kinds: dict[str, logged_requests.Kind] = {
+        self._kinds: dict[str, reader.Kind] = {
             feature.name: schema_pb2.FeatureType.Name(feature.type) for feature in schema.feature
         }
         self._missing: dict[int, Mapping[str, Any]] = {}  # Any: JSON.
@@ -133,7 +133,7 @@ class Decoder:
                 continue
             version = version_of(log)
             try:
-                logged = logged_requests.logged_rows(log, self._missing_values(version), self._kinds)
+                logged = reader.logged_rows(log, self._missing_values(version), self._kinds)
             except (ValueError, TypeError, DecodeError) as error:
                 logger.warning("A logged request of version %d cannot be read: %s", version, error)
                 found.dropped[UNREADABLE] += 1

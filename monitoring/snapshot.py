@@ -20,9 +20,10 @@ from monitoring import window_report
 from monitoring.monitor import LOOKED
 from monitoring.store import Progress, Store
 from monitoring.window_report import WindowReport
-from pipeline import live, state
-from pipeline.config import Dataset
-from pipeline.root import Root, pushed_versions
+from pipeline.config.dataset import Dataset
+from pipeline.state import span_records, version_folder
+from pipeline.state.root import Root
+from pipeline.state.version_folder import pushed_versions
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +139,7 @@ class Gatherer:
         runs: list[Json] = self._read(self.root.runs, lambda line: line)
         newest = decided[-1][1] if decided else None
         by_span = {decision.span: decision for _, decision in decided}
-        records = state.newest_records(state.read_records(str(self.root.state)))
+        records = span_records.newest_records(span_records.read_records(str(self.root.state)))
         succeeded = [run for run in runs if run["result"] != "failed"]
         looked = _looked(self.root.monitoring / LOOKED)
         return Snapshot(
@@ -148,7 +149,9 @@ class Gatherer:
             history=tuple(by_span[span] for span in sorted(by_span)[-NEWEST_SPANS:]),
             live_version=versions[-1] if versions else None,
             made_at=_made_at(serving_dir, versions[-1]) if versions else None,
-            unfollowed=_unfollowed(newest, (*live.training_window(serving_dir), *live.withdrawn_spans(serving_dir))),
+            unfollowed=_unfollowed(
+                newest, (*version_folder.training_window(serving_dir), *version_folder.withdrawn_spans(serving_dir))
+            ),
             auc_floor=self.dataset.evaluation.min_auc,
             max_age_seconds=self.dataset.gate.max_model_age_days * 86_400,
             runs=Counter(run["result"] for run in runs),
@@ -239,7 +242,7 @@ def served(reports: Sequence[WindowReport], live_version: int) -> Served | None:
 
 
 def _made_at(serving_dir: Path, version: int) -> int:
-    rollback = live.read_rollback(serving_dir / str(version))
+    rollback = version_folder.read_rollback(serving_dir / str(version))
     return rollback.origin if rollback is not None else version
 
 

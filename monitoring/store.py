@@ -22,13 +22,13 @@ from pathlib import Path
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from models import examples
+from columnar import examples
+from columnar.example_encoder import encode
+from columnar.example_writer import SplitWriter
 from monitoring.log_files import FileProgress
 from monitoring.request_rows import Decoded, Place
-from pipeline.engine.example_encoder import encode
-from pipeline.engine.example_writer import SplitWriter
+from pipeline import json_values
 from pipeline.errors import PipelineError
-from pipeline.gate import records
 
 SPLIT = "requests"
 LAYOUT = 1
@@ -108,8 +108,10 @@ class Progress:
         if not isinstance(value, dict) or value.get("layout") != LAYOUT:
             raise ValueError(f"expected layout {LAYOUT}")
         return cls(
-            files={n: records.from_json_values(FileProgress, item) for n, item in value["files"].items()},
-            versions={int(v): records.from_json_values(VersionCounts, item) for v, item in value["versions"].items()},
+            files={n: json_values.from_json_values(FileProgress, item) for n, item in value["files"].items()},
+            versions={
+                int(v): json_values.from_json_values(VersionCounts, item) for v, item in value["versions"].items()
+            },
             dropped={str(reason): int(number) for reason, number in value["dropped"].items()},
             windows={_place(name): int(rows) for name, rows in value["windows"].items()},
         )

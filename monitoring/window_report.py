@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monitoring.predictions import PredictionChange
-from pipeline.gate import files, records
+from pipeline import files, json_values
 from pipeline.gate.evidence import Drift, Finding, MetricChange, NotCompared, ServingAlert
 from pipeline.gate.performance import Evaluation
 
@@ -74,7 +74,7 @@ class WindowReport:
 
     def to_json(self) -> str:
         """Serializes to JSON."""
-        value = {"layout": LAYOUT, **records.to_json_values(dataclasses.asdict(self))}
+        value = {"layout": LAYOUT, **json_values.to_json_values(dataclasses.asdict(self))}
         return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
@@ -87,7 +87,7 @@ class WindowReport:
         value = json.loads(text)
         if not isinstance(value, dict) or value.pop("layout", None) != LAYOUT:
             raise ValueError(f"expected layout {LAYOUT}")
-        return records.from_json_values(cls, value)
+        return json_values.from_json_values(cls, value)
 
 
 def describe_period(start: int, end: int) -> str:

@@ -1,6 +1,10 @@
-"""The TFX pipeline: configuration, components, the rerun gate, the local engine and the report."""
+"""The TFX pipeline, and what runs, judges, shows and compiles it. Its floors are in docs/architecture.md."""
 
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
+
+REPOSITORY: Final = Path(__file__).resolve().parent.parent
+"""Where the packages, the shipped datasets and setup.py are: a checkout, or the folder they are installed in."""
 
 _ARTIFACTS = ("GateDecision", "Baseline")
 

@@ -4,6 +4,7 @@ PipelineError                 1  anything unexpected that we can explain
 ├── ConfigError               2  wrong usage or configuration
 │   └── SpanNotFoundError     2  the span asked for does not exist
 ├── DataError                 3  the data was refused (pipeline/ingest/errors.py refines it)
+├── ReportError               1  a report cannot be made: what is missing or damaged, and where
 └── RootBusyError             1  another run works on the same root
 """
 
@@ -28,6 +29,10 @@ class DataError(PipelineError):
     """A span's data cannot be used; names the file and, where known, the line and the column."""
 
     exit_status = 3
+
+
+class ReportError(PipelineError):
+    """A report cannot be made: what is missing or damaged, and where."""
 
 
 class RootBusyError(PipelineError):

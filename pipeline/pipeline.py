@@ -8,8 +8,7 @@ from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2, trainer_pb2
 
-from pipeline import engines
-from pipeline.components import vertex
+from pipeline.components import engines, vertex
 from pipeline.components.baseline_gen import BaselineGen
 from pipeline.components.infra_validator import InfraValidator
 from pipeline.components.live_model import LiveModel
@@ -17,7 +16,7 @@ from pipeline.components.pusher import Pusher
 from pipeline.components.refuse_span import RefuseSpan
 from pipeline.components.rerun_gate import RerunGate
 from pipeline.components.schema_importer import SchemaImporter
-from pipeline.config import PipelineConfig
+from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.evaluation.tfma_config import eval_config
 
 

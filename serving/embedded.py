@@ -63,11 +63,11 @@ class _Server:
     """The parts of one process. TensorFlow's protocol buffers are imported here, so `protos.install` comes first."""
 
     def __init__(self, args: argparse.Namespace, stop: threading.Event) -> None:
-        from serving.http_connection import Limits
+        from serving.http.limits import Limits
+        from serving.log.request_log import RequestLog
         from serving.metrics import Metrics
-        from serving.model_registry import ModelRegistry
-        from serving.request_log import RequestLog
-        from serving.versions import Retries
+        from serving.servables.registry import ModelRegistry
+        from serving.servables.versions import Retries
 
         self._args = args
         self._stop = stop
@@ -141,8 +141,8 @@ class _Server:
         return ended.wait(LAST_WAIT_S)
 
     async def _serve(self) -> None:
-        from serving.http_server import HttpServer
-        from serving.rest import RestService
+        from serving.http.rest import RestService
+        from serving.http.server import HttpServer
 
         where = []
         http = grpc = None
@@ -196,7 +196,7 @@ class _Server:
         return server
 
     def _configs(self) -> "list[Any]":  # Any: ModelConfig, whose module needs protos.install().
-        from serving.model_config import ModelConfig, read_file
+        from serving.servables.config import ModelConfig, read_file
 
         if self._args.model_config_file is not None:
             return list(read_file(self._args.model_config_file))
@@ -204,8 +204,8 @@ class _Server:
 
     def _loader(self) -> "Callable[[str, Path], Any]":
         from serving import warm_up
-        from serving.loaded_model import LoadedModel
         from serving.metrics import WARM_UP_LATENCY
+        from serving.servables.loaded_model import LoadedModel
 
         scheduler = self._batch_scheduler()
 
@@ -227,8 +227,8 @@ class _Server:
         return load
 
     def _batch_scheduler(self) -> Any:
-        from serving.batching import BatchingParameters, BatchScheduler, read_parameters
         from serving.metrics import QUEUING_LATENCY
+        from serving.servables.batching import BatchingParameters, BatchScheduler, read_parameters
 
         if not self._args.enable_batching:
             return None

@@ -1,7 +1,7 @@
 """Errors as the contract has them: a canonical status code, and the HTTP status that REST answers with.
 
 ServingError            what a request, a configuration or a load is refused with
-  TensorFlowError       the same, said by TensorFlow itself (serving/session.py)
+  TensorFlowError       the same, said by TensorFlow itself (serving/servables/session.py)
 OptionsError            wrong usage of the command line or of a configuration file
   TensorFlowMissingError  TensorFlow is not installed (serving/protos.py)
 """

@@ -18,13 +18,15 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )  # fmt: skip
 
-from serving import grpc_messages, inference, logged, model_config
+from serving import messages
 from serving.errors import Code, ServingError, invalid
-from serving.loaded_model import DEFAULT_SIGNATURE, LoadedModel
+from serving.http.rest import MAX_ERROR_LENGTH
+from serving.log import records
+from serving.log.request_log import RequestLog
 from serving.metrics import REQUEST_LATENCY, RUNTIME_LATENCY, Metrics
-from serving.model_registry import ModelRegistry
-from serving.request_log import RequestLog
-from serving.rest import MAX_ERROR_LENGTH
+from serving.servables import config, inference
+from serving.servables.loaded_model import DEFAULT_SIGNATURE, LoadedModel
+from serving.servables.registry import ModelRegistry
 
 _STATUS = {status.value[0]: status for status in grpc.StatusCode}
 _CLASSIFY, _REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
@@ -142,36 +144,36 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     def _predict(self, request: Any) -> Any:
         with self._calls.leased(request.model_spec) as (version, model):
             spec = _answered_by(request.model_spec, version)
-            feeds = grpc_messages.tensors(request)
+            feeds = messages.tensors(request)
             outputs = self._calls.timed(
                 spec.name,
                 "predict",
                 lambda: inference.predict(model, spec.signature_name, feeds, tuple(request.output_filter)),
             )
-        response = grpc_messages.predict_response(spec, outputs)
-        self._offer(lambda: (logged.predict(spec, feeds, outputs), logged.size_of(feeds, outputs)))
+        response = messages.predict_response(spec, outputs)
+        self._offer(lambda: (records.predict(spec, feeds, outputs), records.size_of(feeds, outputs)))
         return response
 
     def _classify(self, request: Any) -> Any:
         with self._calls.leased(request.model_spec) as (version, model):
             spec = _answered_by(request.model_spec, version)
-            examples = grpc_messages.examples(request.input)
+            examples = messages.examples(request.input)
             answer = self._calls.timed(
                 spec.name, "classify", lambda: inference.classify(model, spec.signature_name, examples)
             )
-        result = grpc_messages.classification_result(answer)
-        self._offer(lambda: (logged.classify(spec, examples, answer), 2 * sum(map(len, examples))))
+        result = messages.classification_result(answer)
+        self._offer(lambda: (records.classify(spec, examples, answer), 2 * sum(map(len, examples))))
         return classification_pb2.ClassificationResponse(model_spec=spec, result=result)
 
     def _regress(self, request: Any) -> Any:
         with self._calls.leased(request.model_spec) as (version, model):
             spec = _answered_by(request.model_spec, version)
-            examples = grpc_messages.examples(request.input)
+            examples = messages.examples(request.input)
             values = self._calls.timed(
                 spec.name, "regress", lambda: inference.regress(model, spec.signature_name, examples)
             )
-        self._offer(lambda: (logged.regress(spec, examples, values), 2 * sum(map(len, examples))))
-        return regression_pb2.RegressionResponse(model_spec=spec, result=grpc_messages.regression_result(values))
+        self._offer(lambda: (records.regress(spec, examples, values), 2 * sum(map(len, examples))))
+        return regression_pb2.RegressionResponse(model_spec=spec, result=messages.regression_result(values))
 
     def _multi_inference(self, request: Any) -> Any:
         specs = [task.model_spec for task in request.tasks]
@@ -184,22 +186,22 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             if signatures.count(signature) > 1:
                 raise invalid(f"Duplicate evaluation of signature: {signature}")
         with self._calls.leased(specs[0]) as (version, model):
-            examples = grpc_messages.examples(request.input)
+            examples = messages.examples(request.input)
             results = [self._task(model, version, task, examples) for task in request.tasks]
         response = inference_pb2.MultiInferenceResponse(results=results)
-        spec = grpc_messages.model_spec(specs[0].name, version, "")
-        self._offer(lambda: (logged.multi_inference(spec, request, response), 2 * sum(map(len, examples))))
+        spec = messages.model_spec(specs[0].name, version, "")
+        self._offer(lambda: (records.multi_inference(spec, request, response), 2 * sum(map(len, examples))))
         return response
 
     def _task(self, model: LoadedModel, version: int, task: Any, examples: list[bytes]) -> Any:
         spec = _answered_by(task.model_spec, version)
         if task.method_name == _CLASSIFY:
             classified = inference.classify(model, spec.signature_name, examples)
-            result = grpc_messages.classification_result(classified)
+            result = messages.classification_result(classified)
             return inference_pb2.InferenceResult(model_spec=spec, classification_result=result)
         if task.method_name == _REGRESS:
             values = inference.regress(model, spec.signature_name, examples)
-            result = grpc_messages.regression_result(values)
+            result = messages.regression_result(values)
             return inference_pb2.InferenceResult(model_spec=spec, regression_result=result)
         raise ServingError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}")
 
@@ -210,12 +212,12 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             if field != "signature_def":
                 raise invalid(f"Metadata field {field} is not supported")
         with self._calls.leased(request.model_spec) as (version, model):
-            spec = grpc_messages.model_spec(request.model_spec.name, version, "")
+            spec = messages.model_spec(request.model_spec.name, version, "")
             response = get_model_metadata_pb2.GetModelMetadataResponse(model_spec=spec)
             response.metadata["signature_def"].Pack(model.signature_map())
         return response
 
-    def _offer(self, record: Callable[[], tuple[logged.Build, int]]) -> None:
+    def _offer(self, record: Callable[[], tuple[records.Build, int]]) -> None:
         if self._log is not None and self._log.sampled():
             self._log.offer(*record())
 
@@ -230,7 +232,7 @@ class _ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignor
     def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:  # noqa: N802
         response = model_management_pb2.ReloadConfigResponse()
         try:
-            configs = model_config.from_message(request.config)
+            configs = config.from_message(request.config)
             self._calls.registry.configure(configs, still_wanted=context.is_active)
         except ServingError as error:
             response.status.error_code = int(error.code)
@@ -253,4 +255,4 @@ class _ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignor
 
 
 def _answered_by(spec: Any, version: int) -> Any:
-    return grpc_messages.model_spec(spec.name, version, spec.signature_name or DEFAULT_SIGNATURE)
+    return messages.model_spec(spec.name, version, spec.signature_name or DEFAULT_SIGNATURE)

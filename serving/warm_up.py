@@ -5,10 +5,11 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving import grpc_messages, inference
+from serving import messages
 from serving.errors import Code, ServingError, invalid
-from serving.loaded_model import LoadedModel
-from serving.tfrecord import whole_records
+from serving.log.tfrecord import whole_records
+from serving.servables import inference
+from serving.servables.loaded_model import LoadedModel
 
 WARMUP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 MAX_RECORDS = 1000
@@ -44,18 +45,18 @@ def _replay_one(model: LoadedModel, log: prediction_log_pb2.PredictionLog) -> No
     kind = log.WhichOneof("log_type")
     if kind == "predict_log":
         request = log.predict_log.request
-        feeds = grpc_messages.tensors(request)
+        feeds = messages.tensors(request)
         inference.predict(model, request.model_spec.signature_name, feeds, tuple(request.output_filter))
     elif kind == "classify_log":
         request = log.classify_log.request
-        inference.classify(model, request.model_spec.signature_name, grpc_messages.examples(request.input))
+        inference.classify(model, request.model_spec.signature_name, messages.examples(request.input))
     elif kind == "regress_log":
         request = log.regress_log.request
-        inference.regress(model, request.model_spec.signature_name, grpc_messages.examples(request.input))
+        inference.regress(model, request.model_spec.signature_name, messages.examples(request.input))
     elif kind == "multi_inference_log":
         request = log.multi_inference_log.request
         for task in request.tasks:
             ask = inference.classify if task.method_name.endswith("classify") else inference.regress
-            ask(model, task.model_spec.signature_name, grpc_messages.examples(request.input))
+            ask(model, task.model_spec.signature_name, messages.examples(request.input))
     else:
         raise ServingError(Code.UNIMPLEMENTED, f"Records of the kind {kind} cannot be replayed")

@@ -86,7 +86,9 @@ def listens(port: int) -> bool:
 def write_worker(folder: Path) -> Path:
     """Writes the command of a PROCESS environment: Beam's Python worker in this environment."""
     worker = folder / "worker"
-    worker.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pipeline.beam_worker "$@"\n', encoding="utf-8")
+    worker.write_text(
+        f'#!/bin/sh\nexec "{sys.executable}" -m pipeline.environment.beam_worker "$@"\n', encoding="utf-8"
+    )
     worker.chmod(0o755)
     return worker
 

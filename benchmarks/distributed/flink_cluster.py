@@ -3,7 +3,7 @@
     python -m benchmarks.distributed.flink_cluster          # fetch, start, print the options, wait for Ctrl-C
 
 Flink and Beam's Flink runner come from Maven Central by the coordinates in flink.xml. Each task manager starts its own
-Python worker (pipeline/beam_worker.py) in this environment: nothing is to be installed there.
+Python worker (pipeline/environment/beam_worker.py) in this environment: nothing is to be installed there.
 """
 
 import contextlib

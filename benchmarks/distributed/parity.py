@@ -28,7 +28,7 @@ def compare(local: Path, cluster: Path, dataset_folder: str) -> dict[str, Any]: 
       local, cluster: the runs' roots; each has run the same span, and pushed or not.
       dataset_folder: of the dataset file that both ran.
     """
-    from pipeline.config import load_dataset, read_schema
+    from pipeline.config.dataset import load_dataset, read_schema
 
     dataset = load_dataset(dataset_folder)
     assert dataset.schema_path is not None
@@ -65,7 +65,7 @@ def examples(ours: Path, theirs: Path) -> list[str]:
 
 
 def _digests(folder: Path) -> Any:  # Any: a numpy array of bytes.
-    from models.tfrecords import iter_record_batches
+    from columnar.tfrecords import iter_record_batches
 
     values = [
         hashlib.blake2b(record, digest_size=16).digest()
@@ -78,10 +78,10 @@ def _digests(folder: Path) -> Any:  # Any: a numpy array of bytes.
 
 def statistics(ours: Path, theirs: Path, source: Path, schema: Any) -> list[str]:  # Any: a schema proto.
     """Compares exact statistics field by field, and both engines' quantiles with the data's own ranks."""
-    from models import examples as example_files
-    from pipeline import span_statistics
+    from columnar import examples as example_files
+    from pipeline.commands import statistics_table
 
-    by_split = [span_statistics.read(str(folder)) for folder in (ours, theirs)]
+    by_split = [statistics_table.read(str(folder)) for folder in (ours, theirs)]
     found = []
     for split in SPLITS:
         one, other = (part[split].datasets[0] for part in by_split)
@@ -157,7 +157,7 @@ def vocabularies(ours: Path, theirs: Path) -> list[str]:
 
 def transformed(ours: Path, theirs: Path, window: Path, schema: Any, features: Any) -> list[str]:  # Any: as above.
     """Compares the transformed eval split: z-scores within rounding, identifiers equal, quantile positions by rank."""
-    from models import examples as example_files
+    from columnar import examples as example_files
     from models.transform_graph import TransformGraph
 
     paths = example_files.split_paths(str(window), "eval")
@@ -183,8 +183,8 @@ def transformed(ours: Path, theirs: Path, window: Path, schema: Any, features: A
 
 def evaluation(cluster: Path, schema: Any, dataset: Any) -> tuple[list[str], list[str]]:  # Any: as above.
     """Evaluates the cluster run's model here, on the same rows, and compares with what the cluster found."""
-    from models import examples as example_files
-    from pipeline.engine import evaluator
+    from columnar import examples as example_files
+    from pipeline.components import evaluator
     from pipeline.evaluation import judge
     from pipeline.evaluation.tfma_files import read_results
 

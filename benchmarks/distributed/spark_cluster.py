@@ -3,7 +3,7 @@
     python -m benchmarks.distributed.spark_cluster          # fetch, start, print the options, wait for Ctrl-C
 
 Spark and Beam's Spark runner come from Maven Central by the coordinates in spark.xml. Each executor starts its own
-Python worker (pipeline/beam_worker.py) in this environment: nothing is to be installed there.
+Python worker (pipeline/environment/beam_worker.py) in this environment: nothing is to be installed there.
 """
 
 import contextlib

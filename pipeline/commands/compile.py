@@ -7,12 +7,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pipeline import beam_options
-from pipeline.config import load_dataset
+from pipeline.config import beam_options
+from pipeline.config.dataset import load_dataset
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.kubeflow import extras, locations
 from pipeline.kubeflow.package import SUFFIX, Package
-from pipeline.log_capture import captured
+from pipeline.runs.log_capture import captured
 
 
 def command(args: argparse.Namespace) -> int:

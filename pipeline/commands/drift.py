@@ -6,21 +6,21 @@ import json
 
 import pyarrow as pa
 
-from pipeline import local
-from pipeline import spans as span_files
-from pipeline.commands.run import root_of
-from pipeline.config import Dataset, load_dataset, read_schema
+from pipeline.commands.options import root_of
+from pipeline.commands.terminal import Terminal
+from pipeline.config.dataset import Dataset, load_dataset, read_schema
 from pipeline.errors import ConfigError
 from pipeline.gate import drift as drift_comparison
-from pipeline.gate import plot
 from pipeline.gate.baseline import Baseline, build_baseline
-from pipeline.gate.records import to_json_values
+from pipeline.ingest import spans as span_files
 from pipeline.ingest.columns import columns_of
 from pipeline.ingest.reader import open_span
-from pipeline.live import BASELINE_FOLDER
-from pipeline.log_capture import captured
-from pipeline.root import Root, pushed_versions
-from pipeline.terminal import Terminal
+from pipeline.json_values import to_json_values
+from pipeline.report import drift_plot
+from pipeline.runs.log_capture import captured
+from pipeline.runs.request import locate_data
+from pipeline.state.root import Root
+from pipeline.state.version_folder import BASELINE_FOLDER, pushed_versions
 
 
 def command(args: argparse.Namespace) -> int:
@@ -35,7 +35,7 @@ def command(args: argparse.Namespace) -> int:
         raise ConfigError(f"{dataset.path} has no schema yet. Run the pipeline once to have one inferred.")
     if args.plot and not args.plot.endswith((".png", ".svg")):
         raise ConfigError(f"--plot: expected a file name that ends in .png or .svg. Received: {args.plot}.")
-    data_root = local.locate_data(dataset, root, args.data_root)
+    data_root = locate_data(dataset, root, args.data_root)
     span = span_files.choose_span(data_root, dataset.spans.pattern, args.span)
     table = read_span(dataset, data_root, span)
     baseline, name = find_baseline(dataset, root, data_root, args.against)
@@ -44,7 +44,7 @@ def command(args: argparse.Namespace) -> int:
         if compared.drift is None:
             raise ConfigError("; ".join(gap.text for gap in compared.not_compared))
         if args.plot:
-            plot.plot_drift(args.plot, compared.drift, table, baseline)
+            drift_plot.plot_drift(args.plot, compared.drift, table, baseline)
         gaps = [gap.text for gap in compared.not_compared]
         if args.json:
             measured = to_json_values(dataclasses.asdict(compared.drift))
@@ -53,7 +53,7 @@ def command(args: argparse.Namespace) -> int:
             return 0
         terminal = Terminal(out, err)
         rows = f"{compared.drift.rows:,} rows against {compared.drift.reference_rows:,}"
-        terminal.out.print(plot.drift_table(compared.drift, title=f"Span {span} against {name} ({rows})"))
+        terminal.out.print(drift_plot.drift_table(compared.drift, title=f"Span {span} against {name} ({rows})"))
         for gap in gaps:
             terminal.say(f"not compared: {gap}")
         if args.plot:

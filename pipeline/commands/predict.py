@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.run import root_of
-from pipeline.config import load_dataset
-from pipeline.endpoint import Endpoint, Signature
+from pipeline.commands.options import root_of
+from pipeline.commands.terminal import Terminal
+from pipeline.config.dataset import load_dataset
 from pipeline.errors import ConfigError
-from pipeline.prediction_rows import open_text, read_rows
-from pipeline.root import pushed_versions
-from pipeline.row_predictions import Notes, Prediction, predict_rows
-from pipeline.terminal import Terminal
+from pipeline.predict.client import Endpoint, Signature
+from pipeline.predict.online import Notes, Prediction, predict_rows
+from pipeline.predict.rows import open_text, read_rows
+from pipeline.state.version_folder import pushed_versions
 
 LOCAL_SERVER = "http://127.0.0.1:8501"
 FEATURE_DEFAULTS = Path("assets.extra") / "feature_defaults.json"

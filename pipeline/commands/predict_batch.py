@@ -8,14 +8,15 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from pipeline import local
-from pipeline import spans as span_files
-from pipeline.commands.run import root_of
-from pipeline.config import Dataset, load_dataset, read_schema
+from pipeline.commands.options import root_of
+from pipeline.commands.terminal import Terminal
+from pipeline.config.dataset import Dataset, load_dataset, read_schema
 from pipeline.errors import ConfigError, PipelineError
-from pipeline.log_capture import captured
-from pipeline.root import Root, pushed_versions
-from pipeline.terminal import Terminal
+from pipeline.ingest import spans as span_files
+from pipeline.runs.log_capture import captured
+from pipeline.runs.request import locate_data
+from pipeline.state.root import Root
+from pipeline.state.version_folder import pushed_versions
 
 Format = Literal["csv", "parquet", "avro", "tfrecord"]
 _FORMATS: dict[str, Format] = {
@@ -90,7 +91,7 @@ def choose_input(args: argparse.Namespace, root: Root, dataset: Dataset) -> tupl
       ConfigError: there is no such span or file, or the file's format cannot be told.
     """
     if args.span is not None:
-        data_root = local.locate_data(dataset, root, args.data_root)
+        data_root = locate_data(dataset, root, args.data_root)
         span = span_files.choose_span(data_root, dataset.spans.pattern, args.span)
         files = span_files.newest_versions(data_root, dataset.spans.pattern)[span]
         return [file.path for file in files], dataset.spans.format
@@ -105,10 +106,10 @@ def choose_input(args: argparse.Namespace, root: Root, dataset: Dataset) -> tupl
 def _infer(dataset: Dataset, version: Path, paths: list[str], file_format: Format, output: Path) -> int:
     from models.errors import ModelError
     from models.predictor import Predictor
-    from pipeline.batch_inference import infer, open_writer
     from pipeline.ingest.columns import columns_of
     from pipeline.ingest.reader import open_span
-    from pipeline.prediction_logs import AskedModel
+    from pipeline.predict.offline import infer, open_writer
+    from pipeline.predict.prediction_logs import AskedModel
 
     assert dataset.schema_path is not None, "checked"
     features = dataset.features

@@ -14,7 +14,7 @@ from pipeline.kubeflow import extras, lint, locations
 from pipeline.kubeflow import package as packages
 from pipeline.kubeflow.package import Package
 from pipeline.kubeflow.rehearse.dag import Rehearsal, TaskResult, rehearse
-from pipeline.log_capture import captured
+from pipeline.runs.log_capture import captured
 
 Result = Literal["pushed", "skipped", "refused", "not_blessed", "failed", "done"]
 EXIT_STATUS: dict[Result, int] = {"pushed": 0, "skipped": 0, "done": 0, "refused": 3, "not_blessed": 4, "failed": 1}

@@ -9,18 +9,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipeline import local
-from pipeline import spans as span_files
 from pipeline.commands.drift import read_span
-from pipeline.commands.run import DEFAULT_ROOT
-from pipeline.config import Dataset, load_dataset
+from pipeline.commands.options import DEFAULT_ROOT
+from pipeline.commands.report_after import write_report, write_series_report
+from pipeline.commands.terminal import Terminal
+from pipeline.config.dataset import Dataset, load_dataset
 from pipeline.errors import ConfigError
 from pipeline.evaluation.spec import EvaluationSpec
-from pipeline.log_capture import captured
-from pipeline.report.after_run import write_report, write_series_report
+from pipeline.gate import scoring
+from pipeline.gate.settings import Settings
+from pipeline.ingest import spans as span_files
 from pipeline.report.series_data import FILE as REPLAY_FILE
-from pipeline.root import Root, pushed_versions
-from pipeline.terminal import Terminal
+from pipeline.runs import execute
+from pipeline.runs.log_capture import captured
+from pipeline.runs.request import Request, locate_data
+from pipeline.state.root import Root
+from pipeline.state.version_folder import pushed_versions
 
 Policy = Literal["gate", "always", "never"]
 POLICIES: tuple[Policy, ...] = ("gate", "always", "never")
@@ -54,7 +58,7 @@ def command(args: argparse.Namespace) -> int:
     base.mkdir(parents=True)
     data = Root(base)
     log = base / "replay.log"
-    data_root = local.locate_data(dataset, data, args.data_root)
+    data_root = locate_data(dataset, data, args.data_root)
     spans = choose(span_files.newest_versions(data_root, dataset.spans.pattern), args.spans)
     policies = POLICIES if args.compare else POLICIES[:1]
     played: dict[Policy, list[Step]] = {}
@@ -119,7 +123,7 @@ def play(
     root.prepare()
     serving_dir = root.serving(dataset.serving.model_name)
     versions = pushed_versions(serving_dir)
-    request = local.Request(
+    request = Request(
         dataset=dataset,
         root=root,
         data_root=data_root,
@@ -129,7 +133,7 @@ def play(
     )
     auc = score_live(dataset, serving_dir / str(versions[-1]), data_root, span) if versions else None
     began, started = time.time(), time.monotonic()
-    outcome = local.execute(request, log=str(log), on_start=lambda _: None, on_end=lambda *_: None)
+    outcome = execute.execute(request, log=str(log), on_start=lambda _: None, on_end=lambda *_: None)
     decision = outcome.decision or {}
     reasons = [reason["text"] for reason in decision.get("reasons", [])]
     step = Step(
@@ -151,10 +155,9 @@ def play(
 
 def score_live(dataset: Dataset, model_dir: Path, data_root: str, span: int) -> float | None:
     """Returns the AUC of the live model on all of a span that it has not seen; None where it has none."""
-    from pipeline import assess  # Loads TensorFlow; the pipeline is about to, too.
 
-    settings = assess.Settings(features=dataset.features, policy=dataset.gate, evaluation=EvaluationSpec(bootstraps=0))
-    overall = assess.evaluate_model(model_dir, read_span(dataset, data_root, span), settings).overall
+    settings = Settings(features=dataset.features, policy=dataset.gate, evaluation=EvaluationSpec(bootstraps=0))
+    overall = scoring.evaluate_model(model_dir, read_span(dataset, data_root, span), settings).overall
     return overall.auc.value if overall.auc is not None else None
 
 

@@ -5,12 +5,12 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from pipeline.commands.run import root_of
-from pipeline.config import load_dataset
+from pipeline.commands.options import root_of
+from pipeline.config.dataset import load_dataset
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.report import files
 from pipeline.report.series_data import FILE as REPLAY_FILE
-from pipeline.root import Root
+from pipeline.state.root import Root
 
 
 def command(args: argparse.Namespace) -> int:

@@ -7,13 +7,13 @@ import sys
 import time
 from collections.abc import Iterator
 
-from pipeline import rollback, rollback_records
-from pipeline.commands.run import root_of
-from pipeline.config import load_dataset
+from pipeline.commands.options import root_of
+from pipeline.commands.terminal import Terminal
+from pipeline.config.dataset import load_dataset
 from pipeline.errors import ConfigError, PipelineError, RootBusyError
-from pipeline.live import read_rollback
-from pipeline.root import Root
-from pipeline.terminal import Terminal
+from pipeline.state import rollback, rollback_records
+from pipeline.state.root import Root
+from pipeline.state.version_folder import read_rollback
 
 _POLL_S = 0.2
 

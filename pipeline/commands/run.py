@@ -11,24 +11,23 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from pipeline import beam_options, local, rollback_records, span_statistics
-from pipeline import spans as span_files
-from pipeline.config import load_dataset
+from pipeline.commands import statistics_table
+from pipeline.commands.options import root_of
+from pipeline.commands.report_after import write_report
+from pipeline.commands.terminal import Terminal
+from pipeline.config import beam_options
+from pipeline.config.dataset import load_dataset
 from pipeline.errors import PipelineError
-from pipeline.log_capture import captured
-from pipeline.report.after_run import write_report
-from pipeline.root import Root
-from pipeline.terminal import Terminal
+from pipeline.ingest import spans as span_files
+from pipeline.runs import execute
+from pipeline.runs.log_capture import captured
+from pipeline.runs.outcome import EXIT_STATUS, Outcome
+from pipeline.runs.request import Request, locate_data, shared_folders
+from pipeline.state import rollback_records
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_ROOT = Path("runs")
 _Z95 = 1.96
-
-
-def root_of(args: argparse.Namespace, dataset_name: str) -> Root:
-    """Returns the root that was named, or `runs/DATASET` below the working directory."""
-    return Root((args.root or DEFAULT_ROOT / dataset_name).absolute())
 
 
 def command(args: argparse.Namespace) -> int:
@@ -47,8 +46,8 @@ def command(args: argparse.Namespace) -> int:
     log = root.logs / f"run-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
     with root.locked():
         rollback_records.record_missing(root, dataset.name, root.serving(dataset.serving.model_name))
-        data_root = local.locate_data(dataset, root, args.data_root)
-        request = local.Request(
+        data_root = locate_data(dataset, root, args.data_root)
+        request = Request(
             dataset=dataset,
             root=root,
             data_root=data_root,
@@ -57,9 +56,7 @@ def command(args: argparse.Namespace) -> int:
             explain=args.explain,
             decide=args.decide,
             engine=args.engine,
-            beam_args=beam_options.of_arguments(
-                args, dataset, local.shared_folders(dataset, root, data_root, args.engine)
-            ),
+            beam_args=beam_options.of_arguments(args, dataset, shared_folders(dataset, root, data_root, args.engine)),
         )
         with captured(log) as (out, err):
             terminal = Terminal(out, err, quiet=args.json)
@@ -79,10 +76,10 @@ def command(args: argparse.Namespace) -> int:
                 show(outcome, request, log, terminal)
                 if report is not None:
                     terminal.say(f"Report:    {report}")
-    return local.EXIT_STATUS[outcome.result]
+    return EXIT_STATUS[outcome.result]
 
 
-def run(request: local.Request, terminal: Terminal, log: Path) -> local.Outcome:
+def run(request: Request, terminal: Terminal, log: Path) -> Outcome:
     """Runs the pipeline with live progress on standard error."""
     terminal.note(f"{request.dataset.name}: starting TFX (about ten seconds)")
     with contextlib.ExitStack() as current:
@@ -95,7 +92,7 @@ def run(request: local.Request, terminal: Terminal, log: Path) -> local.Outcome:
             if status != "skipped":
                 terminal.note(f"  {node:18} {status:7} {seconds:7.1f} s")
 
-        return local.execute(request, log=str(log), on_start=started, on_end=ended)
+        return execute.execute(request, log=str(log), on_start=started, on_end=ended)
 
 
 def report_failure(error: Exception, log: Path, report: Path | None, terminal: Terminal, *, as_json: bool) -> int:
@@ -112,7 +109,7 @@ def report_failure(error: Exception, log: Path, report: Path | None, terminal: T
     return 1
 
 
-def show(outcome: local.Outcome, request: local.Request, log: Path, terminal: Terminal) -> None:
+def show(outcome: Outcome, request: Request, log: Path, terminal: Terminal) -> None:
     """Prints the outcome as tables, the most wanted last: the verdict, the version and the line to try it with."""
     terminal.table(
         f"Components, span {outcome.span}",
@@ -124,14 +121,14 @@ def show(outcome: local.Outcome, request: local.Request, log: Path, terminal: Te
         ],
     )
     if outcome.statistics_uri:
-        statistics = span_statistics.read(outcome.statistics_uri)
-        counts = span_statistics.num_examples(statistics)
+        statistics = statistics_table.read(outcome.statistics_uri)
+        counts = statistics_table.num_examples(statistics)
         split = max(counts, key=lambda name: counts[name])
         title = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items(), reverse=True))
         terminal.table(
             f"Span {outcome.span}: {title} examples (figures of the {split} split)",
-            span_statistics.COLUMNS,
-            span_statistics.rows(statistics[split]),
+            statistics_table.COLUMNS,
+            statistics_table.rows(statistics[split]),
         )
     if outcome.judgement:
         show_judgement(outcome.judgement, terminal)
@@ -174,7 +171,7 @@ def _number(value: float | None, digits: int = 4) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def closing_lines(outcome: local.Outcome, request: local.Request) -> list[str]:
+def closing_lines(outcome: Outcome, request: Request) -> list[str]:
     """Returns the last lines: what was pushed, and how to ask it."""
     if outcome.result == "schema_inferred":
         return [
@@ -204,19 +201,19 @@ def _text(path: Path | None) -> str | None:
     return None if path is None else str(path)
 
 
-def as_json(outcome: local.Outcome, request: local.Request, log: Path, report: Path | None) -> dict[str, Any]:
+def as_json(outcome: Outcome, request: Request, log: Path, report: Path | None) -> dict[str, Any]:
     """Returns the outcome as `run --json` prints it."""
-    statistics = span_statistics.read(outcome.statistics_uri) if outcome.statistics_uri else {}
+    statistics = statistics_table.read(outcome.statistics_uri) if outcome.statistics_uri else {}
     return {
         "result": outcome.result,
-        "exit_status": local.EXIT_STATUS[outcome.result],
+        "exit_status": EXIT_STATUS[outcome.result],
         "dataset": request.dataset.name,
         "span": outcome.span,
         "root": str(request.root.path),
         "log": str(log),
         "report": _text(report),
         "components": outcome.nodes,
-        "statistics": {split: span_statistics.as_json(value) for split, value in statistics.items()},
+        "statistics": {split: statistics_table.as_json(value) for split, value in statistics.items()},
         "decision": outcome.decision,
         "evaluation": outcome.judgement,
         "not_servable": outcome.not_servable,

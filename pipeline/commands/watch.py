@@ -9,16 +9,19 @@ import threading
 import traceback
 from pathlib import Path
 
-from pipeline import beam_options, local
-from pipeline.backlog import QUARANTINE, Waiting, quarantine, unprocessed
-from pipeline.commands.run import root_of
-from pipeline.config import load_dataset
+from pipeline.commands.options import root_of
+from pipeline.commands.report_after import write_report
+from pipeline.commands.stopping import stoppable
+from pipeline.commands.terminal import Terminal
+from pipeline.config import beam_options
+from pipeline.config.dataset import load_dataset
 from pipeline.errors import RootBusyError
-from pipeline.log_capture import captured
-from pipeline.report.after_run import write_report
-from pipeline.root import Root
-from pipeline.stopping import stoppable
-from pipeline.terminal import Terminal
+from pipeline.runs import execute
+from pipeline.runs.log_capture import captured
+from pipeline.runs.outcome import Outcome
+from pipeline.runs.request import Request, locate_data, shared_folders
+from pipeline.state.backlog import QUARANTINE, Waiting, quarantine, unprocessed
+from pipeline.state.root import Root
 
 logger = logging.getLogger(__name__)
 
@@ -38,15 +41,13 @@ def command(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as held, stoppable() as stop, captured(log) as (out, err):
         held.enter_context(root.locked())
         terminal = Terminal(out, err)
-        data_root = local.locate_data(dataset, root, args.data_root)
-        request = local.Request(
+        data_root = locate_data(dataset, root, args.data_root)
+        request = Request(
             dataset=dataset,
             root=root,
             data_root=data_root,
             engine=args.engine,
-            beam_args=beam_options.of_arguments(
-                args, dataset, local.shared_folders(dataset, root, data_root, args.engine)
-            ),
+            beam_args=beam_options.of_arguments(args, dataset, shared_folders(dataset, root, data_root, args.engine)),
         )
         terminal.note(f"watching {data_root} every {args.poll:g} s; log: {log}")
         tries: dict[Waiting, int] = {}
@@ -89,7 +90,7 @@ def _hold_again(held: contextlib.ExitStack, root: Root, stop: threading.Event) -
             return
 
 
-def process(request: local.Request, waiting: Waiting, terminal: Terminal, log: Path, stop: threading.Event) -> None:
+def process(request: Request, waiting: Waiting, terminal: Terminal, log: Path, stop: threading.Event) -> None:
     """Runs the pipeline on one span and prints a line.
 
     Raises:
@@ -103,13 +104,13 @@ def process(request: local.Request, waiting: Waiting, terminal: Terminal, log: P
             raise StopRequestedError
 
     one = dataclasses.replace(request, span=waiting.span)
-    outcome = local.execute(one, log=str(log), on_start=before, on_end=lambda *_: None)
+    outcome = execute.execute(one, log=str(log), on_start=before, on_end=lambda *_: None)
     write_report(request.root, started.timestamp(), terminal)
     seconds = (datetime.datetime.now() - started).total_seconds()
     terminal.say(f"{started:%Y-%m-%d %H:%M:%S}  span {waiting.span:>5}  {describe(outcome)}  ({seconds:.0f} s)")
 
 
-def describe(outcome: local.Outcome) -> str:
+def describe(outcome: Outcome) -> str:
     """Returns what became of a span, in a line: the decision, its first reason, and what came of it."""
     if outcome.decision is None:
         return f"refused: {outcome.refusal}"

@@ -13,13 +13,14 @@ from tfx.dsl.io import fileio
 from tfx.types.standard_artifacts import Examples, ExampleStatistics, ModelRun, Schema
 from tfx.utils import io_utils
 
-from models import examples as example_files
-from pipeline import assess
+from columnar import examples as example_files
 from pipeline.artifacts import Baseline
 from pipeline.components.rerun_gate import read_statistics
+from pipeline.gate import scoring
 from pipeline.gate.baseline import build_baseline
 from pipeline.gate.performance import Evaluation
-from pipeline.live import WINDOW_FILE
+from pipeline.gate.settings import Settings
+from pipeline.state.version_folder import WINDOW_FILE
 
 # As models.training writes it; importing that would load TensorFlow's training parts.
 OUT_OF_TIME = "out_of_time.npz"
@@ -42,7 +43,7 @@ def BaselineGen(
       model_run: holds the out-of-time predictions that training left, where the window has several spans.
       settings: PipelineConfig.gate_settings().
     """
-    parsed = assess.Settings.from_json(settings)
+    parsed = Settings.from_json(settings)
     schema_proto = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))
     compared = {*parsed.features.names, *parsed.features.label_columns, *parsed.evaluation.slice_columns}
     columns = [feature.name for feature in schema_proto.feature if feature.name in compared]
@@ -71,7 +72,7 @@ def tables_by_span(paths: list[str], schema: "Schema", columns: list[str]) -> di
     return {span: example_files.read_table(names, schema, columns) for span, names in sorted(shards.items())}
 
 
-def out_of_time(model_run_uri: str, newest: pa.Table, settings: assess.Settings) -> Evaluation | None:
+def out_of_time(model_run_uri: str, newest: pa.Table, settings: Settings) -> Evaluation | None:
     """Returns the evaluation on the newest span by the part of the model that was trained on earlier spans alone.
 
     None where the window has one span: held-out rows of the same days would flatter, and every later span would look
@@ -81,4 +82,4 @@ def out_of_time(model_run_uri: str, newest: pa.Table, settings: assess.Settings)
     if not fileio.exists(path):
         return None
     with fileio.open(path, "rb") as file, np.load(file) as arrays:
-        return assess.evaluate(newest, arrays["labels"], arrays["probabilities"], settings.evaluation)
+        return scoring.evaluate(newest, arrays["labels"], arrays["probabilities"], settings.evaluation)

@@ -14,12 +14,12 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples, InfraBlessing, Model, Schema
 from tfx.utils import io_utils, path_utils
 
-from models import examples as example_files
+from columnar import examples as example_files
 from models.predictor import predictor_of
-from pipeline import predict_requests, servability
 from pipeline.artifacts import Baseline
 from pipeline.components.live_model import BASELINE_FOLDER
-from pipeline.live import PREDICTIONS_FILE
+from pipeline.predict import instances, servability
+from pipeline.state.version_folder import PREDICTIONS_FILE
 
 # Enough rows that a percentile of latency means something, few enough that asking takes a second.
 ROWS = 128
@@ -54,8 +54,8 @@ def InfraValidator(
         version = Path(folder) / "served" / VERSION
         io_utils.copy_dir(source, str(version))
         io_utils.copy_dir(baseline.uri, str(version / BASELINE_FOLDER))
-        requests = predict_requests.instances(rows, version)
-        predict_requests.write_warmup(version, model_name, [requests[:1], requests])
+        requests = instances.instances(rows, version)
+        instances.write_warmup(version, model_name, [requests[:1], requests])
         sample = json.dumps({"instances": requests[:1]})
         (version / "assets.extra" / "sample_request.json").write_text(sample, encoding="utf-8")
         log = Path(folder) / "server.log"

@@ -12,7 +12,7 @@ from tfx.proto import pusher_pb2
 from tfx.types import Artifact, artifact_utils
 from tfx.utils import io_utils
 
-from pipeline.push import push
+from pipeline.state.publish import push
 
 
 class Executor(stock_executor.Executor):

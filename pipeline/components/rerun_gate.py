@@ -21,14 +21,15 @@ from tfx.types.standard_artifacts import (
 )
 from tfx.utils import io_utils, path_utils
 
-from models import examples as example_files
-from models.errors import ExamplesError
-from pipeline import assess, serving_evidence, state
+from columnar import examples as example_files
+from columnar.errors import ExamplesError
 from pipeline.artifacts import Baseline, GateDecision
+from pipeline.gate import assess, distributions, serving_evidence
 from pipeline.gate import baseline as baseline_files
-from pipeline.gate import distributions
 from pipeline.gate.decision import Verdict
-from pipeline.live import read_rollback
+from pipeline.gate.settings import Settings
+from pipeline.state import span_records
+from pipeline.state.version_folder import read_rollback
 
 SPLITS = ("train", "eval")
 REPEATED = 2
@@ -64,7 +65,7 @@ def RerunGate(
     """
     now = evaluated_at or int(time.time())
     schema_proto = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))
-    records = state.read_records(state_dir)
+    records = span_records.read_records(state_dir)
     number = examples.get_int_custom_property("span")
     waiting = {record.span: record for record in records if record.waiting and record.span < number}
     span = assess.Span(
@@ -81,7 +82,7 @@ def RerunGate(
         span,
         live,
         records,
-        assess.Settings.from_json(settings),
+        Settings.from_json(settings),
         evaluated_at=now,
         forced=bool(forced),
         skew=serving_evidence.alerts(state_dir, live.version) if live else None,
@@ -91,11 +92,11 @@ def RerunGate(
     # would come again and again.
     met_again = made.row == REPEATED and made.evidence.repeats == (span.number, span.version)
     if remember and not met_again:
-        state.write_record(state_dir, assess.record_of(made, examples.uri, now))
+        span_records.write_record(state_dir, assess.record_of(made, examples.uri, now))
     if remember and made.row > assess.NOT_ENOUGH_ROWS:
         for record in waiting.values():
             # Their rows have counted now.
-            state.write_record(state_dir, dataclasses.replace(record, waiting=False, examples_uri=""))
+            span_records.write_record(state_dir, dataclasses.replace(record, waiting=False, examples_uri=""))
 
     io_utils.write_string_file(os.path.join(decision.uri, "decision.json"), made.to_json())
     decision.set_string_custom_property("verdict", made.verdict.value)

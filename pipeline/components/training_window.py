@@ -23,14 +23,15 @@ from tfx.types import Artifact, BaseChannel, Channel, artifact_utils, standard_a
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 from tfx.utils import io_utils, proto_utils
 
-from pipeline import spans as span_files
-from pipeline import state
 from pipeline.artifacts import GateDecision
-from pipeline.engine import example_gen, window
-from pipeline.engine.ingest_config import IngestConfig
+from pipeline.components import example_gen
 from pipeline.errors import DataError
+from pipeline.ingest import spans as span_files
+from pipeline.ingest import training_window
+from pipeline.ingest.config import IngestConfig
 from pipeline.ingest.reader import open_span
-from pipeline.spans import SpanFile
+from pipeline.ingest.spans import SpanFile
+from pipeline.state import span_records
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def resolve(input_dict: Artifacts, exec_properties: ExecProperties) -> dict[int,
     decision = artifact_utils.get_single_instance(input_dict["decision"])
     return choose_spans(
         span_files.newest_versions(exec_properties["data_root"], exec_properties["pattern"]),
-        state.newest_records(state.read_records(exec_properties["state_dir"])),
+        span_records.newest_records(span_records.read_records(exec_properties["state_dir"])),
         newest=decision.get_int_custom_property("span"),
         size=exec_properties["size"],
     )
@@ -75,7 +76,7 @@ class Driver(component_driver.BaseDriver, base_driver.BaseDriver):
 
 
 def choose_spans(
-    spans: dict[int, list[SpanFile]], records: dict[int, state.SpanRecord], *, newest: int, size: int
+    spans: dict[int, list[SpanFile]], records: dict[int, span_records.SpanRecord], *, newest: int, size: int
 ) -> dict[int, list[SpanFile]]:
     """Returns the last `size` usable spans up to `newest`, ascending.
 
@@ -107,7 +108,7 @@ class Executor(base_executor.BaseExecutor):
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: ExecProperties) -> None:
         spans, config = _labelled_spans(input_dict, exec_properties)
         examples = artifact_utils.get_single_instance(output_dict["examples"])
-        window.write_window(spans, config, examples.uri)
+        training_window.write_window(spans, config, examples.uri)
         _describe(examples, spans)
 
 
@@ -121,7 +122,7 @@ class BeamExecutor(base_beam_executor.BaseBeamExecutor):
         with self._make_beam_pipeline() as pipeline:
             for span in spans:
                 splits = ("train", "eval") if span.span == newest else ("train",)
-                prefix = window.shard_prefix(span.span)
+                prefix = training_window.shard_prefix(span.span)
                 records = pipeline | prefix >> example_gen.ReadAndSplit(list(span.paths), config)
                 for split in splits:
                     target = os.path.join(examples.uri, f"Split-{split}", prefix)
@@ -132,7 +133,7 @@ class BeamExecutor(base_beam_executor.BaseBeamExecutor):
 
 def _labelled_spans(
     input_dict: Artifacts, exec_properties: ExecProperties
-) -> tuple[list[window.WindowSpan], IngestConfig]:
+) -> tuple[list[training_window.WindowSpan], IngestConfig]:
     if SPANS in exec_properties:
         found = json.loads(exec_properties[SPANS])
     else:
@@ -140,7 +141,7 @@ def _labelled_spans(
         found = {span: [file.path for file in paths] for span, paths in files.items()}
     config = IngestConfig.from_json(exec_properties["ingest"])
     spans = [
-        window.WindowSpan(span=int(span), paths=tuple(paths))
+        training_window.WindowSpan(span=int(span), paths=tuple(paths))
         for span, paths in found.items()
         if is_labelled(int(span), paths, config)
     ]
@@ -149,7 +150,7 @@ def _labelled_spans(
     return spans, config
 
 
-def _describe(examples: Artifact, spans: list[window.WindowSpan]) -> None:
+def _describe(examples: Artifact, spans: list[training_window.WindowSpan]) -> None:
     examples.split_names = artifact_utils.encode_split_names(["train", "eval"])
     examples.set_string_custom_property(WINDOW_PROPERTY, json.dumps(sorted(span.span for span in spans)))
     examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)

@@ -8,7 +8,7 @@ from typing import Any
 from tfx.components.trainer.component import Trainer
 from tfx.dsl.components.base.base_component import BaseComponent
 
-from pipeline.config import PipelineConfig
+from pipeline.config.pipeline_config import PipelineConfig
 
 
 def trainer(config: PipelineConfig, *, custom_config: dict[str, Any], **arguments: Any) -> Trainer:  # Any: Trainer's.

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pipeline import json_values
 from pipeline.evaluation.metrics import BUCKETS, Floats, Metric
-from pipeline.gate import records
 
 FILE = "curves.json"
 CALIBRATION_BINS = 10
@@ -71,7 +71,7 @@ class EvaluationCurves:
 
     def to_json(self) -> str:
         """Serializes to JSON."""
-        value = records.to_json_values(dataclasses.asdict(self))
+        value = json_values.to_json_values(dataclasses.asdict(self))
         return json.dumps(value, sort_keys=True, allow_nan=False)
 
     @classmethod
@@ -81,7 +81,7 @@ class EvaluationCurves:
         Raises:
           ValueError: it is something else.
         """
-        return records.from_json_values(cls, json.loads(text))
+        return json_values.from_json_values(cls, json.loads(text))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,10 +21,11 @@ import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from models.features import FeatureSpec
+from pipeline import files, json_values
 from pipeline.gate import bins as frozen_bins
-from pipeline.gate import calibration, distances, files, labels, records
+from pipeline.gate import chance, distances, labels
 from pipeline.gate.bins import FeatureBins
-from pipeline.gate.calibration import Calibration
+from pipeline.gate.chance import Calibration
 from pipeline.gate.distances import Floats
 from pipeline.gate.evidence import NotCompared
 from pipeline.gate.performance import Evaluation
@@ -108,7 +109,7 @@ class Baseline:
         manifest = {
             "format": FORMAT,
             "files": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
-            "baseline": records.to_json_values(dataclasses.asdict(self._manifest())),
+            "baseline": json_values.to_json_values(dataclasses.asdict(self._manifest())),
         }
         text = json.dumps(manifest, sort_keys=True, allow_nan=False, ensure_ascii=False, indent=1)
         files.write(folder, "baseline.json", text.encode())
@@ -134,7 +135,7 @@ class Baseline:
                 raise BaselineError(f"{folder}/{name} {what}: the baseline is damaged. {_REPAIR}")
             contents[name] = content
         try:
-            plain = records.from_json_values(_Manifest, manifest["baseline"])
+            plain = json_values.from_json_values(_Manifest, manifest["baseline"])
             with np.load(io.BytesIO(contents["arrays.npz"]), allow_pickle=False) as arrays:
                 loaded = {name: arrays[name] for name in arrays.files}
             null = Calibration(**{f.name: loaded.pop(f.name) for f in dataclasses.fields(Calibration)})
@@ -205,7 +206,7 @@ def build_baseline(
     kinds, gaps = _kinds(table, schema, features, policy)
     bins = frozen_bins.freeze(table, kinds)
     codes = frozen_bins.encode(table, bins)
-    null = calibration.calibrate(codes, bins, seed=seed)
+    null = chance.calibrate(codes, bins, seed=seed)
     ends = np.cumsum([spans[span].num_rows for span in spans])
     by_span = np.array([frozen_bins.count(part, bins) for part in np.split(codes, ends[:-1])])
     return Baseline(
@@ -266,7 +267,7 @@ def _variation(
             continue
         # The calibration is for the whole window as the reference: the size at which chance adds as much.
         alike = 1 / (1 / span_rows + 1 / others - 1 / ends[-1])
-        bias = calibration.expected(null, max(int(alike), SMALLEST_COMPARED))
+        bias = chance.expected(null, max(int(alike), SMALLEST_COMPARED))
         statistic = distances.squared(distances.distances(counts, total - counts, bins), bins)
         largest = np.fmax(largest, np.maximum(statistic - bias, 0.0))
     return largest

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pipeline.gate import records
+from pipeline import json_values
 from pipeline.gate.evidence import Drift, Evidence, FeatureDrift, LabelChange, MetricChange
 from pipeline.gate.policy import GatePolicy
 
@@ -85,7 +85,7 @@ class Decision:
 
     def to_dict(self) -> dict[str, Any]:  # Any: JSON.
         """Returns JSON values; the keys are part of the layout and do not change within it."""
-        return {"layout": LAYOUT, **records.to_json_values(dataclasses.asdict(self))}
+        return {"layout": LAYOUT, **json_values.to_json_values(dataclasses.asdict(self))}
 
     def to_json(self) -> str:
         """Serializes to JSON, the same text for equal decisions."""
@@ -105,7 +105,7 @@ class Decision:
                 f"Expected a decision of layout {LAYOUT}. Received layout {layout!r}: "
                 "it was written by another version of this program."
             )
-        return records.from_json_values(cls, value)
+        return json_values.from_json_values(cls, value)
 
 
 def decide(evidence: Evidence, policy: GatePolicy) -> Decision:

@@ -1,6 +1,6 @@
 """The two distances between binned distributions, vectorised over replicates.
 
-TFDV measures the span itself (pipeline/gate/tfdv_evidence.py) and gets the same numbers; these functions measure the
+TFDV measures the span itself (pipeline/gate/tfdv.py) and gets the same numbers; these functions measure the
 thousands of replicates that thresholds come from.
 """
 

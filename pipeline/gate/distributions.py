@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pipeline import json_values
 from pipeline.gate import bins as frozen_bins
-from pipeline.gate import records
 from pipeline.gate.baseline import Baseline
 from pipeline.gate.bins import FeatureBins
 
@@ -58,7 +58,7 @@ def distributions_of(
 def to_json(distributions: Sequence[Distribution]) -> str:
     """Serializes to JSON."""
     value = dataclasses.asdict(_Distributions(features=tuple(distributions)))
-    return json.dumps(records.to_json_values(value), sort_keys=True, allow_nan=False, ensure_ascii=False)
+    return json.dumps(json_values.to_json_values(value), sort_keys=True, allow_nan=False, ensure_ascii=False)
 
 
 def from_json(text: str) -> tuple[Distribution, ...]:
@@ -67,4 +67,4 @@ def from_json(text: str) -> tuple[Distribution, ...]:
     Raises:
       ValueError: it is something else.
     """
-    return records.from_json_values(_Distributions, json.loads(text)).features
+    return json_values.from_json_values(_Distributions, json.loads(text)).features

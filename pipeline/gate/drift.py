@@ -16,7 +16,8 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_p
 
 from models.features import FeatureSpec
 from pipeline.gate import bins as frozen_bins
-from pipeline.gate import calibration, directions, distances, labels, tfdv_evidence
+from pipeline.gate import chance as calibration
+from pipeline.gate import directions, distances, labels, tfdv
 from pipeline.gate.baseline import Baseline
 from pipeline.gate.bins import FeatureBins
 from pipeline.gate.distances import Floats
@@ -57,7 +58,7 @@ def compare(
     *,
     schema: schema_pb2.Schema | None = None,
     statistics: statistics_pb2.DatasetFeatureStatisticsList | None = None,
-    measure: MeasureBins = tfdv_evidence.measure,
+    measure: MeasureBins = tfdv.measure,
 ) -> Comparison:
     """Compares a span, or a window of served requests, with the live model's baseline.
 
@@ -197,10 +198,10 @@ def _compare_by_schema(
     statistics: statistics_pb2.DatasetFeatureStatisticsList | None,
 ) -> tuple[list[FeatureDrift], list[NotCompared], anomalies_pb2.Anomalies]:
     nothing = anomalies_pb2.Anomalies()
-    if schema is None or not tfdv_evidence.has_comparators(schema):
+    if schema is None or not tfdv.has_comparators(schema):
         return [], [], nothing
     if statistics is None or baseline.statistics is None:
         missing = "the span" if statistics is None else "the baseline"
         text = f"the schema's drift thresholds were not applied: there are no statistics of {missing}"
         return [], [NotCompared(subject="drift", text=text)], nothing
-    return tfdv_evidence.compare_by_schema(statistics, baseline.statistics, schema)
+    return tfdv.compare_by_schema(statistics, baseline.statistics, schema)

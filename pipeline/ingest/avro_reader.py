@@ -8,7 +8,7 @@ from typing import Any
 import fastavro
 import pyarrow as pa
 
-from models.tfrecords import open_binary
+from columnar.tfrecords import open_binary
 from pipeline.ingest.columns import Columns, check_columns, check_labels, conform
 from pipeline.ingest.errors import ColumnsError, UnreadableError
 

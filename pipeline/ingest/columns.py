@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from models.examples import flat_schema
+from columnar.examples import flat_schema
 from pipeline.ingest.errors import ColumnsError, IngestError, MissingLabelError, ValueTypeError
 
 KIND_NAMES = {"int64": "INT", "double": "FLOAT", "large_string": "BYTES (UTF-8 text)"}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from models.tfrecords import open_binary
+from columnar.tfrecords import open_binary
 from pipeline.ingest.columns import KIND_NAMES, Columns, missing_label
 from pipeline.ingest.errors import IngestError, UnreadableError, ValueTypeError
 

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from models.tfrecords import open_binary
+from columnar.tfrecords import open_binary
 from pipeline.ingest import csv_fault
 from pipeline.ingest.columns import Columns, check_columns, first_missing_label
 from pipeline.ingest.errors import UnreadableError

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from models.examples import BATCH_SIZE
-from models.tfrecords import open_binary
+from columnar.examples import BATCH_SIZE
+from columnar.tfrecords import open_binary
 from pipeline.ingest.columns import Columns, check_columns, check_labels, conform
 from pipeline.ingest.errors import UnreadableError
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-from models.examples import BATCH_SIZE
+from columnar.examples import BATCH_SIZE
 from pipeline.ingest import avro_reader, csv_reader, parquet_reader, tfrecord_reader
 from pipeline.ingest.columns import Columns, check_columns
 from pipeline.ingest.errors import ColumnsError, UnreadableError

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pyarrow as pa
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
-from models import examples
-from models.errors import ExamplesError
-from models.tfrecords import iter_record_batches
+from columnar import examples
+from columnar.errors import ExamplesError
+from columnar.tfrecords import iter_record_batches
 from pipeline.ingest.columns import Columns, check_columns, check_labels, conform
 from pipeline.ingest.errors import ColumnsError, UnreadableError
 

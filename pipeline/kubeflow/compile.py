@@ -8,11 +8,12 @@ import copy
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pipeline.config import SPAN_PARAMETER, Dataset, PipelineConfig
+from pipeline.config.dataset import Dataset
+from pipeline.config.pipeline_config import SPAN_PARAMETER, PipelineConfig
 from pipeline.errors import ConfigError
 from pipeline.kubeflow.package import Json, Package, Target
 
-# As pipeline.engine.example_gen has it; importing that would load TFX before the arguments are checked.
+# As pipeline.components.example_gen has it; importing that would load TFX before the arguments are checked.
 NEWEST = -1
 
 # Read at run time what is not among their inputs: the served folder and the span records. Cached, they would answer of

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from tfx.orchestration.kubeflow.v2.file_based_example_gen import driver as stock
 
-from pipeline.config import SPAN_PARAMETER
-from pipeline.engine.example_gen import range_config
+from pipeline.components.example_gen import range_config
+from pipeline.config.pipeline_config import SPAN_PARAMETER
 
 MODULE = "pipeline.kubeflow.example_gen_driver"
 

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.config import Dataset
+from pipeline.config.dataset import Dataset
 from pipeline.errors import ConfigError
 
 _REMOTE = re.compile(r"(gs|s3|hdfs)://[^/]+")

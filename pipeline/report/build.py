@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pipeline import json_values
+from pipeline.errors import ReportError
 from pipeline.evaluation import curves as evaluation_curves
 from pipeline.evaluation.judge import Judgement
 from pipeline.gate import distributions as gate_distributions
-from pipeline.gate import records
 from pipeline.gate.decision import Decision, Verdict
 from pipeline.gate.distributions import Distribution
 from pipeline.report.configuration import read_configuration
 from pipeline.report.data import Cost, Epoch, Evaluation, Outcome, RunReport, Servability, Training
-from pipeline.report.errors import ReportError
 from pipeline.report.lineage import trace
-from pipeline.report.metadata import NodeRecord, RunRecord
 from pipeline.report.statistics import compare_statistics
+from pipeline.runs.metadata import NodeRecord, RunRecord
 
 
 def build_report(run: RunRecord) -> RunReport:
@@ -178,7 +178,7 @@ def _evaluation(run: RunRecord) -> Evaluation | None:
         return None
     text = _text(run, "Evaluator", "evaluation", evaluation_curves.FILE)
     return Evaluation(
-        judgement=records.from_json_values(Judgement, judgement),
+        judgement=json_values.from_json_values(Judgement, judgement),
         curves=evaluation_curves.EvaluationCurves.from_json(text) if text else None,
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.report.data import Settings
-from pipeline.report.metadata import RunRecord
+from pipeline.runs.metadata import RunRecord
 
 _GROUPS = {"features": "features", "policy": "gate", "evaluation": "evaluation"}
 

@@ -9,7 +9,7 @@ from pipeline.evaluation.curves import EvaluationCurves
 from pipeline.evaluation.judge import Judgement
 from pipeline.gate.decision import Decision
 from pipeline.gate.distributions import Distribution
-from pipeline.report.metadata import Status
+from pipeline.runs.metadata import Status
 
 Outcome = Literal["pushed", "not pushed", "skipped", "blocked", "decided", "schema inferred", "failed"]
 

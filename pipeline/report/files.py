@@ -6,9 +6,9 @@ import os
 import re
 from pathlib import Path
 
-from pipeline.report.errors import ReportError
-from pipeline.report.metadata import RunRecord, Store
-from pipeline.root import Root
+from pipeline.errors import ReportError
+from pipeline.runs.metadata import RunRecord, Store
+from pipeline.state.root import Root
 
 SERIES_PAGE = "replay.html"
 _ALLOWED = re.compile(r"[^0-9A-Za-z]+")

@@ -10,7 +10,7 @@ import json
 import os
 
 from pipeline.report.data import LineageStep
-from pipeline.report.metadata import NodeRecord, RunRecord
+from pipeline.runs.metadata import NodeRecord, RunRecord
 
 _STEPS = (
     ("ExampleGen", "examples", "the span's examples"),

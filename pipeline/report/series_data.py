@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pipeline.errors import ReportError
 from pipeline.gate.decision import Decision
-from pipeline.report.errors import ReportError
 
 FILE = "replay.json"
 """What `replay` leaves beside the roots of its policies."""

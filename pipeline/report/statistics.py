@@ -7,11 +7,11 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
+from pipeline.errors import ReportError
 from pipeline.gate.bins import PRESENCE
 from pipeline.gate.decision import Decision
 from pipeline.report.data import FeatureSummary, Statistics, StatisticsRow
-from pipeline.report.errors import ReportError
-from pipeline.report.metadata import RunRecord
+from pipeline.runs.metadata import RunRecord
 
 _SPAN_FILE = Path("Split-train") / "FeatureStats.pb"
 _BASELINE_FILE = Path("statistics.pb")

@@ -6,7 +6,7 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
 
 from benchmarks.distributed import cluster, flink_cluster, spark_cluster
-from pipeline import beam_options
+from pipeline.config import beam_options
 
 
 @pytest.mark.parametrize("kind", [flink_cluster, spark_cluster])

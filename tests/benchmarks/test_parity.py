@@ -7,7 +7,7 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from benchmarks.distributed import parity
-from pipeline.engine.example_writer import SplitWriter
+from columnar.example_writer import SplitWriter
 
 STATISTICS = """
 num_examples: 101

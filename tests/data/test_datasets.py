@@ -36,7 +36,7 @@ def taxi_span(tmp_path_factory):
 def anomalies(table, schema):
     import tensorflow_data_validation as tfdv
 
-    from pipeline.engine.statistics import statistics_of
+    from columnar.statistics import statistics_of
 
     statistics = statistics_of(table.to_batches(), schema)
     return {

@@ -5,7 +5,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from deploy import labels
-from tests.serving import saved_models
+from tests.helpers import saved_models
 from tests.serving.conftest import launch, stop, wait_for, wait_until
 
 

@@ -18,12 +18,12 @@ import pytest
 
 from monitoring.grafana import dashboard
 from pipeline.commands.drift import read_span
-from pipeline.config import load_dataset
-from pipeline.predict_requests import instances
-from serving.logged_requests import log_files, read_logs
+from pipeline.config.dataset import load_dataset
+from pipeline.predict.instances import instances
+from serving.log.reader import log_files, read_logs
 from tests.e2e.conftest import Done, command, run
-from tests.monitoring import request_logs
-from tests.monitoring.prometheus_tools import Prometheus, free_port, running, wait_until
+from tests.helpers import request_logs
+from tests.helpers.prometheus_tools import Prometheus, free_port, running, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 

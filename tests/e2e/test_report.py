@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import browser
 from tests.e2e.conftest import run
+from tests.helpers import browser
 
 pytestmark = pytest.mark.e2e
 

@@ -8,7 +8,8 @@ import urllib.request
 import pytest
 import tensorflow as tf
 
-from pipeline import push, servability
+from pipeline.predict import servability
+from pipeline.state import publish
 from tests.e2e.conftest import run
 
 pytestmark = pytest.mark.e2e
@@ -25,7 +26,7 @@ def test_the_server_follows_a_rollback_and_the_next_run_compares_with_the_live_v
     (good,) = (int(entry.name) for entry in serving.iterdir())
     # A later version that answers other questions altogether.
     tf.saved_model.save(Doubles(), str(tmp_path / "bad"))
-    bad = int(push.push(tmp_path / "bad", serving, good + 1).name)
+    bad = int(publish.push(tmp_path / "bad", serving, good + 1).name)
     # As if the later one had been trained on one span more.
     shutil.copytree(serving / str(good) / "assets.extra" / "baseline", serving / str(bad) / "assets.extra" / "baseline")
     (serving / str(bad) / "assets.extra" / "baseline" / "window.json").write_text("[2, 3, 4, 5, 6]")

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 
-from pipeline.config import Dataset, load_dataset
+from pipeline.config.dataset import Dataset, load_dataset
 from pipeline.gate.baseline import build_baseline
 from pipeline.gate.performance import evaluate
 from pipeline.gate.policy import GatePolicy
-from pipeline.root import Root
-from tests.pipeline.gate import windows
+from pipeline.state.root import Root
+from tests.helpers import windows
 
 VERSION = 100
 DATASET = """

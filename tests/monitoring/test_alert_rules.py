@@ -5,7 +5,7 @@ import subprocess
 
 import yaml
 
-from tests.monitoring.prometheus_tools import RULES, require_prometheus
+from tests.helpers.prometheus_tools import RULES, require_prometheus
 
 RUNBOOK = RULES.parents[1] / "docs" / "runbook.md"
 

@@ -6,10 +6,9 @@ import time
 import pytest
 
 import local_runner
-from tests.monitoring import request_logs
+from tests.helpers import request_logs, windows
+from tests.helpers.requests import requests
 from tests.monitoring.conftest import VERSION
-from tests.monitoring.test_monitor import requests
-from tests.pipeline.gate import windows
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import yaml
 import local_runner
 from monitoring import exporter, metrics
 from monitoring.grafana import dashboard
-from tests.monitoring.prometheus_tools import RULES
+from tests.helpers.prometheus_tools import RULES
 
 RECORDED = {
     rule["record"]

@@ -17,13 +17,12 @@ from monitoring.snapshot import Gatherer
 from pipeline.errors import ConfigError
 from pipeline.gate.decision import decide
 from pipeline.gate.policy import GatePolicy
-from pipeline.state import SpanRecord, write_record
-from tests.monitoring import request_logs
+from pipeline.state.span_records import SpanRecord, write_record
+from tests.helpers import request_logs, windows
+from tests.helpers.evidence_of import drift, evidence, feature_drift, metric_change
+from tests.helpers.prometheus_tools import free_port, require_prometheus
+from tests.helpers.requests import NOW, requests
 from tests.monitoring.conftest import VERSION
-from tests.monitoring.prometheus_tools import free_port, require_prometheus
-from tests.monitoring.test_monitor import NOW, requests
-from tests.pipeline.gate import windows
-from tests.pipeline.gate.evidence_of import drift, evidence, feature_drift, metric_change
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "monitoring.md"
 

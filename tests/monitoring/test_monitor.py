@@ -9,20 +9,11 @@ import numpy as np
 import pytest
 
 from monitoring.monitor import Monitor
-from pipeline import serving_evidence
 from pipeline.errors import RootBusyError
-from tests.monitoring import request_logs
+from pipeline.gate import serving_evidence
+from tests.helpers import request_logs, windows
+from tests.helpers.requests import DAY, MONDAY, NOW, requests
 from tests.monitoring.conftest import VERSION, answers
-from tests.pipeline.gate import windows
-
-DAY = 86_400
-MONDAY = 1_795_392_000  # 2026-11-23 00:00 UTC.
-NOW = MONDAY + 3 * DAY
-
-
-def requests(site, rows, *, time=MONDAY + 60, predictions=None, **metadata):
-    predictions = answers(rows.num_rows, 7) if predictions is None else predictions
-    return request_logs.requests(rows, site.features, predictions, time=time, **{"version": VERSION, **metadata})
 
 
 def look(site, *, now=NOW, labels=None, **options):

@@ -6,7 +6,7 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from models.features import FeatureSpec
 from monitoring.request_rows import KEY, PREDICTION, Decoder, RowFormat, probability
-from tests.pipeline.gate.windows import SCHEMA
+from tests.helpers.windows import SCHEMA
 
 FEATURES = FeatureSpec(label="tips > 0.2 * fare", numeric=("fare",), categorical=("payment",), cyclical={"month": 12})
 EXAMPLE = """

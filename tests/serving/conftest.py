@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.ports import free_port
-from tests.serving import saved_models
+from tests.helpers import saved_models
+from tests.helpers.ports import free_port
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 

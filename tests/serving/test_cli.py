@@ -115,7 +115,7 @@ def test_answered_requests_are_logged_whatever_their_form(models, tmp_path):
     import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-    from serving.logged_requests import log_files, read_logs
+    from serving.log.reader import log_files, read_logs
 
     shutil.copytree(models / "1", tmp_path / "1")
     server = start(tmp_path, "--log-dir", str(tmp_path / "log"))

@@ -7,8 +7,8 @@ import pytest
 
 from serving import warm_up
 from serving.errors import Code, ServingError
-from serving.loaded_model import LoadedModel
-from serving.tfrecord import frame
+from serving.log.tfrecord import frame
+from serving.servables.loaded_model import LoadedModel
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from pipeline import REPOSITORY
+
 # What the image has as its working directory.
-WORKING_DIRECTORY = Path(__file__).resolve().parents[3]
+WORKING_DIRECTORY = REPOSITORY
 _GRACE_S = 10.0
 
 

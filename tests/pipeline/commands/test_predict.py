@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import local_runner
-from pipeline import servability
+from pipeline.predict import servability
 
 DEFAULTS = {"fare": {"missing": "NaN"}, "area": {"missing": -1}, "company": {"missing": ""}}
 

@@ -7,7 +7,7 @@ import time
 
 import local_runner
 from pipeline.errors import RootBusyError
-from pipeline.root import Root
+from pipeline.state.root import Root
 
 
 def test_the_root_is_free_while_there_is_nothing_to_do(tmp_path):

@@ -6,13 +6,13 @@ import pytest
 from tfx.types import standard_artifacts
 from tfx.utils import proto_utils
 
+from columnar.tfrecords import iter_record_batches
 from data.taxi import source as taxi
-from models.tfrecords import iter_record_batches
 from pipeline.components.training_window import BeamExecutor, Executor, choose_spans
-from pipeline.config import load_dataset
-from pipeline.engine.ingest_config import IngestConfig
-from pipeline.spans import SpanFile
-from tests.pipeline.test_state import record
+from pipeline.config.dataset import load_dataset
+from pipeline.ingest.config import IngestConfig
+from pipeline.ingest.spans import SpanFile
+from tests.helpers.records import record
 
 
 def files(*spans, version=0):

@@ -17,7 +17,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import io_utils, json_utils
 
 from data.flights import source as flights
-from pipeline.engine import evaluator
+from pipeline.components import evaluator
 from pipeline.evaluation.curves import FILE, EvaluationCurves
 from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.evaluation.tfma_config import eval_config

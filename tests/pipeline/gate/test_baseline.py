@@ -10,7 +10,7 @@ from models.features import FeatureSpec
 from pipeline.gate import drift, performance
 from pipeline.gate.baseline import Baseline, BaselineError, build_baseline
 from pipeline.gate.policy import GatePolicy
-from tests.pipeline.gate.windows import FEATURES, SCHEMA, rows, window
+from tests.helpers.windows import FEATURES, SCHEMA, rows, window
 
 POLICY = GatePolicy(exclude=("month",))
 

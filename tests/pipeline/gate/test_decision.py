@@ -9,14 +9,7 @@ from hypothesis import strategies as st
 from pipeline.gate.decision import Decision, Verdict, decide, describe
 from pipeline.gate.evidence import Finding, LiveModel, NotCompared, ServingAlert
 from pipeline.gate.policy import GatePolicy
-from tests.pipeline.gate.evidence_of import (
-    blocking,
-    drift,
-    evidence,
-    feature_drift,
-    label_change,
-    metric_change,
-)
+from tests.helpers.evidence_of import blocking, drift, evidence, feature_drift, label_change, metric_change
 
 POLICY = GatePolicy()
 

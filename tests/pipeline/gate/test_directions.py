@@ -6,7 +6,7 @@ from models.features import FeatureSpec
 from pipeline.gate import bins, directions, labels
 from pipeline.gate.baseline import build_baseline
 from pipeline.gate.policy import GatePolicy
-from tests.pipeline.gate.windows import SCHEMA
+from tests.helpers.windows import SCHEMA
 
 FEATURES = FeatureSpec(label="tips > 0.2 * fare", numeric=("fare", "miles"), categorical=("payment",))
 ROWS = 1000

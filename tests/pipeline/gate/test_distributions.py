@@ -7,7 +7,7 @@ import pytest
 from pipeline.gate import distributions, drift
 from pipeline.gate.baseline import build_baseline
 from pipeline.gate.policy import GatePolicy
-from tests.pipeline.gate.windows import FEATURES, SCHEMA, rows, window
+from tests.helpers.windows import FEATURES, SCHEMA, rows, window
 
 POLICY = GatePolicy(exclude=("month",))
 

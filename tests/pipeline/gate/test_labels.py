@@ -2,7 +2,7 @@ import pytest
 
 from pipeline.gate import labels
 from pipeline.gate.policy import GatePolicy
-from tests.pipeline.gate.windows import rows
+from tests.helpers.windows import rows
 
 LABEL = "tips > 0.2 * fare"
 POLICY = GatePolicy()

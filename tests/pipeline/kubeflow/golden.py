@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.config import load_dataset
+from pipeline.config.dataset import load_dataset
 from pipeline.kubeflow import compile
 from pipeline.kubeflow.package import SUFFIX, Package, Target
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pipeline.config import load_dataset
+from pipeline.config.dataset import load_dataset
 from pipeline.kubeflow import lint
 from tests.pipeline.kubeflow import golden
 
@@ -149,7 +149,7 @@ def test_the_beam_engines_tasks_hand_their_jobs_to_a_cluster():
     package = golden.compiled("vertex", engine="beam", beam_args=beam_args)
 
     assert lint.lint(package) == []
-    assert arguments(package, "Transform") == "pipeline.engine.spread_reads.TransformExecutor"
+    assert arguments(package, "Transform") == "pipeline.components.transform.TransformExecutor"
     args = package.spec["deploymentSpec"]["executors"]["Transform_executor"]["container"]["args"]
     # TFX's entry point takes what it does not know as Beam's options.
     assert args[-len(beam_args) :] == list(beam_args)
@@ -158,7 +158,8 @@ def test_the_beam_engines_tasks_hand_their_jobs_to_a_cluster():
 def test_a_local_pipeline_loads_no_cloud_library():
     script = (
         "import sys\n"
-        "from pipeline.config import PipelineConfig, load_dataset\n"
+        "from pipeline.config.dataset import load_dataset\n"
+        "from pipeline.config.pipeline_config import PipelineConfig\n"
         "from pipeline.pipeline import create_pipeline\n"
         "where = dict.fromkeys(('data_root', 'pipeline_root', 'serving_dir', 'state_dir'), '/nowhere')\n"
         "create_pipeline(PipelineConfig(dataset=load_dataset('taxi'), span=5, **where))\n"

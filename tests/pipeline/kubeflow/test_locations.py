@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.config import load_dataset
+from pipeline.config.dataset import load_dataset
 from pipeline.errors import ConfigError
 from pipeline.kubeflow import locations
 

@@ -5,11 +5,11 @@ import json
 
 import pytest
 
+from pipeline.errors import ReportError
 from pipeline.gate.decision import Reason, Verdict
 from pipeline.report.build import build_report
-from pipeline.report.errors import ReportError
-from pipeline.report.metadata import ArtifactRecord, NodeRecord, RunRecord
-from tests.pipeline.report import reports_of
+from pipeline.runs.metadata import ArtifactRecord, NodeRecord, RunRecord
+from tests.helpers import reports_of
 
 DRIFT = Reason(kind="drift", text="`fare`: median 8 → 13 (Jensen-Shannon 0.040, threshold 0.021)", feature="fare")
 

@@ -5,7 +5,7 @@ import dataclasses
 from pipeline.gate.bins import FeatureBins
 from pipeline.gate.distributions import Distribution
 from pipeline.report import distributions
-from tests.pipeline.report import reports_of
+from tests.helpers import reports_of
 
 
 def pictured(found, **values):

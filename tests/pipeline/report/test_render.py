@@ -5,8 +5,7 @@ import html
 import pytest
 
 from pipeline.report.render import run_page
-from tests import browser
-from tests.pipeline.report import reports_of
+from tests.helpers import browser, reports_of
 
 MOST_BYTES = 2_000_000
 

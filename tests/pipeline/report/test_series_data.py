@@ -5,9 +5,9 @@ import json
 
 import pytest
 
+from pipeline.errors import ReportError
 from pipeline.report import render, series_data
-from pipeline.report.errors import ReportError
-from tests.pipeline.report import reports_of
+from tests.helpers import reports_of
 
 
 def step(span, verdict, **values):

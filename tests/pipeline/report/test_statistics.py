@@ -6,10 +6,10 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from pipeline.report.errors import ReportError
-from pipeline.report.metadata import ArtifactRecord, NodeRecord, RunRecord
+from pipeline.errors import ReportError
 from pipeline.report.statistics import compare_statistics
-from tests.pipeline.report import reports_of
+from pipeline.runs.metadata import ArtifactRecord, NodeRecord, RunRecord
+from tests.helpers import reports_of
 
 SPAN = """
 datasets {

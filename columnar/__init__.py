@@ -1,0 +1,1 @@
+"""Whole Arrow batches to and from TFX's files: TFRecords, tf.Examples, TFDV statistics, fingerprints of rows."""

@@ -1,0 +1,263 @@
+"""The Evaluator of both engines: metrics from whole arrays, or TFMA on Beam; one judgement.
+
+The input `baseline_model` is always connected. Where its `present` is 0 no model is live, and there is no baseline.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+import tensorflow_model_analysis as tfma
+from google.protobuf import json_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx.components.evaluator import constants
+from tfx.components.evaluator import executor as stock
+from tfx.dsl.components.base import base_beam_component, base_executor, executor_spec
+from tfx.types import (
+    Artifact,
+    BaseChannel,
+    Channel,
+    artifact_utils,
+    standard_artifacts,
+    standard_component_specs,
+)
+from tfx.types.component_spec import ExecutionParameter
+from tfx.utils import io_utils, json_utils, path_utils
+
+from columnar import examples as example_files
+from columnar.errors import ExamplesError
+from models import label as label_expression
+from models.features import FeatureSpec
+from models.predictor import predictor_of
+from pipeline.components.beam_reads import spread_reads
+from pipeline.evaluation import curves, judge, metrics, tfma_files
+from pipeline.evaluation.curves import Histogram
+from pipeline.evaluation.judge import OVERALL, Judgement
+from pipeline.evaluation.metrics import Metric, Sample, SliceKey
+from pipeline.evaluation.spec import EvaluationSpec
+from pipeline.evaluation.tfma_config import BASELINE, CANDIDATE
+
+Artifacts = dict[str, list[Artifact]]
+ExecProperties = dict[str, Any]  # TFX's own type.
+Results = dict[str, dict[SliceKey, dict[str, Metric]]]
+
+JUDGEMENT = "judgement.json"
+SETTINGS = "settings"
+
+
+def evaluate(
+    table: pa.Table, label: str, models: Mapping[str, str], spec: EvaluationSpec
+) -> tuple[Results, dict[str, Histogram]]:
+    """Scores models on the same rows and measures them, overall and per slice.
+
+    Args:
+      table: flat columns; rows without a label are left out.
+      label: the label's expression.
+      models: TFMA's model name to the SavedModel's folder.
+
+    Returns:
+      Model name to slice to metrics, and model name to the histogram of its predictions; no metrics and no histogram
+      at all where no row has a label.
+    """
+    columns = {name: table.column(name).to_numpy() for name in label_expression.label_columns(label)}
+    labels = np.asarray(label_expression.evaluate(label, columns))
+    labelled = labels != label_expression.NO_LABEL
+    table, truth = table.filter(pa.array(labelled)), labels[labelled].astype(np.float64)
+    results: Results = {name: {} for name in models}
+    if not len(truth):
+        return results, {}
+    scores = {name: predictor_of(folder).predict(table).astype(np.float64) for name, folder in models.items()}
+    _add(results, OVERALL, Sample(labels=truth, probabilities=scores), spec)
+    columns = {name: table.column(name) for name in spec.slice_columns}
+    for crossed in spec.slices:
+        for key, rows in metrics.slices(columns, crossed):
+            part = Sample(labels=truth[rows], probabilities={name: score[rows] for name, score in scores.items()})
+            _add(results, key, part, spec)
+    return results, {name: curves.histogram_of(truth, score) for name, score in scores.items()}
+
+
+def _add(results: Results, key: SliceKey, sample: Sample, spec: EvaluationSpec) -> None:
+    for model, values in metrics.measure(sample, spec.bootstraps, spec.seed).items():
+        results[model][key] = values
+
+
+class EvaluatorSpec(standard_component_specs.EvaluatorSpec):
+    """The standard spec and one more parameter: what the dataset file says of features, label and thresholds."""
+
+    PARAMETERS: ClassVar[dict[str, ExecutionParameter]] = {
+        **standard_component_specs.EvaluatorSpec.PARAMETERS,
+        SETTINGS: ExecutionParameter(type=str),
+    }
+
+
+class LocalExecutor(base_executor.BaseExecutor):
+    """Evaluates whole splits in memory and writes TFMA's files."""
+
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: ExecProperties) -> None:
+        """Writes the evaluation and, where the judgement allows, the blessing."""
+        inputs = _without_absent_baseline(input_dict)
+        features, spec = _settings(exec_properties)
+        has_baseline = bool(inputs.get("baseline_model"))
+        config = tfma.utils.update_eval_config_with_defaults(
+            json_format.Parse(exec_properties["eval_config"], tfma.EvalConfig()),
+            has_baseline=has_baseline,
+            rubber_stamp=True,
+        )
+        names = [model.name for model in config.model_specs]
+        folders = [_model_dir(inputs["model"]), *([_model_dir(inputs["baseline_model"])] if has_baseline else [])]
+        models = dict(zip(names, folders, strict=True))
+        schema = io_utils.SchemaReader().read(
+            io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(inputs["schema"]))
+        )
+        table = _read(inputs["examples"], schema, features, spec, exec_properties)
+        results, histograms = evaluate(table, features.label, models, spec)
+        judgement = judge.judge(results[names[0]], results[names[1]] if has_baseline else None, spec)
+        output = artifact_utils.get_single_uri(output_dict["evaluation"])
+        tfma_files.write(
+            output,
+            results,
+            judgement,
+            config,
+            data_location=inputs["examples"][0].uri,
+            model_locations=models,
+            bootstraps=spec.bootstraps,
+        )
+        _write_curves(output, results, histograms, names)
+        _publish(judgement, output, inputs, output_dict, exec_properties)
+
+
+class BeamExecutor(stock.Executor):
+    """The stock executor on any Beam runner; its metrics are judged as the local engine's are."""
+
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: ExecProperties) -> None:
+        """Runs TFMA, then applies our judgement in place of TFMA's, which cannot leave small slices unjudged."""
+        inputs = _without_absent_baseline(input_dict)
+        _, spec = _settings(exec_properties)
+        with spread_reads():
+            super().Do(inputs, output_dict, exec_properties)
+        output = artifact_utils.get_single_uri(output_dict["evaluation"])
+        results = tfma_files.read_results(output)
+        has_baseline = bool(inputs.get("baseline_model"))
+        candidate = results.get(CANDIDATE, results.get("", {}))
+        judgement = judge.judge(candidate, results.get(BASELINE, {}) if has_baseline else None, spec)
+        blessing = artifact_utils.get_single_instance(output_dict["blessing"])
+        for name in (constants.BLESSED_FILE_NAME, constants.NOT_BLESSED_FILE_NAME):
+            path = os.path.join(blessing.uri, name)
+            if tf.io.gfile.exists(path):
+                tf.io.gfile.remove(path)
+        tfma_files.write_validation(output, judgement, candidate)
+        names = [name for name in (CANDIDATE, "", BASELINE) if name in results]
+        _write_curves(output, results, tfma_files.read_histograms(output), names)
+        _publish(judgement, output, inputs, output_dict, exec_properties)
+
+
+def _write_curves(output: str, results: Results, histograms: Mapping[str, Histogram], names: Sequence[str]) -> None:
+    """Writes what a report draws; `names` are the candidate's and, where a model is live, its."""
+    drawn = [curves.curves_of(histograms[name], results[name].get(OVERALL, {})) for name in names if name in histograms]
+    if drawn:
+        both = curves.EvaluationCurves(candidate=drawn[0], live=drawn[1] if len(drawn) > 1 else None)
+        io_utils.write_string_file(os.path.join(output, curves.FILE), both.to_json())
+
+
+def _without_absent_baseline(input_dict: Artifacts) -> Artifacts:
+    present = [a for a in input_dict.get("baseline_model", []) if a.get_int_custom_property("present") == 1]
+    inputs = {name: artifacts for name, artifacts in input_dict.items() if name != "baseline_model"}
+    return {**inputs, "baseline_model": present} if present else inputs
+
+
+def _settings(exec_properties: ExecProperties) -> tuple[FeatureSpec, EvaluationSpec]:
+    value = json.loads(exec_properties[SETTINGS])
+    return FeatureSpec.from_json(json.dumps(value["features"])), EvaluationSpec.from_json(
+        json.dumps(value["evaluation"])
+    )
+
+
+def _model_dir(artifacts: Sequence[Artifact]) -> str:
+    return str(path_utils.serving_model_path(artifact_utils.get_single_instance(list(artifacts)).uri))
+
+
+def _read(
+    artifacts: Sequence[Artifact],
+    schema: schema_pb2.Schema,
+    features: FeatureSpec,
+    spec: EvaluationSpec,
+    exec_properties: ExecProperties,
+) -> pa.Table:
+    splits = json_utils.loads(exec_properties.get("example_splits") or "null") or ["eval"]
+    columns = sorted({*features.columns, *spec.slice_columns})
+    paths = []
+    for artifact in artifacts:
+        for split in splits:
+            try:
+                paths += example_files.split_paths(artifact.uri, split)
+            except ExamplesError:
+                continue  # A split without rows has no shard; the judge refuses an evaluation without examples.
+    return example_files.read_table(paths, schema, columns)
+
+
+def _publish(
+    judgement: Judgement,
+    output: str,
+    inputs: Artifacts,
+    output_dict: Artifacts,
+    exec_properties: ExecProperties,
+) -> None:
+    """Writes the judgement in words, and the blessing as the stock executor does."""
+    io_utils.write_string_file(os.path.join(output, JUDGEMENT), judgement.to_json())
+    blessing = artifact_utils.get_single_instance(output_dict["blessing"])
+    candidate = artifact_utils.get_single_instance(inputs["model"])
+    blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, candidate.uri)
+    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, candidate.id)
+    if inputs.get("baseline_model"):
+        baseline = artifact_utils.get_single_instance(inputs["baseline_model"])
+        blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, baseline.uri)
+        blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, baseline.id)
+    if "current_component_id" in exec_properties:
+        blessing.set_string_custom_property("component_id", exec_properties["current_component_id"])
+    name = constants.BLESSED_FILE_NAME if judgement.blessed else constants.NOT_BLESSED_FILE_NAME
+    io_utils.write_string_file(os.path.join(blessing.uri, name), "")
+    value = constants.BLESSED_VALUE if judgement.blessed else constants.NOT_BLESSED_VALUE
+    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, value)
+
+
+class Evaluator(base_beam_component.BaseBeamComponent):
+    """The Evaluator: stock but for its judgement, and for an absent live model being no baseline."""
+
+    SPEC_CLASS = EvaluatorSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(BeamExecutor)
+
+    def __init__(
+        self,
+        examples: BaseChannel,
+        model: BaseChannel,
+        baseline_model: BaseChannel,
+        schema: BaseChannel,
+        eval_config: tfma.EvalConfig,
+        settings: str,
+    ) -> None:
+        """Takes what the stock Evaluator takes, and `settings`: PipelineConfig.gate_settings()."""
+        super().__init__(
+            spec=EvaluatorSpec(
+                examples=examples,
+                model=model,
+                baseline_model=baseline_model,
+                schema=schema,
+                eval_config=eval_config,
+                example_splits=json_utils.dumps(["eval"]),
+                fairness_indicator_thresholds=json_utils.dumps(None),
+                settings=settings,
+                evaluation=Channel(type=standard_artifacts.ModelEvaluation),
+                blessing=Channel(type=standard_artifacts.ModelBlessing),
+            )
+        )
+
+
+def local_evaluator(**arguments: Any) -> Evaluator:  # Any: Evaluator's own arguments.
+    """Returns the Evaluator with the local executor."""
+    component = Evaluator(**arguments)
+    component.executor_spec = executor_spec.ExecutorClassSpec(LocalExecutor)
+    return component

@@ -1,0 +1,1 @@
+"""What dataset.toml and the caller say, read and checked once, without TensorFlow."""

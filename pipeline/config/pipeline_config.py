@@ -1,0 +1,82 @@
+"""Everything that one pipeline depends on: the dataset, and where things are."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from pipeline import REPOSITORY
+from pipeline.config.dataset import Dataset
+from pipeline.config.sections import VertexConfig
+
+# A compiled pipeline's run-time parameter, and what PipelineConfig.span is in one.
+SPAN_PARAMETER: Final = "span"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineConfig:
+    """Everything that `create_pipeline` reads.
+
+    Attributes:
+      dataset: what the data is and what is wanted of it.
+      data_root: folder (or gs:// prefix) of the spans.
+      span: the span to process; None leaves the newest to TFX's driver, at run time, and SPAN_PARAMETER the choice to
+        a parameter that whoever runs the compiled pipeline gives.
+      pipeline_root: where artifacts are written.
+      serving_dir: the model server's base path; each version is a numbered folder in it.
+      state_dir: where the gate keeps one record per span; found by this parameter on every orchestrator.
+      metadata_path: ML Metadata's SQLite file; None where the orchestrator keeps the metadata.
+      live_version: the newest pushed version the caller sees; part of cache keys. Empty: none, or find it at run time.
+      state_token: a hash of the state the caller sees, part of the gate's cache key; see span_records.token.
+      evaluated_at: the time of the decision, seconds since 1970; the model's age is counted to it.
+      forced: rerun even where nothing asks for it.
+      explain: end the pipeline after the decision, which leaves no record: it is only wanted for a look.
+      decide: end the pipeline after the decision, which is recorded; a run without it carries on from there.
+      engine: local moves whole Arrow batches in one process; beam runs the stock executors.
+      beam_args: Beam's options for the beam engine.
+      vertex: the dataset's `[vertex]` in a pipeline compiled for Vertex; None anywhere else.
+      image: the container image of a compiled pipeline.
+    """
+
+    dataset: Dataset
+    data_root: str
+    span: int | Literal["span"] | None
+    pipeline_root: str
+    serving_dir: str
+    state_dir: str
+    metadata_path: str | None = None
+    live_version: str = ""
+    state_token: str = ""
+    evaluated_at: int = 0
+    forced: bool = False
+    explain: bool = False
+    decide: bool = False
+    engine: Literal["local", "beam"] = "local"
+    beam_args: tuple[str, ...] = ()
+    vertex: VertexConfig | None = None
+    image: str = ""
+
+    @property
+    def code_version(self) -> str:
+        """A hash of `models/` and `columnar/`: TFX's cache knows a function by name only."""
+        digest = hashlib.sha256()
+        for package in ("models", "columnar"):
+            for path in sorted((REPOSITORY / package).rglob("*.py")):
+                digest.update(path.read_bytes())
+        return digest.hexdigest()[:16]
+
+    def schema_text(self) -> str:
+        """Returns the curated schema's text."""
+        assert self.dataset.schema_path is not None, "the pipeline of a dataset without a schema ends at SchemaGen"
+        return self.dataset.schema_path.read_text(encoding="utf-8")
+
+    def gate_settings(self) -> str:
+        """Returns, as JSON, what the gate's component needs of the dataset file."""
+        return json.dumps(
+            {
+                "features": json.loads(self.dataset.features.to_json()),
+                "policy": self.dataset.gate.to_dict(),
+                "evaluation": json.loads(self.dataset.evaluation.to_json()),
+            },
+            sort_keys=True,
+        )

@@ -1,1 +1,0 @@
-"""Executors that move whole Arrow batches, and what the Beam engine uses in their place."""

@@ -1,0 +1,1 @@
+"""What the pipeline runs in: .venv, this machine, Beam's worker processes."""

@@ -1,0 +1,160 @@
+"""Looks at this machine and says, finding by finding, what the pipeline needs and how to repair what is missing.
+
+Runs with any Python 3.11 to 3.13, before anything is installed too: what needs TFX is asked of `.venv`'s own
+interpreter in a process of its own.
+"""
+
+import argparse
+import importlib
+import importlib.metadata
+import json
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+
+from pipeline.environment import bootstrap
+
+# The distributions whose versions decide whether TFX works; the rest follows from the lock.
+FAMILY = (
+    "tfx",
+    "tensorflow",
+    "tensorflow-data-validation",
+    "tensorflow-transform",
+    "tensorflow-model-analysis",
+    "ml-metadata",
+    "tfx-bsl",
+    "apache-beam",
+    "keras",
+    "protobuf",
+    "pyarrow",
+)
+# Where TFX defines each component; `tfx.components` swallows import errors and holds None instead.
+COMPONENTS = {
+    "CsvExampleGen": "tfx.components.example_gen.csv_example_gen.component",
+    "ImportExampleGen": "tfx.components.example_gen.import_example_gen.component",
+    "FileBasedExampleGen": "tfx.components.example_gen.component",
+    "StatisticsGen": "tfx.components.statistics_gen.component",
+    "SchemaGen": "tfx.components.schema_gen.component",
+    "ImportSchemaGen": "tfx.components.schema_gen.import_schema_gen.component",
+    "ExampleValidator": "tfx.components.example_validator.component",
+    "ExampleDiff": "tfx.components.example_diff.component",
+    "DistributionValidator": "tfx.components.distribution_validator.component",
+    "Transform": "tfx.components.transform.component",
+    "Trainer": "tfx.components.trainer.component",
+    "Tuner": "tfx.components.tuner.component",
+    "Evaluator": "tfx.components.evaluator.component",
+    "InfraValidator": "tfx.components.infra_validator.component",
+    "BulkInferrer": "tfx.components.bulk_inferrer.component",
+    "Pusher": "tfx.components.pusher.component",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing looked at: `found` in words, and `remedy` where it is not as it should be (else empty)."""
+
+    name: str
+    found: str
+    remedy: str = ""
+
+
+def check_python() -> Finding:
+    version = f"{platform.python_version()} ({sys.executable})"
+    supported = sys.version_info[:2] in bootstrap.SUPPORTED_PYTHON
+    return Finding(name="Python", found=version, remedy="" if supported else "Install Python 3.11, 3.12 or 3.13.")
+
+
+def check_platform() -> Finding:
+    glibc = bootstrap.system_glibc()
+    found = f"{platform.system()} {platform.machine()}, glibc {'.'.join(map(str, glibc)) if glibc else 'none'}"
+    try:
+        bootstrap.check_platform()
+        if glibc is not None and glibc < bootstrap.REQUIRED_GLIBC:
+            libraries = bootstrap.VENV / "runtime-libraries"
+            found += ", borrowed libraries in .venv/runtime-libraries" if libraries.exists() else ", none borrowed yet"
+            if not libraries.exists():
+                bootstrap.distribution()
+                return Finding(name="platform", found=found, remedy="Run `make install`: it borrows newer libraries.")
+    except bootstrap.BootstrapError as error:
+        return Finding(name="platform", found=found, remedy=str(error))
+    return Finding(name="platform", found=found)
+
+
+def check_disk() -> Finding:
+    free_gb = shutil.disk_usage(bootstrap.ROOT).free / 1e9
+    remedy = "" if free_gb >= 1 else f"Free at least 1 GB in {bootstrap.ROOT}."
+    return Finding(name="disk", found=f"{free_gb:.1f} GB free", remedy=remedy)
+
+
+def check_environment() -> Finding:
+    if not bootstrap.STAMP.exists():
+        return Finding(name="environment", found="incomplete", remedy="Run `make install`.")
+    if bootstrap.STAMP.read_text() != bootstrap.fingerprint():
+        return Finding(name="environment", found="made from another lock or Python", remedy="Run `make install`.")
+    return Finding(name="environment", found="complete, as in requirements.lock")
+
+
+def check_imports() -> list[Finding]:
+    """Imports every TFX component from where it is defined, so that a failure shows its real cause."""
+    findings = []
+    for name in FAMILY:
+        try:
+            findings.append(Finding(name=name, found=importlib.metadata.version(name)))
+        except importlib.metadata.PackageNotFoundError:
+            findings.append(Finding(name=name, found="not installed", remedy="Run `make install`."))
+    for name, module in COMPONENTS.items():
+        try:
+            component = getattr(importlib.import_module(module), name)
+        except Exception as error:  # noqa: BLE001 - whatever an import raises is the finding.
+            cause = f"{type(error).__name__}: {error}"
+            findings.append(
+                Finding(
+                    name=name, found=cause, remedy="Repair that import; `rm -rf .venv && make install` starts anew."
+                )
+            )
+            continue
+        if component is None:
+            findings.append(Finding(name=name, found="None", remedy="Run `rm -rf .venv && make install`."))
+        else:
+            findings.append(Finding(name=name, found="imports"))
+    return findings
+
+
+def examine() -> list[Finding]:
+    """Returns every finding about this machine, the environment's imports included where it exists."""
+    findings = [check_python(), check_platform(), check_disk(), check_environment()]
+    python = bootstrap.VENV / "bin" / "python"
+    if not python.exists():
+        return findings
+    command = [str(python), "-m", "pipeline.environment.doctor", "--imports-only", "--json"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=bootstrap.ROOT)
+    try:
+        findings += [Finding(**entry) for entry in json.loads(answer.stdout.splitlines()[-1])["findings"]]
+    except (ValueError, IndexError, KeyError):
+        last = (answer.stderr.strip().splitlines() or ["no output"])[-1]
+        findings.append(Finding(name="imports", found=last, remedy="Run `rm -rf .venv && make install`."))
+    return findings
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit status: 0 nothing to repair, 1 something is."""
+    parser = argparse.ArgumentParser(prog="doctor", description="Say what the pipeline needs and what was found.")
+    parser.add_argument("--imports-only", action="store_true", help="only import TFX's components, in this process")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    args = parser.parse_args(argv)
+    findings = check_imports() if args.imports_only else examine()
+    healthy = not any(finding.remedy for finding in findings)
+    if args.json:
+        print(json.dumps({"healthy": healthy, "findings": [asdict(finding) for finding in findings]}))
+        return 0 if healthy else 1
+    for finding in findings:
+        print(f"{'ok ' if not finding.remedy else 'BAD'}  {finding.name:28} {finding.found}")
+        if finding.remedy:
+            print(f"     {'':28} -> {finding.remedy}")
+    return 0 if healthy else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,214 @@
+"""From a span's rows and the live model to a decision: gathers the gate's evidence, the cheap parts first.
+
+What the gate measures is in `pipeline.gate`; this module knows in which order to ask, and stops asking as soon as the
+decision cannot change: a span that is blocked, repeated or late is decided without loading a model.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
+
+from columnar.fingerprint import fingerprint
+from pipeline.gate import drift, labels, performance, quality
+from pipeline.gate.baseline import Baseline
+from pipeline.gate.decision import Decision, Verdict, decide
+from pipeline.gate.distributions import Distribution
+from pipeline.gate.evidence import Evidence, LiveModel, NotCompared, ServingAlert
+from pipeline.gate.scoring import evaluate_model
+from pipeline.gate.settings import Settings
+from pipeline.state import span_records
+from pipeline.state.version_folder import Rollback
+
+NOT_ENOUGH_ROWS = 7
+"""The row of the decision table that makes a span wait."""
+LAST_WITHOUT_COMPARISON = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """A span as the pipeline has read and measured it.
+
+    Attributes:
+      table: all of its rows, both splits, flat columns.
+      statistics: TFDV's, of the train split.
+      anomalies: TFDV's, one per split.
+      waiting: earlier spans that were too small to judge, and their rows.
+    """
+
+    number: int
+    version: int
+    table: pa.Table
+    schema: schema_pb2.Schema
+    statistics: statistics_pb2.DatasetFeatureStatisticsList | None = None
+    anomalies: Sequence[anomalies_pb2.Anomalies] = ()
+    waiting: Mapping[int, pa.Table] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Live:
+    """The live model.
+
+    Attributes:
+      version: its folder's name, the time of the push.
+      model_dir: the SavedModel; a string where it may be in a bucket.
+      baseline: what it was trained on, measured; None where that is not known.
+      why_no_baseline: in words, where it is None.
+      rollback: where a rollback made it live.
+    """
+
+    version: str
+    model_dir: Path | str
+    baseline: Baseline | None
+    why_no_baseline: str = "it carries no baseline"
+    rollback: Rollback | None = None
+
+    @property
+    def trained_at(self) -> int:
+        """When a run pushed this model, seconds since 1970; a rollback makes it no younger."""
+        return self.rollback.origin if self.rollback else int(self.version)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assessment:
+    """A decision and what is behind it; empty where nothing was compared.
+
+    Attributes:
+      anomalies: TFDV's view of the comparison, by name.
+    """
+
+    decision: Decision
+    anomalies: Mapping[str, anomalies_pb2.Anomalies]
+    distributions: tuple[Distribution, ...] = ()
+
+
+def assess(
+    span: Span,
+    live: Live | None,
+    records: Sequence[span_records.SpanRecord],
+    settings: Settings,
+    *,
+    evaluated_at: int,
+    forced: bool,
+    skew: tuple[ServingAlert, ...] | None = None,
+) -> Assessment:
+    """Decides what happens with a span.
+
+    Args:
+      records: of every span that was processed before.
+      evaluated_at: seconds since 1970.
+      skew: alerts from the requests that the live model answered; None where none were compared.
+    """
+    first = _cheap_evidence(span, live, records, settings, evaluated_at=evaluated_at, forced=forced)
+    first = dataclasses.replace(first, skew=skew)
+    early = decide(first, settings.policy)
+    if early.row <= LAST_WITHOUT_COMPARISON or early.row == NOT_ENOUGH_ROWS:
+        return Assessment(decision=_said_of_rollback(early, live), anomalies={})
+    assert live is not None, "row 4 has caught a missing live model"
+    evidence, compared = _compare(first, span, live, settings)
+    decision = decide(evidence, settings.policy)
+    if compared is None:
+        return Assessment(decision=decision, anomalies={})
+    anomalies = {"frozen-bins": compared.anomalies, "schema": compared.schema_anomalies}
+    return Assessment(decision=decision, anomalies=anomalies, distributions=compared.distributions)
+
+
+def _said_of_rollback(decision: Decision, live: Live | None) -> Decision:
+    """Returns the decision with the real reason where a span counts as processed because its model was withdrawn."""
+    repeats = decision.evidence.repeats
+    if repeats is None or live is None or live.rollback is None or repeats[0] not in live.rollback.withdrawn_spans:
+        return decision
+    text = f"a model that was trained on span {repeats[0]} has been rolled back; --force trains on it all the same"
+    reasons = tuple(
+        dataclasses.replace(reason, text=text) if reason.kind == "repeated" else reason for reason in decision.reasons
+    )
+    return dataclasses.replace(decision, reasons=reasons)
+
+
+def _cheap_evidence(
+    span: Span,
+    live: Live | None,
+    records: Sequence[span_records.SpanRecord],
+    settings: Settings,
+    *,
+    evaluated_at: int,
+    forced: bool,
+) -> Evidence:
+    label = settings.features.label
+    labelled = labels.is_labelled(span.table, label)
+    window = live.baseline.window if live and live.baseline else ()
+    # What only a withdrawn model was trained on is closed too, unless someone asks for it.
+    withdrawn = live.rollback.withdrawn_spans if live and live.rollback and not forced else ()
+    content = fingerprint(span.table.to_batches())
+    accepted = [record for record in span_records.settled(records, (*window, *withdrawn)) if record.accepted]
+    repeats = next((r for r in accepted if r.fingerprint == content), None)
+    findings = quality.check(
+        span.table,
+        span.schema,
+        settings.features,
+        settings.policy,
+        anomalies=span.anomalies,
+        known=live.baseline.known if live and live.baseline else None,
+    )
+    return Evidence(
+        span=span.number,
+        version=span.version,
+        rows=span.table.num_rows + sum(table.num_rows for table in span.waiting.values()),
+        fingerprint=content,
+        waiting=tuple(sorted(span.waiting)),
+        repeats=(repeats.span, repeats.version) if repeats else None,
+        newest_accepted=max((record.span for record in accepted), default=None),
+        live=LiveModel(version=live.version, window=window, age_seconds=max(evaluated_at - live.trained_at, 0))
+        if live
+        else None,
+        forced=forced,
+        labelled=labelled,
+        findings=findings,
+    )
+
+
+def _compare(
+    evidence: Evidence, span: Span, live: Live, settings: Settings
+) -> tuple[Evidence, drift.Comparison | None]:
+    if live.baseline is None:
+        text = f"nothing could be compared with what version {live.version} was trained on: {live.why_no_baseline}"
+        return dataclasses.replace(evidence, not_compared=(NotCompared(subject="drift", text=text),)), None
+    table = pa.concat_tables([*(span.waiting[number] for number in sorted(span.waiting)), span.table])
+    policy, features = settings.policy, settings.features
+    compared = drift.compare(table, live.baseline, features, policy, schema=span.schema, statistics=span.statistics)
+    label, label_gaps = labels.compare(table, features.label, live.baseline.positives, policy)
+    if evidence.labelled and live.baseline.evaluation is not None:
+        now = evaluate_model(live.model_dir, table, settings)
+        changes, gaps = performance.compare(now, live.baseline.evaluation, policy)
+    else:
+        changes = ()
+        why = "the span has no labels" if not evidence.labelled else "no out-of-time evaluation was stored at push"
+        gaps = [NotCompared(subject="performance", text=f"the live model was not scored on this span: {why}")]
+    complete = dataclasses.replace(
+        evidence,
+        drift=compared.drift,
+        label=label,
+        performance=changes,
+        not_compared=(*compared.not_compared, *label_gaps, *gaps),
+    )
+    return complete, compared
+
+
+def record_of(decision: Decision, examples_uri: str, evaluated_at: int) -> span_records.SpanRecord:
+    """Returns what is remembered of a span."""
+    evidence = decision.evidence
+    waiting = decision.row == NOT_ENOUGH_ROWS
+    return span_records.SpanRecord(
+        span=evidence.span,
+        version=evidence.version,
+        fingerprint=evidence.fingerprint,
+        rows=evidence.rows,
+        verdict=decision.verdict.value,
+        accepted=decision.verdict is not Verdict.BLOCK,
+        waiting=waiting,
+        examples_uri=examples_uri if waiting else "",
+        decided_at=evaluated_at,
+    )

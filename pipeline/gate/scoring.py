@@ -1,0 +1,29 @@
+"""The live model, or its predictions, measured on a span's rows."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from models import label as label_expression
+from pipeline.evaluation.spec import EvaluationSpec
+from pipeline.gate import labels, performance
+from pipeline.gate.performance import Evaluation
+from pipeline.gate.settings import Settings
+
+
+def evaluate_model(model_dir: Path | str, table: pa.Table, settings: Settings) -> Evaluation:
+    """Measures a SavedModel on the labelled rows of `table`, overall and per slice."""
+    from models.predictor import predictor_of  # Loads TensorFlow, which most decisions do without.
+
+    values = labels.evaluate(table, settings.features.label)
+    labelled = table.filter(pa.array(values != label_expression.NO_LABEL))
+    probabilities = predictor_of(str(model_dir)).predict(labelled)
+    return evaluate(labelled, values[values != label_expression.NO_LABEL], probabilities, settings.evaluation)
+
+
+def evaluate(table: pa.Table, labels_: np.ndarray, probabilities: np.ndarray, spec: EvaluationSpec) -> Evaluation:
+    """Measures probabilities, (rows,), overall and on the slices that the dataset file names."""
+    columns = {name: table.column(name) for name in spec.slice_columns}
+    slices = {name: mask for crossed in spec.slices for name, mask in performance.slice_masks(columns, crossed).items()}
+    return performance.evaluate(labels_, probabilities, slices)

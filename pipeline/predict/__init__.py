@@ -1,0 +1,1 @@
+"""Asks a model: over REST, or a SavedModel here."""

@@ -1,0 +1,1 @@
+"""One local run, and what runs leave behind."""

@@ -1,0 +1,92 @@
+"""One local run: from a request to an outcome, with everything a caller may print or put into a report."""
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipeline.ingest import spans as span_files
+from pipeline.runs.outcome import Outcome
+from pipeline.runs.quick_imports import quick_imports
+from pipeline.runs.request import Request, pipeline_config
+from pipeline.state import span_records
+from pipeline.state.journal import append_line
+from pipeline.state.root import Root
+
+
+def execute(
+    request: Request, *, log: str, on_start: Callable[[str], None], on_end: Callable[[str, str, float], None]
+) -> Outcome:
+    """Runs the pipeline once. The caller holds the root's lock.
+
+    Args:
+      log: the run's log, named beside the decision.
+      on_start: told a node's id before it starts.
+      on_end: told its id, its status and its wall seconds.
+
+    Raises:
+      PipelineError: bad input or configuration that is not the data's fault.
+      Exception: anything a component raised.
+    """
+    started = time.time()
+    with quick_imports():
+        from pipeline.errors import DataError
+        from pipeline.pipeline import create_pipeline
+        from pipeline.runs import node_runner, outcome
+
+    config = pipeline_config(request, started)
+    assert isinstance(config.span, int)
+    results: list[node_runner.NodeResult] = []
+    ended_as = "failed"
+
+    def ended(result: node_runner.NodeResult) -> None:
+        results.append(result)
+        on_end(result.node, result.status, result.seconds)
+        if result.node == "RerunGate" and result.status == "ran" and not request.explain:
+            outcome.append_decision(request.root.decisions, result, log)
+
+    refusal = None
+    try:
+        try:
+            node_runner.run(create_pipeline(config), on_start=on_start, on_end=ended)
+        except DataError as error:
+            refusal = str(error)
+        result = outcome.read(config, results, refusal)
+        ended_as = result.result
+    finally:
+        if not request.explain:
+            record_run(request.root, config.span, started, ended_as, {item.node: item for item in results})
+    if refusal is not None and result.decision is None and not request.explain:
+        files = span_files.newest_versions(request.data_root, request.dataset.spans.pattern)[config.span]
+        span_records.write_record(config.state_dir, _unreadable(config.span, files[0].version))
+    return result
+
+
+def record_run(root: Root, span: int, started: float, ended_as: str, nodes: Mapping[str, Any]) -> None:  # NodeResults.
+    """Appends how a run ended to `runs.jsonl`; a full disk must not hide why it failed."""
+    with contextlib.suppress(OSError):
+        append_line(
+            root.runs,
+            {
+                "span": span,
+                "started_at": round(started),
+                "ended_at": round(time.time()),
+                "result": ended_as,
+                "seconds": {name: round(node.seconds, 3) for name, node in nodes.items() if node.status == "ran"},
+            },
+        )
+
+
+def _unreadable(span: int, version: int) -> span_records.SpanRecord:
+    """Returns the record of a span that the gate never saw: it does not come again, and no window holds its rows."""
+    return span_records.SpanRecord(
+        span=span,
+        version=version,
+        fingerprint="",
+        rows=0,
+        verdict="block",
+        accepted=False,
+        waiting=False,
+        examples_uri="",
+        decided_at=int(time.time()),
+    )

@@ -1,0 +1,95 @@
+"""From what the user asked for to a pipeline's configuration."""
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pipeline.config.dataset import Dataset
+from pipeline.config.pipeline_config import PipelineConfig
+from pipeline.errors import ConfigError
+from pipeline.ingest import spans as span_files
+from pipeline.state import span_records
+from pipeline.state.root import Root
+from pipeline.state.version_folder import pushed_versions
+
+SECONDS_PER_DAY = 86_400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asked for: `explain` only looks at the decision, `decide` makes it and stops there."""
+
+    dataset: Dataset
+    root: Root
+    data_root: str
+    span: int | None = None
+    forced: bool = False
+    explain: bool = False
+    decide: bool = False
+    engine: Literal["local", "beam"] = "local"
+    beam_args: tuple[str, ...] = ()
+
+
+def locate_data(dataset: Dataset, root: Root, data_root: str | None) -> str:
+    """Returns the data root: the one given, or the shipped spans, written below the run's root where missing.
+
+    Raises:
+      ConfigError: the dataset ships no spans and no folder was given, or the given one does not exist.
+    """
+    if data_root is not None:
+        if "://" in data_root:
+            return data_root
+        if not Path(data_root).is_dir():
+            raise ConfigError(f"--data-root: there is no folder {data_root}.")
+        # Beam's workers have working directories of their own.
+        return str(Path(data_root).absolute())
+    if dataset.spans.source is None:
+        raise ConfigError(
+            f"{dataset.path} names no [spans] source, so the spans' folder must be given: --data-root DIR."
+        )
+    folder = root.path / "data"
+    module = importlib.import_module(dataset.spans.source)
+    module.write_spans(folder)
+    return str(folder)
+
+
+def artifacts_of(dataset: Dataset, root: Root, engine: Literal["local", "beam"]) -> str:
+    """Returns where artifacts are written: below the root, or where `[beam]` says for the Beam engine."""
+    return (dataset.beam.artifacts if engine == "beam" else None) or str(root.artifacts)
+
+
+def shared_folders(dataset: Dataset, root: Root, data_root: str, engine: Literal["local", "beam"]) -> dict[str, str]:
+    """Returns what Beam's workers must reach, by what names it."""
+    return {"--data-root": data_root, "[beam] artifacts": artifacts_of(dataset, root, engine)}
+
+
+def pipeline_config(request: Request, now: float) -> PipelineConfig:
+    """Returns the pipeline's configuration, with the span and the state that this machine sees now."""
+    from pipeline.gate import serving_evidence
+    from pipeline.state import version_folder
+
+    dataset, root = request.dataset, request.root
+    serving_dir = root.serving(dataset.serving.model_name)
+    versions = pushed_versions(serving_dir)
+    trained = (*version_folder.training_window(serving_dir), *version_folder.withdrawn_spans(serving_dir))
+    closed = span_records.settled(span_records.read_records(str(root.state)), trained)
+    return PipelineConfig(
+        dataset=dataset,
+        data_root=request.data_root,
+        span=span_files.choose_span(request.data_root, dataset.spans.pattern, request.span),
+        pipeline_root=artifacts_of(dataset, root, request.engine),
+        serving_dir=str(serving_dir),
+        state_dir=str(root.state),
+        metadata_path=str(root.metadata),
+        live_version=str(versions[-1]) if versions else "",
+        # What the monitor has found since is a reason to decide anew.
+        state_token=span_records.token(closed) + serving_evidence.token(str(root.state)),
+        # By the day: a run that was killed and started again finds its gate's decision in the cache.
+        evaluated_at=int(now) // SECONDS_PER_DAY * SECONDS_PER_DAY,
+        forced=request.forced,
+        explain=request.explain,
+        decide=request.decide,
+        engine=request.engine,
+        beam_args=request.beam_args,
+    )

@@ -1,0 +1,1 @@
+"""What a root remembers: its paths and lock, span records, pushed versions, journals."""

@@ -1,0 +1,58 @@
+"""Which spans are still to be processed, oldest first, and which were set aside because they failed time and again."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipeline.errors import PipelineError
+from pipeline.ingest import spans as span_files
+from pipeline.state import span_records
+from pipeline.state.root import Root
+
+QUARANTINE = "quarantine.json"
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A span's newest version that has not been processed."""
+
+    span: int
+    version: int
+
+
+def unprocessed(root: Root, data_root: str, pattern: str) -> Iterator[Waiting]:
+    """Yields the spans whose newest version has no record and is not quarantined, oldest first."""
+    records = span_records.newest_records(span_records.read_records(str(root.state)))
+    set_aside = read_quarantine(root)
+    for span, files in span_files.newest_versions(data_root, pattern).items():
+        version = files[0].version
+        done = span in records and records[span].version >= version
+        if not done and Waiting(span, version) not in set_aside:
+            yield Waiting(span, version)
+
+
+def read_quarantine(root: Root) -> dict[Waiting, str]:
+    """Returns what was set aside, and why. Remove an entry of the file to have the span tried again.
+
+    Raises:
+      PipelineError: the file is not what `quarantine` writes.
+    """
+    path = root.path / QUARANTINE
+    if not path.exists():
+        return {}
+    try:
+        entries: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        return {Waiting(*map(int, name.split("/"))): why for name, why in entries.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise PipelineError(
+            f"{path} is not a quarantine file: {error}. Repair it, or remove it to try its spans again."
+        ) from error
+
+
+def quarantine(root: Root, waiting: Waiting, why: str) -> None:
+    """Sets a span's version aside; a corrected version is a new one and is tried."""
+    path = root.path / QUARANTINE
+    entries = {f"{known.span}/{known.version}": text for known, text in {**read_quarantine(root), waiting: why}.items()}
+    unfinished = path.with_suffix(".tmp")
+    unfinished.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+    unfinished.replace(path)

@@ -1,0 +1,80 @@
+"""What can be known of the live version without TensorFlow: its folder carries it."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pipeline import files
+from pipeline.errors import PipelineError
+
+BASELINE_FOLDER = Path("assets.extra") / "baseline"
+WINDOW_FILE = "window.json"
+PREDICTIONS_FILE = "predictions.npz"
+"""In the baseline's folder: `probabilities`, float32 (rows,), that this very model gives rows which were held out."""
+ROLLBACK_FILE = Path("assets.extra") / "rollback.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollback:
+    """What a version carries that was not pushed by a run, but made live again by `rollback`.
+
+    Attributes:
+      origin: the version that a run pushed, and whose model this is.
+      instead_of: what was live before.
+      undoes: the rollback that `rollback --undo` took back; None for a rollback.
+      withdrawn_spans: later spans than this model's, which the model that was taken out of service was trained on. They
+        count as processed: without that, the next run would train the same model once more.
+      made_at: seconds since 1970.
+    """
+
+    origin: int
+    instead_of: int
+    undoes: int | None
+    withdrawn_spans: tuple[int, ...]
+    made_at: int
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+
+
+def read_rollback(version_dir: Path | str) -> Rollback | None:
+    """Returns the version's rollback; None where a run pushed it. The version may be in a bucket.
+
+    Raises:
+      PipelineError: the file is damaged.
+    """
+    path = f"{version_dir}/{ROLLBACK_FILE}"
+    content = files.read(str(version_dir), str(ROLLBACK_FILE))
+    if content is None:
+        return None
+    try:
+        value = json.loads(content)
+        return Rollback(**{**value, "withdrawn_spans": tuple(value["withdrawn_spans"])})
+    except (ValueError, KeyError, TypeError) as error:
+        raise PipelineError(f"{path} is not the record of a rollback ({error!r}). Roll back again (--to).") from error
+
+
+def training_window(serving_dir: Path) -> tuple[int, ...]:
+    """Returns the spans that the live version was trained on; () where no version is live or none was recorded."""
+    versions = pushed_versions(serving_dir)
+    return window_of(serving_dir / str(versions[-1])) if versions else ()
+
+
+def window_of(version_dir: Path) -> tuple[int, ...]:
+    """Returns the spans that a version was trained on; () where none were recorded."""
+    file = version_dir / BASELINE_FOLDER / WINDOW_FILE
+    return tuple(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else ()
+
+
+def withdrawn_spans(serving_dir: Path) -> tuple[int, ...]:
+    """Returns the spans that only a model was trained on that a rollback has taken out of service."""
+    versions = pushed_versions(serving_dir)
+    rollback = read_rollback(serving_dir / str(versions[-1])) if versions else None
+    return rollback.withdrawn_spans if rollback else ()
+
+
+def pushed_versions(serving_dir: Path) -> list[int]:
+    """Returns the versions a model server would see, ascending."""
+    if not serving_dir.is_dir():
+        return []
+    return sorted(int(entry.name) for entry in serving_dir.iterdir() if entry.name.isdecimal() and entry.is_dir())

@@ -1,0 +1,248 @@
+"""From a method, a path and a body to an answer: the contract's URLs and checks, without a socket."""
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from serving import messages
+from serving.errors import Code, ServingError, invalid
+from serving.log import records
+from serving.log.request_log import RequestLog
+from serving.metrics import REQUEST_LATENCY, RUNTIME_LATENCY, Metrics
+from serving.servables import inference
+from serving.servables.loaded_model import DEFAULT_SIGNATURE
+from serving.servables.registry import ModelRegistry
+from serving.servables.versions import Version
+from serving.values import example_json, json_reader, json_tensor, json_writer
+from serving.values.json_reader import Document
+from serving.values.tensors import FLOAT, Tensor
+
+MAX_ERROR_LENGTH = 1024
+METRICS_PATH = "/monitoring/prometheus/metrics"
+JSON = "application/json"
+HTML = "text/html"
+PLAIN = "text/plain"
+
+_MAX_INT64 = 2**63 - 1
+_INT64_DIGITS = 19
+_VERB_PATH = re.compile(
+    r"(?i:/v1/models/)([^/:]+)(?:(?i:/versions/)([0-9]+)|(?i:/labels/)([^/:]+))?:(predict|classify|regress)"
+)
+_MODEL_PATH = re.compile(r"(?i:/v1/models/)([^/:]+)(?:(?i:/versions/)([0-9]+)|(?i:/labels/)([^/:]+))?(/metadata)?")
+_URI = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*")
+_HTTP_METHODS = frozenset({"GET", "POST", "OPTIONS", "HEAD", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"})
+
+
+class Answer(NamedTuple):
+    """What goes back over the wire, and what is counted.
+
+    Attributes:
+      code: `None` for answers that are not counted as requests.
+      model: the name in the URL; empty where the URL did not match.
+      api: `predict`, `classify`, `regress`, or empty.
+    """
+
+    status: int
+    body: bytes
+    content_type: str = JSON
+    code: Code | None = None
+    model: str = ""
+    api: str = ""
+
+
+class Call(NamedTuple):
+    """A POST whose URL matched."""
+
+    model: str
+    version: int | None
+    label: str | None
+    api: str
+
+
+class RestService:
+    """Answers REST requests. `answer` returns at once; `work` computes, and may be called by several threads."""
+
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        metrics: Metrics,
+        *,
+        log: RequestLog | None = None,
+        max_values: int,
+        metrics_path: str = METRICS_PATH,
+    ) -> None:
+        """Makes the service.
+
+        Args:
+          max_values: see `json_reader.parse`.
+        """
+        self._registry = registry
+        self._metrics = metrics
+        self._log = log
+        self._max_values = max_values
+        self._metrics_path = metrics_path
+
+    def answer(self, method: str, path: str, origin: str = "") -> Answer | Call:
+        """Answers what needs no model to run; returns the call where one must."""
+        if method not in _HTTP_METHODS:
+            return html(501, "Not Implemented")
+        if not _URI.fullmatch(path):
+            return html(400, "Bad Request")
+        if path.partition("?")[0] == self._metrics_path:
+            if "?" in path:
+                return html(400, "Bad Request")
+            return Answer(200, self._metrics.text(), PLAIN)
+        if not path.lower().startswith("/v1/"):
+            return html(404, "Not Found")
+        if method == "OPTIONS":
+            known = "http://" in origin or "https://" in origin
+            return Answer(200 if known else 400, b"", "")
+        name = ""
+        try:
+            call, last = _match(method, path)
+            if method == "POST":
+                return call
+            name = call.model
+            body = self._metadata(call) if last else self._status(call)
+        except ServingError as error:
+            return refusal(error, name)
+        return Answer(200, body, JSON, Code.OK, name)
+
+    def work(self, call: Call, body: bytes | bytearray, deadline: float) -> Answer:
+        """Answers a POST; never raises.
+
+        Args:
+          deadline: by the monotonic clock; what can stop stops there.
+        """
+        try:
+            document = json_reader.parse(body, max_values=self._max_values, deadline=deadline)
+            signature_name = document.value.get("signature_name", "")
+            if not isinstance(signature_name, str):
+                raise invalid(f"'signature_name' must be a string. Received: {json_reader.quoted(signature_name)}")
+            if call.api == "predict":
+                answer = self._predict(call, signature_name, document)
+            else:
+                answer = self._from_examples(call, signature_name, document)
+        except ServingError as error:
+            return refusal(error, call.model, call.api)
+        except MemoryError:
+            return refusal(ServingError(Code.RESOURCE_EXHAUSTED, "Out of memory"), call.model, call.api)
+        except Exception as error:  # noqa: BLE001 - the edge: a client gets the contract's form whatever happens.
+            return refusal(ServingError(Code.INTERNAL, f"{type(error).__name__}: {error}"), call.model, call.api)
+        return Answer(200, answer, JSON, Code.OK, call.model, call.api)
+
+    def record(self, answer: Answer, seconds: float) -> None:
+        """Counts an answer that went out."""
+        if answer.code is None:
+            return
+        self._metrics.count(answer.model, answer.code.name, known=self._registry.is_configured(answer.model))
+        if answer.code is Code.OK:
+            labels = (("model_name", answer.model), ("API", answer.api), ("entrypoint", "REST"))
+            self._metrics.observe(REQUEST_LATENCY, labels, seconds * 1e6)
+
+    def _predict(self, call: Call, signature_name: str, document: Document) -> bytes:
+        with self._registry.lease(call.model, call.version, call.label) as (version, model):
+            name = signature_name or DEFAULT_SIGNATURE
+            signature = model.signature(name)
+            decoded = json_tensor.decode(document, signature.inputs)
+            started = time.perf_counter()
+            outputs = signature(decoded.tensors)
+            self._observe_runtime(call, started)
+        write = json_writer.rows if decoded.form == "row" else json_writer.columns
+        answer = write(outputs)
+        if self._log is not None and self._log.sampled():
+            spec = messages.model_spec(call.model, version, name)
+            build = records.predict(spec, decoded.tensors, outputs)
+            self._log.offer(build, records.size_of(decoded.tensors, outputs))
+        return answer
+
+    def _from_examples(self, call: Call, signature_name: str, document: Document) -> bytes:
+        examples = example_json.decode(document)
+        with self._registry.lease(call.model, call.version, call.label) as (version, model):
+            spec = messages.model_spec(call.model, version, signature_name or DEFAULT_SIGNATURE)
+            started = time.perf_counter()
+            if call.api == "classify":
+                classified = inference.classify(model, signature_name, examples)
+                answer = json_writer.results(_classifications(classified))
+                build = records.classify(spec, examples, classified)
+            else:
+                values = inference.regress(model, signature_name, examples)
+                answer = json_writer.results(json_writer.numbers(values, FLOAT))
+                build = records.regress(spec, examples, values)
+            self._observe_runtime(call, started)
+        if self._log is not None and self._log.sampled():
+            self._log.offer(build, 2 * sum(map(len, examples)))
+        return answer
+
+    def _observe_runtime(self, call: Call, started: float) -> None:
+        labels = (("model_name", call.model), ("API", call.api), ("runtime", "TF1"))
+        self._metrics.observe(RUNTIME_LATENCY, labels, (time.perf_counter() - started) * 1e6)
+
+    def _metadata(self, call: Call) -> bytes:
+        with self._registry.lease(call.model, call.version, call.label) as (version, model):
+            spec = json.dumps({"name": call.model, "signature_name": "", "version": str(version)})
+            return f'{{"model_spec": {spec}, "metadata": {model.described}}}'.encode()
+
+    def _status(self, call: Call) -> bytes:
+        versions = [_describe(entry) for entry in self._registry.status(call.model, call.version)]
+        return json.dumps({"model_version_status": versions}).encode()
+
+
+def refusal(error: ServingError, model: str = "", api: str = "") -> Answer:
+    """Returns an error in the contract's form, its text cut as gRPC cuts it."""
+    text = str(error)[:MAX_ERROR_LENGTH]
+    return Answer(error.http_status, json.dumps({"error": text}).encode(), JSON, error.code, model, api)
+
+
+def html(status: int, reason: str) -> Answer:
+    """Returns an answer to what is no request of the contract's."""
+    return Answer(status, f"<html><body><h1>{reason}</h1></body></html>".encode(), HTML)
+
+
+def _match(method: str, path: str) -> tuple[Call, bool]:
+    """Returns what is asked for, and whether it is metadata.
+
+    Raises:
+      ServingError: the URL is none of the contract's.
+    """
+    if method == "GET" and path.lower() == "/v1/models":
+        raise invalid("Missing model name in request.")
+    pattern = {"POST": _VERB_PATH, "GET": _MODEL_PATH}.get(method)
+    match = pattern.fullmatch(path) if pattern else None
+    if match is None:
+        raise invalid(f"Malformed request: {method} {path}")
+    name, number, label, last = match.groups()
+    digits = number.lstrip("0") or "0" if number else ""  # Python refuses to read thousands of digits.
+    if len(digits) > _INT64_DIGITS or (digits and int(digits) > _MAX_INT64):
+        raise invalid("")
+    version = int(digits) if digits else None
+    call = Call(_decoded(name), version, _decoded(label) if label else None, last if method == "POST" else "")
+    return call, method == "GET" and last is not None
+
+
+def _decoded(part: str) -> str:
+    return unquote(part, errors="surrogateescape")
+
+
+def _describe(version: Version) -> Mapping[str, Any]:  # Any: JSON.
+    status = {"error_code": version.code.name, "error_message": version.error}
+    return {"version": str(version.number), "state": version.state.name, "status": status}
+
+
+def _classifications(answer: inference.Classified) -> list[str]:
+    shape = next(array.shape for array in answer if array is not None)
+    labels = (
+        list(map(json_writer.string, answer.labels.ravel().tolist()))
+        if answer.labels is not None
+        else ['""'] * (shape[0] * shape[1])
+    )
+    scores = (
+        json_writer.elements(Tensor(FLOAT, answer.scores.ravel()), "scores")
+        if answer.scores is not None
+        else ["0.0"] * (shape[0] * shape[1])
+    )
+    pairs = [f"[{label}, {score}]" for label, score in zip(labels, scores, strict=True)]
+    return [f"[{', '.join(pairs[row * shape[1] : (row + 1) * shape[1]])}]" for row in range(shape[0])]

@@ -1,0 +1,125 @@
+"""HTTP/1.1 over asyncio: opens the port, hands work to threads, and ends in order.
+
+The event loop only moves bytes; models run in threads.
+"""
+
+import asyncio
+import collections
+import email.utils
+import time
+import zlib
+from collections.abc import Callable
+from concurrent.futures import Executor
+from http import HTTPStatus
+
+from serving.errors import Code, ServingError
+from serving.http.connection import Connection
+from serving.http.limits import Limits, timed_out
+from serving.http.rest import Answer, Call, RestService
+
+MAX_GUNZIPPED_BYTES = 100 * 2**20
+_GUNZIP_PIECE = 2**20
+_REASONS = {status.value: status.phrase for status in HTTPStatus} | {499: "Client Closed Request"}
+
+
+class HttpServer:
+    """The connections of one REST port."""
+
+    def __init__(self, service: RestService, pool: Executor, limits: Limits, *, cors: bool = False) -> None:
+        self.service = service
+        self.limits = limits
+        self.cors = cors
+        self.connections: set[Connection] = set()
+        self.buffered_bytes = 0
+        self.closing = False
+        self._pool = pool
+        self._pending = 0
+        self._finished: collections.deque[tuple[Callable[[Answer], None], Answer]] = collections.deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._server: asyncio.Server | None = None
+        self._date = (0, "")
+
+    async def start(self, host: str, port: int) -> int:
+        """Opens the port; returns its number, which the system chooses where `port` is 0.
+
+        Raises:
+          OSError: the address is taken, or not this machine's.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._server = await self._loop.create_server(lambda: Connection(self), host, port, backlog=1024)
+        number: int = self._server.sockets[0].getsockname()[1]
+        return number
+
+    async def stop(self, drain_s: float) -> None:
+        """Takes no more connections, waits for the requests under way, and closes."""
+        self.closing = True
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self.connections):
+            connection.close_if_idle()
+        deadline = time.monotonic() + drain_s
+        while self.connections and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        for connection in list(self.connections):
+            connection.abort()
+
+    def submit(self, call: Call, body: bytearray, gzip: bool, deadline: float, then: Callable[[Answer], None]) -> None:
+        """Works on a call in a thread; `then` gets the answer on the event loop.
+
+        Raises:
+          ServingError: too much is waiting.
+        """
+        if self._pending >= self.limits.executions + self.limits.waiting:
+            raise ServingError(Code.RESOURCE_EXHAUSTED, "Too many requests are waiting; try again later")
+        self._pending += 1
+        self._pool.submit(self._work, call, body, gzip, deadline, then)
+
+    def _work(self, call: Call, body: bytearray, gzip: bool, deadline: float, then: Callable[[Answer], None]) -> None:
+        if time.monotonic() >= deadline:  # Its client has been told so already.
+            answer = timed_out(self.limits.timeout_s)
+        else:
+            answer = self.service.work(call, gunzip(body) if gzip else body, deadline)
+        self._finished.append((then, answer))
+        assert self._loop is not None, "requests come after the start"
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._deliver)
+
+    def _deliver(self) -> None:
+        while self._finished:
+            then, answer = self._finished.popleft()
+            # Here and not when the client was answered: after a timeout the thread was still busy.
+            self._pending -= 1
+            then(answer)
+
+    def head(self, answer: Answer, keep_alive: bool) -> bytes:
+        """Returns the status line and the headers of an answer."""
+        now = int(time.time())
+        if self._date[0] != now:
+            self._date = now, email.utils.formatdate(now, usegmt=True)
+        lines = [f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Unknown')}", f"Date: {self._date[1]}"]
+        if answer.content_type:
+            lines.append(f"Content-Type: {answer.content_type}")
+        if self.cors:
+            lines.append("Access-Control-Allow-Origin: *")
+            lines.append("Access-Control-Allow-Methods: POST, GET")
+            lines.append("Access-Control-Allow-Headers: Content-Type")
+        if not keep_alive:
+            lines.append("Connection: close")
+        lines.append(f"Content-Length: {len(answer.body)}\r\n\r\n")
+        return "\r\n".join(lines).encode()
+
+
+def gunzip(body: bytes | bytearray) -> bytes:
+    """Returns the decompressed body; what fails to decompress, or grows beyond 100 MiB, counts as empty."""
+    decompressor = zlib.decompressobj(wbits=31)
+    parts, size = [], 0
+    try:
+        while not decompressor.eof and body:
+            parts.append(decompressor.decompress(body, _GUNZIP_PIECE))
+            size += len(parts[-1])
+            body = decompressor.unconsumed_tail
+            if size > MAX_GUNZIPPED_BYTES or (not parts[-1] and not body):
+                break
+    except zlib.error:
+        return b""
+    return b"".join(parts) if decompressor.eof and size <= MAX_GUNZIPPED_BYTES else b""

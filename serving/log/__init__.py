@@ -1,0 +1,1 @@
+"""The request log: writing it, and reading it back."""

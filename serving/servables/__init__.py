@@ -1,0 +1,1 @@
+"""SavedModels: loaded, batched, run, and which versions are there."""

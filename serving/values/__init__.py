@@ -1,0 +1,1 @@
+"""Values between JSON, protobuf messages and tensors."""

@@ -1,0 +1,49 @@
+"""Tables and progress: whole figures, plain lines in a pipe, silence where `--json` wants it."""
+
+import io
+
+from pipeline.commands.terminal import Terminal, shown
+
+
+def test_cells_read_as_people_write_them():
+    assert [shown(cell) for cell in (1234567, 0.12345, 12.3456, 0.0, True, None, "x")] == [
+        *("1,234,567", "0.1235", "12.35", "0", "yes", "-", "x")
+    ]
+
+
+def test_a_table_in_a_pipe_is_plain_text_with_figures_to_the_right():
+    out = io.StringIO()
+
+    Terminal(out, io.StringIO()).table("Title", ("name", "rows"), [("a", 5), ("bcd", 12_000)])
+
+    assert [line.rstrip() for line in out.getvalue().splitlines()] == [
+        "",
+        "Title",
+        "name    rows",
+        "a          5",
+        "bcd   12,000",
+    ]
+
+
+def test_quiet_leaves_standard_output_alone_and_keeps_the_progress():
+    out, err = io.StringIO(), io.StringIO()
+    terminal = Terminal(out, err, quiet=True)
+
+    terminal.say("x")
+    terminal.note("progress")
+    terminal.table("Title", ("name",), [("a",)])
+    with terminal.doing("Trainer"):
+        pass
+
+    assert (out.getvalue(), err.getvalue()) == ("", "progress\n")
+
+
+def test_progress_in_a_pipe_is_plain_lines():
+    err = io.StringIO()
+    terminal = Terminal(io.StringIO(), err)
+
+    with terminal.doing("Trainer"):
+        pass
+    terminal.note("  Trainer ran")
+
+    assert err.getvalue() == "  Trainer ran\n"

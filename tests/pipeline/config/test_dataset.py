@@ -1,0 +1,125 @@
+"""A wrong dataset file is one clear error with the file, the key and what is allowed; the shipped ones are right."""
+
+import pytest
+
+from pipeline.config import dataset as config
+from pipeline.errors import ConfigError
+
+GOOD = """
+name = "shop"
+schema = "schema.pbtxt"
+[spans]
+format = "csv"
+pattern = "span-{SPAN}/data.csv"
+[label]
+column = "bought"
+[features]
+numeric = ["price"]
+categorical = ["city"]
+never = ["order_id"]
+[serving]
+model_name = "shop"
+"""
+SCHEMA = "".join(
+    f'feature {{ name: "{name}" type: {kind} }}\n'
+    for name, kind in (("price", "FLOAT"), ("city", "BYTES"), ("bought", "INT"), ("order_id", "BYTES"))
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "dataset.toml").write_text(GOOD)
+    (tmp_path / "schema.pbtxt").write_text(SCHEMA)
+    return tmp_path
+
+
+def test_a_dataset_is_read_from_its_folder_or_its_file(folder):
+    by_folder = config.load_dataset(str(folder))
+
+    assert by_folder == config.load_dataset(str(folder / "dataset.toml"))
+    assert (by_folder.name, by_folder.features.names, by_folder.never) == ("shop", ("city", "price"), ("order_id",))
+    assert by_folder.features.label == "bought"
+    assert by_folder.spans.window == 4
+
+
+@pytest.mark.parametrize("name", ["taxi", "flights"])
+def test_the_shipped_datasets_are_right(name):
+    dataset = config.load_dataset(name)
+
+    assert dataset.name == name
+    assert not set(dataset.never) & set(dataset.features.names)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            ('name = "shop"', 'name = "My Shop"'),
+            "name must be lower-case letters, digits and dashes. Received: 'My Shop'",
+        ),
+        (('name = "shop"', 'nam = "shop"'), "unknown key 'nam'. Allowed: name, schema, spans, label"),
+        (("[label]", "[labels]"), "unknown key 'labels'"),
+        (('[label]\ncolumn = "bought"', ""), "the table [label] is missing"),
+        (('column = "bought"', 'column = "bought"\nexpression = "a > b"'), "[label]: give either column or expression"),
+        (('column = "bought"', 'expression = "a >"'), "[label]:"),
+        (
+            ('numeric = ["price"]', 'numeric = ["prise"]'),
+            "[features]: the schema .* has no column 'prise'. It has: price, city",
+        ),
+        (('numeric = ["price"]', 'numeric = "price"'), "[features]: numeric: expected a list of a string"),
+        (
+            ('numeric = ["price"]', 'numeric = ["price", "city"]'),
+            "[features]: A column may be in one feature group only",
+        ),
+        (('numeric = ["price"]', 'numeric = ["order_id"]'), "[features]: 'order_id' is listed in `never`"),
+        (('numeric = ["price"]', 'numeric = ["bought"]'), "[features]: .*'bought'"),
+        (('numeric = ["price"]', 'numerics = ["price"]'), "[features]: unknown key 'numerics'. Allowed: bucketized"),
+        (('format = "csv"', 'format = "xlsx"'), "[spans]: format: expected 'csv' or 'parquet' or 'avro' or 'tfrecord'"),
+        (("span-{SPAN}", "span-1"), "[spans]: A span pattern needs {SPAN} once"),
+        (('format = "csv"', "window = 0"), "[spans]: window must be at least 1 span. Received: 0"),
+        (("[serving]", "[gate]\nmin_rowss = 3\n[serving]"), "[gate]: unknown key 'min_rowss'"),
+        (("[serving]", "[evaluation]\nmin_auc = 2\n[serving]"), r"[evaluation]: min_auc must be a number in [0, 1]"),
+        (
+            ("[serving]", '[evaluation]\nslices = [["town"]]\n[serving]'),
+            "[evaluation]: the schema .* has no column 'town'",
+        ),
+        (
+            ("[serving]", '[vertex]\nendpoint = "shop"\n[serving]'),
+            "[vertex]: machine_type and endpoint need project and region.",
+        ),
+        (
+            ("[serving]", '[vertex]\naccelerator_type = "L4"\n[serving]'),
+            "[vertex]: accelerator_type needs machine_type.",
+        ),
+        (("[serving]", "[vertex]\ngpu = 1\n[serving]"), "[vertex]: unknown key 'gpu'. Allowed: accelerator_count"),
+        (('model_name = "shop"', ""), "[serving]: the key 'model_name' is missing (a string)"),
+        (('name = "shop"', "name = shop"), "not valid TOML"),
+        (('schema = "schema.pbtxt"', 'schema = "other.pbtxt"'), "other.pbtxt: the schema is missing. Remove the key"),
+    ],
+)
+def test_a_mistake_names_the_file_the_key_and_what_is_allowed(folder, change, message):
+    assert GOOD.count(change[0]) >= 1, "the case changes nothing"
+    (folder / "dataset.toml").write_text(GOOD.replace(*change, 1))
+
+    with pytest.raises(ConfigError) as caught:
+        config.load_dataset(str(folder))
+
+    text = str(caught.value)
+    assert str(folder) in text
+    # ".*" in an expectation stands for anything; the rest is literal.
+    position = 0
+    for part in message.split(".*"):
+        assert part in text[position:], text
+        position = text.index(part, position) + len(part)
+
+
+def test_a_schema_that_is_none_names_the_line(folder):
+    (folder / "schema.pbtxt").write_text('feature { name: "x" }\nfeature { nam: "y" }\n')
+
+    with pytest.raises(ConfigError, match=r"schema.pbtxt: not a TensorFlow Metadata schema: 2:"):
+        config.load_dataset(str(folder))
+
+
+def test_an_unknown_dataset_names_what_ships():
+    with pytest.raises(ConfigError, match=r"There is no dataset 'taxis'\. Shipped: flights, taxi"):
+        config.load_dataset("taxis")

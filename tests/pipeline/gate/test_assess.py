@@ -1,0 +1,185 @@
+"""Evidence is gathered in the order that decides soonest, and nothing is compared in silence."""
+
+import dataclasses
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from models.features import FeatureSpec
+from pipeline.evaluation.spec import EvaluationSpec
+from pipeline.gate import assess
+from pipeline.gate.baseline import build_baseline
+from pipeline.gate.decision import Verdict, describe
+from pipeline.gate.policy import GatePolicy
+from pipeline.gate.settings import Settings
+from pipeline.state import span_records
+from pipeline.state.version_folder import Rollback
+
+DAY = 86_400
+SCHEMA = text_format.Parse(
+    """
+    feature { name: "price" type: FLOAT presence { min_fraction: 1 } float_domain { min: 0 } }
+    feature { name: "city" type: BYTES presence { min_fraction: 1 } }
+    feature { name: "bought" type: INT presence { min_fraction: 1 } int_domain { min: 0 max: 1 } }
+    """,
+    schema_pb2.Schema(),
+)
+SETTINGS = Settings(
+    features=FeatureSpec(label="bought", numeric=("price",), categorical=("city",)),
+    policy=GatePolicy(min_rows=100, max_model_age_days=30),
+    evaluation=EvaluationSpec(),
+)
+
+
+def rows(count=400, seed=1, *, price=1.0, labelled=True):
+    random = np.random.default_rng(seed)
+    columns = {
+        "price": price * random.lognormal(size=count),
+        "city": random.choice(["Bern", "Genf"], count).tolist(),
+        "bought": (random.random(count) < 0.3).astype(np.int64),
+    }
+    table = pa.table(
+        columns, schema=pa.schema({"price": pa.float64(), "city": pa.large_string(), "bought": pa.int64()})
+    )
+    if labelled:
+        return table
+    return table.set_column(2, "bought", pa.nulls(count, pa.int64()))
+
+
+def span(number=5, table=None, **values):
+    return assess.Span(number=number, version=0, table=rows() if table is None else table, schema=SCHEMA, **values)
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory):
+    """A live model whose baseline is there and whose files are not: whoever scores with it fails."""
+    baseline = build_baseline(
+        {3: rows(seed=2), 4: rows(seed=3)}, SCHEMA, SETTINGS.features, SETTINGS.policy, evaluation=None, statistics=None
+    )
+    return assess.Live(version=str(100 * DAY), model_dir=tmp_path_factory.mktemp("none"), baseline=baseline)
+
+
+def decide(span_, live_, records=(), *, at=101 * DAY, forced=False):
+    return assess.assess(span_, live_, records, SETTINGS, evaluated_at=at, forced=forced).decision
+
+
+def record(number, *, verdict="skip", accepted=True, fingerprint="other"):
+    return span_records.SpanRecord(
+        span=number,
+        version=0,
+        fingerprint=fingerprint,
+        rows=1,
+        verdict=verdict,
+        accepted=accepted,
+        waiting=False,
+        examples_uri="",
+        decided_at=0,
+    )
+
+
+def test_the_first_span_reruns(live):
+    assert (decide(span(), None).verdict, decide(span(), None).row) == (Verdict.RERUN, 4)
+
+
+def test_like_data_is_skipped_and_says_that_the_model_was_not_scored(live):
+    decision = decide(span(), live)
+
+    assert (decision.verdict, decision.row) == (Verdict.SKIP, 11)
+    assert "the live model was not scored on this span: no out-of-time evaluation was stored at push" in describe(
+        decision
+    )
+
+
+def test_a_doubled_price_is_drift(live):
+    decision = decide(span(table=rows(price=2.0)), live)
+
+    assert (decision.verdict, decision.row) == (Verdict.RERUN, 9)
+    assert decision.reasons[0].feature == "price"
+
+
+def test_the_same_rows_in_another_order_are_a_repetition(live):
+    first = decide(span(), live)
+    shuffled = rows().take(np.random.default_rng(9).permutation(400))
+
+    again = decide(span(number=6, table=shuffled), live, [record(5, fingerprint=first.evidence.fingerprint)])
+
+    assert (again.verdict, again.row) == (Verdict.SKIP, 2)
+
+
+def test_a_rerun_that_was_never_finished_is_no_repetition(live):
+    first = decide(span(), live)
+    unfinished = record(5, verdict="rerun", fingerprint=first.evidence.fingerprint)
+
+    assert decide(span(), live, [unfinished]).row == 11
+
+
+def rolled_back(live, origin=99 * DAY):
+    """The live model, made live again instead of one that was trained on span 5 as well."""
+    rollback = Rollback(
+        origin=origin, instead_of=99 * DAY + 1, undoes=None, withdrawn_spans=(5,), made_at=int(live.version)
+    )
+    return dataclasses.replace(live, rollback=rollback)
+
+
+def test_a_span_of_a_model_that_was_rolled_back_is_not_trained_on_again_unless_forced(live):
+    trained = record(5, verdict="rerun", fingerprint=decide(span(), live).evidence.fingerprint)
+
+    skipped = decide(span(), rolled_back(live), [trained])
+    assert skipped.row == 2
+    assert "a model that was trained on span 5 has been rolled back; --force trains on it all the same" in describe(
+        skipped
+    )
+    assert decide(span(), rolled_back(live), [trained], forced=True).row == 5
+
+
+def test_a_rollback_makes_a_model_no_younger(live):
+    assert decide(span(), rolled_back(live, origin=70 * DAY), at=101 * DAY).row == 6
+
+
+def test_a_span_older_than_the_newest_accepted_one_is_late(live):
+    assert decide(span(number=5), live, [record(7)]).row == 3
+    assert decide(span(number=5), live, [record(7, verdict="block", accepted=False)]).row == 11
+
+
+def test_impossible_prices_block_even_when_forced(live):
+    table = rows().set_column(0, "price", pa.array([-99_999.0] * 4 + [1.0] * 396))
+
+    decision = decide(span(table=table), live, forced=True)
+
+    assert (decision.verdict, decision.row) == (Verdict.BLOCK, 1)
+    assert decision.reasons[0].feature == "price"
+
+
+def test_an_old_model_and_a_forced_run_rerun(live):
+    assert decide(span(), live, at=131 * DAY).row == 6
+    assert decide(span(), live, at=129 * DAY).row == 11
+    assert decide(span(), live, forced=True).row == 5
+
+
+def test_few_rows_wait_and_count_with_the_next_span(live):
+    alone = decide(span(table=rows(60)), live)
+    together = decide(span(number=6, table=rows(60, seed=8), waiting={5: rows(60)}), live)
+
+    assert (alone.verdict, alone.row) == (Verdict.SKIP, 7)
+    assert assess.record_of(alone, "examples", 0).waiting
+    assert (together.row, together.evidence.rows, together.evidence.waiting) == (11, 120, (5,))
+
+
+def test_a_span_without_labels_is_judged_on_its_inputs(live):
+    same = decide(span(table=rows(labelled=False)), live)
+    moved = decide(span(table=rows(price=2.0, labelled=False)), live)
+
+    assert (same.row, moved.row) == (11, 9)
+    assert "the span has no labels" in describe(same)
+
+
+def test_a_live_model_without_a_baseline_says_that_nothing_was_compared(live, tmp_path):
+    bare = assess.Live(version=str(100 * DAY), model_dir=tmp_path, baseline=None)
+
+    decision = decide(span(), bare)
+
+    assert decision.verdict is Verdict.SKIP
+    assert "it carries no baseline" in describe(decision)

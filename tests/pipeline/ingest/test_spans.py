@@ -1,0 +1,78 @@
+"""Span discovery follows TFX's pattern rules."""
+
+import pytest
+
+from pipeline.errors import ConfigError, SpanNotFoundError
+from pipeline.ingest import spans
+
+
+def write(root, *paths):
+    for path in paths:
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("x\n")
+
+
+def test_spans_are_numbers_and_padding_does_not_matter(tmp_path):
+    write(tmp_path, "span-2/data.csv", "span-010/data.csv", "span-x/data.csv", "other/data.csv")
+
+    found = spans.newest_versions(str(tmp_path), "span-{SPAN}/data.csv")
+
+    assert list(found) == [2, 10]
+
+
+def test_a_width_wants_exactly_so_many_digits(tmp_path):
+    write(tmp_path, "span-02/data.csv", "span-123/data.csv")
+
+    found = spans.newest_versions(str(tmp_path), "span-{SPAN:2}/data.csv")
+
+    assert list(found) == [2]
+
+
+def test_the_highest_version_replaces_the_others(tmp_path):
+    write(tmp_path, "span-1/v1/data.csv", "span-1/v10/data.csv", "span-1/v9/data.csv")
+
+    (file,) = spans.newest_versions(str(tmp_path), "span-{SPAN}/v{VERSION}/data.csv")[1]
+
+    assert (file.version, file.path) == (10, str(tmp_path / "span-1/v10/data.csv"))
+
+
+def test_a_span_may_have_several_files(tmp_path):
+    write(tmp_path, "span-1/a.csv", "span-1/b.csv")
+
+    files = spans.newest_versions(str(tmp_path), "span-{SPAN}/*.csv")[1]
+
+    assert [file.path[-5:] for file in files] == ["a.csv", "b.csv"]
+
+
+def test_a_date_counts_the_days_since_1970(tmp_path):
+    write(tmp_path, "1970-01-02/data.csv", "2024-02-31/data.csv", "2024-02-29/data.csv")
+
+    found = spans.newest_versions(str(tmp_path), "{YYYY}-{MM}-{DD}/data.csv")
+
+    # 2024-02-29: 54 years of 365 days, 13 leap days before 2024, and 59 days into the year.
+    assert list(found) == [1, 54 * 365 + 13 + 59]
+
+
+def test_the_newest_span_is_chosen_where_none_is_named(tmp_path):
+    write(tmp_path, "span-9/data.csv", "span-10/data.csv")
+
+    assert spans.choose_span(str(tmp_path), "span-{SPAN}/data.csv") == 10
+
+
+def test_a_missing_span_names_what_exists(tmp_path):
+    write(tmp_path, "span-1/data.csv")
+
+    with pytest.raises(SpanNotFoundError, match=r"Span 7 does not match 'span-\{SPAN\}/data.csv' .* Found: 1\."):
+        spans.choose_span(str(tmp_path), "span-{SPAN}/data.csv", 7)
+
+
+@pytest.mark.parametrize("pattern", ["data.csv", "{SPAN}/{SPAN}.csv", "{YYYY}-{MM}.csv", "{SPAN}/{YYYY}{MM}{DD}.csv"])
+def test_a_pattern_that_names_no_one_span_is_refused(pattern):
+    with pytest.raises(ConfigError, match=r"needs \{SPAN\} once"):
+        spans.check_pattern(pattern)
+
+
+def test_two_versions_in_a_pattern_are_refused():
+    with pytest.raises(ConfigError, match=r"\{VERSION\} once"):
+        spans.check_pattern("{SPAN}/{VERSION}/{VERSION}")
