@@ -35,8 +35,9 @@ class Ram(tensorflow_gfile.TensorflowFilesystem):
 
 filesystem_registry.DEFAULT_FILESYSTEM_REGISTRY.register(Ram, priority=0)
 
-from pipeline import runner
-from pipeline.config import PipelineConfig, load_dataset
+from pipeline.runs import node_runner
+from pipeline.config.dataset import load_dataset
+from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.pipeline import create_pipeline
 
 data, metadata = sys.argv[1:]
@@ -54,7 +55,7 @@ config = dict(
 )
 for run in range(2):
     ended = lambda result: print(run, result.node, result.status, flush=True)
-    runner.run(create_pipeline(PipelineConfig(**config)), on_start=lambda node: None, on_end=ended)
+    node_runner.run(create_pipeline(PipelineConfig(**config)), on_start=lambda node: None, on_end=ended)
     # The second run finds the model that the first one pushed.
     config["state_token"] = "another"
     config["live_version"], = Ram.listdir("ram://bucket/serving/taxi")
