@@ -10,10 +10,10 @@ import json
 import logging
 import urllib.request
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from monitoring import window_report
@@ -21,13 +21,14 @@ from monitoring.monitor import LOOKED
 from monitoring.store import Progress, Store
 from monitoring.window_report import WindowReport
 from pipeline.config.dataset import Dataset
+from pipeline.runs.records import DecisionRecord, read_decisions, read_runs
 from pipeline.state import span_records, version_folder
 from pipeline.state.root import Root
 from pipeline.state.version_folder import pushed_versions
 
 logger = logging.getLogger(__name__)
 
-Json = dict[str, Any]  # Any: JSON.
+T = TypeVar("T")
 
 NEWEST_SPANS = 12
 """Of so many spans the distances are shown side by side."""
@@ -125,7 +126,7 @@ class Gatherer:
     dataset: Dataset
     root: Root
     server_url: str | None = None
-    _lines: dict[Path, tuple[tuple[int, int], list[Any]]] = field(default_factory=dict)  # Any: what _read made.
+    _lines: dict[Path, tuple[tuple[int, int], list[Any]]] = field(default_factory=dict)  # Any: what was read.
 
     def gather(self) -> Snapshot:
         """Returns the state now.
@@ -135,12 +136,12 @@ class Gatherer:
         """
         serving_dir = self.root.serving(self.dataset.serving.model_name)
         versions = pushed_versions(serving_dir)
-        decided = self._read(self.root.decisions, read_decision)
-        runs: list[Json] = self._read(self.root.runs, lambda line: line)
+        decided = self._unless_unchanged(self.root.decisions, lambda: list(map(summarise, read_decisions(self.root))))
+        runs = self._unless_unchanged(self.root.runs, lambda: read_runs(self.root))
         newest = decided[-1][1] if decided else None
         by_span = {decision.span: decision for _, decision in decided}
         records = span_records.newest_records(span_records.read_records(str(self.root.state)))
-        succeeded = [run for run in runs if run["result"] != "failed"]
+        succeeded = [run for run in runs if run.result != "failed"]
         looked = _looked(self.root.monitoring / LOOKED)
         return Snapshot(
             newest_decided_at=_modified(self.root.state / records[max(records)].file_name) if records else None,
@@ -154,10 +155,10 @@ class Gatherer:
             ),
             auc_floor=self.dataset.evaluation.min_auc,
             max_age_seconds=self.dataset.gate.max_model_age_days * 86_400,
-            runs=Counter(run["result"] for run in runs),
-            run_seconds=runs[-1]["seconds"] if runs else {},
-            last_run_at=runs[-1]["ended_at"] if runs else None,
-            last_success_at=succeeded[-1]["ended_at"] if succeeded else None,
+            runs=Counter(run.result for run in runs),
+            run_seconds=runs[-1].seconds if runs else {},
+            last_run_at=runs[-1].ended_at if runs else None,
+            last_success_at=succeeded[-1].ended_at if succeeded else None,
             progress=Store(self.root.monitoring).progress(),
             served=served(window_report.read_all(self.root.monitoring / "reports"), versions[-1] if versions else 0),
             looked_at=looked.get("looked_at"),
@@ -165,21 +166,15 @@ class Gatherer:
             server_states=self._server_states(),
         )
 
-    def _read(self, path: Path, parse: Any) -> list[Any]:  # Any: a function of a JSON object, and what it returns.
-        """Returns what `parse` makes of each line; one that a crash cut short, or of another layout, is left out."""
+    def _unless_unchanged(self, path: Path, read: Callable[[], list[T]]) -> list[T]:
+        """Returns what `read` makes of a journal; what it has made before where the file has not changed since."""
         try:
             stat = path.stat()
         except FileNotFoundError:
             return []
         stamp = (stat.st_size, stat.st_mtime_ns)
         if path not in self._lines or self._lines[path][0] != stamp:
-            parsed = []
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    parsed.append(parse(json.loads(line)))
-                except (ValueError, KeyError, TypeError):
-                    continue
-            self._lines[path] = (stamp, parsed)
+            self._lines[path] = (stamp, read())
         return self._lines[path][1]
 
     def _server_states(self) -> dict[int, str] | None:
@@ -195,22 +190,22 @@ class Gatherer:
             return None
 
 
-def read_decision(value: Json) -> tuple[tuple[str, str], SpanDecision]:
-    """Returns (verdict, kind of the first reason) and what the metrics need of a line of decisions.jsonl."""
-    evidence = value["evidence"]
+def summarise(record: DecisionRecord) -> tuple[tuple[str, str], SpanDecision]:
+    """Returns (verdict, kind of the first reason) and what the metrics need of a decision."""
+    decision, evidence = record.decision, record.decision.evidence
     drift = [
-        Compared(feature=item["feature"], distance=item["distance"], threshold=item["threshold"], moved=item["moved"])
-        for item in (evidence["drift"] or {"features": []})["features"]
+        Compared(feature=item.feature, distance=item.distance, threshold=item.threshold, moved=item.moved)
+        for item in (evidence.drift.features if evidence.drift else ())
     ]
-    areas = [change for change in evidence["performance"] if change["metric"] == "auc"]
-    kind = value["reasons"][0]["kind"] if value["reasons"] else "none"
-    return (value["verdict"], kind), SpanDecision(
-        span=evidence["span"],
-        verdict=value["verdict"],
-        rows=evidence["rows"],
+    areas = [change for change in evidence.performance if change.metric == "auc"]
+    kind = decision.reasons[0].kind if decision.reasons else "none"
+    return (decision.verdict.value, kind), SpanDecision(
+        span=evidence.span,
+        verdict=decision.verdict.value,
+        rows=evidence.rows,
         drift=tuple(drift[:MOST_FEATURES]),
-        live=int(evidence["live"]["version"]) if evidence["live"] else None,
-        auc={change["slice"] or "all": change["current"]["value"] for change in areas[:MOST_SLICES]},
+        live=int(evidence.live.version) if evidence.live else None,
+        auc={change.slice or "all": change.current.value for change in areas[:MOST_SLICES]},
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -31,18 +32,28 @@ def to_json_values(value: Any) -> Any:  # Any: JSON.
 def from_json_values(cls: type[T], value: object) -> T:
     """Returns the dataclass `cls` that `to_json_values(dataclasses.asdict(...))` described.
 
+    A missing key takes the field's default, so that what was written before a field existed stays readable.
+
     Raises:
       ValueError: a key is missing or unknown, or a value is of another type; names the key.
     """
     if not isinstance(value, Mapping):
         raise ValueError(f"Expected an object for {cls.__name__}. Received: {value!r}.")
-    hints = typing.get_type_hints(cls)
-    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]  # T is a dataclass.
-    wrong = sorted(set(value) ^ set(fields))
+    hints, required = _fields(typing.cast(Hashable, cls))
+    wrong = sorted((required - set(value)) | (set(value) - set(hints)))
     if wrong:
-        found = "unknown" if wrong[0] in value else "missing"
-        raise ValueError(f"{cls.__name__}: the key {wrong[0]!r} is {found}.")
-    return cls(**{name: _read(hints[name], value[name], f"{cls.__name__}.{name}") for name in fields})
+        fault = "unknown" if wrong[0] in value else "missing"
+        raise ValueError(f"{cls.__name__}: the key {wrong[0]!r} is {fault}.")
+    return cls(**{name: _read(hints[name], item, f"{cls.__name__}.{name}") for name, item in value.items()})
+
+
+@functools.cache
+def _fields(cls: Any) -> tuple[Mapping[str, Any], frozenset[str]]:  # Any: a dataclass; type hints.
+    """Returns the fields' type hints, and the names of those without a default."""
+    hints = typing.get_type_hints(cls)
+    fields = dataclasses.fields(cls)
+    required = (f.name for f in fields if f.default is f.default_factory is dataclasses.MISSING)
+    return {f.name: hints[f.name] for f in fields}, frozenset(required)
 
 
 def _read(hint: Any, value: Any, where: str) -> Any:  # Any: a type hint and JSON.
@@ -63,6 +74,10 @@ def _read(hint: Any, value: Any, where: str) -> Any:  # Any: a type hint and JSO
         if len(inner) != len(value):
             raise ValueError(f"{where}: expected {len(inner)} values. Received: {value!r}.")
         return tuple(_read(kind, item, where) for kind, item in zip(inner, value, strict=True))
+    if origin is Mapping:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{where}: expected an object. Received: {value!r}.")
+        return {name: _read(args[1], item, f"{where}[{name!r}]") for name, item in value.items()}
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return from_json_values(hint, value)
     if isinstance(hint, type) and issubclass(hint, enum.Enum):

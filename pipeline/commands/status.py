@@ -10,11 +10,12 @@ from typing import Any
 from pipeline.commands.options import root_of
 from pipeline.commands.terminal import Terminal
 from pipeline.config.dataset import load_dataset
+from pipeline.gate.decision import Decision
 from pipeline.ingest import spans as span_files
 from pipeline.report import files as reports
+from pipeline.runs.records import read_decisions
 from pipeline.runs.request import locate_data
 from pipeline.state import backlog, rollback, span_records, version_folder
-from pipeline.state.root import Root
 
 _SHOWN_DECISIONS = 10
 
@@ -68,7 +69,7 @@ def status(args: argparse.Namespace) -> int:
     root = root_of(args, dataset.name)
     serving_dir = root.serving(dataset.serving.model_name)
     versions = rollback.versions(serving_dir)
-    decisions = read_decisions(root)
+    decisions = read_decisions(root)[-_SHOWN_DECISIONS:]
     logs = sorted(root.logs.glob("run-*.log")) if root.logs.is_dir() else []
     report = reports.newest(root)
     value = {
@@ -79,7 +80,7 @@ def status(args: argparse.Namespace) -> int:
         "versions": [version.number for version in versions],
         "rollbacks": {version.number: asdict(version.rollback) for version in versions if version.rollback},
         "trained_on": list(version_folder.training_window(serving_dir)),
-        "decisions": decisions[-_SHOWN_DECISIONS:],
+        "decisions": [record.to_dict() for record in decisions],
         "last_log": str(logs[-1]) if logs else None,
         "last_report": str(report) if report else None,
     }
@@ -102,29 +103,16 @@ def status(args: argparse.Namespace) -> int:
     terminal.table(
         "Newest decisions",
         ("span", "verdict", "why"),
-        [_decision_row(decision) for decision in decisions[-_SHOWN_DECISIONS:]],
+        [_decision_row(record.decision) for record in decisions],
     )
     if not versions and not decisions:
         terminal.say(f"Nothing has run here yet. Try: python local_runner.py run --dataset {dataset.name}")
     return 0
 
 
-def read_decisions(root: Root) -> list[dict[str, Any]]:  # Any: JSON.
-    """Returns every decision, oldest first; a line that a crash cut short is passed over."""
-    if not root.decisions.exists():
-        return []
-    decisions = []
-    for line in root.decisions.read_text(encoding="utf-8").splitlines():
-        try:
-            decisions.append(json.loads(line))
-        except ValueError:
-            continue
-    return decisions
-
-
-def _decision_row(decision: dict[str, Any]) -> tuple[object, ...]:  # Any: JSON.
-    why = decision["reasons"][0]["text"] if decision["reasons"] else ""
-    return decision["evidence"]["span"], decision["verdict"], why
+def _decision_row(decision: Decision) -> tuple[object, ...]:
+    why = decision.reasons[0].text if decision.reasons else ""
+    return decision.evidence.span, decision.verdict.value, why
 
 
 def _what(version: rollback.Version, live: rollback.Version) -> str:

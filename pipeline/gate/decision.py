@@ -98,14 +98,22 @@ class Decision:
         Raises:
           ValueError: not a decision, or one of another layout.
         """
-        value = json.loads(text)
-        layout = value.pop("layout", None) if isinstance(value, dict) else None
-        if layout != LAYOUT:
+        return cls.from_dict(json.loads(text))
+
+    @classmethod
+    def from_dict(cls, value: object) -> Decision:
+        """Reads what `to_dict` returned.
+
+        Raises:
+          ValueError: not a decision, or one of another layout.
+        """
+        layout = value.get("layout") if isinstance(value, dict) else None
+        if not isinstance(value, dict) or layout != LAYOUT:
             raise ValueError(
                 f"Expected a decision of layout {LAYOUT}. Received layout {layout!r}: "
                 "it was written by another version of this program."
             )
-        return json_values.from_json_values(cls, value)
+        return json_values.from_json_values(cls, {name: item for name, item in value.items() if name != "layout"})
 
 
 def decide(evidence: Evidence, policy: GatePolicy) -> Decision:

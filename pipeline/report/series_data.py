@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.errors import ReportError
-from pipeline.gate.decision import Decision
+from pipeline.runs.records import read_decisions
+from pipeline.state.root import Root
 
 FILE = "replay.json"
 """What `replay` leaves beside the roots of its policies."""
@@ -109,12 +110,9 @@ def _page(base: Path, policy: str, span: int) -> str | None:
 
 def _heat(root: Path, spans: tuple[int, ...]) -> tuple[HeatRow, ...]:
     """Returns every feature that any span was compared on."""
-    path = root / "decisions.jsonl"
     measured: dict[str, dict[int, float]] = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        value = json.loads(line)
-        value.pop("log", None)
-        evidence = Decision.from_json(json.dumps(value)).evidence
+    for record in read_decisions(Root(root)):
+        evidence = record.decision.evidence
         for item in evidence.drift.features if evidence.drift else ():
             measured.setdefault(item.feature, {})[evidence.span] = item.excess
     rows = [

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.ingest import spans as span_files
+from pipeline.runs import records
 from pipeline.runs.outcome import Outcome
 from pipeline.runs.quick_imports import quick_imports
 from pipeline.runs.request import Request, pipeline_config
 from pipeline.state import span_records
-from pipeline.state.journal import append_line
 from pipeline.state.root import Root
 
 
@@ -43,7 +43,9 @@ def execute(
         results.append(result)
         on_end(result.node, result.status, result.seconds)
         if result.node == "RerunGate" and result.status == "ran" and not request.explain:
-            outcome.append_decision(request.root.decisions, result, log)
+            decision = outcome.decision_of(result)
+            if decision is not None:
+                records.append_decision(request.root, decision, log)
 
     refusal = None
     try:
@@ -65,15 +67,15 @@ def execute(
 def record_run(root: Root, span: int, started: float, ended_as: str, nodes: Mapping[str, Any]) -> None:  # NodeResults.
     """Appends how a run ended to `runs.jsonl`; a full disk must not hide why it failed."""
     with contextlib.suppress(OSError):
-        append_line(
-            root.runs,
-            {
-                "span": span,
-                "started_at": round(started),
-                "ended_at": round(time.time()),
-                "result": ended_as,
-                "seconds": {name: round(node.seconds, 3) for name, node in nodes.items() if node.status == "ran"},
-            },
+        records.append_run(
+            root,
+            records.EndedRun(
+                span=span,
+                started_at=round(started),
+                ended_at=round(time.time()),
+                result=ended_as,
+                seconds={name: round(node.seconds, 3) for name, node in nodes.items() if node.status == "ran"},
+            ),
         )
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.errors import PipelineError
 from pipeline.gate.decision import Decision, Verdict, describe
-from pipeline.state import journal
 
 if TYPE_CHECKING:
     from tfx.types import Artifact
@@ -103,11 +102,9 @@ def read(config: PipelineConfig, results: Sequence[NodeResult], refusal: str | N
     )
 
 
-def append_decision(path: Path, gate: NodeResult, run_log: str) -> None:
-    """Appends the gate's decision to `decisions.jsonl`."""
-    decision = _decision({"RerunGate": gate.outputs})
-    if decision is not None:
-        journal.append_line(path, {**decision.to_dict(), "log": run_log})
+def decision_of(gate: NodeResult) -> Decision | None:
+    """Returns the decision that the gate has published; None where it has not come so far."""
+    return _decision({"RerunGate": gate.outputs})
 
 
 Outputs = Mapping[str, Mapping[str, "list[Artifact]"]]

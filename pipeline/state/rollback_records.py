@@ -5,12 +5,13 @@ that was killed between the rename and the records leaves a version without them
 records what is missing.
 """
 
-import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline.state.journal import append_line
+from pipeline.json_values import from_json_values
+from pipeline.state import journal
 from pipeline.state.root import Root
 from pipeline.state.version_folder import Rollback, pushed_versions, read_rollback
 
@@ -24,19 +25,17 @@ def record_missing(root: Root, pipeline_name: str, serving_dir: Path) -> None:
         rollback = read_rollback(serving_dir / str(number))
         if rollback is not None and number not in recorded:
             _record_metadata(root.metadata, pipeline_name, serving_dir / str(number), rollback)
-            append_line(root.rollbacks, {"version": number, **asdict(rollback)})
+            journal.append(root.rollbacks, {"version": number, **asdict(rollback)})
 
 
 def read(root: Root) -> list[dict[str, Any]]:  # Any: JSON.
-    """Returns every recorded rollback, oldest first; a line that a crash cut short is passed over."""
-    lines = root.rollbacks.read_text(encoding="utf-8").splitlines() if root.rollbacks.exists() else []
-    found = []
-    for line in lines:
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            continue
-    return found
+    """Returns every recorded rollback, oldest first."""
+    return journal.read(root.rollbacks, _read_line)
+
+
+def _read_line(line: Mapping[str, Any]) -> dict[str, Any]:  # Any: JSON.
+    from_json_values(Rollback, {name: value for name, value in line.items() if name != "version"})
+    return {**line, "version": int(line["version"])}
 
 
 def _record_metadata(path: Path, pipeline_name: str, version_dir: Path, rollback: Rollback) -> None:

@@ -2,6 +2,7 @@ import dataclasses
 import enum
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
@@ -43,6 +44,27 @@ def test_what_is_written_is_read(value):
 
 def test_a_whole_number_is_read_as_the_float_it_was():
     assert json_values.from_json_values(Inner, {"share": 1, "pair": None}) == Inner(1.0, None)
+
+
+def test_what_was_written_before_a_field_existed_takes_its_default():
+    @dataclass(frozen=True)
+    class Grown:
+        name: str
+        added: int = 7
+
+    assert json_values.from_json_values(Grown, {"name": "x"}) == Grown("x", 7)
+
+
+def test_a_mapping_is_read_value_by_value():
+    @dataclass(frozen=True)
+    class Seconds:
+        by_name: Mapping[str, float]
+
+    assert json_values.from_json_values(Seconds, {"by_name": {"a": 1}}) == Seconds({"a": 1.0})
+    with pytest.raises(ValueError, match=r"Seconds.by_name\['a'\]: expected float. Received: 'x'."):
+        json_values.from_json_values(Seconds, {"by_name": {"a": "x"}})
+    with pytest.raises(ValueError, match=r"Seconds.by_name: expected an object. Received: \[\]."):
+        json_values.from_json_values(Seconds, {"by_name": []})
 
 
 @pytest.mark.parametrize(

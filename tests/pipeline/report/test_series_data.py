@@ -100,3 +100,14 @@ def test_a_damaged_replay_is_named(tmp_path, text):
 
     with pytest.raises(ReportError, match=r"replay\.json is not what a replay leaves .*Play the replay again"):
         series_data.build_series(tmp_path)
+
+
+@pytest.mark.parametrize("line", ['{"layout": 1, "verd', '{"layout": 99}', "{}", "[]"])
+def test_a_torn_or_foreign_decision_is_left_out_of_the_heat_map(tmp_path, line):
+    folder = replay(tmp_path)
+    with (folder / "gate" / "decisions.jsonl").open("a") as file:
+        file.write(line)
+
+    page = series_data.build_series(folder)
+
+    assert page.heat[0].excess == (None, pytest.approx(0.5), pytest.approx(3.0))

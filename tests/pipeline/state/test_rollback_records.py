@@ -82,3 +82,13 @@ def test_on_a_store_that_knows_nothing_it_is_recorded_too(tmp_path):
 
     (artifact,) = open_store(root).get_artifacts_by_type("PushedModel")
     assert artifact.custom_properties["origin"].int_value == 10
+
+
+@pytest.mark.parametrize("line", ['{"version": 5}', "{}", '{"version": 100, "origin": "ten"}'])
+def test_a_line_of_another_layout_records_no_rollback(root, line):
+    root.rollbacks.write_text(line + "\n")
+    roll_back(root.serving("taxi"), now=100)
+
+    rollback_records.record_missing(root, "taxi", root.serving("taxi"))
+
+    assert [record["version"] for record in rollback_records.read(root)] == [100]
