@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from serving.errors import Code, ServingError, invalid
@@ -35,10 +35,13 @@ class ModelRegistry:
         self._retries = retries
         self._labels_for_unavailable = labels_for_unavailable
         self._configs: dict[str, ModelConfig] = {}
+        self._staged: dict[str, ModelConfig] = {}  # Of a configuration that is being tried.
         self._managers: dict[str, VersionManager] = {}  # Of every model there ever was: its status stays.
         self._labels: Mapping[str, Mapping[str, int]] = {}
         self._loaders = ThreadPoolExecutor(LOADERS, thread_name_prefix="loader")
-        self._loading: dict[str, Future[None]] = {}
+        self._wishes: dict[str, dict[int, Path]] = {}  # By model: what `reconcile` is to do next.
+        self._busy: set[str] = set()  # Models with a `reconcile` under way or submitted.
+        self._wishing = threading.Lock()
         self._reloading = threading.Lock()
         self._polling = threading.Lock()
         self._missing: tuple[str, ...] = ()
@@ -50,39 +53,82 @@ class ModelRegistry:
         not unload what is served.
         """
         with self._polling:
-            configs = dict(self._configs)
-            found = {name: find_versions(config.base_path) for name, config in configs.items()}
-            missing = tuple(str(configs[name].base_path) for name, versions in found.items() if versions is None)
+            versions = {name: find_versions(config.base_path) for name, config in self._configs.items()}
+            missing = tuple(str(self._configs[name].base_path) for name, there in versions.items() if there is None)
             if missing != self._missing and missing:
                 logger.warning("Could not find base path %s; no model is changed until it is there", ", ".join(missing))
             self._missing = missing
-            if missing:
+            if missing and not self._staged:
                 return
-            for name, manager in list(self._managers.items()):
-                versions = found.get(name)
-                aspired = configs[name].policy.choose(versions) if versions is not None else {}
-                under_way = self._loading.get(name)
-                if under_way is None or under_way.done():
-                    self._loading[name] = self._loaders.submit(manager.reconcile, aspired)
-                    self._loading[name].add_done_callback(_log_failure)
+            for name in list(self._managers):
+                aspired: dict[int, Path] = {}
+                if name in self._staged:
+                    staged = self._staged[name]
+                    aspired |= staged.policy.choose(find_versions(staged.base_path) or {})
+                if name in self._configs and not missing:
+                    aspired |= self._configs[name].policy.choose(versions[name] or {})
+                elif name in self._configs:
+                    continue
+                self._wish(name, aspired)
+
+    def _wish(self, name: str, aspired: dict[int, Path]) -> None:
+        """Has a loader make `aspired` true. A wish replaces one that has not begun, and is never left out."""
+        with self._wishing:
+            self._wishes[name] = aspired
+            if name in self._busy:
+                return
+            self._busy.add(name)
+        self._loaders.submit(self._grant, name)
+
+    def _grant(self, name: str) -> None:
+        with self._wishing:
+            aspired = self._wishes.pop(name)
+        try:
+            self._managers[name].reconcile(aspired)
+        except Exception:
+            logger.exception("A poll of the versions of %s ended early", name)
+        with self._wishing:
+            if name not in self._wishes:
+                self._busy.discard(name)
+                return
+        with contextlib.suppress(RuntimeError):  # Closed meanwhile.
+            self._loaders.submit(self._grant, name)
 
     def configure(self, configs: Sequence[ModelConfig], still_wanted: Callable[[], bool] = lambda: True) -> None:
-        """Replaces the list of models; returns when each has a version that answers and the labels are set.
+        """Replaces the list of models, whole or not at all.
+
+        What the new list needs is loaded beside what is served. Only when each model has a version that answers, and
+        each label a version to name, does the new list replace the old one; what it no longer needs is unloaded then.
 
         Args:
           still_wanted: asked while waiting; False gives up.
 
         Raises:
-          ServingError: a model that is new cannot be loaded, or a label names a version that is not available.
+          ServingError: a model that is new cannot be loaded, or a label names a version that is not available. What
+            was served before is served on.
         """
         with self._reloading:
             with self._polling:
                 for config in configs:
                     if config.name not in self._managers:
                         self._managers[config.name] = VersionManager(config.name, self._load, self._retries)
-                self._configs = {config.name: config for config in configs}
-            self._wait_for(configs, still_wanted)
-            self._set_labels(configs)
+                self._staged = {config.name: config for config in configs}
+            try:
+                self._wait_for(configs, still_wanted)
+                self._check_labels(configs)
+            except BaseException:
+                with self._polling:
+                    self._staged = {}
+                self._poll_again()
+                raise
+            with self._polling:
+                self._configs, self._staged = self._staged, {}
+                self._labels = {config.name: dict(config.labels) for config in configs}
+            self._poll_again()
+
+    def _poll_again(self) -> None:
+        with contextlib.suppress(RuntimeError):  # The server is being closed.
+            self.poll()
 
     @contextlib.contextmanager
     def lease(
@@ -136,6 +182,8 @@ class ModelRegistry:
 
     def close(self, *, wait: bool = False) -> None:
         """Starts no more loads."""
+        for manager in list(self._managers.values()):
+            manager.stop()
         self._loaders.shutdown(wait=wait, cancel_futures=True)
 
     def _wait_for(self, configs: Sequence[ModelConfig], still_wanted: Callable[[], bool]) -> None:
@@ -166,13 +214,14 @@ class ModelRegistry:
                     newest.code, f"version {newest.number} of {config.name} cannot be loaded: {newest.error}"
                 )
             return False
-        found = config.policy.choose(find_versions(config.base_path) or {})
-        return all(manager.is_settled(number) for number in config.labels.values() if number in found)
+        aspired = config.policy.choose(find_versions(config.base_path) or {})
+        return all(manager.is_settled(number) for number in config.labels.values() if number in aspired)
 
-    def _set_labels(self, configs: Sequence[ModelConfig]) -> None:
+    def _check_labels(self, configs: Sequence[ModelConfig]) -> None:
         for config in configs:
             old = self._labels.get(config.name, {})
-            available = self._managers[config.name].available()
+            aspired = config.policy.choose(find_versions(config.base_path) or {})
+            available = [number for number in self._managers[config.name].available() if number in aspired]
             for label, version in config.labels.items():
                 unavailable_allowed = self._labels_for_unavailable and label not in old
                 if version not in available and not unavailable_allowed and old.get(label) != version:
@@ -181,9 +230,3 @@ class ModelRegistry:
                         f"Request to assign label to version {version} of model {config.name}, which is not currently "
                         f"available for inference",
                     )
-        self._labels = {config.name: dict(config.labels) for config in configs}
-
-
-def _log_failure(done: "Future[None]") -> None:
-    if not done.cancelled() and done.exception() is not None:
-        logger.error("A poll of the versions ended early", exc_info=done.exception())

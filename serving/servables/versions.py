@@ -76,6 +76,11 @@ class VersionManager:
         self._lock = threading.Lock()
         self._versions: dict[int, Version] = {}
         self._newest: Version | None = None  # The highest available one, for the path of nearly every request.
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Says nothing more: what still loads or unloads belongs to a server that has ended, and so has its log."""
+        self._stopped = True
 
     def reconcile(self, aspired: Mapping[int, Path]) -> None:
         """Loads the aspired versions that are not there, highest first, and unloads those no longer aspired.
@@ -165,14 +170,16 @@ class VersionManager:
                 version.retry_at = time.monotonic() + self._retries.interval_s
                 again = version.attempts <= self._retries.count
             then = f"trying again in {self._retries.interval_s:g} s" if again else "giving up"
-            logger.error("Version %d of %s cannot be loaded from %s (%s): %s", number, self.name, folder, then, error)
+            if not self._stopped:
+                logger.error("Version %d of %s cannot be loaded from %s (%s): %s", number, self.name, folder, then, error)
             return
         with self._lock:
             version.model, version.folder, version.state, version.attempts = model, folder, State.AVAILABLE, 0
             self._find_newest()
         if replaced is not None:
             threading.Thread(target=replaced.close, daemon=True).start()
-        logger.info("Loaded version %d of %s in %.2f s", number, self.name, time.monotonic() - started)
+        if not self._stopped:
+            logger.info("Loaded version %d of %s in %.2f s", number, self.name, time.monotonic() - started)
 
     def _unload_replaced(self, aspired: Mapping[int, Path]) -> None:
         available = self.available()
@@ -195,7 +202,8 @@ class VersionManager:
         model.close()
         with self._lock:
             version.state = State.END
-        logger.info("Unloaded version %d of %s", version.number, self.name)
+        if not self._stopped:
+            logger.info("Unloaded version %d of %s", version.number, self.name)
 
     def _find_newest(self) -> None:
         available = [v for v in self._versions.values() if v.state is State.AVAILABLE]

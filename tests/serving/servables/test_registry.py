@@ -1,5 +1,6 @@
 """Labels, waiting and holding, with models that cost nothing to load."""
 
+import logging
 import threading
 
 import pytest
@@ -126,6 +127,75 @@ def test_the_same_number_below_another_base_path_is_loaded_anew(tmp_path):
 
     wait_until(lambda: folder() == tmp_path / "b" / "1")
     assert first.closed.wait(30)
+
+
+def test_a_configuration_that_comes_while_a_load_is_under_way_is_not_forgotten(tmp_path):
+    """Once in four runs the new folder was never loaded: the poll of `configure` left out a model that was busy."""
+    loading, go_on = threading.Event(), threading.Event()
+
+    def load(_name, folder):
+        if folder == tmp_path / "a" / "2":
+            loading.set()
+            assert go_on.wait(30)
+        return Model(folder)
+
+    models = registry(load)
+    models.configure([config(tmp_path / "a", 1)])
+    config(tmp_path / "a", 2)
+    models.poll()
+    assert loading.wait(30)
+
+    models.configure([config(tmp_path / "b", 1)])
+    go_on.set()
+
+    def folder():
+        with models.lease("m") as (_, model):
+            return model.folder
+
+    wait_until(lambda: folder() == tmp_path / "b" / "1")
+
+
+def test_a_refused_configuration_changes_nothing(tmp_path):
+    models = registry()
+    models.configure([config(tmp_path / "a", 1, stable=1)])
+    other = ModelConfig("n", tmp_path / "n", Policy(every=True), {"canary": 9})
+    (tmp_path / "n" / "1").mkdir(parents=True)
+
+    with pytest.raises(ServingError, match="label to version 9 of model n"):
+        models.configure([other])
+
+    assert models.served() == {"m": [1]}
+    assert models.labelled("m", "stable") == 1
+    with models.lease("m") as (number, model):
+        assert (number, model.closed.is_set()) == (1, False)
+    with pytest.raises(ServingError, match="Servable not found"), models.lease("n"):
+        pass
+    # What was loaded to try it is let go.
+    wait_until(lambda: models.status("n")[0].state.name == "END")
+
+
+def test_a_stopped_registry_says_nothing_more(tmp_path, caplog):
+    loading, go_on = threading.Event(), threading.Event()
+
+    def load(_name, folder):
+        if folder.name == "2":
+            loading.set()
+            assert go_on.wait(30)
+        return Model(folder)
+
+    models = registry(load)
+    models.configure([config(tmp_path, 1)])
+    config(tmp_path, 2)
+    models.poll()
+    assert loading.wait(30)
+    caplog.clear()
+
+    caplog.set_level(logging.INFO)
+    models.close()
+    go_on.set()
+    models.close(wait=True)
+
+    assert caplog.records == []
 
 
 def test_waiting_for_a_model_can_be_given_up(tmp_path):
