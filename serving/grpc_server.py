@@ -1,20 +1,20 @@
 """TensorFlow Serving's gRPC services: the same models, checks and numbers as REST, as messages."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
     inference_pb2,
     model_management_pb2,
-    model_service_pb2_grpc,
-    prediction_service_pb2_grpc,
+    predict_pb2,
     regression_pb2,
 )  # fmt: skip
 
@@ -27,6 +27,8 @@ from serving.metrics import REQUEST_LATENCY, RUNTIME_LATENCY, Metrics
 from serving.servables import config, inference
 from serving.servables.loaded_model import DEFAULT_SIGNATURE, LoadedModel
 from serving.servables.registry import ModelRegistry
+
+Method = Callable[[Any, Any], Any]  # Any: a request, gRPC's context, an answer; both libraries are untyped.
 
 _STATUS = {status.value[0]: status for status in grpc.StatusCode}
 _CLASSIFY, _REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
@@ -60,15 +62,54 @@ def make_server(
     questions = ThreadPoolExecutor(2, thread_name_prefix="questions")
     prediction = _PredictionService(registry, metrics, log)
     models = _ModelService(registry, metrics)
-    # What gRPC looks for on a method that is to run in threads of its own.
-    behaviours: list[Any] = [
-        _PredictionService.GetModelMetadata, _ModelService.GetModelStatus, _ModelService.HandleReloadConfigRequest,
-    ]  # fmt: skip
-    for behaviour in behaviours:
-        behaviour.experimental_thread_pool = questions
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, server)
+    _add(server, "PredictionService", {
+        "Predict": (prediction.predict, predict_pb2.PredictRequest, None),
+        "Classify": (prediction.classify, classification_pb2.ClassificationRequest, None),
+        "Regress": (prediction.regress, regression_pb2.RegressionRequest, None),
+        "MultiInference": (prediction.multi_inference, inference_pb2.MultiInferenceRequest, None),
+        "GetModelMetadata": (prediction.metadata, get_model_metadata_pb2.GetModelMetadataRequest, questions),
+    })  # fmt: skip
+    _add(server, "ModelService", {
+        "GetModelStatus": (models.status, get_model_status_pb2.GetModelStatusRequest, questions),
+        "HandleReloadConfigRequest": (models.reload, model_management_pb2.ReloadConfigRequest, questions),
+    })  # fmt: skip
     return server
+
+
+def _add(server: Any, service: str, methods: Mapping[str, tuple[Method, Any, ThreadPoolExecutor | None]]) -> None:
+    """Adds a service whose requests are parsed here.
+
+    gRPC's own parsing writes a traceback for each message that is none, and keeps what the traceback refers to.
+    """
+    handlers = {
+        name: grpc.unary_unary_rpc_method_handler(
+            _parsing(method, kind, pool), response_serializer=lambda response: response.SerializeToString()
+        )
+        for name, (method, kind, pool) in methods.items()
+    }
+    handler = grpc.method_handlers_generic_handler(f"tensorflow.serving.{service}", handlers)
+    server.add_generic_rpc_handlers((handler,))
+
+
+def _parsing(method: Method, kind: Any, pool: ThreadPoolExecutor | None) -> Callable[[bytes, Any], Any]:
+    """Returns a behaviour for gRPC: from a request's bytes to the answer.
+
+    Args:
+      pool: the threads that it runs in; None for the server's own.
+    """
+
+    def behaviour(content: bytes, context: Any) -> Any:
+        if not context.is_active():  # It has waited longer than its client did.
+            context.abort(grpc.StatusCode.CANCELLED, "The client has gone")
+        try:
+            request = kind.FromString(content)
+        except DecodeError:
+            context.abort(grpc.StatusCode.INTERNAL, f"The request is no {kind.DESCRIPTOR.full_name}")
+        return method(request, context)
+
+    if pool is not None:
+        behaviour.experimental_thread_pool = pool  # type: ignore[attr-defined] # What gRPC looks for.
+    return behaviour
 
 
 class _Calls:
@@ -120,62 +161,62 @@ class _Calls:
         return result
 
 
-class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):  # type: ignore[misc]
+class _PredictionService:
     def __init__(self, registry: ModelRegistry, metrics: Metrics, log: RequestLog | None) -> None:
         self._calls = _Calls(registry, metrics)
         self._log = log
 
-    def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802 - the service's name.
-        return self._calls.answer(context, request.model_spec.name, "Predict", lambda: self._predict(request))
+    def predict(self, request: Any, context: Any) -> Any:
+        return self._calls.answer(context, request.model_spec.name, "Predict", lambda: self._answer_predict(request))
 
-    def Classify(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return self._calls.answer(context, request.model_spec.name, "Classify", lambda: self._classify(request))
+    def classify(self, request: Any, context: Any) -> Any:
+        return self._calls.answer(context, request.model_spec.name, "Classify", lambda: self._answer_classify(request))
 
-    def Regress(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return self._calls.answer(context, request.model_spec.name, "Regress", lambda: self._regress(request))
+    def regress(self, request: Any, context: Any) -> Any:
+        return self._calls.answer(context, request.model_spec.name, "Regress", lambda: self._answer_regress(request))
 
-    def MultiInference(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def multi_inference(self, request: Any, context: Any) -> Any:
         name = request.tasks[0].model_spec.name if request.tasks else ""
-        return self._calls.answer(context, name, "MultiInference", lambda: self._multi_inference(request))
+        return self._calls.answer(context, name, "MultiInference", lambda: self._answer_multi_inference(request))
 
-    def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return self._calls.answer(context, request.model_spec.name, "", lambda: self._metadata(request))
+    def metadata(self, request: Any, context: Any) -> Any:
+        return self._calls.answer(context, request.model_spec.name, "", lambda: self._answer_metadata(request))
 
-    def _predict(self, request: Any) -> Any:
+    def _answer_predict(self, request: Any) -> Any:
         with self._calls.leased(request.model_spec) as (version, model):
             spec = _answered_by(request.model_spec, version)
             feeds = messages.tensors(request)
             outputs = self._calls.timed(
                 spec.name,
-                "predict",
+                "Predict",
                 lambda: inference.predict(model, spec.signature_name, feeds, tuple(request.output_filter)),
             )
         response = messages.predict_response(spec, outputs)
         self._offer(lambda: (records.predict(spec, feeds, outputs), records.size_of(feeds, outputs)))
         return response
 
-    def _classify(self, request: Any) -> Any:
+    def _answer_classify(self, request: Any) -> Any:
         with self._calls.leased(request.model_spec) as (version, model):
             spec = _answered_by(request.model_spec, version)
             examples = messages.examples(request.input)
             answer = self._calls.timed(
-                spec.name, "classify", lambda: inference.classify(model, spec.signature_name, examples)
+                spec.name, "Classify", lambda: inference.classify(model, spec.signature_name, examples)
             )
         result = messages.classification_result(answer)
         self._offer(lambda: (records.classify(spec, examples, answer), 2 * sum(map(len, examples))))
         return classification_pb2.ClassificationResponse(model_spec=spec, result=result)
 
-    def _regress(self, request: Any) -> Any:
+    def _answer_regress(self, request: Any) -> Any:
         with self._calls.leased(request.model_spec) as (version, model):
             spec = _answered_by(request.model_spec, version)
             examples = messages.examples(request.input)
             values = self._calls.timed(
-                spec.name, "regress", lambda: inference.regress(model, spec.signature_name, examples)
+                spec.name, "Regress", lambda: inference.regress(model, spec.signature_name, examples)
             )
         self._offer(lambda: (records.regress(spec, examples, values), 2 * sum(map(len, examples))))
         return regression_pb2.RegressionResponse(model_spec=spec, result=messages.regression_result(values))
 
-    def _multi_inference(self, request: Any) -> Any:
+    def _answer_multi_inference(self, request: Any) -> Any:
         specs = [task.model_spec for task in request.tasks]
         if not specs:
             raise invalid("Inference request must have at least one task")
@@ -205,7 +246,7 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             return inference_pb2.InferenceResult(model_spec=spec, regression_result=result)
         raise ServingError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}")
 
-    def _metadata(self, request: Any) -> Any:
+    def _answer_metadata(self, request: Any) -> Any:
         if not request.metadata_field:
             raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
         for field in request.metadata_field:
@@ -222,30 +263,27 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             self._log.offer(*record())
 
 
-class _ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore[misc]
+class _ModelService:
     def __init__(self, registry: ModelRegistry, metrics: Metrics) -> None:
         self._calls = _Calls(registry, metrics)
 
-    def GetModelStatus(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return self._calls.answer(context, request.model_spec.name, "", lambda: self._status(request.model_spec))
+    def status(self, request: Any, context: Any) -> Any:
+        return self._calls.answer(context, request.model_spec.name, "", lambda: self._answer_status(request.model_spec))
 
-    def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:  # noqa: N802
-        response = model_management_pb2.ReloadConfigResponse()
+    def reload(self, request: Any, context: Any) -> Any:
         try:
             configs = config.from_message(request.config)
             self._calls.registry.configure(configs, still_wanted=context.is_active)
         except ServingError as error:
-            response.status.error_code = int(error.code)
-            response.status.error_message = str(error)[:MAX_ERROR_LENGTH]
-        return response
+            # The call itself fails, as TensorFlow Serving's does.
+            context.abort(_STATUS[int(error.code)], str(error)[:MAX_ERROR_LENGTH])
+        return model_management_pb2.ReloadConfigResponse()
 
-    def _status(self, spec: Any) -> Any:
+    def _answer_status(self, spec: Any) -> Any:
         if not spec.name:
             raise invalid("Missing ModelSpec")
-        choice = spec.WhichOneof("version_choice")
-        version = spec.version.value if choice == "version" else None
-        if choice == "version_label":
-            version = self._calls.registry.labelled(spec.name, spec.version_label)
+        # A label is not looked at: TensorFlow Serving answers with all versions.
+        version = spec.version.value if spec.WhichOneof("version_choice") == "version" else None
         response = get_model_status_pb2.GetModelStatusResponse()
         for entry in self._calls.registry.status(spec.name, version):
             described = response.model_version_status.add(version=entry.number, state=int(entry.state))

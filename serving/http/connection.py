@@ -8,18 +8,31 @@ import collections
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import httptools
 
 from serving.errors import Code, ServingError
-from serving.http.limits import headers_too_large, timed_out, too_large
-from serving.http.rest import Answer, Call, html, refusal
-
-if TYPE_CHECKING:
-    from serving.http.server import HttpServer
+from serving.http.limits import Limits, headers_too_large, timed_out, too_large
+from serving.http.rest import Answer, Call, RestService, html, refusal
 
 _LINGER_S = 2.0
+
+
+class ConnectionServer(Protocol):
+    """What a connection needs of its server."""
+
+    service: RestService
+    limits: Limits
+    connections: "set[Connection]"
+    buffered_bytes: int
+    closing: bool
+
+    def submit(self, call: Call, body: bytearray, gzip: bool, deadline: float, then: Callable[[Answer], None]) -> None:
+        """Works on a call in a thread; `then` gets the answer on the event loop."""
+
+    def head(self, answer: Answer, keep_alive: bool, *, says_keep_alive: bool = False) -> bytes:
+        """Returns the status line and the headers of an answer."""
 
 
 @dataclass
@@ -35,13 +48,15 @@ class _Request:
     held_bytes: int = 0  # Of the server's budget.
     started: float = 0.0
     keep_alive: bool = True
+    says_keep_alive: bool = False  # A client of HTTP/1.0 waits for the end of the connection unless it is told.
+    framing: list[bytes] = field(default_factory=list)  # The headers that say where the body ends.
     done: bool = False  # It has been answered, whatever its work says later.
 
 
 class Connection(asyncio.Protocol):
     """One client. Its methods without underscore are asyncio's and httptools' callbacks."""
 
-    def __init__(self, server: "HttpServer") -> None:
+    def __init__(self, server: ConnectionServer) -> None:
         self._server = server
         self._limits = server.limits
         self._loop = asyncio.get_running_loop()
@@ -52,6 +67,7 @@ class Connection(asyncio.Protocol):
         self._received: collections.deque[_Request] = collections.deque()  # Whole, sent ahead of an answer.
         self._active: _Request | None = None
         self._in_head = True
+        self._skipping_head = False
         self._fed_bytes = 0  # Of the message being received.
         self._discarding = False
         self._write_paused = False
@@ -83,8 +99,11 @@ class Connection(asyncio.Protocol):
         self._fed_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._at_end = True  # The request is answered; what follows is another protocol.
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._request is None:
+                self._at_end = True  # CONNECT: it is answered; what follows is another protocol.
+            else:
+                self._stay(data[upgrade.args[0] :])
         except httptools.HttpParserInvalidMethodError:
             self._finish_with(html(501, "Not Implemented"))
         except httptools.HttpParserError:
@@ -95,6 +114,19 @@ class Connection(asyncio.Protocol):
             self._refuse(headers_too_large(self._limits.header_bytes))
         elif self._fed_bytes > self._limits.header_bytes + 3 * (len(self._request.body) + 2**16):
             self._finish_with(html(400, "Bad Request"))  # Chunks of next to nothing, or trailers without end.
+
+    def _stay(self, rest: bytes) -> None:
+        """Reads on as if the client had not asked for another protocol (RFC 9110, 7.8: a server may ignore that).
+
+        The parser takes every such request for one without a body, so a new one is told where the body ends.
+        """
+        assert self._request is not None, "its head has been read"
+        self._parser = httptools.HttpRequestParser(self)
+        self._skipping_head = True
+        head = b"\r\n".join([f"{self._request.method} / HTTP/1.1".encode(), *self._request.framing])
+        self._parser.feed_data(head + b"\r\n\r\n")
+        if rest:
+            self.data_received(rest)
 
     def eof_received(self) -> bool:
         self._at_end = True
@@ -112,6 +144,8 @@ class Connection(asyncio.Protocol):
     # What httptools calls while it parses.
 
     def on_message_begin(self) -> None:
+        if self._skipping_head:
+            return
         self._request = _Request(started=time.monotonic())
         self._in_head = True
         if self._active is None and not self._write_paused:
@@ -119,12 +153,16 @@ class Connection(asyncio.Protocol):
 
     def on_url(self, url: bytes) -> None:
         assert self._request is not None, "a message has begun"
+        if self._skipping_head:
+            return
         self._request.target += url
         self._request.header_bytes += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         request = self._request
         assert request is not None, "a message has begun"
+        if self._skipping_head:
+            return
         request.header_bytes += len(name) + len(value)
         name = name.lower()
         if name == b"content-encoding":
@@ -135,10 +173,16 @@ class Connection(asyncio.Protocol):
             request.expects_continue = value.lower() == b"100-continue"
         elif name == b"content-length":
             request.declared_bytes = int(value) if value.isdigit() and len(value) < 20 else 2**63
+            request.framing.append(name + b": " + value)
+        elif name == b"transfer-encoding" or (name == b"connection" and b"close" in value.lower()):
+            request.framing.append(name + b": " + (b"close" if name == b"connection" else value))
 
     def on_headers_complete(self) -> None:
         request = self._request
         assert request is not None, "a message has begun"
+        if self._skipping_head:
+            self._skipping_head = False
+            return
         self._in_head = False
         request.method = self._parser.get_method().decode("latin-1")
         if self._discarding:
@@ -166,7 +210,10 @@ class Connection(asyncio.Protocol):
         request = self._request
         if request is None or self._discarding:
             return
+        if self._parser.should_upgrade() and request.method != "CONNECT":
+            return  # The body is still to come: `_stay`.
         request.keep_alive = self._parser.should_keep_alive()
+        request.says_keep_alive = request.keep_alive and self._parser.get_http_version() == "1.0"
         self._request = None
         self._fed_bytes = 0
         self._received.append(request)
@@ -211,7 +258,7 @@ class Connection(asyncio.Protocol):
         request.done = True
         self._active = None
         keep_alive = request.keep_alive and not self._server.closing and not (self._at_end and not self._received)
-        head = self._server.head(answer, keep_alive)
+        head = self._server.head(answer, keep_alive, says_keep_alive=keep_alive and request.says_keep_alive)
         self._server.service.record(answer, time.monotonic() - request.started)
         self._wait_for_client()
         self._transport.write(head if request.method == "HEAD" else head + answer.body)

@@ -178,7 +178,7 @@ class RestService:
         return answer
 
     def _observe_runtime(self, call: Call, started: float) -> None:
-        labels = (("model_name", call.model), ("API", call.api), ("runtime", "TF1"))
+        labels = (("model_name", call.model), ("API", call.api.capitalize()), ("runtime", "TF1"))
         self._metrics.observe(RUNTIME_LATENCY, labels, (time.perf_counter() - started) * 1e6)
 
     def _metadata(self, call: Call) -> bytes:

@@ -91,8 +91,12 @@ class HttpServer:
             self._pending -= 1
             then(answer)
 
-    def head(self, answer: Answer, keep_alive: bool) -> bytes:
-        """Returns the status line and the headers of an answer."""
+    def head(self, answer: Answer, keep_alive: bool, *, says_keep_alive: bool = False) -> bytes:
+        """Returns the status line and the headers of an answer.
+
+        Args:
+          says_keep_alive: HTTP/1.0's clients have to be told what HTTP/1.1 takes for granted.
+        """
         now = int(time.time())
         if self._date[0] != now:
             self._date = now, email.utils.formatdate(now, usegmt=True)
@@ -105,6 +109,8 @@ class HttpServer:
             lines.append("Access-Control-Allow-Headers: Content-Type")
         if not keep_alive:
             lines.append("Connection: close")
+        elif says_keep_alive:
+            lines.append("Connection: keep-alive")
         lines.append(f"Content-Length: {len(answer.body)}\r\n\r\n")
         return "\r\n".join(lines).encode()
 

@@ -35,6 +35,7 @@ def predict(
       ServingError: by the contract's section 15.
     """
     signature = model.signature(signature_name or DEFAULT_SIGNATURE)
+    feeds = {**signature.defaults, **feeds}
     if feeds.keys() != signature.inputs.keys():
         extra, missing = sorted(feeds.keys() - signature.inputs.keys()), sorted(signature.inputs.keys() - feeds.keys())
         raise invalid(

@@ -13,6 +13,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2
 
 from serving.errors import Code, ServingError, invalid
 from serving.servables.session import Session
+from serving.values import tensor_proto
 from serving.values.tensors import Tensor
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -27,12 +28,14 @@ class Signature:
     Attributes:
       inputs: dtypes by name, in the order in which `run` takes values.
       outputs: names, in the order in which `run` returns values.
+      defaults: by name, the values of inputs that a request may leave out.
     """
 
     name: str
     inputs: Mapping[str, int]
     outputs: tuple[str, ...]
     run: Run
+    defaults: Mapping[str, Tensor]
 
     def __call__(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Runs the signature on exactly its inputs.
@@ -140,4 +143,6 @@ class LoadedModel:
         )
         if self._batched is not None:
             run = self._batched(run)
-        return Signature(name, {key: definition.inputs[key].dtype for key in inputs}, tuple(outputs), run)
+        dtypes = {key: definition.inputs[key].dtype for key in inputs}
+        defaults = {key: tensor_proto.read(value, key) for key, value in definition.defaults.items() if key in dtypes}
+        return Signature(name, dtypes, tuple(outputs), run, defaults)

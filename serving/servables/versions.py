@@ -171,7 +171,9 @@ class VersionManager:
                 again = version.attempts <= self._retries.count
             then = f"trying again in {self._retries.interval_s:g} s" if again else "giving up"
             if not self._stopped:
-                logger.error("Version %d of %s cannot be loaded from %s (%s): %s", number, self.name, folder, then, error)
+                logger.error(
+                    "Version %d of %s cannot be loaded from %s (%s): %s", number, self.name, folder, then, error
+                )
             return
         with self._lock:
             version.model, version.folder, version.state, version.attempts = model, folder, State.AVAILABLE, 0

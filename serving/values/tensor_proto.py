@@ -35,8 +35,9 @@ from serving.values.tensors import (
     strings,
 )  # fmt: skip
 
-# A message of a few bytes may declare any shape and give one value for all of it.
-MAX_TENSOR_BYTES = 2**30
+# A message of a few bytes may declare any shape and give one value for all of it: this much, a request's default limit.
+MAX_REPEATED_BYTES = 100 * 2**20
+_MAX_ELEMENTS = 2**63 - 1
 _MAX_RANK = 64
 
 _FIELDS = {
@@ -64,9 +65,15 @@ def read(proto: Any, name: str) -> Tensor:  # Any: the generated messages are un
         raise invalid(f"The input {name!r} has no valid shape. Received: {list(shape[:_MAX_RANK])}")
     count = math.prod(shape)
     storage = STORAGE[dtype]
-    if count * storage.itemsize > MAX_TENSOR_BYTES:
+    if count > _MAX_ELEMENTS:
+        raise invalid(f"The input {name!r} has a shape of more elements than there can be: {list(shape)}")
+    given = (
+        len(proto.tensor_content) // storage.itemsize if proto.tensor_content else len(getattr(proto, _FIELDS[dtype]))
+    )
+    if count > given and count * storage.itemsize > MAX_REPEATED_BYTES:
         raise ServingError(
-            Code.RESOURCE_EXHAUSTED, f"The input {name!r} declares {count} elements, more than {MAX_TENSOR_BYTES} bytes"
+            Code.RESOURCE_EXHAUSTED,
+            f"The input {name!r} repeats its values to {count} elements, more than {MAX_REPEATED_BYTES} bytes",
         )
     if dtype == STRING:
         return Tensor(dtype, strings(_filled(list(proto.string_val), count, b"", name), shape))
@@ -85,15 +92,23 @@ def read(proto: Any, name: str) -> Tensor:  # Any: the generated messages are un
     else:
         array = np.array(values, storage)
     if len(array) != count:
-        array = np.array(_filled(list(array), count, storage.type(), name), storage)
+        if len(array) > count:
+            raise invalid(_too_many(name, len(array), count))
+        array = np.concatenate(
+            [array, np.full(count - len(array), array[-1] if len(array) else storage.type(), storage)]
+        )
     return Tensor(dtype, array.reshape(shape))
 
 
 def _filled(values: list[Any], count: int, default: Any, name: str) -> list[Any]:
     """Repeats the last value up to `count`, as the message's definition has it."""
     if len(values) > count:
-        raise invalid(f"The input {name!r} has {len(values)} values; its shape has room for {count}")
+        raise invalid(_too_many(name, len(values), count))
     return values + [values[-1] if values else default] * (count - len(values))
+
+
+def _too_many(name: str, values: int, count: int) -> str:
+    return f"The input {name!r} has {values} values; its shape has room for {count}"
 
 
 def write(tensor: Tensor) -> Any:

@@ -60,7 +60,7 @@ def test_metrics_by_the_contracts_names(server):
         assert buckets[-1] == samples[f":tensorflow:serving:request_latency_count{{{labels}}}"]
         assert math.isfinite(samples[f":tensorflow:serving:request_latency_sum{{{labels}}}"])
     assert any(
-        name.startswith(':tensorflow:serving:runtime_latency_count{model_name="m",API="predict"') for name in samples
+        name.startswith(':tensorflow:serving:runtime_latency_count{model_name="m",API="Predict"') for name in samples
     )
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import http.client
+import json
 import socket
 
 import pytest
@@ -120,6 +121,43 @@ def test_chunked_bodies_and_100_continue(server):
 
     assert answer.startswith(b"HTTP/1.1 200")
     assert b"2.0" in answer
+
+
+BODY = b'{"instances": [1.5]}'
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
+
+
+@pytest.mark.parametrize("cut", [0, 20, 150, -7])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_wish_for_another_protocol_is_ignored(server, chunked, cut):
+    """Java's HttpClient and `curl --http2` send it with every first request; RFC 9110, 7.8."""
+    framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % len(BODY)
+    body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY) if chunked else BODY
+    request = b"POST /v1/models/m:predict HTTP/1.1\r\nHost: h\r\n" + UPGRADE + framing + b"\r\n\r\n" + body
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as raw:
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for parts in ((request[:cut], request[cut:]), (request.replace(UPGRADE, b""),)):
+            for part in parts:
+                raw.sendall(part)
+            answer = http.client.HTTPResponse(raw)
+            answer.begin()
+            assert (answer.status, json.loads(answer.read())) == (200, {"predictions": [3.0]})
+
+
+def test_http_1_0_is_told_that_the_connection_stays(server):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as raw:
+        for _ in range(2):
+            raw.sendall(b"GET /v1/models/m HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+            answer = http.client.HTTPResponse(raw)
+            answer.begin()
+            answer.read()
+            assert answer.getheader("Connection") == "keep-alive"
+        raw.sendall(b"GET /v1/models/m HTTP/1.0\r\n\r\n")
+        last = http.client.HTTPResponse(raw)
+        last.begin()
+        last.read()
+        assert last.getheader("Connection") == "close"
+        assert raw.recv(1) == b""
 
 
 def test_content_type_and_accept_are_not_looked_at(server):

@@ -4,6 +4,9 @@ import grpc
 import numpy as np
 import pytest
 
+from serving.errors import ServingError
+from tests.helpers import saved_models
+
 NAMES = ("mixed", "serving_default", "regress", "classify")
 
 
@@ -154,6 +157,65 @@ def test_metadata_and_status_equal_rest(server, stubs):
     assert (version.version, version.state, version.status.error_code) == (1, 30, 0)
 
 
+def test_the_status_of_a_label_is_that_of_all_versions(stubs):
+    from tensorflow_serving.apis import get_model_status_pb2
+
+    status = get_model_status_pb2.GetModelStatusRequest()
+    status.model_spec.name, status.model_spec.version_label = "m", "none"
+
+    assert [entry.version for entry in stubs[1].GetModelStatus(status, timeout=30).model_version_status] == [1]
+
+
+def test_a_message_that_is_none_is_refused_without_a_traceback(server):
+    before = len(server.log.read_text())
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+
+        assert code_of(call, b"\xff\xff\xff") == ("INTERNAL", "The request is no tensorflow.serving.PredictRequest")
+
+    assert "Traceback" not in server.log.read_text()[before:]
+
+
+def test_one_value_for_a_whole_shape_has_its_limit(stubs):
+    import tensorflow as tf
+
+    one = predict_request("same_float32", v=np.float32([1]))
+    proto = one.inputs["v"]
+    proto.ClearField("tensor_content")
+    proto.float_val[:] = [1.5]
+
+    def shaped(*sizes):
+        proto.tensor_shape.CopyFrom(tf.TensorShape(sizes).as_proto())
+        return one
+
+    assert tf.make_ndarray(stubs[0].Predict(shaped(3), timeout=30).outputs["out"]).tolist() == [1.5] * 3
+    assert code_of(stubs[0].Predict, shaped(200, 2**20))[0] == "RESOURCE_EXHAUSTED"
+    assert code_of(stubs[0].Predict, shaped(2**62, 2**62))[0] == "INVALID_ARGUMENT"
+
+
+def test_an_input_that_is_left_out_takes_the_signatures_default(tmp_path):
+    import tensorflow as tf
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    from serving.servables.inference import predict
+    from serving.servables.loaded_model import LoadedModel
+    from serving.values.tensors import FLOAT, Tensor
+
+    saved_models.save(tmp_path / "1", 1.0, "mixed")
+    file = tmp_path / "1" / "saved_model.pb"
+    model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    defaults = model.meta_graphs[0].signature_def["mixed"].defaults
+    defaults["n"].CopyFrom(tf.make_tensor_proto([7], tf.int64))
+    defaults["s"].CopyFrom(tf.make_tensor_proto([b"x"]))
+    file.write_bytes(model.SerializeToString())
+
+    answer = predict(LoadedModel(tmp_path / "1"), "mixed", {"a": Tensor(FLOAT, np.float32([1.5]))})
+
+    assert {name: answer[name].array.tolist() for name in ("a", "n", "s")} == {"a": [1.5], "n": [7], "s": [b"x"]}
+    with pytest.raises(ServingError, match=r"Missing but required: \{a\}"):
+        predict(LoadedModel(tmp_path / "1"), "mixed", {})
+
+
 def test_the_output_filter(stubs):
     request = predict_request("mixed", a=np.float32([1]), n=np.int64([2]), s=[b"x"])
     request.output_filter.extend(["n", "s"])
@@ -179,6 +241,7 @@ def test_errors_have_the_contracts_codes(stubs):
     label = predict_request("serving_default", x=one)
     label.model_spec.version_label = "stable"
     huge = predict_request("serving_default", x=one)
+    huge.inputs["x"].ClearField("tensor_content")
     huge.inputs["x"].tensor_shape.dim[0].size = 10**12
     ragged = predict_request("serving_default", x=one)
     ragged.inputs["x"].tensor_content = b"\x00" * 7

@@ -156,9 +156,9 @@ def test_models_labels_and_reloads(two):
 
         request.config.Clear()
         text_format.Parse('model_config_list { config { name: "d" base_path: "relative" } }', request.config)
-        refused = reload(request, timeout=60).status
-        assert refused.error_code == 3
-        assert "absolute path" in refused.error_message
+        with pytest.raises(grpc.RpcError, match="absolute path") as refused:
+            reload(request, timeout=60)
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert answer("c") == [3.0]
 
     # A base path that is missing stops changes for every model.
