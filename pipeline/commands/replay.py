@@ -1,6 +1,7 @@
 """`replay`: the time-lapse. Plays a dataset's spans in order on a fresh root, and compares policies of retraining."""
 
 import argparse
+import functools
 import json
 import shutil
 import time
@@ -21,6 +22,7 @@ from pipeline.gate.settings import Settings
 from pipeline.ingest import spans as span_files
 from pipeline.report.series_data import FILE as REPLAY_FILE
 from pipeline.runs import execute
+from pipeline.runs.child import in_child
 from pipeline.runs.log_capture import captured
 from pipeline.runs.request import Request, locate_data
 from pipeline.state.root import Root
@@ -64,10 +66,15 @@ def command(args: argparse.Namespace) -> int:
     played: dict[Policy, list[Step]] = {}
     with captured(log) as (out, err):
         terminal = Terminal(out, err, quiet=args.json)
+        execute.preload()
         for policy in policies:
             terminal.say(f"{dataset.name}, policy {policy}" if args.compare else dataset.name)
             played[policy] = [
-                play(dataset, Root(base / policy), data_root, span, policy, terminal, log, keep=args.keep)
+                in_child(
+                    functools.partial(
+                        play, dataset, Root(base / policy), data_root, span, policy, terminal, log, keep=args.keep
+                    )
+                )
                 for span in spans
             ]
             if not args.keep:

@@ -7,7 +7,6 @@ import datetime
 import logging
 import threading
 import traceback
-from pathlib import Path
 
 from pipeline.commands.options import root_of
 from pipeline.commands.report_after import write_report
@@ -17,6 +16,7 @@ from pipeline.config import beam_options
 from pipeline.config.dataset import load_dataset
 from pipeline.errors import RootBusyError
 from pipeline.runs import execute
+from pipeline.runs.child import in_child
 from pipeline.runs.log_capture import captured
 from pipeline.runs.outcome import Outcome
 from pipeline.runs.request import Request, locate_data, shared_folders
@@ -63,7 +63,7 @@ def command(args: argparse.Namespace) -> int:
                 continue
             tries[waiting] = tries.get(waiting, 0) + 1
             try:
-                process(request, waiting, terminal, log, stop)
+                process(request, waiting, terminal, stop)
             except StopRequestedError:
                 break
             except Exception as error:  # noqa: BLE001 - one span's failure must not stop the next.
@@ -90,22 +90,29 @@ def _hold_again(held: contextlib.ExitStack, root: Root, stop: threading.Event) -
             return
 
 
-def process(request: Request, waiting: Waiting, terminal: Terminal, log: Path, stop: threading.Event) -> None:
-    """Runs the pipeline on one span and prints a line.
+def process(request: Request, waiting: Waiting, terminal: Terminal, stop: threading.Event) -> None:
+    """Runs the pipeline on one span, in a process of its own with a log of its own, and prints a line.
 
     Raises:
       StopRequestedError: between two components.
       Exception: whatever failed.
     """
     started = datetime.datetime.now()
+    log = request.root.logs / f"run-{started:%Y%m%d-%H%M%S}-span-{waiting.span}.log"
 
     def before(_node: str) -> None:
         if stop.is_set():
             raise StopRequestedError
 
-    one = dataclasses.replace(request, span=waiting.span)
-    outcome = execute.execute(one, log=str(log), on_start=before, on_end=lambda *_: None)
-    write_report(request.root, started.timestamp(), terminal)
+    def work() -> Outcome:
+        with captured(log):
+            one = dataclasses.replace(request, span=waiting.span)
+            outcome = execute.execute(one, log=str(log), on_start=before, on_end=lambda *_: None)
+            write_report(request.root, started.timestamp(), terminal)
+            return outcome
+
+    execute.preload()
+    outcome = in_child(work, stop)
     seconds = (datetime.datetime.now() - started).total_seconds()
     terminal.say(f"{started:%Y-%m-%d %H:%M:%S}  span {waiting.span:>5}  {describe(outcome)}  ({seconds:.0f} s)")
 

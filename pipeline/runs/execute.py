@@ -1,6 +1,7 @@
 """One local run: from a request to an outcome, with everything a caller may print or put into a report."""
 
 import contextlib
+import importlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,6 +13,16 @@ from pipeline.runs.quick_imports import quick_imports
 from pipeline.runs.request import Request, pipeline_config
 from pipeline.state import span_records
 from pipeline.state.root import Root
+
+
+def preload() -> None:
+    """Imports what runs and their reports need, for a process whose children are to find it there.
+
+    None of it starts TensorFlow's threads, which a fork would lack.
+    """
+    with quick_imports():
+        importlib.import_module("pipeline.pipeline")
+        importlib.import_module("pipeline.runs.node_runner")
 
 
 def execute(
