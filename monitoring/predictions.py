@@ -7,7 +7,6 @@ See docs/decisions/0702-predictions-of-the-same-model.md.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +16,15 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from models.features import FeatureSpec
 from monitoring.request_rows import PREDICTION
+from pipeline.evaluation import intervals
+from pipeline.evaluation.intervals import Estimate
 from pipeline.gate import drift, tfdv
 from pipeline.gate.baseline import Baseline, BaselineError, build_baseline
-from pipeline.gate.evidence import Estimate, FeatureDrift, NotCompared
+from pipeline.gate.evidence import FeatureDrift, NotCompared
 from pipeline.gate.policy import GatePolicy
 from pipeline.state.version_folder import PREDICTIONS_FILE
 
 _NAME = "prediction"
-_Z95 = 1.959964
 # A baseline wants a label; predictions have none, and it says so.
 _SPEC = FeatureSpec(label="no_label", numeric=(_NAME,))
 _SCHEMA = schema_pb2.Schema(feature=[schema_pb2.Feature(name=_NAME, type=schema_pb2.FLOAT)])
@@ -66,7 +66,7 @@ def reference(baseline_dir: Path, policy: GatePolicy) -> AtPush | None:
         )
     except BaselineError:
         return None
-    return AtPush(distribution=measured, mean=_mean(values))
+    return AtPush(distribution=measured, mean=intervals.mean(values))
 
 
 def compare(
@@ -80,7 +80,7 @@ def compare(
     values = rows.column(PREDICTION).drop_null()
     if len(values) == 0:
         return None, [NotCompared(subject="skew", text="the predictions were not compared: the log holds no answers")]
-    mean = _mean(values.to_numpy())
+    mean = intervals.mean(values.to_numpy())
     if at_push is None:
         text = "the predictions were not compared: none were stored with this version when it was pushed"
         return PredictionChange(mean=mean, mean_at_push=None, drift=None), [NotCompared(subject="skew", text=text)]
@@ -88,9 +88,3 @@ def compare(
     found = [item for item in compared.drift.features if item.feature == _NAME] if compared.drift else []
     gaps = [gap for gap in compared.not_compared if gap.subject != "label"]
     return PredictionChange(mean=mean, mean_at_push=at_push.mean, drift=found[0] if found else None), gaps
-
-
-def _mean(values: np.ndarray) -> Estimate:
-    value = float(values.mean())
-    error = float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.5
-    return Estimate(value=value, low=value - _Z95 * error, high=value + _Z95 * error, rows=len(values))

@@ -18,6 +18,7 @@ from pipeline.commands.terminal import Terminal
 from pipeline.config import beam_options
 from pipeline.config.dataset import load_dataset
 from pipeline.errors import PipelineError
+from pipeline.evaluation import intervals
 from pipeline.ingest import spans as span_files
 from pipeline.runs import execute
 from pipeline.runs.log_capture import captured
@@ -26,8 +27,6 @@ from pipeline.runs.request import Request, locate_data, shared_folders
 from pipeline.state import rollback_records
 
 logger = logging.getLogger(__name__)
-
-_Z95 = 1.96
 
 
 def command(args: argparse.Namespace) -> int:
@@ -151,7 +150,7 @@ def show_judgement(judgement: dict[str, Any], terminal: Terminal) -> None:
             row["slice"] or "all",
             row["examples"],
             _number(row["auc"]),
-            f"± {row['auc_deviation'] * _Z95:.3f}" if row["auc_deviation"] is not None else "-",
+            f"± {intervals.half_width(row['auc_deviation']):.3f}" if row["auc_deviation"] is not None else "-",
             _number(row["baseline_auc"]),
             _number(row["calibration_error"]),
             f"{row['mean_label']:.3f} / {_number(row['mean_prediction'], 3)}",

@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import json_values
+from pipeline.evaluation import intervals
 from pipeline.evaluation.metrics import BUCKETS, Floats, Metric
 
 FILE = "curves.json"
 CALIBRATION_BINS = 10
 _LEAST_STEP = 1 / 400
 """Points that are nearer to each other than this, in both directions, look like one."""
-_Z95 = 1.959963984540054
 
 Point = tuple[float, float]
 
@@ -151,19 +151,13 @@ def _calibration(histogram: Histogram) -> tuple[CalibrationBin, ...]:
         np.bincount(index, part, CALIBRATION_BINS)
         for part in (histogram.rows, histogram.positives, histogram.predictions)
     )
-    found = []
+    bins = []
     for n, positive, predicted in zip(rows.tolist(), positives.tolist(), predictions.tolist(), strict=True):
         if n:
-            low, high = _wilson(positive / n, n)
-            found.append(
-                CalibrationBin(examples=round(n), predicted=predicted / n, observed=positive / n, low=low, high=high)
+            share = intervals.wilson(positive, n)
+            bins.append(
+                CalibrationBin(
+                    examples=share.rows, predicted=predicted / n, observed=share.value, low=share.low, high=share.high
+                )
             )
-    return tuple(found)
-
-
-def _wilson(share: float, rows: float) -> tuple[float, float]:
-    """Returns a share's 95 % interval. Source: Wilson, JASA 22, 1927."""
-    square = _Z95**2
-    centre = (share + square / (2 * rows)) / (1 + square / rows)
-    half = _Z95 * math.sqrt(share * (1 - share) / rows + square / (4 * rows**2)) / (1 + square / rows)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return tuple(bins)

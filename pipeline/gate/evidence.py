@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.evaluation.intervals import Estimate
 from pipeline.gate.policy import FindingKind, Severity
 
 Measure = Literal["l_infinity", "jensen_shannon"]
@@ -94,16 +95,6 @@ class Drift:
     def moved(self) -> tuple[FeatureDrift, ...]:
         """The features that moved, the largest excess first."""
         return tuple(item for item in self.features if item.moved)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """A measured value with its confidence interval, and the rows that it was measured on."""
-
-    value: float
-    low: float
-    high: float
-    rows: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from models import label as label_expression
+from pipeline.evaluation import intervals
 from pipeline.gate import bins
-from pipeline.gate.evidence import Estimate, LabelChange, NotCompared
+from pipeline.gate.evidence import LabelChange, NotCompared
 from pipeline.gate.policy import GatePolicy
 
 
@@ -62,9 +63,9 @@ def compare(
         if rows == 0:
             return None, [NotCompared(subject="label", text=f"the label was not compared: {where} has no labels")]
     z = NormalDist().inv_cdf(1 - policy.performance_false_alarm_rate / 2)
-    before, after = _share(*baseline), _share(*now)
+    before, after = intervals.wilson(*baseline), intervals.wilson(*now)
     change = after.value - before.value
-    error = math.sqrt(sum(((e.high - e.low) / 2) ** 2 for e in (before, after))) / _Z95
+    error = math.hypot(intervals.standard_error(before), intervals.standard_error(after))
     low, high = change - z * error, change + z * error
     return LabelChange(
         label=label,
@@ -75,14 +76,3 @@ def compare(
         margin=policy.label_share_margin,
         matters=abs(change) > policy.label_share_margin and not low <= 0 <= high,
     ), []
-
-
-_Z95 = NormalDist().inv_cdf(0.975)
-
-
-def _share(positive: int, rows: int) -> Estimate:
-    """Returns a share with its 95 % Wilson interval. Source: Wilson, JASA 22, 1927."""
-    share, square = positive / rows, _Z95**2
-    centre = (share + square / (2 * rows)) / (1 + square / rows)
-    half = _Z95 * math.sqrt(share * (1 - share) / rows + square / (4 * rows**2)) / (1 + square / rows)
-    return Estimate(value=share, low=max(0.0, centre - half), high=min(1.0, centre + half), rows=rows)

@@ -16,14 +16,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.evaluation import intervals
+from pipeline.evaluation.intervals import Estimate
 from pipeline.evaluation.slicing import Column, groups
-from pipeline.gate.evidence import Estimate, Metric, MetricChange, NotCompared
+from pipeline.gate.evidence import Metric, MetricChange, NotCompared
 from pipeline.gate.policy import GatePolicy
 
 Floats = npt.NDArray[np.float64]
 
 METRICS: tuple[Metric, ...] = ("auc", "calibration", "loss")
-_Z95 = NormalDist().inv_cdf(0.975)
 _ECE_BINS = 10
 _SMALLEST_PROBABILITY = 1e-7
 _BOOTSTRAPS = 400
@@ -145,7 +146,7 @@ def _listed(names: Sequence[str], why: str) -> str:
 def _change(
     metric: Metric, slice_: str, before: Estimate, now: Estimate, margin: float, judged: bool, *, z: float
 ) -> MetricChange:
-    error = math.hypot(_error(before), _error(now))
+    error = math.hypot(intervals.standard_error(before), intervals.standard_error(now))
     # Of calibration, too high and too low are equally bad.
     sizes = (abs(before.value), abs(now.value)) if metric == "calibration" else (before.value, now.value)
     change = sizes[1] - sizes[0]
@@ -170,12 +171,12 @@ def _measure(name: str, y: Floats, p: Floats, seed: int) -> SliceEvaluation:
     return SliceEvaluation(
         slice=name,
         rows=len(y),
-        label_share=_mean(y),
-        mean_prediction=_mean(p),
+        label_share=intervals.mean(y),
+        mean_prediction=intervals.mean(p),
         auc=auc(y, p),
-        calibration=_mean(p - y),
+        calibration=intervals.mean(p - y),
         ece=_expected_calibration_error(y, p, seed),
-        loss=_mean(losses),
+        loss=intervals.mean(losses),
     )
 
 
@@ -196,7 +197,7 @@ def auc(labels: Floats, scores: Floats) -> Estimate | None:
     variance = (v.var(ddof=1) / m if m > 1 else 0.25) + (w.var(ddof=1) / n if n > 1 else 0.25)
     # Perfect separation has no spread; one more row of each class could still be misplaced.
     error = math.sqrt(max(variance, 1 / (4.0 * m * n * (m + n))))
-    return _estimate(area, error, len(labels))
+    return intervals.around(area, error, len(labels))
 
 
 def midranks(values: Floats) -> Floats:
@@ -216,20 +217,6 @@ def _expected_calibration_error(y: Floats, p: Floats, seed: int) -> Estimate:
     low, high = np.quantile(np.abs(draws) @ weights, [0.025, 0.975])
     value = float(np.abs(gaps) @ weights)
     return Estimate(value=value, low=min(float(low), value), high=max(float(high), value), rows=len(y))
-
-
-def _mean(values: Floats) -> Estimate:
-    error = float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.5
-    return _estimate(float(values.mean()), error, len(values))
-
-
-def _estimate(value: float, error: float, rows: int) -> Estimate:
-    return Estimate(value=value, low=value - _Z95 * error, high=value + _Z95 * error, rows=rows)
-
-
-def _error(estimate: Estimate) -> float:
-    """The standard error behind a symmetric 95 % interval."""
-    return (estimate.high - estimate.low) / (2 * _Z95)
 
 
 def slice_masks(columns: Mapping[str, Column], crossed: Sequence[str]) -> dict[str, npt.NDArray[np.bool_]]:

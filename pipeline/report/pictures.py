@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from pipeline.evaluation.curves import EvaluationCurves, ModelCurves
+from pipeline.evaluation.intervals import half_width
 from pipeline.gate.decision import Decision
 from pipeline.gate.evidence import FeatureDrift, MetricChange
 from pipeline.report import charts, numbers
@@ -16,8 +17,6 @@ from pipeline.report.data import Cost, RunReport, Training
 from pipeline.report.distributions import Picture
 from pipeline.report.series_data import SeriesReport
 from pipeline.report.svg import Scale, percent, tag, text
-
-_Z95 = 1.96
 
 
 def drift_bar(item: FeatureDrift, highest: float) -> Markup:
@@ -191,7 +190,7 @@ def slice_intervals(report: RunReport) -> list[Markup | None]:
         for row in rows
         if row.auc is not None
         for end in (
-            row.auc - _Z95 * (row.auc_deviation or 0),
+            row.auc - half_width(row.auc_deviation),
             row.baseline_auc if row.baseline_auc is not None else row.auc,
         )
     ]
@@ -201,7 +200,7 @@ def slice_intervals(report: RunReport) -> list[Markup | None]:
         if row.auc is None:
             found.append(None)
             continue
-        half = _Z95 * (row.auc_deviation or 0.0)
+        half = half_width(row.auc_deviation)
         words = f"AUC {row.auc:.3f} ± {half:.3f}" + (
             f", live {row.baseline_auc:.3f}" if row.baseline_auc is not None else ""
         )

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from pipeline.evaluation.intervals import Estimate
 from pipeline.gate.evidence import (
     Drift,
-    Estimate,
     Evidence,
     FeatureDrift,
     Finding,
