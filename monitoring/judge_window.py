@@ -107,7 +107,7 @@ def score(
         return None, []
     labelled = rows.filter(pa.array(known))
     answered = labelled.column(PREDICTION).to_numpy()
-    evaluation = scoring.evaluate(labelled, labels[known], answered, settings.evaluation)
+    evaluation = scoring.evaluate(labelled, labels[known], answered, settings.slices)
     changes: tuple[MetricChange, ...] = ()
     if baseline is None or baseline.evaluation is None:
         text = "the answers were not compared with those at push: no out-of-time evaluation was stored"

@@ -89,7 +89,7 @@ class Monitor:
             serving_dir=root.serving(dataset.serving.model_name),
             window_seconds=dataset.monitoring.window_seconds,
         )
-        self._settings = Settings(features=dataset.features, policy=dataset.gate, evaluation=dataset.evaluation)
+        self._settings = Settings(features=dataset.features, policy=dataset.gate, slices=dataset.evaluation.slices)
         self._store = Store(root.monitoring)
         self._reports = root.monitoring / "reports"
         self._labels = (

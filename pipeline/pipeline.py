@@ -143,7 +143,7 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
             baseline_model=live.outputs["model"],
             schema=schema.outputs["schema"],
             eval_config=eval_config(dataset.evaluation),
-            settings=config.gate_settings(),
+            settings=config.evaluator_settings(),
         ).with_id("Evaluator")
 
         # What the next spans will be compared with, should this model go live.

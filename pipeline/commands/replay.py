@@ -16,7 +16,6 @@ from pipeline.commands.report_after import write_report, write_series_report
 from pipeline.commands.terminal import Terminal
 from pipeline.config.dataset import Dataset, load_dataset
 from pipeline.errors import ConfigError
-from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.gate import scoring
 from pipeline.gate.settings import Settings
 from pipeline.ingest import spans as span_files
@@ -163,7 +162,7 @@ def play(
 def score_live(dataset: Dataset, model_dir: Path, data_root: str, span: int) -> float | None:
     """Returns the AUC of the live model on all of a span that it has not seen; None where it has none."""
 
-    settings = Settings(features=dataset.features, policy=dataset.gate, evaluation=EvaluationSpec(bootstraps=0))
+    settings = Settings(features=dataset.features, policy=dataset.gate)
     overall = scoring.evaluate_model(model_dir, read_span(dataset, data_root, span), settings).overall
     return overall.auc.value if overall.auc is not None else None
 

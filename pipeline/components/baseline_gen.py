@@ -41,11 +41,11 @@ def BaselineGen(
     Args:
       examples: the training window, shards named by span.
       model_run: holds the out-of-time predictions that training left, where the window has several spans.
-      settings: PipelineConfig.gate_settings().
+      settings: Settings.to_json().
     """
     parsed = Settings.from_json(settings)
     schema_proto = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))
-    compared = {*parsed.features.names, *parsed.features.label_columns, *parsed.evaluation.slice_columns}
+    compared = {*parsed.features.columns, *(column for crossed in parsed.slices for column in crossed)}
     columns = [feature.name for feature in schema_proto.feature if feature.name in compared]
     tables = tables_by_span(example_files.split_paths(examples.uri, "train"), schema_proto, columns)
     measured = build_baseline(
@@ -82,4 +82,4 @@ def out_of_time(model_run_uri: str, newest: pa.Table, settings: Settings) -> Eva
     if not fileio.exists(path):
         return None
     with fileio.open(path, "rb") as file, np.load(file) as arrays:
-        return scoring.evaluate(newest, arrays["labels"], arrays["probabilities"], settings.evaluation)
+        return scoring.evaluate(newest, arrays["labels"], arrays["probabilities"], settings.slices)

@@ -3,7 +3,6 @@
 The input `baseline_model` is always connected. Where its `present` is 0 no model is live, and there is no baseline.
 """
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -40,6 +39,7 @@ from pipeline.evaluation.judge import OVERALL, Judgement
 from pipeline.evaluation.metrics import Metric, Sample, SliceKey
 from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.evaluation.tfma_config import BASELINE, CANDIDATE
+from pipeline.gate.settings import EvaluatorSettings
 
 Artifacts = dict[str, list[Artifact]]
 ExecProperties = dict[str, Any]  # TFX's own type.
@@ -100,7 +100,8 @@ class LocalExecutor(base_executor.BaseExecutor):
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: ExecProperties) -> None:
         """Writes the evaluation and, where the judgement allows, the blessing."""
         inputs = _without_absent_baseline(input_dict)
-        features, spec = _settings(exec_properties)
+        settings = EvaluatorSettings.from_json(exec_properties[SETTINGS])
+        features, spec = settings.features, settings.evaluation
         has_baseline = bool(inputs.get("baseline_model"))
         config = tfma.utils.update_eval_config_with_defaults(
             json_format.Parse(exec_properties["eval_config"], tfma.EvalConfig()),
@@ -136,7 +137,7 @@ class BeamExecutor(stock.Executor):
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: ExecProperties) -> None:
         """Runs TFMA, then applies our judgement in place of TFMA's, which cannot leave small slices unjudged."""
         inputs = _without_absent_baseline(input_dict)
-        _, spec = _settings(exec_properties)
+        spec = EvaluatorSettings.from_json(exec_properties[SETTINGS]).evaluation
         with spread_reads():
             super().Do(inputs, output_dict, exec_properties)
         output = artifact_utils.get_single_uri(output_dict["evaluation"])
@@ -167,13 +168,6 @@ def _without_absent_baseline(input_dict: Artifacts) -> Artifacts:
     present = [a for a in input_dict.get("baseline_model", []) if a.get_int_custom_property("present") == 1]
     inputs = {name: artifacts for name, artifacts in input_dict.items() if name != "baseline_model"}
     return {**inputs, "baseline_model": present} if present else inputs
-
-
-def _settings(exec_properties: ExecProperties) -> tuple[FeatureSpec, EvaluationSpec]:
-    value = json.loads(exec_properties[SETTINGS])
-    return FeatureSpec.from_json(json.dumps(value["features"])), EvaluationSpec.from_json(
-        json.dumps(value["evaluation"])
-    )
 
 
 def _model_dir(artifacts: Sequence[Artifact]) -> str:
@@ -239,7 +233,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         eval_config: tfma.EvalConfig,
         settings: str,
     ) -> None:
-        """Takes what the stock Evaluator takes, and `settings`: PipelineConfig.gate_settings()."""
+        """Takes what the stock Evaluator takes, and `settings`: EvaluatorSettings.to_json()."""
         super().__init__(
             spec=EvaluatorSpec(
                 examples=examples,

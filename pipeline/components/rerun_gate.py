@@ -56,7 +56,7 @@ def RerunGate(
     """Decides on the span and records it, before anything can end the run.
 
     Args:
-      settings: PipelineConfig.gate_settings().
+      settings: Settings.to_json().
       state_dir: where one record per span is kept.
       state_token: only part of the cache key; see docs/decisions/0003-cache-keys.md.
       evaluated_at: seconds since 1970; 0 for now.

@@ -1,13 +1,13 @@
 """Everything that one pipeline depends on: the dataset, and where things are."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from pipeline import REPOSITORY
 from pipeline.config.dataset import Dataset
 from pipeline.config.sections import VertexConfig
+from pipeline.gate.settings import EvaluatorSettings, Settings
 
 # A compiled pipeline's run-time parameter, and what PipelineConfig.span is in one.
 SPAN_PARAMETER: Final = "span"
@@ -71,12 +71,10 @@ class PipelineConfig:
         return self.dataset.schema_path.read_text(encoding="utf-8")
 
     def gate_settings(self) -> str:
-        """Returns, as JSON, what the gate's component needs of the dataset file."""
-        return json.dumps(
-            {
-                "features": json.loads(self.dataset.features.to_json()),
-                "policy": self.dataset.gate.to_dict(),
-                "evaluation": json.loads(self.dataset.evaluation.to_json()),
-            },
-            sort_keys=True,
-        )
+        """Returns, as JSON, what RerunGate and BaselineGen read of the dataset file."""
+        dataset = self.dataset
+        return Settings(features=dataset.features, policy=dataset.gate, slices=dataset.evaluation.slices).to_json()
+
+    def evaluator_settings(self) -> str:
+        """Returns, as JSON, what the Evaluator reads of the dataset file."""
+        return EvaluatorSettings(features=self.dataset.features, evaluation=self.dataset.evaluation).to_json()

@@ -5,11 +5,8 @@ Nothing here imports TensorFlow, so a wrong file is refused in milliseconds.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,23 +68,3 @@ class EvaluationSpec:
     def slice_columns(self) -> tuple[str, ...]:
         """All columns that slices are made of, sorted."""
         return tuple(sorted({column for columns in self.slices for column in columns}))
-
-    def to_json(self) -> str:
-        """Serializes to JSON, the same text for equal specs."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> EvaluationSpec:
-        """Reads what `to_json` wrote; fields not named keep their default.
-
-        Raises:
-          ValueError: unknown keys, or values that an EvaluationSpec cannot hold.
-        """
-        value: dict[str, Any] = json.loads(text)  # Any: JSON; __post_init__ checks it.
-        allowed = [field.name for field in dataclasses.fields(cls)]
-        unknown = sorted(set(value) - set(allowed))
-        if unknown:
-            raise ValueError(f"Unknown evaluation settings: {', '.join(unknown)}. Allowed: {', '.join(allowed)}.")
-        if "slices" in value:
-            value["slices"] = tuple(tuple(columns) for columns in value["slices"])
-        return cls(**value)

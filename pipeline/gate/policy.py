@@ -5,7 +5,6 @@ Nothing here imports TensorFlow, so a wrong file is refused in milliseconds.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -137,30 +136,6 @@ class GatePolicy:
     def tolerance_of(self, feature: str, kind: str, default: float) -> float:
         """Returns the tolerance written for this feature and kind, or `default`."""
         return self.tolerance.get(feature, {}).get(kind, default)
-
-    def to_dict(self) -> dict[str, Any]:  # Any: JSON.
-        """Returns the policy as JSON values, the same for equal policies; no limit of age is null."""
-        value = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        value["exclude"] = sorted(self.exclude)
-        for name in ("severity", "tolerance"):
-            value[name] = {feature: dict(sorted(kinds.items())) for feature, kinds in sorted(value[name].items())}
-        return {name: None if v == math.inf else v for name, v in value.items()}
-
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> GatePolicy:  # Any: JSON; __post_init__ checks it.
-        """Reads what `to_dict` wrote; fields not named keep their default.
-
-        Raises:
-          ValueError: unknown keys, or values that a GatePolicy cannot hold.
-        """
-        allowed = [f.name for f in dataclasses.fields(cls)]
-        unknown = sorted(set(value) - set(allowed))
-        if unknown:
-            raise ValueError(f"Unknown gate setting {unknown[0]!r}. Allowed: {', '.join(sorted(allowed))}.")
-        settings: dict[str, Any] = {name: math.inf if v is None else v for name, v in value.items()}
-        if isinstance(settings.get("exclude"), list):
-            settings["exclude"] = tuple(settings["exclude"])
-        return cls(**settings)
 
 
 def _tables(name: str, value: object) -> list[tuple[str, Mapping[str, Any]]]:  # Any: checked by the caller.

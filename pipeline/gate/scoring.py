@@ -6,7 +6,6 @@ import numpy as np
 import pyarrow as pa
 
 from models import label as label_expression
-from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.gate import labels, performance
 from pipeline.gate.performance import Evaluation
 from pipeline.gate.settings import Settings
@@ -19,11 +18,13 @@ def evaluate_model(model_dir: Path | str, table: pa.Table, settings: Settings) -
     values = labels.evaluate(table, settings.features.label)
     labelled = table.filter(pa.array(values != label_expression.NO_LABEL))
     probabilities = predictor_of(str(model_dir)).predict(labelled)
-    return evaluate(labelled, values[values != label_expression.NO_LABEL], probabilities, settings.evaluation)
+    return evaluate(labelled, values[values != label_expression.NO_LABEL], probabilities, settings.slices)
 
 
-def evaluate(table: pa.Table, labels_: np.ndarray, probabilities: np.ndarray, spec: EvaluationSpec) -> Evaluation:
+def evaluate(
+    table: pa.Table, labels_: np.ndarray, probabilities: np.ndarray, slices: tuple[tuple[str, ...], ...]
+) -> Evaluation:
     """Measures probabilities, (rows,), overall and on the slices that the dataset file names."""
-    columns = {name: table.column(name) for name in spec.slice_columns}
-    slices = {name: mask for crossed in spec.slices for name, mask in performance.slice_masks(columns, crossed).items()}
-    return performance.evaluate(labels_, probabilities, slices)
+    columns = {name: table.column(name) for crossed in slices for name in crossed}
+    masks = {name: mask for crossed in slices for name, mask in performance.slice_masks(columns, crossed).items()}
+    return performance.evaluate(labels_, probabilities, masks)

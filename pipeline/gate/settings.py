@@ -1,27 +1,55 @@
-"""What the gate takes from the dataset file."""
+"""What each judging component takes from the dataset file: a component's cache key holds what it reads, and no more."""
 
+from __future__ import annotations
+
+import dataclasses
 import json
 from dataclasses import dataclass
 
 from models.features import FeatureSpec
+from pipeline import json_values
 from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.gate.policy import GatePolicy
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the gate takes from the dataset file."""
+    """What RerunGate compares, and BaselineGen measures for the comparison.
+
+    Attributes:
+      slices: on which the live model is scored; each names the columns that are crossed.
+    """
 
     features: FeatureSpec
     policy: GatePolicy
-    evaluation: EvaluationSpec
+    slices: tuple[tuple[str, ...], ...] = ()
+
+    def to_json(self) -> str:
+        """Serializes to JSON, the same text for equal settings."""
+        return _to_json(self)
 
     @classmethod
-    def from_json(cls, text: str) -> "Settings":
-        """Reads what PipelineConfig.gate_settings wrote."""
-        value = json.loads(text)
-        return cls(
-            features=FeatureSpec.from_json(json.dumps(value["features"])),
-            policy=GatePolicy.from_dict(value["policy"]),
-            evaluation=EvaluationSpec.from_json(json.dumps(value["evaluation"])),
-        )
+    def from_json(cls, text: str) -> Settings:
+        """Reads what `to_json` wrote."""
+        return json_values.from_json_values(cls, json.loads(text))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluatorSettings:
+    """What the Evaluator judges a candidate by."""
+
+    features: FeatureSpec
+    evaluation: EvaluationSpec
+
+    def to_json(self) -> str:
+        """Serializes to JSON, the same text for equal settings."""
+        return _to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> EvaluatorSettings:
+        """Reads what `to_json` wrote."""
+        return json_values.from_json_values(cls, json.loads(text))
+
+
+def _to_json(settings: Settings | EvaluatorSettings) -> str:
+    return json.dumps(json_values.to_json_values(dataclasses.asdict(settings)), sort_keys=True, allow_nan=False)

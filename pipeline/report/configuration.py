@@ -16,7 +16,9 @@ def read_configuration(run: RunRecord) -> tuple[Settings, ...]:
     """Returns the settings by group, named as in dataset.toml; a group that the run did not come to is left out."""
     found = []
     gate = _parsed(run, "RerunGate", "settings")
-    found += [_group(_GROUPS[name], gate[name]) for name in _GROUPS if isinstance(gate.get(name), Mapping)]
+    # Runs of before had the thresholds of the evaluation among the gate's settings.
+    read = {**gate, **_parsed(run, "Evaluator", "settings")}
+    found += [_group(_GROUPS[name], read[name]) for name in _GROUPS if isinstance(read.get(name), Mapping)]
     custom = _parsed(run, "Trainer", "custom_config")
     training = custom.get("training")
     if isinstance(training, str):

@@ -17,11 +17,13 @@ from tfx.types import standard_artifacts
 from tfx.utils import io_utils, json_utils
 
 from data.flights import source as flights
+from models.features import FeatureSpec
 from pipeline.components import evaluator
 from pipeline.evaluation.curves import FILE, EvaluationCurves
 from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.evaluation.tfma_config import eval_config
 from pipeline.evaluation.tfma_files import read_results
+from pipeline.gate.settings import EvaluatorSettings
 from tests.pipeline.evaluation import toy_model
 
 SPEC = EvaluationSpec(
@@ -32,7 +34,7 @@ SPEC = EvaluationSpec(
     max_slice_auc_drop=0.2,
     bootstraps=0,  # TFMA takes minutes for its replicates; intervals have a test of their own.
 )
-FEATURES = {"label": "y", "numeric": ["x", "hour"]}
+FEATURES = FeatureSpec(label="y", numeric=("x", "hour"))
 
 
 @pytest.fixture(scope="module")
@@ -73,11 +75,11 @@ def execute(kind, inputs, folder, spec=SPEC):
         artifact = artifact_kind()
         artifact.uri = str(folder / name)
         output[name] = [artifact]
-    settings = {"features": FEATURES, "evaluation": json.loads(spec.to_json())}
+    settings = EvaluatorSettings(features=FEATURES, evaluation=spec)
     properties = {
         "eval_config": json_format.MessageToJson(eval_config(spec), preserving_proto_field_name=True),
         "example_splits": json_utils.dumps(["eval"]),
-        "settings": json.dumps(settings),
+        "settings": settings.to_json(),
     }
     on_beam = {"beam_pipeline_args": ["--runner=FnApiRunner"]} if kind is evaluator.BeamExecutor else {}
     kind(kind.Context(tmp_dir=str(folder), unique_id="1", **on_beam)).Do(inputs, output, properties)

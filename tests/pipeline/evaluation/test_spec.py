@@ -8,25 +8,6 @@ import pytest
 from pipeline.evaluation.spec import EvaluationSpec
 
 
-def test_round_trips_through_json():
-    spec = EvaluationSpec(
-        slices=(("payment_type",), ("trip_start_hour", "payment_type")),
-        min_slice_examples=50,
-        min_auc=0.85,
-        max_auc_drop=0.02,
-        max_slice_auc_drop=0.03,
-        max_calibration_error=0.04,
-        bootstraps=0,
-        seed=7,
-    )
-
-    assert EvaluationSpec.from_json(spec.to_json()) == spec
-
-
-def test_json_is_the_same_text_for_equal_specs():
-    assert EvaluationSpec().to_json() == EvaluationSpec.from_json("{}").to_json()
-
-
 def test_slice_columns_are_named_once_and_sorted():
     spec = EvaluationSpec(slices=(("hour",), ("payment", "hour")))
 
@@ -55,11 +36,6 @@ def test_slice_columns_are_named_once_and_sorted():
 def test_refuses_what_it_cannot_hold(wrong, message):
     with pytest.raises(ValueError, match=message):
         EvaluationSpec(**wrong)
-
-
-def test_unknown_setting_is_named_with_the_allowed_ones():
-    with pytest.raises(ValueError, match=r"Unknown evaluation settings: min_acu\. Allowed: slices, min_slice_examples"):
-        EvaluationSpec.from_json('{"min_acu": 0.5}')
 
 
 def test_import_does_not_load_tensorflow():

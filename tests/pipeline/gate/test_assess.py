@@ -9,7 +9,6 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from models.features import FeatureSpec
-from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.gate import assess
 from pipeline.gate.baseline import build_baseline
 from pipeline.gate.decision import Verdict, describe
@@ -30,7 +29,6 @@ SCHEMA = text_format.Parse(
 SETTINGS = Settings(
     features=FeatureSpec(label="bought", numeric=("price",), categorical=("city",)),
     policy=GatePolicy(min_rows=100, max_model_age_days=30),
-    evaluation=EvaluationSpec(),
 )
 
 

@@ -1,0 +1,34 @@
+"""The definition of the pipeline: which component's parameters a setting is part of, and so what it runs again."""
+
+import dataclasses
+
+import pytest
+
+from pipeline.config.dataset import load_dataset
+from pipeline.config.pipeline_config import PipelineConfig
+from pipeline.pipeline import create_pipeline
+
+TAXI = load_dataset("taxi")
+
+
+def parameters(dataset):
+    """Returns each component's parameters, by node id."""
+    config = PipelineConfig(
+        dataset=dataset, data_root="/data", span=1, pipeline_root="/root", serving_dir="/serving", state_dir="/state"
+    )
+    return {component.id: dict(component.exec_properties) for component in create_pipeline(config).components}
+
+
+def changed(**tables):
+    """Returns the components whose parameters another dataset file changes."""
+    before, after = parameters(TAXI), parameters(dataclasses.replace(TAXI, **tables))
+    return {node for node in before if before[node] != after[node]}
+
+
+@pytest.mark.parametrize("setting", [{"min_auc": 0.999}, {"max_slice_auc_drop": 0.2}, {"bootstraps": 0}])
+def test_a_threshold_of_the_evaluation_runs_the_evaluator_alone(setting):
+    assert changed(evaluation=dataclasses.replace(TAXI.evaluation, **setting)) == {"Evaluator"}
+
+
+def test_a_hyperparameter_is_no_matter_of_the_evaluation():
+    assert changed(training=dataclasses.replace(TAXI.training, epochs=3)) == {"Trainer"}
