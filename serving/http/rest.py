@@ -122,6 +122,8 @@ class RestService:
             signature_name = document.value.get("signature_name", "")
             if not isinstance(signature_name, str):
                 raise invalid(f"'signature_name' must be a string. Received: {json_reader.quoted(signature_name)}")
+            if not signature_name.isascii() and _is_no_unicode(signature_name):
+                raise invalid("'signature_name' must be UTF-8")
             if call.api == "predict":
                 answer = self._predict(call, signature_name, document)
             else:
@@ -189,6 +191,15 @@ class RestService:
     def _status(self, call: Call) -> bytes:
         versions = [_describe(entry) for entry in self._registry.status(call.model, call.version)]
         return json.dumps({"model_version_status": versions}).encode()
+
+
+def _is_no_unicode(text: str) -> bool:
+    """Tells whether a text holds bytes that are not UTF-8, as the reader leaves them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def refusal(error: ServingError, model: str = "", api: str = "") -> Answer:

@@ -16,6 +16,8 @@ from serving.servables.loaded_model import Run
 from serving.values.tensors import Array, Tensor
 
 _WRAPPED = ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads")
+# Newer members, by their numbers; text form reads names only.
+_WRAPPED_LATER = {"enable_large_batch_splitting": 8, "max_execution_batch_size": 9}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +25,14 @@ class BatchingParameters:
     """How requests are joined.
 
     Attributes:
-      max_batch_size: rows; a larger request is refused.
+      max_batch_size: rows; a larger request is refused, or split where that is enabled.
       batch_timeout_micros: how long a batch that is not full waits for more.
       max_enqueued_batches: per signature of a version; beyond it requests are refused with UNAVAILABLE.
       num_batch_threads: batches that run at once.
       allowed_batch_sizes: rising; a batch is filled up to the next one with copies of a row. Empty: any size.
       pad_variable_length_inputs: tensors of unlike shape are filled up with their first element, and joined.
+      enable_large_batch_splitting: requests of up to `max_batch_size` rows run in parts.
+      max_execution_batch_size: rows of a part; 0 for `max_batch_size`.
     """
 
     max_batch_size: int = 1000
@@ -37,6 +41,13 @@ class BatchingParameters:
     num_batch_threads: int = field(default_factory=lambda: os.cpu_count() or 1)
     allowed_batch_sizes: tuple[int, ...] = ()
     pad_variable_length_inputs: bool = False
+    enable_large_batch_splitting: bool = False
+    max_execution_batch_size: int = 0
+
+    @property
+    def execution_size(self) -> int:
+        """The most rows that run at once."""
+        return (self.enable_large_batch_splitting and self.max_execution_batch_size) or self.max_batch_size
 
     def __post_init__(self) -> None:
         for name in ("max_batch_size", "max_enqueued_batches", "num_batch_threads"):
@@ -44,11 +55,18 @@ class BatchingParameters:
                 raise OptionsError(f"{name} must be at least 1. Received: {getattr(self, name)}.")
         if self.batch_timeout_micros < 0:
             raise OptionsError(f"batch_timeout_micros must not be negative. Received: {self.batch_timeout_micros}.")
-        sizes = self.allowed_batch_sizes
-        if sizes and (list(sizes) != sorted(set(sizes)) or sizes[0] < 1 or sizes[-1] != self.max_batch_size):
+        if not 0 <= self.max_execution_batch_size <= self.max_batch_size:
             raise OptionsError(
-                f"allowed_batch_sizes must rise and end with max_batch_size, {self.max_batch_size}. "
-                f"Received: {list(sizes)}."
+                f"max_execution_batch_size must be at most max_batch_size, {self.max_batch_size}. "
+                f"Received: {self.max_execution_batch_size}."
+            )
+        if self.max_execution_batch_size not in (0, self.max_batch_size) and not self.enable_large_batch_splitting:
+            raise OptionsError("max_execution_batch_size needs enable_large_batch_splitting { value: true }.")
+        sizes = self.allowed_batch_sizes
+        if sizes and (list(sizes) != sorted(set(sizes)) or sizes[0] < 1 or sizes[-1] != self.execution_size):
+            which = "max_batch_size" if self.execution_size == self.max_batch_size else "max_execution_batch_size"
+            raise OptionsError(
+                f"allowed_batch_sizes must rise and end with {which}, {self.execution_size}. Received: {list(sizes)}."
             )
 
     def padded(self, size: int) -> int:
@@ -64,7 +82,8 @@ def read_parameters(path: Path) -> BatchingParameters:
     """
     try:
         message: Any = text_format.Parse(path.read_text(encoding="utf-8"), _message())
-        given = {name: getattr(message, name).value for name in _WRAPPED if message.HasField(name)}
+        wrapped = (*_WRAPPED, *_WRAPPED_LATER)
+        given = {name: getattr(message, name).value for name in wrapped if message.HasField(name)}
         return BatchingParameters(
             **given,
             allowed_batch_sizes=tuple(message.allowed_batch_sizes),
@@ -92,6 +111,8 @@ def _message() -> Any:
     message.field.add(name="thread_pool_name", number=5, label=one, type=11, type_name=".google.protobuf.StringValue")
     message.field.add(name="allowed_batch_sizes", number=6, label=many, type=3)
     message.field.add(name="pad_variable_length_inputs", number=7, label=one, type=8)
+    for (name, number), kind in zip(_WRAPPED_LATER.items(), ("BoolValue", "Int64Value"), strict=True):
+        message.field.add(name=name, number=number, label=one, type=11, type_name=f".google.protobuf.{kind}")
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
     pool.Add(file) if hasattr(pool, "Add") else pool.AddSerializedFile(file.SerializeToString())
@@ -146,19 +167,26 @@ class BatchScheduler:
         size = next(iter(sizes)) or 0
         if size > self._parameters.max_batch_size:
             raise invalid(f"Task size {size} is larger than maximum input batch size {self._parameters.max_batch_size}")
-        task = _Task(values, size, time.monotonic())
+        step = self._parameters.execution_size
+        now = time.monotonic()
+        tasks = [_Task(values, size, now)]
+        if size > step:
+            tasks = [
+                _Task([Tensor(value.dtype, value.array[start : start + step]) for value in values], part, now)
+                for start in range(0, size, step)
+                for part in (min(step, size - start),)
+            ]
         shapes = tuple(
             (value.dtype, value.array.ndim if self._parameters.pad_variable_length_inputs else value.array.shape[1:])
             for value in values
         )
         with self._changed:
-            self._place(task, run, (id(run), shapes))
-            self._changed.notify()
-        task.done.wait()
-        if task.error is not None:
-            raise task.error
-        assert task.result is not None, "a task ends with a result or an error"
-        return task.result
+            for task in tasks:
+                self._place(task, run, (id(run), shapes))
+            self._changed.notify(len(tasks))
+        for task in tasks:
+            task.done.wait()
+        return _together(tasks)
 
     def _place(self, task: _Task, run: Run, key: Any) -> None:
         """Adds a task to the last batch of its kind, or to a new one.
@@ -167,7 +195,7 @@ class BatchScheduler:
           ServingError: UNAVAILABLE, the queue is full.
         """
         last = next((batch for batch in reversed(self._batches) if batch.key == key), None)
-        if last is None or last.size + task.size > self._parameters.max_batch_size:
+        if last is None or last.size + task.size > self._parameters.execution_size:
             if sum(batch.run is run for batch in self._batches) >= self._parameters.max_enqueued_batches:
                 raise ServingError(
                     Code.UNAVAILABLE, "The batch scheduling queue to which this task was submitted is full"
@@ -194,7 +222,7 @@ class BatchScheduler:
             while True:
                 now = time.monotonic()
                 for batch in self._batches:
-                    if batch.due <= now or batch.size >= self._parameters.max_batch_size:
+                    if batch.due <= now or batch.size >= self._parameters.execution_size:
                         self._batches.remove(batch)
                         return batch
                 soonest = min((batch.due for batch in self._batches), default=None)
@@ -221,6 +249,29 @@ class BatchScheduler:
                 task.result = batch.run(task.values)
             except Exception as error:  # noqa: BLE001 - raised again in the thread of the request.
                 task.error = error
+
+
+def _together(tasks: Sequence[_Task]) -> list[Tensor]:
+    """Returns the outputs of a request that ran in parts.
+
+    Raises:
+      Exception: what a part raised.
+      ServingError: an output does not have one row per row of its inputs, so its parts are not parts of it.
+    """
+    results = []
+    for task in tasks:
+        if task.error is not None:
+            raise task.error
+        assert task.result is not None, "a task ends with a result or an error"
+        results.append(task.result)
+    if len(tasks) == 1:
+        return results[0]
+    for task, result in zip(tasks, results, strict=True):
+        if any(not output.array.ndim or output.array.shape[0] != task.size for output in result):
+            raise ServingError(Code.FAILED_PRECONDITION, "an output does not have one row per row of its inputs")
+    return [
+        Tensor(parts[0].dtype, np.concatenate([part.array for part in parts])) for parts in zip(*results, strict=True)
+    ]
 
 
 def _joined(arrays: list[Array], size: int) -> Array:

@@ -1,9 +1,10 @@
 """Reads request bodies as the contract does: strict JSON, the NaN and Infinity tokens, and numbers by their spelling.
 
 An integer is a token without `.` or exponent that fits into 64 bits; anything longer is a double, and a number too
-big for a double is an error. orjson reads that way, and takes nearly every request. What it refuses is read once more
-by a slower reader that knows the rest of the contract: Infinity, any depth of nesting, a byte order mark, text behind
-the closing brace, bytes that are not UTF-8. That reader also has the last word on what is an error.
+big for a double is an error. orjson reads that way, and takes nearly every request. What it refuses is read by Python's
+own scanner, in C, which knows NaN and Infinity, a byte order mark, text behind the closing brace and bytes that are not
+UTF-8. What that refuses too is read by a reader in Python, which knows any depth of nesting and has the last word on
+what is an error. It is slow, so large bodies do not come that far.
 """
 
 import json
@@ -24,6 +25,7 @@ _QUOTED = 256
 _MIN_INT, _MAX_INT = -(2**63), 2**64 - 1
 _MAX_INT_DIGITS = 20  # Python refuses to read integers of thousands of digits.
 _SMALL_BODY = 2**16
+_SLOWLY_READ_BYTES = 2**20  # What the reader in Python takes at most: about a second.
 _CLOCK_EVERY = 4096  # values
 
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -33,6 +35,10 @@ _LITERALS = (
     ("Infinity", math.inf), ("-Infinity", -math.inf), ("Inf", math.inf), ("-Inf", -math.inf),
 )  # fmt: skip
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+# Integers that may not fit into 64 bits, and numbers that may be too big for a double.
+_LONG_NUMBER = re.compile(r"[0-9]{19}|[eE]\+?[0-9]{3}")
+_STRING_OR_INF = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|Inf(?:inity)?', re.DOTALL)
 
 
 class Document(NamedTuple):
@@ -94,23 +100,83 @@ def _check_number_of_values(body: bytes | bytearray, max_values: int) -> None:
 def _with_nan_as_null(body: bytes | bytearray) -> bytes | bytearray:
     """Returns a body whose NaN tokens are `null`, as requests with missing numbers have them for orjson.
 
-    Returns the body itself where that would not be exact: it holds a `null`, an escape, or NaN within a string.
+    Returns the body itself where that would not be exact: it holds a `null`, or NaN within a string.
     """
-    if b"null" in body or b"\\" in body:
+    if b"null" in body:
         return body
-    parts = bytes(body).split(b"NaN")
+    plain = body.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in body else body
     # Without escapes, a token stands outside strings where the quotes before it are even in number.
-    if any(quotes % 2 for quotes in map(methodcaller("count", b'"'), parts[:-1])):
+    if any(quotes % 2 for quotes in map(methodcaller("count", b'"'), bytes(plain).split(b"NaN")[:-1])):
         return body
-    return b"null".join(parts)
+    return body.replace(b"NaN", b"null")
 
 
 def _read_exactly(body: bytes | bytearray, deadline: float) -> Json:
     text = body.decode("utf-8-sig", errors="surrogateescape")
     try:
+        try:
+            return _scan(text)
+        except RecursionError:
+            if len(body) > _SLOWLY_READ_BYTES:
+                raise json.JSONDecodeError("Nested too deeply for a document of this size", text, 0) from None
+        except json.JSONDecodeError:
+            if len(body) > _SLOWLY_READ_BYTES:
+                raise
         return _Reader(text, deadline).read()
     except json.JSONDecodeError as error:
         raise invalid(f"JSON Parse error: {error.msg}" + (f" at position {error.pos}" if error.pos else "")) from None
+
+
+def _scan(text: str) -> Json:
+    """Reads a document with Python's scanner, the numbers and surrogates that it takes otherwise checked.
+
+    Raises:
+      json.JSONDecodeError: what the scanner refuses, which the contract may still allow.
+      RecursionError: more levels than Python's stack.
+    """
+    if "Inf" in text:
+        text = _STRING_OR_INF.sub(lambda match: "Infinity" if match[0] == "Inf" else match[0], text)
+    if _ESCAPED_SURROGATE.search(text):
+        before = len(_SURROGATE.findall(text))
+        value = _scanner(text).raw_decode(text, _after_space(text))[0]
+        # A pair becomes one character; what is left of an escape is half of one.
+        if len(_SURROGATE.findall(json.dumps(value, ensure_ascii=False, default=str))) > before:
+            raise json.JSONDecodeError("The surrogate pair in string is invalid", text, 0)
+        return value
+    return _scanner(text).raw_decode(text, _after_space(text))[0]
+
+
+def _scanner(text: str) -> json.JSONDecoder:
+    if _LONG_NUMBER.search(text) is None:
+        return _PLAIN_SCANNER
+    return json.JSONDecoder(
+        parse_int=lambda token: _number(token, text), parse_float=lambda token: _number(token, text)
+    )
+
+
+def _after_space(text: str) -> int:
+    match = _SPACE.match(text)
+    assert match is not None, "the pattern matches the empty text"
+    return match.end()
+
+
+def _number(token: str, text: str = "", at: int = 0) -> int | float:
+    """Returns a number by its spelling: whole where it is written so and fits into 64 bits.
+
+    Raises:
+      json.JSONDecodeError: it is too big for a double.
+    """
+    if len(token) <= _MAX_INT_DIGITS and not {".", "e", "E"} & set(token):
+        whole = int(token)
+        if _MIN_INT <= whole <= _MAX_INT:
+            return whole
+    value = float(token)
+    if math.isinf(value):
+        raise json.JSONDecodeError("Number too big to be stored in double", text, at)
+    return value
+
+
+_PLAIN_SCANNER = json.JSONDecoder()
 
 
 class _Reader:
@@ -190,23 +256,12 @@ class _Reader:
         match = _NUMBER.match(self._text, self._at)
         if match is not None:
             self._at = match.end()
-            return self._number(match)
+            return _number(match.group(), self._text, match.start())
         for token, value in _LITERALS:
             if self._text.startswith(token, self._at):
                 self._at += len(token)
                 return value
         raise json.JSONDecodeError("Invalid value", self._text, self._at)
-
-    def _number(self, match: "re.Match[str]") -> int | float:
-        token = match.group()
-        if match.group(1) is None and match.group(2) is None and len(token) <= _MAX_INT_DIGITS:
-            whole = int(token)
-            if _MIN_INT <= whole <= _MAX_INT:
-                return whole
-        value = float(token)
-        if math.isinf(value):
-            raise json.JSONDecodeError("Number too big to be stored in double", self._text, match.start())
-        return value
 
     def _string(self) -> str:
         start = self._at + 1

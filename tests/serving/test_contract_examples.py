@@ -34,6 +34,14 @@ def test_without_classes_labels_are_empty_and_without_scores_they_are_zero(serve
     assert classes == {"results": [[["a", 0.0], ["other", 0.0]]]}
 
 
+@pytest.mark.parametrize("api", ["classify", "regress"])
+def test_a_signature_name_that_is_no_text_is_refused(server, api):
+    """It was a 500: the name reached a protocol buffer."""
+    reply = server.ask(f"/v1/models/m:{api}", b'{"signature_name": "\xff", "examples": [{"x": 1.5}]}')
+
+    assert (reply.status, reply.json) == (400, {"error": "'signature_name' must be UTF-8"})
+
+
 def test_regress(server):
     body = '{"signature_name": "regress", "context": {"c": 1}, "examples": [{"x": 1.5}, {"x": NaN}, {"x": -Infinity}]}'
 

@@ -129,6 +129,16 @@ def test_a_batch_is_filled_up_to_an_allowed_size(batched):
     assert model.runs == [(4,), (8,)]
 
 
+def test_a_large_request_runs_in_parts_where_that_is_enabled(batched):
+    model = batched(max_batch_size=8, enable_large_batch_splitting=True, max_execution_batch_size=3)
+
+    assert model.together("serving_default", "x", floats(*range(8))) == [{"y": [2.0 * x for x in range(8)]}]
+    assert sorted(model.runs) == [(2,), (3,), (3,)]
+    # A sum has no row per row, so the sums of the parts are not its parts.
+    assert model.together("total", "x", floats(1, 2, 3, 4)) == [Code.FAILED_PRECONDITION]
+    assert model.together("serving_default", "x", floats(*range(9))) == [Code.INVALID_ARGUMENT]
+
+
 def test_a_full_queue_is_unavailable(batched):
     model = batched(max_batch_size=1, max_enqueued_batches=1)
     model.holding.clear()
@@ -159,7 +169,8 @@ def test_a_parameters_file(tmp_path):
     file = tmp_path / "batching.config"
     file.write_text(
         "max_batch_size { value: 32 } batch_timeout_micros { value: 1000 } max_enqueued_batches { value: 7 }\n"
-        "num_batch_threads { value: 3 } allowed_batch_sizes: [8, 32] pad_variable_length_inputs: true"
+        "num_batch_threads { value: 3 } allowed_batch_sizes: [8, 16] pad_variable_length_inputs: true\n"
+        "enable_large_batch_splitting { value: true } max_execution_batch_size { value: 16 }"
     )
 
     assert read_parameters(file) == BatchingParameters(
@@ -167,8 +178,10 @@ def test_a_parameters_file(tmp_path):
         batch_timeout_micros=1000,
         max_enqueued_batches=7,
         num_batch_threads=3,
-        allowed_batch_sizes=(8, 32),
+        allowed_batch_sizes=(8, 16),
         pad_variable_length_inputs=True,
+        enable_large_batch_splitting=True,
+        max_execution_batch_size=16,
     )
 
 
@@ -181,6 +194,8 @@ def test_a_parameters_file(tmp_path):
         ("allowed_batch_sizes: [8, 4] max_batch_size { value: 4 }", "must rise and end with max_batch_size"),
         ("allowed_batch_sizes: [8]", "must rise and end with max_batch_size, 1000"),
         ("batch_size { value: 1 }", "batch_size"),
+        ("max_execution_batch_size { value: 2000 }", "must be at most max_batch_size, 1000"),
+        ("max_execution_batch_size { value: 8 }", "needs enable_large_batch_splitting"),
     ],
 )
 def test_a_wrong_parameters_file_is_wrong_usage(tmp_path, text, message):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from serving.errors import Code, ServingError
 from serving.values import json_reader
 
-LIMIT = 10**6
+LIMIT = 10**7
 
 
 def read(text: str | bytes):
@@ -48,7 +48,9 @@ def test_the_slow_reader_reads_what_python_writes(value, ascii_only):
         # Where another reading would be possible, the exact reader decides.
         ('{"a": [NaN, 1.5], "b": {"c": NaN}, "d": null}', False),
         ('{"a": [NaN, 1.5], "b": {"c": NaN}, "d": "NaN"}', False),
-        ('{"a": [NaN, 1.5], "b": {"c": NaN}, "d": "\\""}', False),
+        ('{"a": [NaN, 1.5], "b": {"c": NaN}, "d": "\\""}', True),
+        ('{"a": [NaN, 1.5], "b": {"c": NaN}, "d": "\\u00e9\\\\"}', True),
+        ('{"a": [NaN, 1.5], "b": {"c": NaN}, "d": "\\"NaN"}', False),
         ('{"a": [NaN, 1.5], "b": {"c": NaN}, "d": Infinity}', False),
     ],
 )
@@ -85,9 +87,45 @@ def test_too_many_values_are_refused_before_they_are_read():
 
 def test_reading_stops_at_the_deadline():
     with pytest.raises(ServingError) as caught:
-        json_reader.parse(b'{"a": [Infinity' + b",1" * 10_000 + b"]}", max_values=LIMIT, deadline=-math.inf)
+        json_reader.parse(b'{"a": ' + b"[" * 10_000 + b"]" * 10_000 + b"}", max_values=LIMIT, deadline=-math.inf)
 
     assert caught.value.code is Code.DEADLINE_EXCEEDED
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": [Inf, -Inf, Infinity, -Infinity], "b": "Inf"}', {"a": [math.inf, -math.inf] * 2, "b": "Inf"}),
+        ('\ufeff {"a": 1} and more', {"a": 1}),
+        (
+            '{"a": Infinity, "b": 18446744073709551616, "c": 18446744073709551615}',
+            {"a": math.inf, "b": 2.0**64, "c": 2**64 - 1},
+        ),
+        ('{"a": Infinity, "b": "\\ud83d\\ude95"}', {"a": math.inf, "b": "🚕"}),
+        ('{"a": Infinity, "b": ' + "[" * 5000 + "]" * 5000 + "}", None),
+    ],
+)
+def test_what_orjson_does_not_know(text, value):
+    got = read(text).value
+
+    assert got["a"] == [math.inf, -math.inf] * 2 if isinstance(got["a"], list) else got["a"] in (1, math.inf)
+    assert value is None or got == value
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a": Infinity, "b": "\\ud83d"}', "The surrogate pair in string is invalid"),
+        ('{"a": Infinity, "b": 1e999}', "Number too big to be stored in double"),
+        ('{"a": Infinity, "b": ' + "9" * 400 + "}", "Number too big to be stored in double"),
+        ('{"a": Infinity, "b": [' + "1," * 600_000 + "}", "Expecting value at position"),
+        ('{"a": ' + "[" * 1_100_000, "Nested too deeply for a document of this size"),
+    ],
+)
+def test_what_no_reader_takes(text, message):
+    """Megabytes of brackets, read one by one in Python, stopped the server for ten seconds."""
+    with pytest.raises(ServingError, match=f"JSON Parse error: {message}"):
+        read(text)
 
 
 def test_quoting_neither_writes_out_large_values_nor_descends_into_deep_ones():
