@@ -58,7 +58,7 @@ def read_spans(dataset: Dataset, schema: Any, folder: Path) -> list[pa.Table]:
 
 
 def labels_of(table: pa.Table, features: FeatureSpec) -> np.ndarray:
-    columns = {name: table.column(name).to_numpy() for name in features.label_columns}
+    columns = {name: table.column(name) for name in features.label_columns}
     labels: np.ndarray = label.evaluate(features.label, columns)
     return labels
 

@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from columnar import numbers
 from models.errors import FeatureError
 from models.features import FeatureSpec
 
@@ -141,13 +142,7 @@ def as_float32(column: pa.Array, name: str) -> np.ndarray:
             f"The column {name!r} is used as a number. Received: {column.type}. Declare it INT or FLOAT in the schema, "
             "or move it to `categorical` or `hashed`."
         )
-    with np.errstate(over="ignore"):
-        if column.null_count == 0:
-            return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float32)
-        # Not through float64: an int64 would be rounded twice.
-        filled = pc.fill_null(column, 0) if not pa.types.is_null(column.type) else pa.array([0] * len(column))
-        values = np.asarray(filled.to_numpy(zero_copy_only=False), dtype=np.float32)
-    return np.where(column.is_null().to_numpy(zero_copy_only=False), np.float32(np.nan), values)
+    return numbers.as_float32(column)
 
 
 def is_integer_category(column_type: pa.DataType, name: str) -> bool:

@@ -16,10 +16,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from columnar import numbers
 from models.errors import LabelError
 
-Array = Any  # numpy.ndarray or tf.Tensor: TensorFlow is not imported for a type.
+Array = Any  # pyarrow.Array, numpy.ndarray or tf.Tensor: TensorFlow is not imported for a type.
 
 NO_LABEL = -1
 """What `evaluate` answers where the label is unknown: a missing operand, or a label column that is not 0 or 1."""
@@ -64,9 +66,9 @@ def evaluate(expression: str, columns: Mapping[str, Array]) -> Array:
 
     Args:
       expression: see the module's grammar.
-      columns: numeric arrays of one shape, all numpy or all TensorFlow; NaN is a missing value. Floating point
-        columns are rounded to float32 first, because that is what a tf.Example stores: a row keeps its label when
-        it is written and read back. Arithmetic is in float64.
+      columns: numeric arrays of one shape, all Arrow, all numpy or all TensorFlow; null and NaN are missing values.
+        Floating point columns are rounded to float32 first, because that is what a tf.Example stores: a row keeps its
+        label when it is written and read back. Arithmetic is in float64.
 
     Raises:
       LabelError: `expression` is not in the grammar, or a column of it is not given or is not numeric.
@@ -144,12 +146,13 @@ def _as_float64(expression: str, columns: Mapping[str, Array]) -> tuple[Any, dic
                 f"The label {expression!r} needs the column {name!r}, which is not among {sorted(columns)}."
             )
         column = columns[name]
-        if isinstance(column, np.ndarray):
+        if isinstance(column, pa.Array | pa.ChunkedArray):
+            if not numbers.is_numeric(column.type):
+                raise LabelError(_not_numeric(expression, name, column.type))
+            values[name] = numbers.as_float64(column)
+        elif isinstance(column, np.ndarray):
             if column.dtype.kind not in "biuf":
-                raise LabelError(
-                    f"The label {expression!r} needs numbers in {name!r}. Received: {column.dtype}. "
-                    "Declare the column INT or FLOAT in the schema."
-                )
+                raise LabelError(_not_numeric(expression, name, column.dtype))
             with np.errstate(over="ignore"):
                 column = column.astype(np.float32) if column.dtype.kind == "f" else column
             values[name] = column.astype(np.float64)
@@ -158,14 +161,18 @@ def _as_float64(expression: str, columns: Mapping[str, Array]) -> tuple[Any, dic
     return library, values
 
 
+def _not_numeric(expression: str, name: str, kind: object) -> str:
+    return (
+        f"The label {expression!r} needs numbers in {name!r}. Received: {kind}. "
+        "Declare the column INT or FLOAT in the schema."
+    )
+
+
 def _tensor_as_float64(name: str, expression: str, column: Any) -> tuple[Any, Any]:
     import tensorflow as tf  # Only callers that already hold tensors come here.
 
     if not (column.dtype.is_floating or column.dtype.is_integer or column.dtype.is_bool):
-        raise LabelError(
-            f"The label {expression!r} needs numbers in {name!r}. Received: {column.dtype.name}. "
-            "Declare the column INT or FLOAT in the schema."
-        )
+        raise LabelError(_not_numeric(expression, name, column.dtype.name))
     if column.dtype.is_floating:
         column = tf.cast(column, tf.float32)
     return tf, tf.cast(column, tf.float64)

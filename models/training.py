@@ -133,7 +133,7 @@ def labels_of(batch: pa.RecordBatch, features: FeatureSpec) -> np.ndarray:
     Raises:
       LabelError: a row has no label.
     """
-    columns = {name: batch.column(name).to_numpy(zero_copy_only=False) for name in features.label_columns}
+    columns = {name: batch.column(name) for name in features.label_columns}
     labels: np.ndarray = label.evaluate(features.label, columns)
     unknown = int(np.count_nonzero(labels == label.NO_LABEL))
     if unknown:

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from columnar.fingerprint import row_hashes
+from columnar.numbers import as_float32
 from models.features import FeatureSpec
-from pipeline.gate import bins
 
 
 def key_columns(declared: Sequence[str], features: FeatureSpec) -> tuple[str, ...]:
@@ -34,8 +34,8 @@ def keys(table: pa.Table, columns: Sequence[str], features: FeatureSpec) -> npt.
         if name in features.categorical or name in features.hashed:
             served[name] = column.combine_chunks()
         else:
-            values = bins.numbers(column.cast(pa.float64()))
-            served[name] = pa.array(values, pa.float64(), mask=np.isnan(values))
+            values = as_float32(column)
+            served[name] = pa.array(values, mask=np.isnan(values))
     chunks = pa.table(served).combine_chunks().to_batches()
     hashes = [row_hashes(batch, 0) for batch in chunks]
     return np.concatenate([np.zeros(0, np.uint64), *hashes]).view(np.int64)

@@ -63,7 +63,7 @@ def evaluate(
       Model name to slice to metrics, and model name to the histogram of its predictions; no metrics and no histogram
       at all where no row has a label.
     """
-    columns = {name: table.column(name).to_numpy() for name in label_expression.label_columns(label)}
+    columns = {name: table.column(name) for name in label_expression.label_columns(label)}
     labels = np.asarray(label_expression.evaluate(label, columns))
     labelled = labels != label_expression.NO_LABEL
     table, truth = table.filter(pa.array(labelled)), labels[labelled].astype(np.float64)

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
+from columnar.numbers import as_float64
 from models.features import FeatureSpec
 from pipeline import files, json_values
 from pipeline.gate import bins as frozen_bins
@@ -197,12 +198,13 @@ def build_baseline(
       BaselineError: there are too few rows to compare anything with.
     """
     spans = {span: tables[span] for span in sorted(tables) if tables[span].num_rows}
-    table = pa.concat_tables([labels.with_label(spans[span], features.label) for span in spans]) if spans else None
-    if table is None or table.num_rows < SMALLEST_COMPARED:
-        rows = 0 if table is None else table.num_rows
+    raw = pa.concat_tables([spans[span] for span in spans]) if spans else None
+    if raw is None or raw.num_rows < SMALLEST_COMPARED:
+        rows = 0 if raw is None else raw.num_rows
         raise BaselineError(
             f"A baseline needs at least {SMALLEST_COMPARED} training rows. Received {rows} in spans {sorted(tables)}."
         )
+    table = labels.with_label(raw, features.label)
     kinds, gaps = _kinds(table, schema, features, policy)
     bins = frozen_bins.freeze(table, kinds)
     codes = frozen_bins.encode(table, bins)
@@ -219,7 +221,7 @@ def build_baseline(
         variation=_variation(by_span, ends, bins, null),
         quantiles=np.array([_quantiles(table, feature) for feature in bins]),
         known=_known_values(table, bins),
-        positives=labels.positives(table, features.label),
+        positives=labels.positives(raw, features.label),
         calibration=null,
         evaluation=evaluation,
         statistics=statistics,
@@ -246,7 +248,7 @@ def _kinds(
             gaps.append(NotCompared(subject="feature", feature=name, text=text))
         categorical = name in features.categorical or name in features.hashed
         kinds[name] = "categorical" if categorical else "numeric"
-    if labels.is_labelled(table, features.label):
+    if table.column(features.label).null_count < table.num_rows:
         kinds[features.label] = "categorical"
     else:
         text = "the label is not compared: the training rows have none"
@@ -275,7 +277,7 @@ def _variation(
 
 def _quantiles(table: pa.Table, feature: FeatureBins) -> Floats:
     if feature.kind == "numeric":
-        values = frozen_bins.numbers(table.column(feature.name))
+        values = as_float64(table.column(feature.name))
         values = values[np.isfinite(values)]
         if len(values):
             return np.asarray(np.quantile(values, QUANTILE_LEVELS))

@@ -8,12 +8,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from columnar.numbers import as_float64
 
 Kind = Literal["numeric", "categorical", "presence"]
 
@@ -81,7 +83,7 @@ class FeatureBins:
     def codes(self, column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.uint16]:
         """Returns the code of each row, uint16 (n,). NaN counts as missing, infinities as extremes."""
         if self.kind == "presence":
-            return (~np.isnan(numbers(column))).astype(np.uint16)
+            return (~np.isnan(as_float64(column))).astype(np.uint16)
         return _numeric_codes(self, column) if self.kind == "numeric" else _categorical_codes(self, column)
 
 
@@ -120,21 +122,8 @@ def offsets(bins: Sequence[FeatureBins]) -> npt.NDArray[np.int64]:
     return np.cumsum([0, *(feature.size for feature in bins)], dtype=np.int64)
 
 
-def numbers(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.float64]:
-    """Returns a numeric column as float64 (n,), missing as NaN; floats rounded to float32, as tf.Example holds them."""
-    values = to_numpy(column.cast(pa.float64()))
-    with np.errstate(over="ignore"):
-        return values.astype(np.float32).astype(np.float64) if pa.types.is_floating(column.type) else values
-
-
-def to_numpy(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[Any]:  # Any: the column's own type.
-    """Returns a column of numbers or booleans as an array; nulls of a float column become NaN."""
-    chunked = column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
-    return np.asarray(chunked.to_numpy())
-
-
 def _freeze_numeric(name: str, column: pa.ChunkedArray | pa.Array) -> FeatureBins:
-    values = numbers(column)
+    values = as_float64(column)
     present = values[~np.isnan(values)]
     if len(present) == 0:
         return FeatureBins(name=name, kind="numeric")
@@ -162,7 +151,7 @@ def _freeze_categorical(name: str, column: pa.ChunkedArray | pa.Array) -> Featur
 
 
 def _numeric_codes(bins: FeatureBins, column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.uint16]:
-    values = numbers(column)
+    values = as_float64(column)
     points = np.array(bins.points)
     codes = 1 + len(points) + np.searchsorted(np.array(bins.edges), values, side="right")
     if len(points):
@@ -174,5 +163,5 @@ def _numeric_codes(bins: FeatureBins, column: pa.ChunkedArray | pa.Array) -> npt
 def _categorical_codes(bins: FeatureBins, column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.uint16]:
     text = column.cast(pa.large_string())
     index = pc.index_in(text, value_set=pa.array(bins.values, pa.large_string()))
-    codes = 1 + to_numpy(pc.fill_null(index, len(bins.values)))
-    return np.where(to_numpy(pc.is_null(text)), MISSING, codes).astype(np.uint16)
+    codes = 1 + np.asarray(pc.fill_null(index, len(bins.values)))
+    return np.where(np.asarray(pc.is_null(text)), MISSING, codes).astype(np.uint16)

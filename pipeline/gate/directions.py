@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from columnar.numbers import as_float64
 from pipeline.gate import bins as frozen_bins
 from pipeline.gate.baseline import QUANTILE_LEVELS, Baseline
 from pipeline.gate.distances import Floats, shares
@@ -65,7 +66,7 @@ def _quantile(table: pa.Table, baseline: Baseline, index: int) -> str | None:
     name = baseline.bins[index].name
     if name not in table.column_names or np.isnan(before).any():
         return None
-    values = frozen_bins.numbers(table.column(name))
+    values = as_float64(table.column(name))
     values = values[np.isfinite(values)]
     if len(values) == 0:
         return None

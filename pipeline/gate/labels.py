@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from models import label as label_expression
 from pipeline.evaluation import intervals
-from pipeline.gate import bins
 from pipeline.gate.evidence import LabelChange, NotCompared
 from pipeline.gate.policy import GatePolicy
 
@@ -21,8 +20,8 @@ def evaluate(table: pa.Table, label: str) -> npt.NDArray[np.int64]:
     columns = label_expression.label_columns(label)
     if any(name not in table.column_names for name in columns):
         return np.full(table.num_rows, label_expression.NO_LABEL, np.int64)
-    arrays = {name: bins.to_numpy(table.column(name).cast(pa.float64())) for name in columns}
-    return np.asarray(label_expression.evaluate(label, arrays), np.int64)
+    operands = {name: table.column(name) for name in columns}
+    return np.asarray(label_expression.evaluate(label, operands), np.int64)
 
 
 def is_labelled(table: pa.Table, label: str) -> bool:

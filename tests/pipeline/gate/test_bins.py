@@ -118,3 +118,14 @@ def test_every_value_falls_into_exactly_one_bin(values):
 
     assert sum(found.values()) == len(values)
     assert len(set(feature.labels())) == feature.size
+
+
+def test_a_whole_number_beyond_2_to_53_is_an_extreme_and_no_crash():
+    # What a NaN becomes when other software casts it to int64, and a time in nanoseconds.
+    column = pa.table({"n": pa.array([*range(100), -(2**63), 1_764_374_400_000_000_001], pa.int64())})
+
+    (numeric, _) = bins.freeze(column.slice(0, 100), {"n": "numeric"})
+
+    codes = numeric.codes(column.column("n"))
+    assert codes[100] == numeric.labels().index(f"below {numeric.edges[0]:.7g}")
+    assert codes[101] == numeric.size - 1

@@ -1,3 +1,4 @@
+import pyarrow as pa
 import pytest
 
 from pipeline.gate import labels
@@ -56,3 +57,10 @@ def test_what_cannot_be_compared_is_said(span, before, text):
 
     assert change is None
     assert [gap.text for gap in gaps] == [text]
+
+
+def test_whole_numbers_in_a_label_are_not_rounded_although_some_are_missing():
+    # float32 cannot tell 16,777,216 and 16,777,217 apart, and a tf.Example stores whole numbers as they are.
+    table = pa.table({"n": pa.array([16_777_216, 16_777_217, None, 2**53 + 3], pa.int64())})
+
+    assert labels.evaluate(table, "n > 16777216").tolist() == [0, 1, -1, 1]
