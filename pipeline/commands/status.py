@@ -27,9 +27,10 @@ def spans(args: argparse.Namespace) -> int:
     data_root = locate_data(dataset, root, args.data_root)
     files = span_files.newest_versions(data_root, dataset.spans.pattern)
     records = span_records.newest_records(span_records.read_records(str(root.state)))
-    trained = version_folder.training_window(root.serving(dataset.serving.model_name))
+    serving_dir = root.serving(dataset.serving.model_name)
+    live = version_folder.live_training(serving_dir)
     set_aside = {(waiting.span, waiting.version): why for waiting, why in backlog.read_quarantine(root).items()}
-    following = next(backlog.unprocessed(root, data_root, dataset.spans.pattern), None)
+    following = next(backlog.unprocessed(root, serving_dir, data_root, dataset.spans.pattern), None)
     rows = [
         {
             "span": span,
@@ -39,7 +40,8 @@ def spans(args: argparse.Namespace) -> int:
             "verdict": records[span].verdict if span in records else None,
             "processed_version": records[span].version if span in records else None,
             "waiting": span in records and records[span].waiting,
-            "trained_on": span in trained,
+            "trained_on": span in live.window,
+            "done": span in records and span_records.is_done(records[span], live),
             "quarantined": set_aside.get((span, files[span][0].version)) if span in files else None,
         }
         for span in sorted(files.keys() | records.keys())
@@ -60,6 +62,8 @@ def _span_row(row: dict[str, Any]) -> tuple[object, ...]:  # Any: JSON.
         verdict += f" (version {row['processed_version']}; version {row['version']} is new)"
     if row["waiting"]:
         verdict += ", waiting for more rows"
+    if row["processed_version"] is not None and not row["done"]:
+        verdict += ", to be finished"
     return row["span"], row["version"], row["rows"] or "-", verdict, "yes" if row["trained_on"] else ""
 
 

@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import datetime
 import logging
+import shlex
 import threading
 import traceback
 
@@ -14,7 +15,7 @@ from pipeline.commands.stopping import stoppable
 from pipeline.commands.terminal import Terminal
 from pipeline.config import beam_options
 from pipeline.config.dataset import load_dataset
-from pipeline.errors import RootBusyError
+from pipeline.errors import ConfigError, PipelineError, RootBusyError
 from pipeline.runs import execute
 from pipeline.runs.child import in_child
 from pipeline.runs.log_capture import captured
@@ -33,8 +34,18 @@ class StopRequestedError(Exception):
 
 
 def command(args: argparse.Namespace) -> int:
-    """Watches until it is told to stop. Exit status: 0 stopped."""
+    """Watches until it is told to stop. Exit status: 0 stopped.
+
+    Raises:
+      ConfigError: the dataset has no schema, so no span could ever be trained on.
+    """
     dataset = load_dataset(args.dataset)
+    if dataset.schema_path is None:
+        given = f" --data-root {shlex.quote(args.data_root)}" if args.data_root else ""
+        raise ConfigError(
+            f"{dataset.path} names no schema, and nothing is trained without one. Have one inferred, and correct it: "
+            f"python local_runner.py run --dataset {shlex.quote(args.dataset)}{given}"
+        )
     root = root_of(args, dataset.name)
     root.prepare()
     log = root.logs / f"watch-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
@@ -51,8 +62,13 @@ def command(args: argparse.Namespace) -> int:
         )
         terminal.note(f"watching {data_root} every {args.poll:g} s; log: {log}")
         tries: dict[Waiting, int] = {}
+
+        def following() -> Waiting | None:
+            serving_dir = root.serving(dataset.serving.model_name)
+            return next(unprocessed(root, serving_dir, data_root, dataset.spans.pattern), None)
+
         while not stop.is_set():
-            waiting = next(iter(unprocessed(root, data_root, dataset.spans.pattern)), None)
+            waiting = following()
             if waiting is None:
                 if args.once:
                     break
@@ -63,7 +79,10 @@ def command(args: argparse.Namespace) -> int:
                 continue
             tries[waiting] = tries.get(waiting, 0) + 1
             try:
-                process(request, waiting, terminal, stop)
+                outcome = process(request, waiting, terminal, stop)
+                if following() == waiting:
+                    # Refused while the window was read, say. Without this the span would come again for ever.
+                    raise PipelineError(outcome.refusal or "the run ended without finishing it")
             except StopRequestedError:
                 break
             except Exception as error:  # noqa: BLE001 - one span's failure must not stop the next.
@@ -90,8 +109,8 @@ def _hold_again(held: contextlib.ExitStack, root: Root, stop: threading.Event) -
             return
 
 
-def process(request: Request, waiting: Waiting, terminal: Terminal, stop: threading.Event) -> None:
-    """Runs the pipeline on one span, in a process of its own with a log of its own, and prints a line.
+def process(request: Request, waiting: Waiting, terminal: Terminal, stop: threading.Event) -> Outcome:
+    """Runs the pipeline on one span, in a process and with a log of its own; prints a line and returns the outcome.
 
     Raises:
       StopRequestedError: between two components.
@@ -115,6 +134,7 @@ def process(request: Request, waiting: Waiting, terminal: Terminal, stop: thread
     outcome = in_child(work, stop)
     seconds = (datetime.datetime.now() - started).total_seconds()
     terminal.say(f"{started:%Y-%m-%d %H:%M:%S}  span {waiting.span:>5}  {describe(outcome)}  ({seconds:.0f} s)")
+    return outcome
 
 
 def describe(outcome: Outcome) -> str:

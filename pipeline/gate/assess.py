@@ -21,7 +21,7 @@ from pipeline.gate.evidence import Evidence, LiveModel, NotCompared, ServingAler
 from pipeline.gate.scoring import evaluate_model
 from pipeline.gate.settings import Settings
 from pipeline.state import span_records
-from pipeline.state.version_folder import Rollback
+from pipeline.state.version_folder import LiveTraining, Rollback
 
 NOT_ENOUGH_ROWS = 7
 """The row of the decision table that makes a span wait."""
@@ -106,7 +106,7 @@ def assess(
     first = dataclasses.replace(first, skew=skew)
     early = decide(first, settings.policy)
     if early.row <= LAST_WITHOUT_COMPARISON or early.row == NOT_ENOUGH_ROWS:
-        return Assessment(decision=_said_of_rollback(early, live), anomalies={})
+        return Assessment(decision=_with_real_reason(early, live, records), anomalies={})
     assert live is not None, "row 4 has caught a missing live model"
     evidence, compared = _compare(first, span, live, settings)
     decision = decide(evidence, settings.policy)
@@ -116,12 +116,18 @@ def assess(
     return Assessment(decision=decision, anomalies=anomalies, distributions=compared.distributions)
 
 
-def _said_of_rollback(decision: Decision, live: Live | None) -> Decision:
-    """Returns the decision with the real reason where a span counts as processed because its model was withdrawn."""
+def _with_real_reason(decision: Decision, live: Live | None, records: Sequence[span_records.SpanRecord]) -> Decision:
+    """Returns the decision with why a span counts as processed whose model is not live: withdrawn, or not blessed."""
     repeats = decision.evidence.repeats
-    if repeats is None or live is None or live.rollback is None or repeats[0] not in live.rollback.withdrawn_spans:
+    if repeats is None:
         return decision
-    text = f"a model that was trained on span {repeats[0]} has been rolled back; --force trains on it all the same"
+    not_blessed = [(record.span, record.version) for record in records if record.outcome == "not_blessed"]
+    if live is not None and live.rollback is not None and repeats[0] in live.rollback.withdrawn_spans:
+        text = f"a model that was trained on span {repeats[0]} has been rolled back; --force trains on it all the same"
+    elif repeats in not_blessed:
+        text = f"a model that was trained up to span {repeats[0]} was not blessed; --force trains again"
+    else:
+        return decision
     reasons = tuple(
         dataclasses.replace(reason, text=text) if reason.kind == "repeated" else reason for reason in decision.reasons
     )
@@ -142,8 +148,12 @@ def _cheap_evidence(
     window = live.baseline.window if live and live.baseline else ()
     # What only a withdrawn model was trained on is closed too, unless someone asks for it.
     withdrawn = live.rollback.withdrawn_spans if live and live.rollback and not forced else ()
+    trained = LiveTraining(window=window, withdrawn=withdrawn, origin=live.trained_at if live else 0)
+    if forced:
+        # So is what was not blessed.
+        records = [record for record in records if record.outcome != "not_blessed"]
     content = fingerprint(span.table.to_batches())
-    accepted = [record for record in span_records.settled(records, (*window, *withdrawn)) if record.accepted]
+    accepted = [record for record in span_records.done(records, trained) if record.accepted]
     repeats = next((r for r in accepted if r.fingerprint == content), None)
     findings = quality.check(
         span.table,
@@ -211,4 +221,5 @@ def record_of(decision: Decision, examples_uri: str, evaluated_at: int) -> span_
         waiting=waiting,
         examples_uri=examples_uri if waiting else "",
         decided_at=evaluated_at,
+        live_version=evidence.live.version if evidence.live else "",
     )

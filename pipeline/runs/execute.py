@@ -69,6 +69,10 @@ def execute(
     finally:
         if not request.explain:
             record_run(request.root, config.span, started, ended_as, {item.node: item for item in results})
+    if result.result in ("pushed", "not_blessed"):
+        assert result.decision is not None, "nothing is trained without a decision"
+        evidence = result.decision["evidence"]
+        span_records.record_outcome(config.state_dir, evidence["span"], evidence["version"], result.result)
     if refusal is not None and result.decision is None and not request.explain:
         files = span_files.newest_versions(request.data_root, request.dataset.spans.pattern)[config.span]
         span_records.write_record(config.state_dir, _unreadable(config.span, files[0].version))

@@ -72,8 +72,8 @@ def pipeline_config(request: Request, now: float) -> PipelineConfig:
     dataset, root = request.dataset, request.root
     serving_dir = root.serving(dataset.serving.model_name)
     versions = pushed_versions(serving_dir)
-    trained = (*version_folder.training_window(serving_dir), *version_folder.withdrawn_spans(serving_dir))
-    closed = span_records.settled(span_records.read_records(str(root.state)), trained)
+    live = version_folder.live_training(serving_dir)
+    closed = span_records.done(span_records.read_records(str(root.state)), live)
     return PipelineConfig(
         dataset=dataset,
         data_root=request.data_root,

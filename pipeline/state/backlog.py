@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.ingest import spans as span_files
-from pipeline.state import span_records
+from pipeline.state import span_records, version_folder
 from pipeline.state.root import Root
 
 QUARANTINE = "quarantine.json"
@@ -20,13 +21,16 @@ class Waiting:
     version: int
 
 
-def unprocessed(root: Root, data_root: str, pattern: str) -> Iterator[Waiting]:
-    """Yields the spans whose newest version has no record and is not quarantined, oldest first."""
+def unprocessed(root: Root, serving_dir: Path, data_root: str, pattern: str) -> Iterator[Waiting]:
+    """Yields the spans whose newest version is not done and not quarantined, oldest first."""
     records = span_records.newest_records(span_records.read_records(str(root.state)))
+    live = version_folder.live_training(serving_dir)
     set_aside = read_quarantine(root)
     for span, files in span_files.newest_versions(data_root, pattern).items():
         version = files[0].version
-        done = span in records and records[span].version >= version
+        record = records.get(span)
+        # A version below a recorded one is an older state of the files, such as a folder that was removed.
+        done = record is not None and record.version >= version and span_records.is_done(record, live)
         if not done and Waiting(span, version) not in set_aside:
             yield Waiting(span, version)
 

@@ -8,10 +8,11 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
-from typing import Literal
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from typing import Any, Literal
 
 from pipeline.errors import PipelineError
+from pipeline.state.version_folder import LiveTraining
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,8 @@ class SpanRecord:
       waiting: too few rows to judge; they count together with the next span.
       examples_uri: the span's Examples artifact, for a waiting span.
       decided_at: seconds since 1970.
+      live_version: the version that was live when the gate decided; "" for none, or where an older release decided.
+      outcome: what became of a rerun that came to its end; "" until then, and where an older release ran.
     """
 
     span: int
@@ -36,6 +39,8 @@ class SpanRecord:
     waiting: bool
     examples_uri: str
     decided_at: int
+    live_version: str = ""
+    outcome: Literal["", "pushed", "not_blessed"] = ""
 
     @property
     def file_name(self) -> str:
@@ -72,12 +77,27 @@ def read_records(state_dir: str) -> list[SpanRecord]:
     for path in _record_files(state_dir):
         try:
             values = json.loads(_read_text(path))
-            records.append(SpanRecord(**{field.name: values[field.name] for field in fields(SpanRecord)}))
+            records.append(_from_json(values))
         except (ValueError, KeyError, TypeError) as error:
             raise PipelineError(
                 f"{path} is not a span's record ({error!r}). Restore it, or remove it and process the span again."
             ) from error
     return sorted(records, key=lambda record: (record.span, record.version))
+
+
+def _from_json(values: dict[str, Any]) -> SpanRecord:  # Any: JSON.
+    """Returns the record; a field that an older release did not write has its default.
+
+    Raises:
+      KeyError: a field without a default is missing.
+    """
+    return SpanRecord(
+        **{
+            field.name: values[field.name]
+            for field in fields(SpanRecord)
+            if field.name in values or field.default is MISSING
+        }
+    )
 
 
 def _record_files(state_dir: str) -> list[str]:
@@ -105,14 +125,29 @@ def newest_records(records: Iterable[SpanRecord]) -> dict[int, SpanRecord]:
     return {record.span: record for record in sorted(records, key=lambda record: (record.span, record.version))}
 
 
-def settled(records: Iterable[SpanRecord], live_window: Iterable[int]) -> list[SpanRecord]:
-    """Returns the records whose matter is closed.
+def is_done(record: SpanRecord, live: LiveTraining) -> bool:
+    """Tells whether a span's version needs nothing more. `run`, `watch`, `spans`, Airflow and the gate all ask this.
 
-    A rerun is closed once the live model was trained on its span; until then a run that was killed, or whose candidate
-    was refused, may be started again.
+    A block or a skip is done as soon as it is decided. A rerun is done once it came to its end, blessed or not, or a
+    model that went live after the decision was trained on the span or on later ones, or was withdrawn by a rollback.
+    A run that is killed, terminated or fails after the gate has decided leaves the span to be done.
     """
-    trained = set(live_window)
-    return [record for record in records if record.verdict != "rerun" or record.span in trained]
+    if record.verdict != "rerun" or record.outcome or record.span in live.withdrawn:
+        return True
+    decided_before = live.origin > int(record.live_version or 0)
+    return decided_before and bool(live.window) and (record.span in live.window or record.span < max(live.window))
+
+
+def done(records: Iterable[SpanRecord], live: LiveTraining) -> list[SpanRecord]:
+    """Returns the records whose spans need nothing more."""
+    return [record for record in records if is_done(record, live)]
+
+
+def record_outcome(state_dir: str, span: int, version: int, outcome: Literal["pushed", "not_blessed"]) -> None:
+    """Adds to a span's record how its rerun came to its end."""
+    for record in read_records(state_dir):
+        if (record.span, record.version) == (span, version):
+            write_record(state_dir, replace(record, outcome=outcome))
 
 
 def token(records: Iterable[SpanRecord]) -> str:

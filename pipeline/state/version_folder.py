@@ -54,6 +54,35 @@ def read_rollback(version_dir: Path | str) -> Rollback | None:
         raise PipelineError(f"{path} is not the record of a rollback ({error!r}). Roll back again (--to).") from error
 
 
+@dataclass(frozen=True, kw_only=True)
+class LiveTraining:
+    """What the live model was trained on; nothing where no version is live.
+
+    Attributes:
+      window: the spans that it was trained on.
+      withdrawn: later spans, which only a model was trained on that a rollback has taken out of service.
+      origin: the version that a run pushed with this model, which is earlier than the live one after a rollback.
+    """
+
+    window: tuple[int, ...] = ()
+    withdrawn: tuple[int, ...] = ()
+    origin: int = 0
+
+
+def live_training(serving_dir: Path) -> LiveTraining:
+    """Returns what the newest version was trained on."""
+    versions = pushed_versions(serving_dir)
+    if not versions:
+        return LiveTraining()
+    folder = serving_dir / str(versions[-1])
+    rollback = read_rollback(folder)
+    return LiveTraining(
+        window=window_of(folder),
+        withdrawn=rollback.withdrawn_spans if rollback else (),
+        origin=rollback.origin if rollback else versions[-1],
+    )
+
+
 def training_window(serving_dir: Path) -> tuple[int, ...]:
     """Returns the spans that the live version was trained on; () where no version is live or none was recorded."""
     versions = pushed_versions(serving_dir)

@@ -15,18 +15,23 @@ from tests.e2e.conftest import REPOSITORY, TIMEOUT_S, command, run
 pytestmark = pytest.mark.e2e
 
 
-def kill_after(node: str, root: Path, span: int) -> None:
-    """Starts a run and kills it with SIGKILL as soon as `node` has ended, so in the next component."""
+def end_after(node: str, root: Path, span: int, how: signal.Signals) -> None:
+    """Starts a run and ends it by a signal as soon as `node` has ended, so in the next component."""
     with subprocess.Popen(
         command("run", "--span", span, "--root", root), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:
         for line in process.stderr:
             if line.split()[:1] == [node]:
-                os.kill(process.pid, signal.SIGKILL)
+                os.kill(process.pid, how)
                 break
         else:
             pytest.fail(f"the run ended before {node}")
-    assert process.returncode == -signal.SIGKILL
+    assert process.returncode not in (0, 1)
+
+
+def is_done(root: Path, span: int) -> bool:
+    (row,) = [row for row in run("spans", "--root", root, "--json").json["spans"] if row["span"] == span]
+    return row["done"]
 
 
 def versions(root: Path) -> list[str]:
@@ -39,9 +44,15 @@ def test_a_run_killed_at_several_moments_is_finished_by_the_next(pushed, tmp_pat
     (root / "data").mkdir(parents=True)
     shutil.copytree(pushed[0] / "data", root / "data", dirs_exist_ok=True)
 
-    for node in ("ExampleGen", "RerunGate", "Trainer"):
-        kill_after(node, root, 5)
+    for node, how in (
+        ("ExampleGen", signal.SIGKILL),
+        ("RerunGate", signal.SIGKILL),
+        ("WindowStatistics", signal.SIGTERM),
+        ("Trainer", signal.SIGKILL),
+    ):
+        end_after(node, root, 5, how)
         assert versions(root) == []
+        assert not is_done(root, 5)
         store = sqlite3.connect(root / "metadata.sqlite")
         assert store.execute("pragma integrity_check").fetchone() == ("ok",)
         store.close()
@@ -55,7 +66,8 @@ def test_a_run_killed_at_several_moments_is_finished_by_the_next(pushed, tmp_pat
     assert statuses["Trainer"] == "cached"
     assert versions(root) == [str(done.json["pushed_version"])]
     records = [json.loads(path.read_text()) for path in (root / "state").glob("span-*.json")]
-    assert [record["verdict"] for record in records] == ["rerun"]
+    assert [(record["verdict"], record["outcome"]) for record in records] == [("rerun", "pushed")]
+    assert is_done(root, 5)
 
 
 def test_a_full_disk_is_one_clear_line_and_nothing_is_pushed(pushed, tmp_path):

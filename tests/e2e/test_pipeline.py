@@ -165,23 +165,23 @@ def test_a_model_below_its_floor_is_not_pushed(pushed, tmp_path):
     assert "min_auc = 0.85" in text
     (dataset / "dataset.toml").write_text(text.replace("min_auc = 0.85", "min_auc = 0.999"))
 
-    done = run(
-        "run",
-        "--dataset",
-        dataset,
-        "--root",
-        tmp_path / "root",
-        "--data-root",
-        pushed[0] / "data",
-        "--span",
-        3,
-        "--json",
-    )
+    where = ("--dataset", dataset, "--root", tmp_path / "root", "--data-root", pushed[0] / "data")
+
+    def span_3_is_done() -> bool:
+        return {row["span"]: row["done"] for row in run("spans", *where, "--json").json["spans"]}[3]
+
+    assert run("run", *where, "--span", 3, "--decide", "--json").json["result"] == "decided"
+    assert not span_3_is_done()
+    done = run("run", *where, "--span", 3, "--json")
 
     assert done.status == 4, done.err
     assert done.json["result"] == "not_blessed"
     assert any("AUC" in reason for reason in done.json["evaluation"]["reasons"])
     assert not list((tmp_path / "root").glob("serving/taxi/[0-9]*"))
+    assert span_3_is_done()
+    again = run("run", *where, "--span", 3)
+    assert again.status == 0
+    assert "a model that was trained up to span 3 was not blessed; --force trains again" in again.out.replace("\n", " ")
 
 
 def test_a_dataset_without_a_schema_gets_one_to_curate(pushed, tmp_path):

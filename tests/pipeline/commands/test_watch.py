@@ -1,13 +1,20 @@
 """A watcher that waits for spans is in nobody's way."""
 
+import json
 import os
 import signal
 import threading
 import time
 
+import pytest
+
 import local_runner
+from pipeline.commands import watch
 from pipeline.errors import RootBusyError
+from pipeline.runs.outcome import Outcome
+from pipeline.state import span_records
 from pipeline.state.root import Root
+from tests.helpers.records import record
 
 
 def test_the_root_is_free_while_there_is_nothing_to_do(tmp_path):
@@ -35,3 +42,63 @@ def test_the_root_is_free_while_there_is_nothing_to_do(tmp_path):
 
     assert status == 0
     assert taken.is_set()
+
+
+def test_without_a_schema_it_says_what_to_type_and_ends(tmp_path, capsys):
+    (tmp_path / "spans").mkdir()
+    file = tmp_path / "dataset.toml"
+    file.write_text('name = "toy"\n[label]\ncolumn = "y"\n[features]\nnumeric = ["x"]\n[serving]\nmodel_name = "toy"\n')
+
+    status = local_runner.main(
+        [
+            "watch",
+            "--once",
+            "--dataset",
+            str(file),
+            "--root",
+            str(tmp_path / "root"),
+            "--data-root",
+            f"{tmp_path}/spans",
+        ]
+    )
+
+    assert status == 2
+    error = capsys.readouterr().err
+    assert f"python local_runner.py run --dataset {file} --data-root {tmp_path}/spans" in error
+    assert not (tmp_path / "root").exists()
+
+
+def fails(span):
+    raise ValueError("the disk is full")
+
+
+def is_refused_later(span):
+    return Outcome(result="refused", span=span, nodes=[], refusal="none of the spans has labels")
+
+
+@pytest.mark.parametrize(
+    ("end", "why"), [(fails, "the disk is full"), (is_refused_later, "none of the spans has labels")]
+)
+def test_a_span_whose_run_does_not_come_to_its_end_after_the_gate_is_tried_again_and_then_set_aside(
+    tmp_path, monkeypatch, end, why
+):
+    for span in (1, 2):
+        (tmp_path / "spans" / f"span-{span}").mkdir(parents=True)
+        (tmp_path / "spans" / f"span-{span}" / "data.csv").write_text("x\n")
+    root = Root(tmp_path / "root")
+    tried = []
+
+    def process(_request, waiting, *_):
+        tried.append(waiting.span)
+        span_records.write_record(str(root.state), record(waiting.span, verdict="rerun"))
+        return end(waiting.span)
+
+    monkeypatch.setattr(watch, "process", process)
+
+    status = local_runner.main(
+        ["watch", "--once", "--root", str(root.path), "--data-root", str(tmp_path / "spans"), "--tries", "2"]
+    )
+
+    assert status == 0
+    assert tried == [1, 1, 2, 2]
+    assert json.loads((root.path / "quarantine.json").read_text()) == {"1/0": why, "2/0": why}

@@ -8,6 +8,8 @@ from pipeline.errors import PipelineError
 from pipeline.state import backlog, span_records
 from pipeline.state.backlog import Waiting
 from pipeline.state.root import Root
+from tests.helpers.records import record as record_of
+from tests.helpers.versions import add
 
 PATTERN = "span-{SPAN}/v{VERSION}/data.csv"
 
@@ -24,14 +26,11 @@ def root(tmp_path):
 
 
 def waiting(root):
-    return list(backlog.unprocessed(root, str(root.path.parent / "data"), PATTERN))
+    return list(backlog.unprocessed(root, root.serving("taxi"), str(root.path.parent / "data"), PATTERN))
 
 
-def record(root, span, version):
-    values = {"fingerprint": "", "rows": 1, "verdict": "skip", "accepted": True, "waiting": False, "examples_uri": ""}
-    span_records.write_record(
-        str(root.state), span_records.SpanRecord(span=span, version=version, decided_at=0, **values)
-    )
+def record(root, span, version, **values):
+    span_records.write_record(str(root.state), record_of(span, version, **values))
 
 
 def test_the_newest_version_of_each_span_waits_oldest_first(root):
@@ -43,6 +42,32 @@ def test_a_record_ends_the_waiting_of_its_version_only(root):
     record(root, 2, 0)
 
     assert waiting(root) == [Waiting(2, 1), Waiting(10, 0)]
+
+
+def test_a_rerun_waits_until_it_has_come_to_its_end(root):
+    record(root, 2, 1, verdict="rerun")
+    assert waiting(root)[0] == Waiting(2, 1)
+
+    span_records.record_outcome(str(root.state), 2, 1, "not_blessed")
+    assert waiting(root) == [Waiting(3, 0), Waiting(10, 0)]
+
+
+def test_a_rerun_whose_version_became_visible_before_it_was_recorded_is_done(root):
+    record(root, 3, 0, verdict="rerun")
+    add(root.serving("taxi"), 100, [2, 3])
+
+    assert waiting(root) == [Waiting(2, 1), Waiting(10, 0)]
+
+
+def test_a_corrected_version_is_not_done_because_the_live_model_was_trained_on_the_one_before(root):
+    record(root, 2, 0, verdict="rerun", outcome="pushed")
+    add(root.serving("taxi"), 100, [2])
+    # Killed in Trainer.
+    record(root, 2, 1, verdict="rerun", live_version="100")
+    assert waiting(root)[0] == Waiting(2, 1)
+
+    add(root.serving("taxi"), 200, [2])
+    assert waiting(root) == [Waiting(3, 0), Waiting(10, 0)]
 
 
 def test_what_was_set_aside_does_not_wait_until_a_corrected_version_comes(root):

@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.state import span_records
+from pipeline.state.version_folder import LiveTraining
 from tests.helpers.records import record
 
 
@@ -31,10 +32,47 @@ def test_a_spoiled_record_is_named(tmp_path):
         span_records.read_records(str(tmp_path))
 
 
-def test_a_rerun_is_settled_once_the_live_model_was_trained_on_its_span():
-    records = [record(1, verdict="block"), record(2, verdict="rerun"), record(3, verdict="rerun"), record(4)]
+LIVE = LiveTraining(window=(3, 4), withdrawn=(6,), origin=100)
 
-    assert [item.span for item in span_records.settled(records, live_window=[1, 2])] == [1, 2, 4]
+
+@pytest.mark.parametrize(
+    ("values", "done"),
+    [
+        ({"span": 5, "verdict": "block"}, True),
+        ({"span": 5, "verdict": "skip"}, True),
+        ({"span": 5, "verdict": "rerun"}, False),
+        ({"span": 5, "verdict": "rerun", "outcome": "not_blessed"}, True),
+        # The window has moved on, or the span had no labels: a later model is live all the same.
+        ({"span": 5, "verdict": "rerun", "outcome": "pushed"}, True),
+        ({"span": 4, "verdict": "rerun"}, True),
+        ({"span": 2, "verdict": "rerun"}, True),
+        ({"span": 6, "verdict": "rerun"}, True),
+        # Decided while this model, which was trained on an earlier version of the span, was live already.
+        ({"span": 4, "verdict": "rerun", "live_version": "100"}, False),
+        # Version 120 is the same model again, after a rollback.
+        ({"span": 4, "verdict": "rerun", "live_version": "120"}, False),
+        ({"span": 4, "verdict": "rerun", "live_version": "90"}, True),
+    ],
+)
+def test_a_rerun_is_done_once_it_came_to_its_end_or_a_later_model_was_trained_on_it(values, done):
+    assert span_records.is_done(record(**values), LIVE) is done
+
+
+def test_nothing_was_trained_on_where_no_version_is_live():
+    assert not span_records.is_done(record(4, verdict="rerun"), LiveTraining())
+
+
+def test_a_record_of_an_older_release_is_read_and_its_rerun_is_done_where_the_live_model_was_trained_on_it(tmp_path):
+    (tmp_path / "span-4-version-0.json").write_text(
+        '{"accepted": true, "decided_at": 0, "examples_uri": "", "fingerprint": "f", "rows": 9, "span": 4, '
+        '"verdict": "rerun", "version": 0, "waiting": false}'
+    )
+
+    (read,) = span_records.read_records(str(tmp_path))
+
+    assert (read.outcome, read.live_version) == ("", "")
+    assert span_records.is_done(read, LIVE)
+    assert not span_records.is_done(read, LiveTraining(window=(3,), origin=100))
 
 
 def test_the_token_changes_with_the_records():
