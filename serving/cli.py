@@ -6,7 +6,9 @@ import shutil
 import sys
 from pathlib import Path
 
+from serving import stock_flags
 from serving.errors import OptionsError, ServingError
+from serving.stock_flags import DEFAULT_GRPC_PORT, DEFAULT_METRICS_PATH, DEFAULT_PORT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,12 +39,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--load-retry-seconds", type=_seconds, default=60.0, metavar="S", help="between two tries (default: 60)"
     )
     network = parser.add_argument_group("network")
-    network.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
-    network.add_argument("--port", type=_port, default=8501, help="REST port (default: 8501; 0: no REST)")
-    network.add_argument("--grpc-port", type=_port, default=8500, help="gRPC port (default: 8500; 0: no gRPC)")
+    network.add_argument("--host", help="address to listen on (default: this machine only)")
+    network.add_argument("--port", type=_port, help=f"REST port (default: {DEFAULT_PORT}; 0: no REST)")
+    network.add_argument(
+        "--grpc-port", type=_port, default=DEFAULT_GRPC_PORT, help="gRPC port (default: 8500; 0: no gRPC)"
+    )
+    network.add_argument("--grpc-socket-path", type=Path, metavar="FILE", help="gRPC on a Unix socket too")
     network.add_argument("--cors", action="store_true", help="answer with the headers that let web pages call")
     network.add_argument(
-        "--metrics-path", default="/monitoring/prometheus/metrics", metavar="PATH",
+        "--metrics-path", default=DEFAULT_METRICS_PATH, metavar="PATH",
         help="where Prometheus reads, on the REST port (default: /monitoring/prometheus/metrics)",
     )  # fmt: skip
     network.add_argument(
@@ -93,6 +98,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"or once it has this many bytes (default: {64 * 2**20})",
     )  # fmt: skip
 
+    stock_flags.add_arguments(parser)
+
 
 def run(args: argparse.Namespace) -> int:
     """Serves until it is told to stop.
@@ -100,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
     Exit status: 0 stopped, 1 a model cannot be loaded or a port cannot be opened, 2 wrong usage.
     """
     try:
+        without_effect = stock_flags.apply(args)
         _check(args)
         binary = shutil.which("tensorflow_model_server")
         if args.server == "tensorflow" and binary is None:
@@ -110,6 +118,8 @@ def run(args: argparse.Namespace) -> int:
             print(f"starting {binary}, which listens on all addresses of this machine", file=sys.stderr, flush=True)
             # In place of this process, so that signals and the exit status are its own.
             os.execv(binary, tensorflow_binary.command(binary, args))
+        if without_effect:
+            print(f"without effect here: {', '.join(f'--{name}' for name in without_effect)}", file=sys.stderr)
         from serving import embedded
 
         return embedded.serve(args)

@@ -192,6 +192,9 @@ class _Server:
             opened = 0
         if not opened:
             raise OSError(f"the gRPC port {address} cannot be opened; is another server running there?")
+        socket_path = self._args.grpc_socket_path
+        if socket_path is not None and not server.add_insecure_port(f"unix:{socket_path.absolute()}"):
+            raise OSError(f"the socket {socket_path} cannot be opened.")
         server.start()
         return server
 

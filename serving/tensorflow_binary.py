@@ -4,6 +4,8 @@ import argparse
 import tempfile
 from pathlib import Path
 
+from serving import stock_flags
+
 
 def command(binary: str, args: argparse.Namespace) -> list[str]:
     """Returns the command line that serves the same models in the same way.
@@ -19,6 +21,8 @@ def command(binary: str, args: argparse.Namespace) -> list[str]:
         "load_retry_interval_micros": int(args.load_retry_seconds * 1e6),
         "monitoring_config_file": _monitoring_config(args.metrics_path),
     }
+    if args.grpc_socket_path is not None:
+        flags["grpc_socket_path"] = args.grpc_socket_path.absolute()
     if args.model_config_file is not None:
         flags["model_config_file"] = args.model_config_file.absolute()
         flags["model_config_file_poll_wait_seconds"] = round(args.model_config_file_poll_seconds)
@@ -33,7 +37,8 @@ def command(binary: str, args: argparse.Namespace) -> list[str]:
         flags["enable_batching"] = "true"
     if args.batching_parameters_file is not None:
         flags["batching_parameters_file"] = args.batching_parameters_file.absolute()
-    return [binary, *(f"--{name}={value}" for name, value in flags.items())]
+    # Flags that were given in its own names go to it as they are.
+    return [binary, *(f"--{name}={value}" for name, value in (flags | stock_flags.given(args)).items())]
 
 
 def _monitoring_config(path: str) -> Path:

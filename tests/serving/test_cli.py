@@ -6,10 +6,12 @@ import shutil
 import stat
 import subprocess
 import sys
+import urllib.request
 
 import pytest
 
-from serving import cli
+from serving import cli, stock_flags
+from tests.helpers.ports import free_port
 from tests.serving.conftest import REPOSITORY, start, stop, wait_until
 
 
@@ -30,6 +32,9 @@ def parse(*options: str) -> argparse.Namespace:
         (["--model-base-path", ".", "--port", "0", "--grpc-port", "0"], "nothing would be served"),
         (["--model-base-path", ".", "--batching-parameters-file", "setup.py"], "needs --enable-batching"),
         (["--model-base-path", ".", "--metrics-path", "metrics"], "must begin with '/'"),
+        (["--model_base_path=.", "--ssl_config_file=x"], "--ssl_config_file: the embedded server speaks plain HTTP"),
+        (["--model_base_path=.", "--enable_batching=maybe"], "--enable_batching=maybe: expected true or false."),
+        (["--model_base_path=.", "--monitoring_config_file=/nowhere"], "--monitoring_config_file=/nowhere: "),
         (["--model-base-path", ".", "--server", "tensorflow"], "tensorflow_model_server is not on the path"),
     ],
 )
@@ -50,6 +55,58 @@ def test_every_option_is_documented():
     page = (REPOSITORY / "docs" / "serving.md").read_text()
 
     assert [action.option_strings[0] for action in parser._actions if f"`{action.option_strings[0]}`" not in page] == []
+
+
+def test_the_flags_of_tensorflow_model_server_mean_what_they_mean_there(tmp_path):
+    (tmp_path / "batching").write_text("")
+    (tmp_path / "monitoring").write_text('prometheus_config { enable: true path: "/metrics" }')
+    args = parse(
+        "--port=9000", "--rest_api_port=9001", "--model_name=taxi", f"--model_base_path={tmp_path}",
+        "--rest_api_timeout_in_ms=1500", "--enable_batching", f"--batching_parameters_file={tmp_path / 'batching'}",
+        f"--monitoring_config_file={tmp_path / 'monitoring'}", "--file_system_poll_wait_seconds=-1",
+        "--rest_api_enable_cors_support=false", "--load_retry_interval_micros=2000000",
+        "--tensorflow_session_parallelism=4", f"--grpc_socket_path={tmp_path / 'socket'}",
+    )  # fmt: skip
+
+    assert stock_flags.apply(args) == ["tensorflow_session_parallelism"]
+    assert (args.grpc_port, args.port, args.host) == (9000, 9001, "0.0.0.0")
+    assert (args.model_name, args.model_base_path) == ("taxi", tmp_path)
+    assert (args.timeout_seconds, args.load_retry_seconds, args.poll_seconds) == (1.5, 2.0, 0.0)
+    assert (args.enable_batching, args.cors, args.metrics_path) == (True, False, "/metrics")
+    assert args.grpc_socket_path == tmp_path / "socket"
+
+
+def test_defaults_are_those_of_whoever_is_spoken_to(tmp_path):
+    ours, theirs = parse("--model-base-path", str(tmp_path)), parse(f"--model_base_path={tmp_path}")
+    for args in (ours, theirs):
+        stock_flags.apply(args)
+
+    assert (ours.port, ours.grpc_port, ours.host) == (8501, 8500, "127.0.0.1")
+    assert (theirs.port, theirs.grpc_port, theirs.host) == (0, 8500, "0.0.0.0")
+
+
+def test_a_server_started_by_the_stock_flags_answers_on_port_and_socket(models, tmp_path):
+    import grpc
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+    shutil.copytree(models / "1", tmp_path / "1")
+    rest, socket_path = free_port(), tmp_path / "grpc.sock"
+    command = [sys.executable, "-m", "serving", f"--port={free_port()}", f"--rest_api_port={rest}", "--model_name=m",
+               f"--model_base_path={tmp_path}", f"--grpc_socket_path={socket_path}"]  # fmt: skip
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "m"
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto([3.0]))
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline().startswith("Serving m (version 1)")
+            with urllib.request.urlopen(f"http://127.0.0.1:{rest}/v1/models/m", timeout=60) as answer:
+                assert answer.status == 200
+            with grpc.insecure_channel(f"unix:{socket_path}") as channel:
+                reply = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=30)
+                assert tf.make_ndarray(reply.outputs["y"]).tolist() == [6.0]
+        finally:
+            process.terminate()
 
 
 @pytest.mark.parametrize(
