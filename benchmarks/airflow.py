@@ -28,9 +28,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-RESULTS = REPOSITORY / "benchmarks" / "results" / "airflow.json"
-PAGE = REPOSITORY / "docs" / "airflow.md"
+from benchmarks import pages
+from benchmarks.pages import REPOSITORY, write_table
+
+RESULTS = pages.RESULTS / "airflow.json"
+PAGE = pages.DOCS / "airflow.md"
 DAGS = REPOSITORY / "deploy" / "airflow"
 DAG_ID = "driftgate_taxi"
 VERSIONS = ("2.11", "3")
@@ -352,10 +354,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         results[version] = result
         RESULTS.write_text(json.dumps(dict(sorted(results.items())), indent=1) + "\n")
         shutil.rmtree(folder)
-    start, end = "<!-- airflow -->\n", "<!-- end of airflow -->"
-    page = PAGE.read_text(encoding="utf-8")
-    head, rest = page.split(start)
-    PAGE.write_text(head + start + table(results) + "\n" + end + rest.split(end)[1], encoding="utf-8")
+    write_table(PAGE, "airflow", table(results))
     return 0
 
 

@@ -12,19 +12,19 @@ docs/predict.md.
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-RESULTS = REPOSITORY / "benchmarks" / "results" / "batch_inference.json"
-PAGE = REPOSITORY / "docs" / "predict.md"
+from benchmarks import pages
+from benchmarks.pages import REPOSITORY, write_table
+
+RESULTS = pages.RESULTS / "batch_inference.json"
+PAGE = pages.DOCS / "predict.md"
 JOBS = {
     "stock": "TFX's BulkInferrer, tf.Examples to PredictionLogs",
     "logs": "`predict --batch`, tf.Examples to PredictionLogs",
@@ -156,15 +156,6 @@ def table(results: dict[str, Any]) -> str:  # Any: JSON.
     return "\n".join(lines)
 
 
-def write_table(text: str) -> None:
-    """Puts the table between the page's markers."""
-    page = PAGE.read_text(encoding="utf-8")
-    begin, end = "<!-- batch_inference -->\n", "\n<!-- end of batch_inference -->"
-    head, _, rest = page.partition(begin)
-    _, _, tail = rest.partition(end)
-    PAGE.write_text(head + begin + text + end + tail, encoding="utf-8")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs every job once and writes the results. Exit status: 0, or 1 where a job fails."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -192,15 +183,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = {
         "question": "How much faster is predict --batch than TFX's BulkInferrer, with the same model?",
         "rows": args.rows,
-        "cores": len(os.sched_getaffinity(0)),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        "tfx": metadata.version("tfx"),
+        "environment": pages.environment("tfx"),
         "repeats": 1,
         "jobs": jobs,
     }
     RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    write_table(table(results))
+    write_table(PAGE, "batch_inference", table(results))
     print(table(results))
     return 0
 

@@ -13,19 +13,20 @@ import argparse
 import dataclasses
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-RESULTS = REPOSITORY / "benchmarks" / "results" / "end_to_end.json"
-PAGE = REPOSITORY / "docs" / "pipeline.md"
+from benchmarks import pages
+from benchmarks.pages import environment, write_table
+
+RESULTS = pages.RESULTS / "end_to_end.json"
+PAGE = pages.DOCS / "pipeline.md"
+PACKAGES = ("tfx", "tensorflow", "apache-beam", "pyarrow")
 # Dataset, how often its rows are repeated, and the training steps of both engines: a budget of steps does not grow with
 # the data.
 DATASETS = {"taxi": ("taxi", 1, 600), "flights": ("flights", 1, 3_300), "flights-x10": ("flights", 10, 3_300)}
@@ -60,7 +61,7 @@ def prepare(name: str, folder: Path) -> int:
     if copies > 1:
         once = target.rename(folder / "once.csv")
         rows = large_flights.enlarge(once, target, copies)
-    source = REPOSITORY / "data" / origin
+    source = pages.REPOSITORY / "data" / origin
     text = (source / "dataset.toml").read_text(encoding="utf-8")
     text = text.replace('format = "parquet"', 'format = "csv"').replace("data.parquet", "data.csv")
     text = text.replace("window = 4", "window = 1")
@@ -189,7 +190,7 @@ def measure(engine: str, folder: Path) -> dict[str, Any]:  # Any: JSON.
     output = folder / f"{engine}.out"
     with (folder / f"{engine}.log").open("wb") as log, output.open("wb") as out:
         command = [sys.executable, "-m", "benchmarks.end_to_end", "--worker", engine, "--folder", str(folder)]
-        process = subprocess.Popen(command, stdout=out, stderr=log, cwd=REPOSITORY)
+        process = subprocess.Popen(command, stdout=out, stderr=log, cwd=pages.REPOSITORY)
         # wait4 tells what this one process, and what it waited for, has used.
         _, status, used = os.wait4(process.pid, 0)
     wall = time.perf_counter() - started
@@ -250,21 +251,6 @@ TARGETS: dict[str, dict[str, float]] = {
 OURS_ALONE = ("RerunGate", "TrainingWindow", "WindowStatistics", "BaselineGen", "InfraValidator")
 
 
-def environment() -> dict[str, Any]:  # Any: JSON.
-    """Returns what the figures depend on."""
-    versions = {name: metadata.version(name) for name in ("tfx", "tensorflow", "apache-beam", "pyarrow")}
-    return {"cores": os.cpu_count(), "python": platform.python_version(), "packages": versions}
-
-
-def write_table(name: str, text: str, path: Path = PAGE) -> None:
-    """Puts a table between its markers in a page."""
-    page = path.read_text(encoding="utf-8")
-    begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
-    head, _, rest = page.partition(begin)
-    _, _, tail = rest.partition(end)
-    path.write_text(head + begin + text + end + tail, encoding="utf-8")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--datasets", nargs="+", choices=tuple(DATASETS), default=tuple(DATASETS))
@@ -276,7 +262,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         work(args.worker, args.folder)
         return 0
     results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"datasets": {}}
-    results["environment"] = environment()
+    results["environment"] = environment(*PACKAGES)
     for name in args.datasets:
         with tempfile.TemporaryDirectory(prefix="end-to-end-") as scratch:
             rows = prepare(name, Path(scratch))
@@ -292,7 +278,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 # At once: the stock engine takes the better part of an hour for the largest.
                 RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
     text = table(results)
-    write_table("end_to_end", text)
+    write_table(PAGE, "end_to_end", text)
     print(text)
     return 0
 

@@ -18,9 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.end_to_end import REPOSITORY, environment, write_table
+from benchmarks import pages
+from benchmarks.end_to_end import PACKAGES, PAGE
+from benchmarks.pages import REPOSITORY, environment, write_table
 
-RESULTS = REPOSITORY / "benchmarks" / "results" / "gate_only.json"
+RESULTS = pages.RESULTS / "gate_only.json"
 RUNS = (("a full run", 3, "pushed"), ("a skip", 4, "skipped"), ("the same span again", 4, "skipped"))
 
 
@@ -61,9 +63,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(name, json.dumps(runs[name]), file=sys.stderr, flush=True)
             if runs[name]["result"] != expected:
                 raise SystemExit(f"{name}: span {span} came to {runs[name]['result']}, expected {expected}")
-    results = {"environment": environment(), "runs": runs}
+    results = {"environment": environment(*PACKAGES), "runs": runs}
     RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
-    write_table("gate_only", table(runs))
+    write_table(PAGE, "gate_only", table(runs))
     print(table(runs))
     return 0
 

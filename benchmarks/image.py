@@ -33,10 +33,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from benchmarks import pages
+from benchmarks.pages import REPOSITORY, write_table
+
 DOCKERFILE = REPOSITORY / "deploy" / "Dockerfile"
-RESULTS = REPOSITORY / "benchmarks" / "results" / "image.json"
-PAGE = REPOSITORY / "docs" / "image.md"
+RESULTS = pages.RESULTS / "image.json"
+PAGE = pages.DOCS / "image.md"
 SUITE = "trixie"
 # What a machine needs to reach a package index; an engine would be told with --build-arg or its own configuration.
 NETWORK = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "PIP_INDEX_URL")
@@ -467,9 +469,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             **checks(image),
         }
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
-    start, end = "<!-- image -->\n", "<!-- end of image -->"
-    head, rest = PAGE.read_text(encoding="utf-8").split(start)
-    PAGE.write_text(head + start + table(result) + "\n" + end + rest.split(end)[1], encoding="utf-8")
+    write_table(PAGE, "image", table(result))
     print(json.dumps({key: value for key, value in result.items() if key != "instructions"}, indent=1))
     return 0
 

@@ -14,7 +14,6 @@ import importlib
 import importlib.metadata
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -28,6 +27,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from benchmarks import pages
+from benchmarks.pages import environment
 from models import label, scores
 from models.features import FeatureSpec
 from models.training_spec import TrainingSpec
@@ -35,7 +36,8 @@ from pipeline.config.dataset import Dataset, load_dataset, read_schema
 
 WINDOW = 4
 MEASURES = ("auc", "calibration_error", "seconds")
-RESULTS = Path(__file__).with_name("results") / "quality.json"
+PACKAGES = ("tensorflow", "keras", "scikit-learn", "numpy", "pyarrow")
+RESULTS = pages.RESULTS / "quality.json"
 TARGETS = {"taxi": {"auc": 0.936, "calibration_error": 0.03}}
 
 
@@ -145,23 +147,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {"datasets": {}}
     for name in args.dataset or ["taxi", "flights"]:
-        results["datasets"][name] = run(name, args.repeats) | {"repeats": args.repeats, "environment": environment()}
+        results["datasets"][name] = run(name, args.repeats) | {
+            "repeats": args.repeats,
+            "environment": environment(*PACKAGES),
+        }
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     missed = [text for name, result in results["datasets"].items() for text in _missed(name, result["means"]["model"])]
     for text in missed:
         print(f"missed: {text}", file=sys.stderr)
     return 1 if missed else 0
-
-
-def environment() -> dict[str, Any]:
-    packages = ("tensorflow", "keras", "scikit-learn", "numpy", "pyarrow")
-    return {
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "packages": {package: importlib.metadata.version(package) for package in packages},
-    }
 
 
 def _score(probabilities: np.ndarray, labels: np.ndarray, seconds: float) -> Score:

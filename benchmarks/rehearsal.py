@@ -22,11 +22,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import pages
+from benchmarks.pages import REPOSITORY, write_table
 from data.taxi import source
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-RESULTS = REPOSITORY / "benchmarks" / "results" / "rehearsal.json"
-PAGE = REPOSITORY / "docs" / "kubeflow.md"
+RESULTS = pages.RESULTS / "rehearsal.json"
+PAGE = pages.DOCS / "kubeflow.md"
 FIRST, NEXT, LAST = 5, 6, 7
 
 Json = dict[str, Any]  # Any: JSON.
@@ -113,7 +114,7 @@ def main() -> None:
         results["steps"][name] = play(name, folder, file, data)
         print(json.dumps(results["steps"][name]), file=sys.stderr, flush=True)
         RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-        write_table([results["steps"][step] for step in STEPS if step in results["steps"]])
+        write_table(PAGE, "rehearsal", table([results["steps"][step] for step in STEPS if step in results["steps"]]))
     if args.folder is None:
         shutil.rmtree(folder)
 
@@ -146,8 +147,8 @@ def play(name: str, folder: Path, file: Path, data: Path) -> Json:
     return step
 
 
-def write_table(steps: list[Json]) -> None:
-    """Renews the table in the docs."""
+def table(steps: list[Json]) -> str:
+    """Returns the table of docs/kubeflow.md."""
     lines = [
         "| step | span | local runner | rehearsal | same decision | predictions differ by at most | tasks run | "
         "local, CPU s | rehearsal, CPU s |",
@@ -161,11 +162,7 @@ def write_table(steps: list[Json]) -> None:
             f"{'yes' if step['decisions_equal'] else 'no'} | {'-' if difference is None else f'{difference:.1g}'} | "
             f"{ran} | {step['local']['cpu_seconds']} | {step['rehearsed']['cpu_seconds']} |"
         )
-    text = PAGE.read_text(encoding="utf-8")
-    start, end = "<!-- rehearsal -->\n", "<!-- end of rehearsal -->"
-    before, rest = text.split(start)
-    _, after = rest.split(end)
-    PAGE.write_text(before + start + "\n".join(lines) + "\n" + end + after, encoding="utf-8")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -13,13 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-PAGE = REPOSITORY / "docs" / "gate.md"
+from benchmarks import pages
+from benchmarks.pages import REPOSITORY, write_table
+
+PAGE = pages.DOCS / "gate.md"
 DATASETS = ("taxi", "flights")
 
 
 def results_file(name: str) -> Path:
-    return REPOSITORY / "benchmarks" / "results" / f"replay_{name}.json"
+    return pages.RESULTS / f"replay_{name}.json"
 
 
 def play(name: str) -> None:
@@ -48,15 +50,6 @@ def tables(value: dict[str, Any]) -> str:  # Any: JSON.
     return "\n".join(lines)
 
 
-def write(name: str, text: str) -> None:
-    """Puts a dataset's tables between the page's markers."""
-    page = PAGE.read_text(encoding="utf-8")
-    begin, end = f"<!-- replay {name} -->\n", f"\n<!-- end of replay {name} -->"
-    head, _, rest = page.partition(begin)
-    _, _, tail = rest.partition(end)
-    PAGE.write_text(head + begin + text + end + tail, encoding="utf-8")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--tables", action="store_true", help="only make the tables")
@@ -64,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in DATASETS:
         if not args.tables:
             play(name)
-        write(name, tables(json.loads(results_file(name).read_text(encoding="utf-8"))))
+        write_table(PAGE, f"replay {name}", tables(json.loads(results_file(name).read_text(encoding="utf-8"))))
     return 0
 
 

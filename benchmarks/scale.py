@@ -12,12 +12,13 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-RESULTS = REPOSITORY / "benchmarks" / "results" / "distributed.json"
-PAGE = REPOSITORY / "docs" / "scale.md"
+from benchmarks import pages
+from benchmarks.pages import write_table
+
+RESULTS = pages.RESULTS / "distributed.json"
+PAGE = pages.DOCS / "scale.md"
 LOCAL = ("local", "large_local")
 CLUSTER = ("flink", "large_flink")
 COMPONENTS = ("ExampleGen", "StatisticsGen", "TrainingWindow", "Transform", "WindowStatistics", "Evaluator")
@@ -168,15 +169,6 @@ def saturation(results: dict[str, Any]) -> str:  # Any: JSON.
 
 
 TABLES = {"crossing": crossing, "saturation": saturation, "shuffles": shuffles, "costs": costs}
-
-
-def write_table(page: Path, name: str, text: str) -> None:
-    """Puts the table between a page's markers."""
-    content = page.read_text(encoding="utf-8")
-    begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
-    head, _, rest = content.partition(begin)
-    _, _, tail = rest.partition(end)
-    page.write_text(head + begin + text + end + tail, encoding="utf-8")
 
 
 def main() -> int:

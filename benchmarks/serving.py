@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import json
 import os
-import platform
 import shutil
 import socket
 import subprocess
@@ -22,16 +21,17 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-RESULTS = REPOSITORY / "benchmarks" / "results" / "serving.json"
-PAGE = REPOSITORY / "docs" / "serving.md"
+from benchmarks import pages
+from benchmarks.pages import REPOSITORY, write_table
+
+RESULTS = pages.RESULTS / "serving.json"
+PAGE = pages.DOCS / "serving.md"
 ROWS = (1, 32, 1000)
 CONNECTIONS = (1, 8, 64)
 FASTAPI = "fastapi==0.142.2"
@@ -337,18 +337,9 @@ def table(results: Json) -> str:
     start, environment = results["start_s"], results["environment"]
     lines += ["", f"Start to first answer: embedded {start['embedded']:.1f} s, FastAPI {start['fastapi']:.1f} s. "
               f"{environment['cores']} cores, shared with the load generator (load average before the run: "
-              f"{environment['load_average_before']:g}); Python {environment['python']}, "
+              f"{environment['load_average']:g}); Python {environment['python']}, "
               f"TensorFlow {environment['packages']['tensorflow']}, {environment['packages']['fastapi']}."]  # fmt: skip
     return "\n".join(lines)
-
-
-def write_table(text: str) -> None:
-    """Puts the table between the page's markers."""
-    page = PAGE.read_text(encoding="utf-8")
-    begin, end = "<!-- serving -->\n", "\n<!-- end of serving -->"
-    head, _, rest = page.partition(begin)
-    _, _, tail = rest.partition(end)
-    PAGE.write_text(head + begin + text + end + tail, encoding="utf-8")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -365,17 +356,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.error("h2load is not on the path. Install it: apt-get install nghttp2-client")
         if not args.model_base_path.is_dir():
             parser.error(f"there is no folder {args.model_base_path}. Push a model first: make run")
-        load_average = os.getloadavg()[0]
-        results = measure(args.model_base_path, args.seconds)
-        packages = {name: metadata.version(name) for name in ("tensorflow", "grpcio", "orjson", "httptools", "uvloop")}
-        packages["fastapi"] = FASTAPI.replace("==", " ")
-        results["environment"] = {
-            "cores": os.cpu_count(), "python": platform.python_version(), "packages": packages,
-            "load_average_before": round(load_average, 1),
-        }  # fmt: skip
+        measured_on = pages.environment("tensorflow", "grpcio", "orjson", "httptools", "uvloop")
+        measured_on["packages"]["fastapi"] = FASTAPI.replace("==", " ")
+        results = measure(args.model_base_path, args.seconds) | {"environment": measured_on}
         RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
     text = table(results)
-    write_table(text)
+    write_table(PAGE, "serving", text)
     print(text)
     return 0
 

@@ -11,7 +11,6 @@ measured in milliseconds per step. Results: benchmarks/results/training_budget.j
 import argparse
 import dataclasses
 import json
-import os
 import sys
 import tempfile
 import time
@@ -19,10 +18,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.end_to_end import REPOSITORY, environment, prepare, write_table
+from benchmarks import pages
+from benchmarks.end_to_end import PACKAGES, prepare
+from benchmarks.pages import environment, write_table
 
-RESULTS = REPOSITORY / "benchmarks" / "results" / "training_budget.json"
-PAGE = REPOSITORY / "docs" / "model.md"
+RESULTS = pages.RESULTS / "training_budget.json"
+PAGE = pages.DOCS / "model.md"
 # What differs from the dataset's own [training]; the first is what benchmarks/end_to_end.py gives both engines.
 BUDGETS: tuple[dict[str, Any], ...] = (
     {"max_steps": 3_300},
@@ -150,14 +151,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="training-budget-") as scratch:
         rows, held_out, layout, spec = read(Path(scratch))
-    results: dict[str, Any] = {"environment": environment(), "load": round(os.getloadavg()[0], 1), "budgets": []}
+    results: dict[str, Any] = {"environment": environment(*PACKAGES), "budgets": []}
     results["ms_per_step"] = time_steps(rows, layout, spec)
     for changes in BUDGETS:
         entry = {"changes": changes, **try_budget(rows, held_out, layout, dataclasses.replace(spec, **changes))}
         print(json.dumps(entry), file=sys.stderr, flush=True)
         results["budgets"].append(entry)
     RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
-    write_table("training_budget", tables(results), PAGE)
+    write_table(PAGE, "training_budget", tables(results))
     print(tables(results))
     return 0
 

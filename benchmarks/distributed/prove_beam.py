@@ -14,26 +14,24 @@ benchmarks/results/distributed.json and the tables in docs/beam.md.
 
 import argparse
 import json
-import os
-import platform
 import resource
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from benchmarks import pages
 from benchmarks.distributed import cluster as loopback
 from benchmarks.distributed import flink_cluster, flink_jobs, parity, spark_cluster, spark_jobs
 from benchmarks.distributed.meter import Meter
-from benchmarks.scale import write_table
+from benchmarks.pages import REPOSITORY, environment, write_table
 
-REPOSITORY = loopback.REPOSITORY
-RESULTS = REPOSITORY / "benchmarks" / "results" / "distributed.json"
-PAGE = REPOSITORY / "docs" / "beam.md"
+RESULTS = pages.RESULTS / "distributed.json"
+PAGE = pages.DOCS / "beam.md"
+PACKAGES = ("tfx", "apache-beam", "tensorflow", "tensorflow-data-validation", "tensorflow-model-analysis")
 KINDS: dict[str, tuple[Any, Any]] = {"flink": (flink_cluster, flink_jobs), "spark": (spark_cluster, spark_jobs)}
 # Any: modules of the same shape.
 LOSSES = {f"loss_{component}": component for component in ("StatisticsGen", "Transform", "Evaluator")}
@@ -183,20 +181,14 @@ def losses(results: dict[str, Any]) -> str:  # Any: JSON.
     return "\n".join(lines)
 
 
-def environment() -> dict[str, Any]:  # Any: JSON.
-    """Returns what the figures depend on."""
-    packages = ("tfx", "apache-beam", "tensorflow", "tensorflow-data-validation", "tensorflow-model-analysis")
-    return {
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in packages},
-        "jars": {
-            f"{group}:{artifact}": version
-            for kind, _ in KINDS.values()
-            for group, artifact, version in loopback.coordinates(kind.POM)
-        },
-        "load_average": [round(value, 1) for value in os.getloadavg()],
+def measured_on() -> dict[str, Any]:  # Any: JSON.
+    """Returns what the figures depend on, the clusters' own jars included."""
+    jars = {
+        f"{group}:{artifact}": version
+        for kind, _ in KINDS.values()
+        for group, artifact, version in loopback.coordinates(kind.POM)
     }
+    return environment(*PACKAGES) | {"jars": jars}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -235,7 +227,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 results[part] = on_cluster(folder, part, ON_CLUSTER[part], kill_in)
             else:
                 results[part] = run(folder, part, *(["--engine", "beam"] if part == "beam" else []))
-            results[part] |= {"rows": rows, "environment": environment()}
+            results[part] |= {"rows": rows, "environment": measured_on()}
             print(json.dumps(results[part]), file=sys.stderr, flush=True)
         RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     unequal = [f"{name}, {what}" for name, found in results.get("parity", {}).items() for what in found if found[what]]

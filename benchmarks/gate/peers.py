@@ -1,4 +1,4 @@
-"""Asks Evidently or NannyML, with their defaults, whether spans drifted. For benchmarks/gate.py, in their environment.
+"""Asks Evidently or NannyML, with their defaults, whether spans drifted; detectors.py runs it in their environment.
 
 Arguments: the library, a folder with reference.parquet and 0.parquet, 1.parquet, ..., and the number of spans. Prints a
 JSON object: detector to one 0 or 1 per span.

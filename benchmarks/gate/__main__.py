@@ -1,0 +1,73 @@
+"""Does the gate call a span drifted when nothing happened, and does it see what did happen?
+
+    python -m benchmarks.gate false-alarms          # 200 same-distribution resamples per size
+    python -m benchmarks.gate power [--evidently PYTHON] [--nannyml PYTHON]
+    python -m benchmarks.gate cost                  # calibration at push, comparison of 27,000 rows
+    python -m benchmarks.gate table                 # writes the tables of docs/gate.md
+
+Results go to benchmarks/results/gate.json. Evidently and NannyML do not fit into this environment: give the Python of
+an environment that has them. Stock TFDV is measured with thresholds of 0.1 and 0.3 for every feature.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks import pages
+from benchmarks.gate import cost, false_alarms, power
+from benchmarks.gate.spans import load_spans
+from benchmarks.pages import environment, write_table
+
+RESULTS = pages.RESULTS / "gate.json"
+PAGE = pages.DOCS / "gate.md"
+PARTS = {"false_alarms": false_alarms, "power": power, "cost": cost}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one part and merges what it found into the results. Exit status: 0."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=["false-alarms", "power", "cost", "table"])
+    parser.add_argument("--repeats", type=int, help="resamples (default: 200 for false alarms, 50 for power)")
+    parser.add_argument("--datasets", nargs="+", default=["taxi", "flights"], choices=["taxi", "flights"])
+    parser.add_argument("--peer-repeats", type=int, default=3, help="resamples that the slow peers are asked about")
+    parser.add_argument("--evidently", metavar="PYTHON", help="an interpreter that can import evidently")
+    parser.add_argument("--nannyml", metavar="PYTHON", help="an interpreter that can import nannyml")
+    args = parser.parse_args(argv)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if args.part == "table":
+        results = json.loads(RESULTS.read_text(encoding="utf-8"))
+        for part, module in PARTS.items():
+            if part in results:
+                write_table(PAGE, part, module.table(results[part]))
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        for name in args.datasets:
+            spans = load_spans(name, Path(folder))
+            if args.part == "false-alarms":
+                found: Any = false_alarms.measure(name, spans, args.repeats or 200)
+            elif args.part == "power":
+                peers = {"evidently": args.evidently, "nannyml": args.nannyml}
+                asked = {peer: path for peer, path in peers.items() if path}
+                found = power.measure(name, spans, args.repeats or 50, asked, args.peer_repeats)
+            else:
+                found = cost.measure(name, spans)
+            record(args.part.replace("-", "_"), name, found)
+    return 0
+
+
+def record(part: str, name: str, found: Any) -> None:
+    """Merges one part's results into the file."""
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    results.setdefault(part, {})[name] = found
+    results["environment"] = environment("tensorflow-data-validation", "numpy", "pyarrow")
+    RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

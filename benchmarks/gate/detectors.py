@@ -1,0 +1,110 @@
+"""Who is asked whether a span drifted: the gate, stock TFDV, and Evidently and NannyML where they are."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from models import label
+from pipeline.config.dataset import Dataset
+from pipeline.gate import baseline as baselines
+from pipeline.gate import drift, labels
+
+
+def detect(
+    dataset: Dataset,
+    base: baselines.Baseline,
+    reference: pa.Table,
+    changed: Mapping[str, pa.Table],
+    peers: Mapping[str, str],
+) -> dict[str, dict[str, int]]:
+    """Returns detector to change to 1 where anything was called moved."""
+    found: dict[str, dict[str, int]] = {"gate": {}}
+    for change, table in changed.items():
+        compared = drift.compare(table, base, dataset.features, dataset.gate).drift
+        moved, _ = labels.compare(table, dataset.label.text, base.positives, dataset.gate)
+        found["gate"][change] = int(bool(compared and compared.moved) or bool(moved and moved.matters))
+    before = _statistics(reference, dataset)
+    for change, table in changed.items():
+        now = _statistics(table, dataset)
+        for source in ("STANDARD", "QUANTILES"):
+            distances = _stock_distances(now, before, source)
+            for threshold in (0.1, 0.3):
+                alarms = found.setdefault(f"TFDV {source} {threshold}", {})
+                alarms[change] = int(any(distance > threshold for distance in distances))
+    for peer, python in peers.items():
+        found |= _ask_peer(peer, python, dataset, reference, changed)
+    return found
+
+
+def _flat(table: pa.Table, dataset: Dataset) -> pa.Table:
+    """Returns the compared columns, label included, for detectors that know no schema."""
+    columns = [column for column in dataset.features.names if column not in dataset.gate.exclude]
+    values = labels.evaluate(table, dataset.label.text)
+    known = pa.array(values.astype(str).tolist(), mask=values == label.NO_LABEL)
+    kept = {column: table[column] for column in columns}
+    for column in (*dataset.features.categorical, *dataset.features.hashed):
+        if column in kept:
+            kept[column] = kept[column].cast(pa.large_string())
+    return pa.table({**kept, "label": known.cast(pa.large_string())})
+
+
+def _statistics(table: pa.Table, dataset: Dataset) -> Any:
+    import tensorflow_data_validation as tfdv
+    from tensorflow_data_validation.statistics import stats_impl
+
+    flat = _flat(table, dataset).combine_chunks().to_batches()[0]
+    arrays = [
+        pa.array([None] * flat.num_rows, pa.large_list(c.type)) if c.null_count == len(c) else _lists(c) for c in flat
+    ]
+    batch = pa.RecordBatch.from_arrays(arrays, names=flat.schema.names)
+    return stats_impl.generate_statistics_in_memory(batch, tfdv.StatsOptions())
+
+
+def _lists(column: pa.Array) -> pa.Array:
+    """Returns one list per row, null where the value is missing, as a decoded tf.Example has it."""
+    there = pc.is_valid(column).to_numpy(zero_copy_only=False)
+    ends = np.concatenate([[0], np.cumsum(there)])
+    lists = pa.LargeListArray.from_arrays(pa.array(ends, pa.int64()), column.drop_null())
+    return pc.if_else(pa.array(there), lists, pa.scalar(None, lists.type))
+
+
+def _stock_distances(current: Any, reference: Any, source: str) -> list[float]:
+    import tensorflow_data_validation as tfdv
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+    schema = tfdv.infer_schema(reference)
+    for feature in schema.feature:
+        comparator = feature.drift_comparator
+        if feature.type == schema_pb2.BYTES:
+            comparator.infinity_norm.threshold = 0.0
+        else:
+            comparator.jensen_shannon_divergence.threshold = 0.0
+            if source == "QUANTILES":
+                comparator.jensen_shannon_divergence.source.type = schema_pb2.HistogramSelection.QUANTILES
+    anomalies = tfdv.validate_statistics(current, schema, previous_statistics=reference)
+    return [m.value for info in anomalies.drift_skew_info for m in info.drift_measurements]
+
+
+def _ask_peer(
+    peer: str, python: str, dataset: Dataset, reference: pa.Table, changed: Mapping[str, pa.Table]
+) -> dict[str, dict[str, int]]:
+    with tempfile.TemporaryDirectory() as folder:
+        pq.write_table(_flat(reference, dataset), f"{folder}/reference.parquet")
+        for index, table in enumerate(changed.values()):
+            pq.write_table(_flat(table, dataset), f"{folder}/{index}.parquet")
+        script = Path(__file__).with_name("peers.py")
+        command = [python, str(script), peer, folder, str(len(changed))]
+        answer = subprocess.run(command, check=True, capture_output=True, text=True)
+    verdicts = json.loads(answer.stdout.strip().splitlines()[-1])
+    return {detector: dict(zip(changed, alarms, strict=True)) for detector, alarms in verdicts.items()}
