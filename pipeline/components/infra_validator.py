@@ -16,6 +16,7 @@ from tfx.utils import io_utils, path_utils
 
 from columnar import examples as example_files
 from models.predictor import predictor_of
+from pipeline import files
 from pipeline.artifacts import Baseline
 from pipeline.components.live_model import BASELINE_FOLDER
 from pipeline.predict import instances, servability
@@ -25,6 +26,7 @@ from pipeline.state.version_folder import PREDICTIONS_FILE
 ROWS = 128
 MOST_PREDICTIONS = 100_000
 VERSION = "1"
+SAMPLE_REQUEST = os.path.join("assets.extra", "sample_request.json")
 
 
 @component
@@ -57,7 +59,7 @@ def InfraValidator(
         requests = instances.instances(rows, version)
         instances.write_warmup(version, model_name, [requests[:1], requests])
         sample = json.dumps({"instances": requests[:1]})
-        (version / "assets.extra" / "sample_request.json").write_text(sample, encoding="utf-8")
+        (version / SAMPLE_REQUEST).write_text(sample, encoding="utf-8")
         log = Path(folder) / "server.log"
         outcome = servability.check(
             version.parent,
@@ -68,7 +70,11 @@ def InfraValidator(
             max_p99_ms=max_p99_ms or None,
         )
         keep_predictions(source, paths, schema_proto, version / BASELINE_FOLDER / PREDICTIONS_FILE)
-        io_utils.copy_dir(str(version), path_utils.stamped_model_path(blessing.uri))
+        stamped = path_utils.stamped_model_path(blessing.uri)
+        files.link_tree(source, stamped)
+        files.link_tree(baseline.uri, os.path.join(stamped, BASELINE_FOLDER))
+        for name in (instances.WARMUP_FILE, SAMPLE_REQUEST, os.path.join(BASELINE_FOLDER, PREDICTIONS_FILE)):
+            io_utils.copy_file(str(version / name), os.path.join(stamped, name))
         io_utils.write_string_file(os.path.join(blessing.uri, log.name), log.read_text(errors="replace"))
     io_utils.write_string_file(
         os.path.join(blessing.uri, "INFRA_BLESSED" if outcome.servable else "INFRA_NOT_BLESSED"), ""

@@ -11,8 +11,9 @@ from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.io import fileio
 from tfx.types.standard_artifacts import Model
-from tfx.utils import io_utils, path_utils
+from tfx.utils import path_utils
 
+from pipeline import files
 from pipeline.artifacts import Baseline
 
 BASELINE_FOLDER = os.path.join("assets.extra", "baseline")  # As pipeline.live has it, for remote paths too.
@@ -50,10 +51,10 @@ def LiveModel(
     if not found:
         return
     source = os.path.join(serving_dir, found)
-    io_utils.copy_dir(source, path_utils.serving_model_dir(model.uri))
+    files.link_tree(source, path_utils.serving_model_dir(model.uri))
     measured = os.path.join(source, BASELINE_FOLDER)
     if fileio.exists(measured):
-        io_utils.copy_dir(measured, baseline.uri)
+        files.link_tree(measured, baseline.uri)
     else:
         # A version that someone else pushed: it can be served and compared with, but drift from it cannot be told.
         baseline.set_int_custom_property("present", 0)

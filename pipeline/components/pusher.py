@@ -10,8 +10,8 @@ from tfx.components.pusher import executor as stock_executor
 from tfx.dsl.components.base import executor_spec
 from tfx.proto import pusher_pb2
 from tfx.types import Artifact, artifact_utils
-from tfx.utils import io_utils
 
+from pipeline import files
 from pipeline.state.publish import push
 
 
@@ -35,7 +35,7 @@ class Executor(stock_executor.Executor):
             self._MarkNotPushed(pushed_model)
             return
         model_path = self.GetModelPath(input_dict)
-        io_utils.copy_dir(model_path, pushed_model.uri)
+        files.link_tree(model_path, pushed_model.uri)
         version = push(Path(model_path), Path(base), int(time.time()))
         self._MarkPushed(pushed_model, pushed_destination=str(version), pushed_version=version.name)
 

@@ -5,13 +5,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline import files
 from pipeline.state.version_folder import pushed_versions
 
 _UNFINISHED = ".pushing-"
 
 
 def push(model_dir: Path, serving_dir: Path, now: int) -> Path:
-    """Copies a SavedModel beside the served versions and makes it one of them by a single rename.
+    """Links a SavedModel beside the served versions and makes it one of them by a single rename.
 
     Args:
       now: seconds since 1970; the version's number, or one above the newest where that is not lower.
@@ -22,7 +23,7 @@ def push(model_dir: Path, serving_dir: Path, now: int) -> Path:
     Raises:
       OSError: the disk is full or the folder cannot be written; no version has become visible.
     """
-    return publish(serving_dir, now, lambda folder: _copy(model_dir, folder))
+    return publish(serving_dir, now, lambda folder: files.link_tree(str(model_dir), str(folder)))
 
 
 def publish(serving_dir: Path, now: int, fill: Callable[[Path], None]) -> Path:
@@ -51,10 +52,6 @@ def publish(serving_dir: Path, now: int, fill: Callable[[Path], None]) -> Path:
     unfinished.rename(pushed)
     _flush(serving_dir)
     return pushed
-
-
-def _copy(model_dir: Path, folder: Path) -> None:
-    shutil.copytree(model_dir, folder)
 
 
 def _flush(path: Path) -> None:

@@ -5,11 +5,10 @@ becomes visible by one rename, as every version; nothing that a server may be re
 See docs/decisions/0511-rollback-is-a-push.md.
 """
 
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline import files
 from pipeline.errors import ConfigError
 from pipeline.state.publish import publish
 from pipeline.state.version_folder import ROLLBACK_FILE, Rollback, pushed_versions, read_rollback, window_of
@@ -105,18 +104,10 @@ def undo(serving_dir: Path, now: int) -> Path:
 
 def _publish(serving_dir: Path, target: Version, record: Rollback) -> Path:
     def fill(folder: Path) -> None:
-        shutil.copytree(serving_dir / str(target.number), folder, copy_function=_link)
+        files.link_tree(str(serving_dir / str(target.number)), str(folder))
         note = folder / ROLLBACK_FILE
         note.unlink(missing_ok=True)  # A link to the record of an earlier rollback; that one keeps it.
         note.parent.mkdir(exist_ok=True)
         note.write_text(record.to_json(), encoding="utf-8")
 
     return publish(serving_dir, record.made_at, fill)
-
-
-def _link(source: str, target: str) -> None:
-    """Links a file; copies it where the file system has no links."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)

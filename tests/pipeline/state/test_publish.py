@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from pipeline import files
 from pipeline.state import publish
 from pipeline.state.version_folder import pushed_versions
 
@@ -28,6 +29,12 @@ def test_the_version_is_the_time_and_the_copy_is_whole(model_dir, tmp_path):
     assert {name: (pushed / name).read_bytes() for name in FILES} == FILES
 
 
+def test_a_version_takes_no_room_beside_the_model_that_it_came_from(model_dir, tmp_path):
+    pushed = publish.push(model_dir, tmp_path / "serving", now=8)
+
+    assert [(pushed / name).stat().st_ino for name in FILES] == [(model_dir / name).stat().st_ino for name in FILES]
+
+
 def test_a_version_is_always_above_the_newest(model_dir, tmp_path):
     (tmp_path / "serving" / "2000000000").mkdir(parents=True)
 
@@ -43,10 +50,10 @@ def test_what_a_crash_left_is_removed(model_dir, tmp_path):
 
 
 def test_a_full_disk_leaves_nothing_behind(model_dir, tmp_path, monkeypatch):
-    def full(source, target):
+    def full(source, target, **_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(publish.shutil, "copytree", full)
+    monkeypatch.setattr(files.shutil, "copytree", full)
 
     with pytest.raises(OSError, match="No space left"):
         publish.push(model_dir, tmp_path / "serving", now=8)

@@ -125,7 +125,7 @@ def test_without_links_the_files_are_copied(serving, monkeypatch):
     def refuse(source, target):
         raise OSError(1, "Operation not permitted")
 
-    monkeypatch.setattr("pipeline.state.rollback.os.link", refuse)
+    monkeypatch.setattr("pipeline.files.os.link", refuse)
 
     assert graph(roll_back(serving, now=100)) == "20"
 
