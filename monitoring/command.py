@@ -8,17 +8,19 @@ import json
 import logging
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from monitoring.monitor import Look, Monitor
-from monitoring.window_report import WindowReport, describe_period
-from pipeline.commands.options import root_of
+from monitoring import metrics_options
+from pipeline.commands import options
 from pipeline.commands.stopping import stoppable
 from pipeline.commands.terminal import Terminal
-from pipeline.config.dataset import load_dataset
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.json_values import to_json_values
 from pipeline.runs.log_capture import captured
+
+if TYPE_CHECKING:
+    from monitoring.monitor import Look
+    from monitoring.window_report import WindowReport
 
 logger = logging.getLogger(__name__)
 
@@ -26,10 +28,35 @@ _SHOWN_FEATURES = 8
 _SHOWN_WINDOWS = 10
 
 
-def run(args: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `monitor` reads."""
+    options.add_root(parser)
+    parser.add_argument("--log-dir", type=Path, required=True, metavar="DIR", help="the request log's folder")
+    parser.add_argument(
+        "--labels", metavar="DIR", help="folder of spans whose labels belong to requests, such as the data root"
+    )
+    often = parser.add_mutually_exclusive_group()
+    often.add_argument("--every", type=float, default=60.0, metavar="SECONDS", help="how often to look (default: 60)")
+    often.add_argument("--once", action="store_true", help="look once, for cron")
+    parser.add_argument(
+        "--server-url", metavar="URL", help="model server's REST address, to export which versions it has loaded"
+    )
+    metrics_options.add_arguments(parser)
+    parser.add_argument("--judge-open", action="store_true", help="judge windows that are not over, too")
+    parser.add_argument("--json", action="store_true", help="print one JSON object for each look")
+
+
+def command(args: argparse.Namespace) -> int:
     """Monitors until it is told to stop. Exit status: 0 looked, or stopped, whatever was found; 1 a look failed."""
-    dataset = load_dataset(args.dataset)
-    root = root_of(args, dataset.name)
+    with metrics_options.exporting(args):
+        return monitor(args)
+
+
+def monitor(args: argparse.Namespace) -> int:
+    """Looks once, or again and again."""
+    from monitoring.monitor import Monitor
+
+    dataset, root = options.load(args)
     if args.once and not args.log_dir.is_dir():
         raise ConfigError(f"--log-dir: there is no folder {args.log_dir}. Start the server with a request log first.")
     if args.every <= 0:
@@ -37,14 +64,14 @@ def run(args: argparse.Namespace) -> int:
     if args.labels is not None and "://" not in args.labels and not Path(args.labels).is_dir():
         raise ConfigError(f"--labels: there is no folder {args.labels}.")
     root.prepare()
-    monitor = Monitor(dataset, root, args.log_dir, args.labels, judge_open=args.judge_open)
-    with monitor.locked(), stoppable() as stop, captured(root.logs / "monitor.log") as (out, err):
+    looking = Monitor(dataset, root, args.log_dir, args.labels, judge_open=args.judge_open)
+    with looking.locked(), stoppable() as stop, captured(root.logs / "monitor.log") as (out, err):
         terminal = Terminal(out, err, quiet=args.json)
         if not args.once:
             terminal.note(f"monitoring {args.log_dir} every {args.every:g} s; log: {root.logs / 'monitor.log'}")
         while not stop.is_set():
             try:
-                look = monitor.look(time.time(), *([] if args.once else [args.every]))
+                look = looking.look(time.time(), *([] if args.once else [args.every]))
                 if args.json:
                     print(json.dumps(as_json(look), sort_keys=True, ensure_ascii=False), file=out)
                 else:
@@ -66,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
 
 def show(look: Look, terminal: Terminal, *, changes_only: bool) -> None:
     """Prints what a look found; nothing where it found nothing new and only changes are wanted."""
+    from monitoring.window_report import describe_period
+
     for fault in look.label_faults:
         terminal.err.print(f"labels were not read: {fault}", markup=False)
     if changes_only and not look.new_records and not look.judged:

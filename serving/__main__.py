@@ -10,4 +10,4 @@ if __name__ == "__main__":
         prog="serving", description="Serve SavedModels over TensorFlow Serving's REST and gRPC."
     )
     cli.add_arguments(parser)
-    sys.exit(cli.run(parser.parse_args()))
+    sys.exit(cli.command(parser.parse_args()))

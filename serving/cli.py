@@ -101,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     stock_flags.add_arguments(parser)
 
 
-def run(args: argparse.Namespace) -> int:
+def command(args: argparse.Namespace) -> int:
     """Serves until it is told to stop.
 
     Exit status: 0 stopped, 1 a model cannot be loaded or a port cannot be opened, 2 wrong usage.

@@ -12,7 +12,7 @@ import kubeflow_runner
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.parametrize("name", ["", "compile"])
+@pytest.mark.parametrize("name", ["", "compile", "rehearse", "submit"])
 def test_help_loads_nothing_heavy(name):
     script = (
         "import sys, kubeflow_runner\n"

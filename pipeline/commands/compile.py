@@ -1,18 +1,52 @@
 """`kubeflow_runner.py compile`: one file for one backend, checked before it is written."""
 
+from __future__ import annotations
+
 import argparse
 import json
 import os
 import sys
-import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pipeline.commands import options
 from pipeline.config import beam_options
-from pipeline.config.dataset import load_dataset
 from pipeline.errors import ConfigError, PipelineError
-from pipeline.kubeflow import extras, locations
+from pipeline.kubeflow import extras
 from pipeline.kubeflow.package import SUFFIX, Package
 from pipeline.runs.log_capture import captured
+
+if TYPE_CHECKING:
+    from pipeline.kubeflow.locations import Locations
+
+DEFAULT_IMAGE = "driftgate:latest"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `compile` reads."""
+    parser.add_argument(
+        "--target", choices=("vertex", "kubeflow"), default="vertex", help="the backend (default: vertex)"
+    )
+    options.add_dataset(parser)
+    parser.add_argument(
+        "--pipeline-root",
+        metavar="URI",
+        help="gs://BUCKET/PATH, or file:///PATH for a rehearsal (default: runs/DATASET-kubeflow)",
+    )
+    parser.add_argument("--data-root", metavar="URI", help="folder of the spans (default: PIPELINE_ROOT/data)")
+    parser.add_argument(
+        "--serving-dir", metavar="URI", help="the model server's base path (default: PIPELINE_ROOT/serving/MODEL)"
+    )
+    parser.add_argument("--state-dir", metavar="URI", help="the gate's span records (default: PIPELINE_ROOT/state)")
+    parser.add_argument(
+        "--image", default=DEFAULT_IMAGE, help=f"what every task runs in; see `make image` (default: {DEFAULT_IMAGE})"
+    )
+    parser.add_argument(
+        "--span", type=int, metavar="N", help="value of the parameter `span` (default: the newest at run time)"
+    )
+    beam_options.add_arguments(parser)
+    parser.add_argument("--output", type=Path, metavar="FILE", help="default: pipeline.json or pipeline.yaml")
+    options.add_json(parser)
 
 
 def command(args: argparse.Namespace) -> int:
@@ -21,6 +55,9 @@ def command(args: argparse.Namespace) -> int:
     Raises:
       ConfigError: wrong configuration, a missing extra, or a pipeline that the backend could not run.
     """
+    from pipeline.config.dataset import load_dataset
+    from pipeline.kubeflow import locations
+
     extras.require(args.target)
     output = args.output or Path(f"pipeline{SUFFIX[args.target]}")
     if output.suffix != SUFFIX[args.target]:
@@ -38,7 +75,7 @@ def command(args: argparse.Namespace) -> int:
     folders = {"--data-root": found.data_root, "--pipeline-root": found.root}
     beam_args = beam_options.of_arguments(args, dataset, folders, image=args.image)
     print(f"{dataset.name}: compiling for {args.target} (loads TFX, about ten seconds)", file=sys.stderr)
-    with tempfile.TemporaryDirectory(prefix="compile-") as folder, captured(Path(folder) / "log"):
+    with captured():
         from pipeline.kubeflow import compile, lint
 
         package = compile.compile_pipeline(
@@ -80,7 +117,7 @@ def write(path: Path, text: str) -> None:
         raise PipelineError(f"--output: {path} cannot be written: {error.strerror}.") from error
 
 
-def as_json(package: Package, output: Path, found: locations.Locations) -> dict[str, object]:
+def as_json(package: Package, output: Path, found: Locations) -> dict[str, object]:
     """Returns what `compile --json` prints."""
     return {
         "file": str(output),
@@ -95,8 +132,10 @@ def as_json(package: Package, output: Path, found: locations.Locations) -> dict[
     }
 
 
-def show(package: Package, output: Path, found: locations.Locations) -> None:
+def show(package: Package, output: Path, found: Locations) -> None:
     """Prints what was written, and what to type next."""
+    from pipeline.kubeflow import locations
+
     tasks = package.spec["root"]["dag"]["tasks"]
     print(f"{output}: pipeline {package.name!r} for {package.target}, {len(tasks)} tasks, checked")
     for name, where in (

@@ -1,26 +1,35 @@
 """`drift`: one span compared with the live model's training window, or with another span; nothing is recorded."""
 
+from __future__ import annotations
+
 import argparse
 import dataclasses
 import json
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
-from pipeline.commands.options import root_of
+from pipeline.commands import options
 from pipeline.commands.terminal import Terminal
-from pipeline.config.dataset import Dataset, load_dataset, read_schema
 from pipeline.errors import ConfigError
-from pipeline.gate import drift as drift_comparison
-from pipeline.gate.baseline import Baseline, build_baseline
 from pipeline.ingest import spans as span_files
-from pipeline.ingest.columns import columns_of
-from pipeline.ingest.reader import open_span
 from pipeline.json_values import to_json_values
-from pipeline.report import drift_plot
 from pipeline.runs.log_capture import captured
-from pipeline.runs.request import locate_data
 from pipeline.state.root import Root
 from pipeline.state.version_folder import BASELINE_FOLDER, pushed_versions
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from pipeline.config.dataset import Dataset
+    from pipeline.gate.baseline import Baseline
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `drift` reads."""
+    options.add_data(parser)
+    parser.add_argument("--span", type=int, metavar="N", help="the span to compare (default: the newest)")
+    parser.add_argument("--against", type=int, metavar="M", help="another span (default: the live model's window)")
+    parser.add_argument("--plot", metavar="FILE", help="draw what moved most into FILE.png or FILE.svg")
+    options.add_json(parser)
 
 
 def command(args: argparse.Namespace) -> int:
@@ -29,8 +38,11 @@ def command(args: argparse.Namespace) -> int:
     Raises:
       ConfigError: no such span, nothing to compare with, or a plot of another kind than png and svg.
     """
-    dataset = load_dataset(args.dataset)
-    root = root_of(args, dataset.name)
+    from pipeline.gate import drift as drift_comparison
+    from pipeline.report import drift_plot
+    from pipeline.runs.request import locate_data
+
+    dataset, root = options.load(args)
     if dataset.schema_path is None:
         raise ConfigError(f"{dataset.path} has no schema yet. Run the pipeline once to have one inferred.")
     if args.plot and not args.plot.endswith((".png", ".svg")):
@@ -63,6 +75,12 @@ def command(args: argparse.Namespace) -> int:
 
 def read_span(dataset: Dataset, data_root: str, span: int) -> pa.Table:
     """Reads a span's raw rows, flat columns typed by the schema."""
+    import pyarrow as pa
+
+    from pipeline.config.dataset import read_schema
+    from pipeline.ingest.columns import columns_of
+    from pipeline.ingest.reader import open_span
+
     assert dataset.schema_path is not None, "the command has checked it"
     schema = read_schema(dataset.schema_path)
     columns = columns_of(schema, sorted(dataset.features.label_columns), dataset.features.names)
@@ -73,6 +91,9 @@ def read_span(dataset: Dataset, data_root: str, span: int) -> pa.Table:
 
 def find_baseline(dataset: Dataset, root: Root, data_root: str, against: int | None) -> tuple[Baseline, str]:
     """Returns what to compare with, and its name: another span, or what the live model was trained on."""
+    from pipeline.config.dataset import read_schema
+    from pipeline.gate.baseline import Baseline, build_baseline
+
     if against is not None:
         span = span_files.choose_span(data_root, dataset.spans.pattern, against)
         assert dataset.schema_path is not None, "the command has checked it"

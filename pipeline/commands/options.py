@@ -1,13 +1,83 @@
-"""What several commands read from their arguments."""
+"""Options that several commands share, and what commands read from them."""
+
+from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.state.root import Root
 
+if TYPE_CHECKING:
+    from pipeline.config.dataset import Dataset
+
+DEFAULT_DATASET = "taxi"
 DEFAULT_ROOT = Path("runs")
+
+
+def add_dataset(parser: argparse.ArgumentParser) -> None:
+    """Adds `--dataset`."""
+    parser.add_argument(
+        "--dataset",
+        default=DEFAULT_DATASET,
+        metavar="NAME|PATH",
+        help="a shipped dataset, or a folder with a dataset.toml (default: taxi)",
+    )
+
+
+def add_root(parser: argparse.ArgumentParser) -> None:
+    """Adds `--dataset` and `--root`."""
+    add_dataset(parser)
+    parser.add_argument(
+        "--root",
+        type=Path,
+        metavar="DIR",
+        help="folder of metadata, artifacts and pushed models (default: runs/DATASET)",
+    )
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Adds `--dataset`, `--root` and `--data-root`."""
+    add_root(parser)
+    parser.add_argument(
+        "--data-root", metavar="DIR", help="folder of the spans (default: the shipped ones, written below the root)"
+    )
+
+
+def add_json(parser: argparse._ActionsContainer) -> None:
+    """Adds `--json`."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+
+
+def load(args: argparse.Namespace) -> tuple[Dataset, Root]:
+    """Returns the dataset and the root that were named.
+
+    Raises:
+      ConfigError: there is no such dataset, or its file is wrong.
+    """
+    from pipeline.config.dataset import load_dataset
+
+    dataset = load_dataset(args.dataset)
+    return dataset, root_of(args, dataset.name)
 
 
 def root_of(args: argparse.Namespace, dataset_name: str) -> Root:
     """Returns the root that was named, or `runs/DATASET` below the working directory."""
     return Root((args.root or DEFAULT_ROOT / dataset_name).absolute())
+
+
+def hint(args: argparse.Namespace, command: str, *words: str, with_data: bool = False) -> str:
+    """Returns a command that a person can paste: it acts on the same dataset and root as the one that prints it.
+
+    Args:
+      with_data: the command reads the spans, so it needs `--data-root` where that was given.
+    """
+    line = ["python", "local_runner.py", command]
+    if args.dataset != DEFAULT_DATASET:
+        line += ["--dataset", str(args.dataset)]
+    if args.root is not None:
+        line += ["--root", str(args.root)]
+    if with_data and args.data_root is not None:
+        line += ["--data-root", str(args.data_root)]
+    return shlex.join([*line, *words])

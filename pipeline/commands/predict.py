@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.options import root_of
+from pipeline.commands import options
 from pipeline.commands.terminal import Terminal
-from pipeline.config.dataset import load_dataset
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, ExitStatus
 from pipeline.predict.client import Endpoint, Signature
 from pipeline.predict.online import Notes, Prediction, predict_rows
 from pipeline.predict.rows import open_text, read_rows
@@ -21,7 +20,35 @@ LOCAL_SERVER = "http://127.0.0.1:8501"
 FEATURE_DEFAULTS = Path("assets.extra") / "feature_defaults.json"
 # A table is for reading; whoever wants all rows of a large file takes --csv or --json.
 _SHOWN_ROWS = 50
-_SOME_ROWS_REFUSED = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `predict` reads."""
+    options.add_data(parser)
+    parser.add_argument(
+        "file", nargs="?", default="-", help="CSV with a header, JSON lines or a JSON array (default: standard input)"
+    )
+    parser.add_argument(
+        "--url", metavar="URL", help="http://HOST:PORT/v1/models/NAME (default: 127.0.0.1:8501, the dataset's model)"
+    )
+    parser.add_argument("--signature", default="serving_default", metavar="NAME", help="(default: serving_default)")
+    parser.add_argument(
+        "--defaults",
+        type=Path,
+        metavar="FILE",
+        help="what stands for missing values (default: assets.extra/feature_defaults.json of the pushed version)",
+    )
+    parser.add_argument("--batch-size", type=int, default=256, metavar="N", help="rows of a request (default: 256)")
+    parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="of a request (default: 30)")
+    parser.add_argument("--batch", action="store_true", help="predict offline, with a pushed version")
+    parser.add_argument("--span", type=int, metavar="N", help="with --batch: this span's rows")
+    parser.add_argument("--version", type=int, metavar="N", help="with --batch: (default: the live version)")
+    parser.add_argument(
+        "--output", metavar="PATH", help="with --batch: a .csv or .parquet file, or a folder of PredictionLog TFRecords"
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object for each row; of a batch, one in all")
+    form.add_argument("--csv", action="store_true", help="print CSV")
 
 
 def command(args: argparse.Namespace) -> int:
@@ -30,16 +57,20 @@ def command(args: argparse.Namespace) -> int:
     Raises:
       PipelineError: wrong usage, an input that cannot be read, or no answer from the server.
     """
+    if args.batch:
+        from pipeline.commands import predict_batch
+
+        return predict_batch.command(args)
     if args.batch_size < 1:
         raise ConfigError(f"--batch-size must be at least 1. Received: {args.batch_size}.")
-    dataset = load_dataset(args.dataset)
+    dataset, root = options.load(args)
     model = dataset.serving.model_name
     endpoint = Endpoint(args.url or f"{LOCAL_SERVER}/v1/models/{model}", args.timeout)
     terminal = Terminal(sys.stdout, sys.stderr)
     with open_text(args.file) as file:
         rows = read_rows(file, "standard input" if args.file == "-" else args.file)
         signature = endpoint.signature(args.signature)
-        serving_dir = root_of(args, dataset.name).serving(model)
+        serving_dir = root.serving(model)
         defaults = read_defaults(args.defaults or find_defaults(serving_dir, signature.version))
         notes = Notes()
         predictions = predict_rows(rows, endpoint, args.signature, signature, defaults, args.batch_size, notes)
@@ -50,7 +81,7 @@ def command(args: argparse.Namespace) -> int:
         else:
             asked, refused = write_table(predictions, signature, terminal)
     say_notes(notes, asked, refused, terminal)
-    return _SOME_ROWS_REFUSED if refused else 0
+    return ExitStatus.REFUSED if refused else ExitStatus.DONE
 
 
 def find_defaults(serving_dir: Path, version: int) -> Path | None:

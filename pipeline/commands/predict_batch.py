@@ -1,19 +1,18 @@
 """`predict --batch`: offline predictions for a span or a file, by a pushed version."""
 
 import argparse
-import datetime
 import errno
 import json
 import time
 from pathlib import Path
 from typing import Literal
 
-from pipeline.commands.options import root_of
+from pipeline.commands import options
 from pipeline.commands.terminal import Terminal
-from pipeline.config.dataset import Dataset, load_dataset, read_schema
+from pipeline.config.dataset import Dataset, read_schema
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.ingest import spans as span_files
-from pipeline.runs.log_capture import captured
+from pipeline.runs.log_capture import captured, new_log
 from pipeline.runs.request import locate_data
 from pipeline.state.root import Root
 from pipeline.state.version_folder import pushed_versions
@@ -37,15 +36,14 @@ def command(args: argparse.Namespace) -> int:
     Raises:
       PipelineError: wrong usage, no pushed version, or rows at fault; nothing is written.
     """
-    dataset = load_dataset(args.dataset)
-    root = root_of(args, dataset.name)
+    dataset, root = options.load(args)
     check(args, dataset)
     version = choose_version(root, dataset, args.version)
     paths, file_format = choose_input(args, root, dataset)
     output = Path(args.output).absolute()
     root.prepare()
     started = time.monotonic()
-    with captured(root.logs / f"predict-{datetime.datetime.now():%Y%m%d-%H%M%S}.log") as (out, err):
+    with captured(new_log(root.logs, "predict")) as (out, err):
         rows = _infer(dataset, version, paths, file_format, output)
         seconds = time.monotonic() - started
         terminal = Terminal(out, err, quiet=args.json)

@@ -1,23 +1,48 @@
 """`kubeflow_runner.py rehearse`: a compiled file, run here as its backend would, and what it came to."""
 
+from __future__ import annotations
+
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from pipeline.commands import options
 from pipeline.errors import ConfigError
 from pipeline.gate.decision import Decision, describe
-from pipeline.kubeflow import extras, lint, locations
+from pipeline.kubeflow import extras
 from pipeline.kubeflow import package as packages
 from pipeline.kubeflow.package import Package
-from pipeline.kubeflow.rehearse.dag import Rehearsal, TaskResult, rehearse
 from pipeline.runs.log_capture import captured
+
+if TYPE_CHECKING:
+    from pipeline.kubeflow.rehearse.dag import Rehearsal, TaskResult
 
 Result = Literal["pushed", "skipped", "refused", "not_blessed", "failed", "done"]
 EXIT_STATUS: dict[Result, int] = {"pushed": 0, "skipped": 0, "done": 0, "refused": 3, "not_blessed": 4, "failed": 1}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `rehearse` reads."""
+    add_pipeline(parser)
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="tasks at a time (default: 2)")
+    options.add_json(parser)
+
+
+def add_pipeline(parser: argparse.ArgumentParser) -> None:
+    """Adds the compiled file and the values of its parameters."""
+    parser.add_argument(
+        "--pipeline",
+        type=Path,
+        default=Path("pipeline.json"),
+        metavar="FILE",
+        help="what compile wrote (default: pipeline.json)",
+    )
+    parser.add_argument(
+        "--param", action="append", default=[], metavar="NAME=VALUE", help="a run-time parameter, such as span=7"
+    )
 
 
 def command(args: argparse.Namespace) -> int:
@@ -27,6 +52,9 @@ def command(args: argparse.Namespace) -> int:
       ConfigError: no compiled file, one that the backend could not run, a wrong parameter, a root in a bucket.
     """
     extras.require("kubeflow")
+    from pipeline.kubeflow import locations
+    from pipeline.kubeflow.rehearse.dag import rehearse
+
     package = packages.read(args.pipeline)
     check(package)
     parameters = parse_parameters(args.param, package)
@@ -58,7 +86,9 @@ def command(args: argparse.Namespace) -> int:
 
 def check(package: Package) -> None:
     """Refuses what the backend could not run; artifact types are imported for that, which TensorFlow comments on."""
-    with tempfile.TemporaryDirectory(prefix="rehearse-") as folder, captured(Path(folder) / "log"):
+    from pipeline.kubeflow import lint
+
+    with captured():
         lint.check(package)
 
 
@@ -68,6 +98,8 @@ def parse_parameters(given: Sequence[str], package: Package) -> dict[str, Any]: 
     Raises:
       ConfigError: no such parameter, or a value of another type.
     """
+    from pipeline.kubeflow import lint
+
     declared = package.spec["root"].get("inputDefinitions", {}).get("parameters", {})
     values: dict[str, Any] = {}  # Any: JSON.
     for text in given:

@@ -1,5 +1,7 @@
 """`replay`: the time-lapse. Plays a dataset's spans in order on a fresh root, and compares policies of retraining."""
 
+from __future__ import annotations
+
 import argparse
 import functools
 import json
@@ -8,24 +10,21 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from pipeline.commands.drift import read_span
-from pipeline.commands.options import DEFAULT_ROOT
+from pipeline.commands import options
 from pipeline.commands.report_after import write_report, write_series_report
 from pipeline.commands.terminal import Terminal
-from pipeline.config.dataset import Dataset, load_dataset
 from pipeline.errors import ConfigError
-from pipeline.gate import scoring
-from pipeline.gate.settings import Settings
 from pipeline.ingest import spans as span_files
 from pipeline.report.series_data import FILE as REPLAY_FILE
-from pipeline.runs import execute
 from pipeline.runs.child import in_child
 from pipeline.runs.log_capture import captured
-from pipeline.runs.request import Request, locate_data
 from pipeline.state.root import Root
 from pipeline.state.version_folder import pushed_versions
+
+if TYPE_CHECKING:
+    from pipeline.config.dataset import Dataset
 
 Policy = Literal["gate", "always", "never"]
 POLICIES: tuple[Policy, ...] = ("gate", "always", "never")
@@ -50,10 +49,22 @@ class Step:
     seconds: float
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `replay` reads."""
+    options.add_data(parser)
+    parser.add_argument("--spans", metavar="A-B", help="only these (default: all)")
+    parser.add_argument("--compare", action="store_true", help="also always and never retrain, side by side")
+    parser.add_argument("--keep", action="store_true", help="keep the artifacts of every step")
+    options.add_json(parser)
+
+
 def command(args: argparse.Namespace) -> int:
     """Plays the spans. Exit status: 0 played to the end."""
-    dataset = load_dataset(args.dataset)
-    base = (args.root or DEFAULT_ROOT / f"{dataset.name}-replay").absolute()
+    from pipeline.runs import execute
+    from pipeline.runs.request import locate_data
+
+    dataset, _ = options.load(args)
+    base = options.root_of(args, f"{dataset.name}-replay").path
     if base.exists():
         raise ConfigError(f"--root: {base} exists, and a replay needs a fresh one. Remove it, or name another.")
     base.mkdir(parents=True)
@@ -126,6 +137,9 @@ def play(
     keep: bool,
 ) -> Step:
     """Processes one span under a policy, and prints its line; a step that is kept gets a report of its own."""
+    from pipeline.runs import execute
+    from pipeline.runs.request import Request
+
     root.prepare()
     serving_dir = root.serving(dataset.serving.model_name)
     versions = pushed_versions(serving_dir)
@@ -161,6 +175,9 @@ def play(
 
 def score_live(dataset: Dataset, model_dir: Path, data_root: str, span: int) -> float | None:
     """Returns the AUC of the live model on all of a span that it has not seen; None where it has none."""
+    from pipeline.commands.drift import read_span
+    from pipeline.gate import scoring
+    from pipeline.gate.settings import Settings
 
     settings = Settings(features=dataset.features, policy=dataset.gate)
     overall = scoring.evaluate_model(model_dir, read_span(dataset, data_root, span), settings).overall

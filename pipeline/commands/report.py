@@ -5,12 +5,19 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from pipeline.commands.options import root_of
-from pipeline.config.dataset import load_dataset
+from pipeline.commands import options
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.report import files
 from pipeline.report.series_data import FILE as REPLAY_FILE
 from pipeline.state.root import Root
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `report` reads."""
+    options.add_root(parser)
+    parser.add_argument("--span", type=int, metavar="N", help="of this span's newest run (default: of the newest run)")
+    parser.add_argument("--open", action="store_true", help="open it in the browser")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="make it anew, into FILE")
 
 
 def command(args: argparse.Namespace) -> int:
@@ -19,7 +26,7 @@ def command(args: argparse.Namespace) -> int:
     Raises:
       PipelineError: no such run, or the file cannot be written.
     """
-    root = root_of(args, load_dataset(args.dataset).name)
+    _, root = options.load(args)
     try:
         path = find_or_make(root, args.span, args.output)
     except OSError as error:

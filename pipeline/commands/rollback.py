@@ -7,9 +7,8 @@ import sys
 import time
 from collections.abc import Iterator
 
-from pipeline.commands.options import root_of
+from pipeline.commands import options
 from pipeline.commands.terminal import Terminal
-from pipeline.config.dataset import load_dataset
 from pipeline.errors import ConfigError, PipelineError, RootBusyError
 from pipeline.state import rollback, rollback_records
 from pipeline.state.root import Root
@@ -18,14 +17,22 @@ from pipeline.state.version_folder import read_rollback
 _POLL_S = 0.2
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `rollback` reads."""
+    options.add_root(parser)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--to", type=int, metavar="VERSION", help="(default: the one that was live before)")
+    which.add_argument("--undo", action="store_true", help="make live what the last rollback replaced")
+    options.add_json(parser)
+
+
 def command(args: argparse.Namespace) -> int:
     """Makes an earlier version live, or undoes that. Exit status: 0 done, 2 there is nothing to go back to, 1 failed.
 
     Raises:
       PipelineError: wrong usage, or the disk is full.
     """
-    dataset = load_dataset(args.dataset)
-    root = root_of(args, dataset.name)
+    dataset, root = options.load(args)
     if not root.path.is_dir():
         raise ConfigError(f"--root: there is no folder {root.path}. Run the pipeline first.")
     serving_dir = root.serving(dataset.serving.model_name)

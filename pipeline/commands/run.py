@@ -1,49 +1,58 @@
 """`run`: the pipeline once, with progress while it works and the whole outcome at the end."""
 
+from __future__ import annotations
+
 import argparse
 import contextlib
-import datetime
-import errno
 import json
-import logging
 import time
-import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.commands import statistics_table
-from pipeline.commands.options import root_of
+from pipeline.commands import edge, options
 from pipeline.commands.report_after import write_report
 from pipeline.commands.terminal import Terminal
 from pipeline.config import beam_options
-from pipeline.config.dataset import load_dataset
-from pipeline.errors import PipelineError
 from pipeline.evaluation import intervals
-from pipeline.ingest import spans as span_files
-from pipeline.runs import execute
-from pipeline.runs.log_capture import captured
+from pipeline.runs.log_capture import captured, new_log
 from pipeline.runs.outcome import EXIT_STATUS, Outcome
-from pipeline.runs.request import Request, locate_data, shared_folders
-from pipeline.state import rollback_records
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from pipeline.runs.request import Request
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `run` reads."""
+    options.add_data(parser)
+    parser.add_argument("--span", type=int, metavar="N", help="the span to process (default: the newest)")
+    parser.add_argument(
+        "--force", action="store_true", help="rerun even where nothing asks for it; broken data still blocks"
+    )
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--explain", action="store_true", help="only look at the decision; nothing is recorded")
+    only.add_argument("--decide", action="store_true", help="record the decision and stop; `run` carries on from there")
+    beam_options.add_arguments(parser)
+    options.add_json(parser)
 
 
 def command(args: argparse.Namespace) -> int:
     """Runs the pipeline once.
 
     Returns:
-      The exit status: 0 pushed or nothing to do, 3 the data was refused, 4 the candidate was not blessed,
-      1 anything unexpected.
+      The exit status of the outcome.
 
     Raises:
       PipelineError: wrong configuration, a busy or read-only root.
+      Exception: whatever a component raised; a report of the run is written first.
     """
-    dataset = load_dataset(args.dataset)
-    root = root_of(args, dataset.name)
+    from pipeline.ingest import spans as span_files
+    from pipeline.runs.request import Request, locate_data, shared_folders
+    from pipeline.state import rollback_records
+
+    dataset, root = options.load(args)
     root.prepare()
-    log = root.logs / f"run-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
     with root.locked():
+        log = new_log(root.logs, "run")
         rollback_records.record_missing(root, dataset.name, root.serving(dataset.serving.model_name))
         data_root = locate_data(dataset, root, args.data_root)
         request = Request(
@@ -62,12 +71,16 @@ def command(args: argparse.Namespace) -> int:
             started = time.time()
             try:
                 outcome = run(request, terminal, log)
-            except (PipelineError, KeyboardInterrupt):
+            except (Exception, KeyboardInterrupt) as error:
+                stopped = isinstance(error, KeyboardInterrupt)
+                report = None if stopped or args.explain else write_report(root, started, terminal)
+                if stopped:
+                    error.add_note("Nothing is lost: the same command carries on.")
+                if report is not None:
+                    error.add_note(f"The report: {report}")
+                if args.json:
+                    print(json.dumps(failure_as_json(error, log, report)), file=out)
                 raise
-            except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the user gets one line and the log.
-                logger.error("The run failed.\n%s", traceback.format_exc())
-                report = write_report(root, started, terminal)
-                return report_failure(error, log, report, terminal, as_json=args.json)
             report = None if args.explain else write_report(root, started, terminal)
             if args.json:
                 print(json.dumps(as_json(outcome, request, log, report), sort_keys=True), file=out)
@@ -80,6 +93,8 @@ def command(args: argparse.Namespace) -> int:
 
 def run(request: Request, terminal: Terminal, log: Path) -> Outcome:
     """Runs the pipeline with live progress on standard error."""
+    from pipeline.runs import execute
+
     terminal.note(f"{request.dataset.name}: starting TFX (about ten seconds)")
     with contextlib.ExitStack() as current:
 
@@ -94,22 +109,23 @@ def run(request: Request, terminal: Terminal, log: Path) -> Outcome:
         return execute.execute(request, log=str(log), on_start=started, on_end=ended)
 
 
-def report_failure(error: Exception, log: Path, report: Path | None, terminal: Terminal, *, as_json: bool) -> int:
-    """Says in one line what went wrong and where the whole story is; never a bare traceback."""
-    text = f"{type(error).__name__}: {error}".strip().splitlines()[0][:500]
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        text = f"the disk is full ({error.filename or 'no file named'}). Make room and run the same command again"
-    if as_json:
-        value = {"result": "failed", "exit_status": 1, "error": text, "log": str(log), "report": _text(report)}
-        print(json.dumps(value), file=terminal.out.file)
-    terminal.err.print(f"error: {text}\nThe log: {log}", markup=False)
-    if report is not None:
-        terminal.err.print(f"The report: {report}", markup=False)
-    return 1
+def failure_as_json(error: BaseException, log: Path, report: Path | None) -> dict[str, Any]:  # Any: JSON.
+    """Returns a run that ended without an outcome as `run --json` prints it."""
+    failure = edge.describe(error)
+    interrupted = isinstance(error, KeyboardInterrupt)
+    return {
+        "result": "interrupted" if interrupted else "failed",
+        "exit_status": failure.status,
+        "error": failure.text.removeprefix("error: "),
+        "log": str(log),
+        "report": _text(report),
+    }
 
 
 def show(outcome: Outcome, request: Request, log: Path, terminal: Terminal) -> None:
     """Prints the outcome as tables, the most wanted last: the verdict, the version and the line to try it with."""
+    from pipeline.commands import statistics_table
+
     terminal.table(
         f"Components, span {outcome.span}",
         ("component", "status", "seconds"),
@@ -202,6 +218,8 @@ def _text(path: Path | None) -> str | None:
 
 def as_json(outcome: Outcome, request: Request, log: Path, report: Path | None) -> dict[str, Any]:
     """Returns the outcome as `run --json` prints it."""
+    from pipeline.commands import statistics_table
+
     statistics = statistics_table.read(outcome.statistics_uri) if outcome.statistics_uri else {}
     return {
         "result": outcome.result,

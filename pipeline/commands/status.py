@@ -1,76 +1,30 @@
-"""`spans` and `status`: what exists, what was processed, what is live."""
+"""`status`: what is live, and what was decided last."""
 
 import argparse
 import datetime
 import json
 import sys
 from dataclasses import asdict
-from typing import Any
 
-from pipeline.commands.options import root_of
+from pipeline.commands import options
 from pipeline.commands.terminal import Terminal
-from pipeline.config.dataset import load_dataset
 from pipeline.gate.decision import Decision
-from pipeline.ingest import spans as span_files
 from pipeline.report import files as reports
 from pipeline.runs.records import read_decisions
-from pipeline.runs.request import locate_data
-from pipeline.state import backlog, rollback, span_records, version_folder
+from pipeline.state import rollback, version_folder
 
 _SHOWN_DECISIONS = 10
 
 
-def spans(args: argparse.Namespace) -> int:
-    """Prints every span that exists or was processed."""
-    dataset = load_dataset(args.dataset)
-    root = root_of(args, dataset.name)
-    data_root = locate_data(dataset, root, args.data_root)
-    files = span_files.newest_versions(data_root, dataset.spans.pattern)
-    records = span_records.newest_records(span_records.read_records(str(root.state)))
-    serving_dir = root.serving(dataset.serving.model_name)
-    live = version_folder.live_training(serving_dir)
-    set_aside = {(waiting.span, waiting.version): why for waiting, why in backlog.read_quarantine(root).items()}
-    following = next(backlog.unprocessed(root, serving_dir, data_root, dataset.spans.pattern), None)
-    rows = [
-        {
-            "span": span,
-            "version": files[span][0].version if span in files else records[span].version,
-            "files": [file.path for file in files.get(span, [])],
-            "rows": records[span].rows if span in records else None,
-            "verdict": records[span].verdict if span in records else None,
-            "processed_version": records[span].version if span in records else None,
-            "waiting": span in records and records[span].waiting,
-            "trained_on": span in live.window,
-            "done": span in records and span_records.is_done(records[span], live),
-            "quarantined": set_aside.get((span, files[span][0].version)) if span in files else None,
-        }
-        for span in sorted(files.keys() | records.keys())
-    ]
-    if args.json:
-        value = {"data_root": data_root, "spans": rows, "next": asdict(following) if following else None}
-        print(json.dumps(value, sort_keys=True))
-        return 0
-    terminal = Terminal(sys.stdout, sys.stderr)
-    columns = ("span", "version", "rows", "verdict", "live model trained on it")
-    terminal.table(f"Spans in {data_root}", columns, [_span_row(row) for row in rows])
-    return 0
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `status` reads."""
+    options.add_root(parser)
+    options.add_json(parser)
 
 
-def _span_row(row: dict[str, Any]) -> tuple[object, ...]:  # Any: JSON.
-    verdict = row["verdict"] or ("set aside" if row["quarantined"] else "not processed")
-    if row["processed_version"] is not None and row["version"] > row["processed_version"]:
-        verdict += f" (version {row['processed_version']}; version {row['version']} is new)"
-    if row["waiting"]:
-        verdict += ", waiting for more rows"
-    if row["processed_version"] is not None and not row["done"]:
-        verdict += ", to be finished"
-    return row["span"], row["version"], row["rows"] or "-", verdict, "yes" if row["trained_on"] else ""
-
-
-def status(args: argparse.Namespace) -> int:
+def command(args: argparse.Namespace) -> int:
     """Prints pushed versions, the newest decisions and where everything is."""
-    dataset = load_dataset(args.dataset)
-    root = root_of(args, dataset.name)
+    dataset, root = options.load(args)
     serving_dir = root.serving(dataset.serving.model_name)
     versions = rollback.versions(serving_dir)
     decisions = read_decisions(root)[-_SHOWN_DECISIONS:]

@@ -1,5 +1,7 @@
 """`kubeflow_runner.py submit`: a compiled file to Vertex or to a Kubeflow cluster, once or on a schedule."""
 
+from __future__ import annotations
+
 import argparse
 import datetime
 import json
@@ -8,14 +10,38 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.rehearse import check, parse_parameters
+from pipeline.commands import options
+from pipeline.commands.rehearse import add_pipeline, check, parse_parameters
 from pipeline.errors import ConfigError
-from pipeline.kubeflow import extras, locations
+from pipeline.kubeflow import extras
 from pipeline.kubeflow import package as packages
 from pipeline.kubeflow.package import Package
 from pipeline.kubeflow.submit.follow import RunState, follow
 
 _CRON_FIELDS = 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `submit` reads."""
+    parser.add_argument("--to", choices=("vertex", "kubeflow"), required=True, help="the backend")
+    add_pipeline(parser)
+    parser.add_argument("--schedule", metavar="CRON", help="start a run at each of these times, one at a time")
+    parser.add_argument("--wait", action="store_true", help="follow the run; the exit status is its outcome's")
+    parser.add_argument(
+        "--poll", type=float, default=30.0, metavar="SECONDS", help="how often --wait asks (default: 30)"
+    )
+    options.add_json(parser)
+    vertex = parser.add_argument_group("vertex")
+    vertex.add_argument("--project", help="the Google Cloud project")
+    vertex.add_argument("--region", help="such as europe-west4")
+    vertex.add_argument("--service-account", metavar="EMAIL", help="what tasks run as (default: the project's)")
+    vertex.add_argument("--network", metavar="NAME", help="full name of a peered network")
+    vertex.add_argument("--api-endpoint", metavar="URL", help="another endpoint than the region's")
+    kubeflow = parser.add_argument_group("kubeflow")
+    kubeflow.add_argument("--host", metavar="URL", help="the Kubeflow Pipelines API")
+    kubeflow.add_argument("--experiment", metavar="NAME", help="default: the pipeline's name")
+    kubeflow.add_argument("--namespace", metavar="NAME", help="of a multi-user installation")
+    kubeflow.add_argument("--token-file", type=Path, metavar="FILE", help="holds a bearer token")
 
 
 def command(args: argparse.Namespace) -> int:
@@ -27,6 +53,8 @@ def command(args: argparse.Namespace) -> int:
     Raises:
       PipelineError: wrong options, a file that the backend could not run, or the backend refused.
     """
+    from pipeline.kubeflow import locations
+
     extras.require(args.to)
     package = packages.read(args.pipeline)
     if package.target != args.to:

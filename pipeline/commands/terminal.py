@@ -77,9 +77,15 @@ class Terminal:
         self.out.print(table)
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Lets the error reach the edge; rich would end the process with status 1."""
+        raise
+
+
 def _console(file: TextIO) -> Console:
     """In a pipe lines are as long as they are: whoever reads them next decides where to cut."""
-    return Console(
+    return _Console(
         file=file, highlight=False, width=None if file.isatty() else _PIPE_WIDTH, soft_wrap=not file.isatty()
     )
 

@@ -1,28 +1,30 @@
 """`watch`: continuous training. Each new span or corrected version is processed once, oldest first."""
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import dataclasses
 import datetime
 import logging
-import shlex
 import threading
 import traceback
+from typing import TYPE_CHECKING
 
-from pipeline.commands.options import root_of
+from pipeline.commands import options
 from pipeline.commands.report_after import write_report
 from pipeline.commands.stopping import stoppable
 from pipeline.commands.terminal import Terminal
 from pipeline.config import beam_options
-from pipeline.config.dataset import load_dataset
 from pipeline.errors import ConfigError, PipelineError, RootBusyError
-from pipeline.runs import execute
 from pipeline.runs.child import in_child
-from pipeline.runs.log_capture import captured
+from pipeline.runs.log_capture import captured, new_log
 from pipeline.runs.outcome import Outcome
-from pipeline.runs.request import Request, locate_data, shared_folders
 from pipeline.state.backlog import QUARANTINE, Waiting, quarantine, unprocessed
 from pipeline.state.root import Root
+
+if TYPE_CHECKING:
+    from pipeline.runs.request import Request
 
 logger = logging.getLogger(__name__)
 
@@ -33,22 +35,33 @@ class StopRequestedError(Exception):
     """SIGTERM or Ctrl-C came; raised between components, where nothing is half done."""
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `watch` reads."""
+    options.add_data(parser)
+    parser.add_argument("--poll", type=float, default=30.0, metavar="SECONDS", help="how often to look (default: 30)")
+    parser.add_argument(
+        "--tries", type=int, default=2, metavar="N", help="then a failing span is set aside (default: 2)"
+    )
+    parser.add_argument("--once", action="store_true", help="end when nothing is waiting")
+    beam_options.add_arguments(parser)
+
+
 def command(args: argparse.Namespace) -> int:
     """Watches until it is told to stop. Exit status: 0 stopped.
 
     Raises:
       ConfigError: the dataset has no schema, so no span could ever be trained on.
     """
-    dataset = load_dataset(args.dataset)
+    from pipeline.runs.request import Request, locate_data, shared_folders
+
+    dataset, root = options.load(args)
     if dataset.schema_path is None:
-        given = f" --data-root {shlex.quote(args.data_root)}" if args.data_root else ""
         raise ConfigError(
             f"{dataset.path} names no schema, and nothing is trained without one. Have one inferred, and correct it: "
-            f"python local_runner.py run --dataset {shlex.quote(args.dataset)}{given}"
+            f"{options.hint(args, 'run', with_data=True)}"
         )
-    root = root_of(args, dataset.name)
     root.prepare()
-    log = root.logs / f"watch-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
+    log = new_log(root.logs, "watch")
     with contextlib.ExitStack() as held, stoppable() as stop, captured(log) as (out, err):
         held.enter_context(root.locked())
         terminal = Terminal(out, err)
@@ -116,8 +129,10 @@ def process(request: Request, waiting: Waiting, terminal: Terminal, stop: thread
       StopRequestedError: between two components.
       Exception: whatever failed.
     """
+    from pipeline.runs import execute
+
     started = datetime.datetime.now()
-    log = request.root.logs / f"run-{started:%Y%m%d-%H%M%S}-span-{waiting.span}.log"
+    log = new_log(request.root.logs, "run")
 
     def before(_node: str) -> None:
         if stop.is_set():

@@ -138,12 +138,14 @@ def examine() -> list[Finding]:
     return findings
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Exit status: 0 nothing to repair, 1 something is."""
-    parser = argparse.ArgumentParser(prog="doctor", description="Say what the pipeline needs and what was found.")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `doctor` reads."""
     parser.add_argument("--imports-only", action="store_true", help="only import TFX's components, in this process")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    args = parser.parse_args(argv)
+    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+
+
+def command(args: argparse.Namespace) -> int:
+    """Prints what was found. Exit status: 0 nothing to repair, 1 something is."""
     findings = check_imports() if args.imports_only else examine()
     healthy = not any(finding.remedy for finding in findings)
     if args.json:
@@ -154,6 +156,13 @@ def main(argv: list[str] | None = None) -> int:
         if finding.remedy:
             print(f"     {'':28} -> {finding.remedy}")
     return 0 if healthy else 1
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command by itself, as `make doctor` does where nothing else can be imported."""
+    parser = argparse.ArgumentParser(prog="doctor", description="Say what the pipeline needs and what was found.")
+    add_arguments(parser)
+    return command(parser.parse_args(argv))
 
 
 if __name__ == "__main__":

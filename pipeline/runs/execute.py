@@ -66,6 +66,9 @@ def execute(
             refusal = str(error)
         result = outcome.read(config, results, refusal)
         ended_as = result.result
+    except KeyboardInterrupt:
+        ended_as = "interrupted"
+        raise
     finally:
         if not request.explain:
             record_run(request.root, config.span, started, ended_as, {item.node: item for item in results})

@@ -44,7 +44,7 @@ def test_it_is_found_and_made_again_from_the_artifacts_alone(pushed, report, tmp
     root, _ = pushed
 
     found = run("report", "--span", 5, "--root", root)
-    again = run("report", "--last", "--root", root, "--output", tmp_path / "again.html")
+    again = run("report", "--root", root, "--output", tmp_path / "again.html")
 
     assert (found.status, found.out) == (0, f"{report}\n")
     assert (again.status, again.out) == (0, f"{tmp_path / 'again.html'}\n")

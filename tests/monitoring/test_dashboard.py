@@ -69,5 +69,5 @@ def test_compose_names_what_the_scrape_configuration_asks():
     assert {"monitor", "prometheus", "grafana"} <= set(services)
     # The image's entry point is local_runner.py, and it takes what the file gives it.
     options = [re.sub(r"\$\{\w+:-(\w+)\}", r"\1", option) for option in services["monitor"]["command"]]
-    assert local_runner.build_parser().parse_args(options).metrics_port == "0.0.0.0:9400"
+    assert local_runner.RUNNER.parser("monitor").parse_args(options).metrics_port == "0.0.0.0:9400"
     assert [job["job_name"] for job in scraped] == [job["job_name"] for job in shipped]

@@ -41,7 +41,7 @@ def parse(*options: str) -> argparse.Namespace:
 def test_wrong_usage_is_one_line_and_status_2(options, message, capsys, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
 
-    assert cli.run(parse(*options)) == 2
+    assert cli.command(parse(*options)) == 2
 
     err = capsys.readouterr().err
     assert err.startswith("error: ")

@@ -2,6 +2,11 @@
 
 import subprocess
 import sys
+import time
+
+import pytest
+
+from pipeline.runs import log_capture
 
 SCRIPT = """
 import os, subprocess, sys
@@ -25,3 +30,34 @@ def test_descriptors_are_captured_and_given_back(tmp_path):
     assert done.stdout == "a result\nafter\n"
     assert done.stderr == "progress\n"
     assert log.read_text() == "noise of C++\nnoise of a child\nnoise of Python\n"
+
+
+def test_two_logs_of_one_second_are_two_files_and_sort_by_time(tmp_path):
+    logs = [log_capture.new_log(tmp_path, "run") for _ in range(20)]
+
+    assert sorted(set(logs)) == logs
+
+
+def test_logs_sort_by_time_in_every_time_zone(tmp_path, monkeypatch):
+    names = []
+    for zone in ("Etc/GMT-14", "Etc/GMT+12"):  # POSIX: 14 hours ahead of UTC, then 12 behind.
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        names.append(log_capture.new_log(tmp_path, "run").name)
+    monkeypatch.undo()
+    time.tzset()
+
+    assert names == sorted(names)
+
+
+def test_a_temporary_capture_leaves_nothing_unless_it_failed(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with log_capture.captured():
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+    with pytest.raises(ZeroDivisionError) as caught, log_capture.captured():
+        _ = 1 / 0
+
+    (log,) = tmp_path.iterdir()
+    assert caught.value.__notes__ == [f"The log: {log}"]

@@ -1,0 +1,66 @@
+"""`spans`: what exists, and what was processed."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from pipeline.commands import options
+from pipeline.commands.terminal import Terminal
+from pipeline.ingest import spans as span_files
+from pipeline.state import backlog, span_records, version_folder
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `spans` reads."""
+    options.add_data(parser)
+    options.add_json(parser)
+
+
+def command(args: argparse.Namespace) -> int:
+    """Prints every span that exists or was processed."""
+    from pipeline.runs.request import locate_data
+
+    dataset, root = options.load(args)
+    data_root = locate_data(dataset, root, args.data_root)
+    files = span_files.newest_versions(data_root, dataset.spans.pattern)
+    records = span_records.newest_records(span_records.read_records(str(root.state)))
+    serving_dir = root.serving(dataset.serving.model_name)
+    live = version_folder.live_training(serving_dir)
+    set_aside = {(waiting.span, waiting.version): why for waiting, why in backlog.read_quarantine(root).items()}
+    following = next(backlog.unprocessed(root, serving_dir, data_root, dataset.spans.pattern), None)
+    rows = [
+        {
+            "span": span,
+            "version": files[span][0].version if span in files else records[span].version,
+            "files": [file.path for file in files.get(span, [])],
+            "rows": records[span].rows if span in records else None,
+            "verdict": records[span].verdict if span in records else None,
+            "processed_version": records[span].version if span in records else None,
+            "waiting": span in records and records[span].waiting,
+            "trained_on": span in live.window,
+            "done": span in records and span_records.is_done(records[span], live),
+            "quarantined": set_aside.get((span, files[span][0].version)) if span in files else None,
+        }
+        for span in sorted(files.keys() | records.keys())
+    ]
+    if args.json:
+        value = {"data_root": data_root, "spans": rows, "next": asdict(following) if following else None}
+        print(json.dumps(value, sort_keys=True))
+        return 0
+    terminal = Terminal(sys.stdout, sys.stderr)
+    columns = ("span", "version", "rows", "verdict", "live model trained on it")
+    terminal.table(f"Spans in {data_root}", columns, [_row(row) for row in rows])
+    return 0
+
+
+def _row(row: dict[str, Any]) -> tuple[object, ...]:  # Any: JSON.
+    verdict = row["verdict"] or ("set aside" if row["quarantined"] else "not processed")
+    if row["processed_version"] is not None and row["version"] > row["processed_version"]:
+        verdict += f" (version {row['processed_version']}; version {row['version']} is new)"
+    if row["waiting"]:
+        verdict += ", waiting for more rows"
+    if row["processed_version"] is not None and not row["done"]:
+        verdict += ", to be finished"
+    return row["span"], row["version"], row["rows"] or "-", verdict, "yes" if row["trained_on"] else ""

@@ -1,0 +1,55 @@
+"""A runner is a table of commands. Only the module of the command that was named is imported.
+
+A command's module has `add_arguments(parser)`, which declares what the command reads, and `command(args)`, which does
+the work and returns the exit status. Importing it loads nothing heavy, so `--help` and wrong usage answer at once.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.commands import edge
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: its name, the module that does it, a line for the list, and a sentence for its own help."""
+
+    name: str
+    module: str
+    help: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A program of several commands."""
+
+    prog: str
+    description: str
+    commands: Sequence[Command]
+
+    def main(self, argv: Sequence[str] | None = None) -> int:
+        """Parses `argv`, runs one command and returns its exit status."""
+        given = sys.argv[1:] if argv is None else list(argv)
+
+        def run() -> int:
+            args = self.parser(next((word for word in given if not word.startswith("-")), None)).parse_args(given)
+            status: int = args.command(args)
+            return status
+
+        return edge.run(run)
+
+    def parser(self, name: str | None) -> argparse.ArgumentParser:
+        """Returns the command line with the options of the command `name`; of no command where there is no such."""
+        parser = argparse.ArgumentParser(prog=self.prog, description=self.description)
+        commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+        for entry in self.commands:
+            one = commands.add_parser(entry.name, help=entry.help, description=entry.description)
+            if entry.name == name:
+                module = importlib.import_module(entry.module)
+                module.add_arguments(one)
+                one.set_defaults(command=module.command)
+        return parser
