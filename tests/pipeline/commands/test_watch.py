@@ -64,7 +64,7 @@ def test_without_a_schema_it_says_what_to_type_and_ends(tmp_path, capsys):
 
     assert status == 2
     error = capsys.readouterr().err
-    assert f"python local_runner.py run --dataset {file} --data-root {tmp_path}/spans" in error
+    assert f"python local_runner.py run --dataset {file} --root {tmp_path}/root --data-root {tmp_path}/spans" in error
     assert not (tmp_path / "root").exists()
 
 
