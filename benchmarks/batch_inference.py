@@ -34,7 +34,8 @@ JOBS = {
 
 def prepare(root: Path, rows: int, folder: Path) -> None:
     """Writes the rows as CSV and as an Examples artifact of one split."""
-    from pipeline.config.dataset import load_dataset, read_schema
+    from pipeline.config.dataset import load_dataset
+    from pipeline.config.schema import read_schema
     from pipeline.ingest.columns import columns_of
     from pipeline.ingest.span_to_examples import write_examples
 

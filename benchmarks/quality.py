@@ -32,7 +32,8 @@ from benchmarks.pages import environment
 from models import label, scores
 from models.features import FeatureSpec
 from models.training_spec import TrainingSpec
-from pipeline.config.dataset import Dataset, load_dataset, read_schema
+from pipeline.config.dataset import Dataset, load_dataset
+from pipeline.config.schema import read_schema
 
 WINDOW = 4
 MEASURES = ("auc", "calibration_error", "seconds")

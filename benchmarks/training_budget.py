@@ -46,7 +46,8 @@ def read(folder: Path) -> tuple[Any, Any, Any, Any]:  # Any: TensorFlow is impor
     from models.analysis import analyze
     from models.network import Layout
     from models.transform_graph import TransformGraph, write_transform_graph
-    from pipeline.config.dataset import load_dataset, read_schema
+    from pipeline.config.dataset import load_dataset
+    from pipeline.config.schema import read_schema
     from pipeline.ingest.config import IngestConfig
     from pipeline.ingest.span_to_examples import write_examples
 

@@ -6,10 +6,12 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from models import label as label_expression
+from models import settings
 from models.errors import FeatureError
+from models.settings import NOT_A_KEY, Column, Range
 
 GROUPS = ("numeric", "bucketized", "categorical", "hashed", "cyclical")
 """Feature groups; a column is in at most one of them, and a column in none is not a feature."""
@@ -31,17 +33,18 @@ class FeatureSpec:
       vocabulary_min_count: values seen fewer times than this in the training window are not kept either.
     """
 
-    label: str
-    numeric: tuple[str, ...] = ()
-    bucketized: Mapping[str, int] = field(default_factory=dict)
-    categorical: tuple[str, ...] = ()
-    hashed: Mapping[str, int] = field(default_factory=dict)
-    cyclical: Mapping[str, int] = field(default_factory=dict)
-    numeric_buckets: int = 16
-    vocabulary_size: int = 10_000
-    vocabulary_min_count: int = 1
+    label: Annotated[str, NOT_A_KEY]
+    numeric: tuple[Column, ...] = ()
+    bucketized: Mapping[str, Annotated[int, Range(2, 10_000, "buckets")]] = field(default_factory=dict)
+    categorical: tuple[Column, ...] = ()
+    hashed: Mapping[str, Annotated[int, Range(2, 10_000_000, "buckets")]] = field(default_factory=dict)
+    cyclical: Mapping[str, Annotated[int, Range(2, 1_000_000, "of the column")]] = field(default_factory=dict)
+    numeric_buckets: Annotated[int, Range(2, 10_000, "buckets")] = 16
+    vocabulary_size: Annotated[int, Range(1, 10_000_000, "values")] = 10_000
+    vocabulary_min_count: Annotated[int, Range(1, 1_000_000_000, "rows")] = 1
 
     def __post_init__(self) -> None:
+        settings.check(self, FeatureError)
         label_expression.label_columns(self.label)
         names = [name for group in GROUPS for name in getattr(self, group)]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -51,12 +54,6 @@ class FeatureSpec:
             raise FeatureError(f"There are no features. Name columns in at least one of {', '.join(GROUPS)}.")
         if label_expression.is_column(self.label) and self.label in names:
             raise FeatureError(f"The label column {self.label!r} is also a feature. Remove it from the features.")
-        for group, least in (("bucketized", 2), ("hashed", 2), ("cyclical", 2)):
-            for name, size in getattr(self, group).items():
-                _check_at_least(f"{group}.{name}", size, least)
-        _check_at_least("numeric_buckets", self.numeric_buckets, 2)
-        _check_at_least("vocabulary_size", self.vocabulary_size, 1)
-        _check_at_least("vocabulary_min_count", self.vocabulary_min_count, 1)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -92,10 +89,5 @@ class FeatureSpec:
             raise FeatureError(
                 f"Unknown feature settings: {', '.join(unknown)}. Allowed: {', '.join(sorted(allowed))}."
             )
-        settings: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in value.items()}
-        return cls(**settings)
-
-
-def _check_at_least(name: str, value: object, least: int) -> None:
-    if type(value) is not int or value < least:
-        raise FeatureError(f"{name} must be an integer of at least {least}. Received: {value!r}.")
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in value.items()}
+        return cls(**values)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from models import settings
 from models.errors import TrainingError
+from models.settings import Range
+
+MOST_LAYERS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,35 +37,28 @@ class TrainingSpec:
       seed: of initial weights, shuffling and the validation split.
     """
 
-    batch_size: int = 128
-    epochs: int = 12
-    patience: int = 2
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-2
-    hidden_units: tuple[int, ...] = (64, 32)
-    dropout: float = 0.2
-    embedding_size: int = 8
-    cross_layers: int = 0
-    cross_rank: int = 16
-    ensemble_size: int = 4
-    validation_fraction: float = 0.125
+    batch_size: Annotated[int, Range(1, 1_000_000, "rows")] = 128
+    epochs: Annotated[int, Range(1, 10_000)] = 12
+    patience: Annotated[int, Range(1, 10_000, "epochs")] = 2
+    learning_rate: Annotated[float, Range(0, 10, excluded="least")] = 3e-3
+    weight_decay: Annotated[float, Range(0, 10)] = 1e-2
+    hidden_units: tuple[Annotated[int, Range(1, 16_384, "units")], ...] = (64, 32)
+    dropout: Annotated[float, Range(0, 1, "share", excluded="most")] = 0.2
+    embedding_size: Annotated[int, Range(1, 4_096)] = 8
+    cross_layers: Annotated[int, Range(0, 64)] = 0
+    cross_rank: Annotated[int, Range(1, 4_096)] = 16
+    ensemble_size: Annotated[int, Range(1, 64, "networks")] = 4
+    validation_fraction: Annotated[float, Range(0, 1, "share of rows", excluded="both")] = 0.125
     calibrate: bool = True
-    max_steps: int = 0
-    seed: int = 20_130_101
+    max_steps: Annotated[int, Range(0, 1_000_000_000, "steps")] = 0
+    seed: Annotated[int, Range(0, 2**31 - 1)] = 20_130_101
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "epochs", "patience", "embedding_size", "ensemble_size", "cross_rank"):
-            _check(name, getattr(self, name), int, getattr(self, name) >= 1, "must be an integer of at least 1")
-        for name in ("cross_layers", "max_steps", "seed"):
-            _check(name, getattr(self, name), int, getattr(self, name) >= 0, "must be an integer of at least 0")
-        _check("learning_rate", self.learning_rate, float, self.learning_rate > 0, "must be above 0")
-        _check("weight_decay", self.weight_decay, float, self.weight_decay >= 0, "must be at least 0")
-        _check("dropout", self.dropout, float, 0 <= self.dropout < 1, "must be at least 0 and below 1")
-        fraction = self.validation_fraction
-        _check("validation_fraction", fraction, float, 0 < fraction < 1, "must be above 0 and below 1")
-        _check("calibrate", self.calibrate, bool, True, "must be true or false")
-        for units in self.hidden_units:
-            _check("hidden_units", units, int, units >= 1, "must be integers of at least 1")
+        settings.check(self, TrainingError)
+        if len(self.hidden_units) > MOST_LAYERS:
+            raise TrainingError(
+                f"hidden_units: expected at most {MOST_LAYERS} layers. Received: {len(self.hidden_units)}."
+            )
 
     def to_json(self) -> str:
         """Serializes to JSON, the same text for equal specs."""
@@ -79,11 +76,5 @@ class TrainingSpec:
         unknown = sorted(set(value) - set(allowed))
         if unknown:
             raise TrainingError(f"Unknown hyperparameters: {', '.join(unknown)}. Allowed: {', '.join(allowed)}.")
-        settings: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in value.items()}
-        return cls(**settings)
-
-
-def _check(name: str, value: object, kind: type, in_range: bool, expected: str) -> None:
-    types = (int, float) if kind is float else (kind,)
-    if type(value) not in types or not in_range:
-        raise TrainingError(f"Hyperparameter {name} {expected}. Received: {value!r}.")
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in value.items()}
+        return cls(**values)

@@ -23,7 +23,8 @@ from monitoring.request_rows import KEY, Decoder, Place, RowFormat
 from monitoring.store import Progress, Store, added
 from monitoring.window_report import WindowReport
 from pipeline import files
-from pipeline.config.dataset import Dataset, read_schema
+from pipeline.config.dataset import Dataset
+from pipeline.config.schema import read_schema
 from pipeline.errors import ConfigError, RootBusyError
 from pipeline.gate import serving_evidence
 from pipeline.gate.baseline import Baseline, BaselineError

@@ -28,7 +28,8 @@ def compare(local: Path, cluster: Path, dataset_folder: str) -> dict[str, Any]: 
       local, cluster: the runs' roots; each has run the same span, and pushed or not.
       dataset_folder: of the dataset file that both ran.
     """
-    from pipeline.config.dataset import load_dataset, read_schema
+    from pipeline.config.dataset import load_dataset
+    from pipeline.config.schema import read_schema
 
     dataset = load_dataset(dataset_folder)
     assert dataset.schema_path is not None

@@ -13,7 +13,7 @@ import pyarrow.csv
 from benchmarks.gate.spans import build, settings
 from benchmarks.pages import markdown
 from columnar.fingerprint import fingerprint
-from pipeline.config.dataset import read_schema
+from pipeline.config.schema import read_schema
 from pipeline.gate import drift, labels, performance, quality
 
 

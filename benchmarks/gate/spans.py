@@ -13,7 +13,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from columnar import examples
-from pipeline.config.dataset import Dataset, load_dataset, read_schema
+from pipeline.config.dataset import Dataset, load_dataset
+from pipeline.config.schema import read_schema
 from pipeline.gate import baseline as baselines
 
 # Columns of the month of the year or of one flight or plane: different in every span, by their nature.

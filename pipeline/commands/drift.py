@@ -77,7 +77,7 @@ def read_span(dataset: Dataset, data_root: str, span: int) -> pa.Table:
     """Reads a span's raw rows, flat columns typed by the schema."""
     import pyarrow as pa
 
-    from pipeline.config.dataset import read_schema
+    from pipeline.config.schema import read_schema
     from pipeline.ingest.columns import columns_of
     from pipeline.ingest.reader import open_span
 
@@ -91,7 +91,7 @@ def read_span(dataset: Dataset, data_root: str, span: int) -> pa.Table:
 
 def find_baseline(dataset: Dataset, root: Root, data_root: str, against: int | None) -> tuple[Baseline, str]:
     """Returns what to compare with, and its name: another span, or what the live model was trained on."""
-    from pipeline.config.dataset import read_schema
+    from pipeline.config.schema import read_schema
     from pipeline.gate.baseline import Baseline, build_baseline
 
     if against is not None:

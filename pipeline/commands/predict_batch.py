@@ -9,7 +9,8 @@ from typing import Literal
 
 from pipeline.commands import options
 from pipeline.commands.terminal import Terminal
-from pipeline.config.dataset import Dataset, read_schema
+from pipeline.config.dataset import Dataset
+from pipeline.config.schema import read_schema
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.ingest import spans as span_files
 from pipeline.runs.log_capture import captured, new_log

@@ -3,20 +3,29 @@
 Nothing here imports TensorFlow, so a wrong file is refused in milliseconds.
 """
 
-import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from models import settings
 from models.features import FeatureSpec
 from models.training_spec import TrainingSpec
 from pipeline import REPOSITORY
 from pipeline.config import toml_tables
-from pipeline.config.sections import BeamConfig, LabelConfig, MonitoringConfig, ServingConfig, SpansConfig, VertexConfig
+from pipeline.config.schema import read_schema
+from pipeline.config.sections import (
+    BeamConfig,
+    DatasetConfig,
+    LabelConfig,
+    MonitoringConfig,
+    NeverConfig,
+    ServingConfig,
+    SpansConfig,
+    VertexConfig,
+)
 from pipeline.errors import ConfigError
 from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.gate.policy import GatePolicy
@@ -49,9 +58,29 @@ class Dataset:
     vertex: VertexConfig
 
 
-_TABLES = ("spans", "label", "features", "training", "evaluation", "gate", "serving", "beam", "monitoring", "vertex")
-_REQUIRED_TABLES = ("label", "features", "serving")
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+TABLES: dict[str, tuple[type, ...]] = {
+    "": (DatasetConfig,),
+    "spans": (SpansConfig,),
+    "label": (LabelConfig,),
+    "features": (FeatureSpec, NeverConfig),
+    "training": (TrainingSpec,),
+    "evaluation": (EvaluationSpec,),
+    "gate": (GatePolicy,),
+    "serving": (ServingConfig,),
+    "beam": (BeamConfig,),
+    "monitoring": (MonitoringConfig,),
+    "vertex": (VertexConfig,),
+}
+"""What declares the keys of each table; "" stands for the keys above all tables. docs/config.md prints them."""
+REQUIRED_TABLES = ("label", "features", "serving")
+# Types of the schema that each group of features can encode.
+_GROUP_TYPES = {
+    "numeric": ("INT", "FLOAT"),
+    "bucketized": ("INT", "FLOAT"),
+    "categorical": ("BYTES", "INT"),
+    "hashed": ("BYTES", "INT"),
+    "cyclical": ("INT", "FLOAT"),
+}
 
 
 def find_dataset(name_or_path: str) -> Path:
@@ -61,10 +90,14 @@ def find_dataset(name_or_path: str) -> Path:
       ConfigError: there is none; names what ships.
     """
     given = Path(name_or_path)
-    candidates = (SHIPPED / name_or_path / "dataset.toml", given / "dataset.toml", given)
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
+    for candidate in (SHIPPED / name_or_path / "dataset.toml", given / "dataset.toml", given):
+        try:
+            if candidate.is_file():
+                return candidate
+            if candidate.name == "dataset.toml" and candidate.exists():
+                raise ConfigError(f"{candidate}: expected a file. Received: a folder.")
+        except OSError as error:  # A name longer than any file's, or a folder that may not be entered.
+            raise ConfigError(f"{settings.received(name_or_path)}: cannot be read: {error.strerror}.") from error
     shipped = ", ".join(sorted(path.parent.name for path in SHIPPED.glob("*/dataset.toml")))
     raise ConfigError(
         f"There is no dataset {name_or_path!r}. Shipped: {shipped}. Or give the path of a folder with a dataset.toml."
@@ -78,109 +111,97 @@ def load_dataset(name_or_path: str) -> Dataset:
       ConfigError: the first mistake, with the file, the key and what is allowed.
     """
     path = find_dataset(name_or_path)
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}.") from error
-    _check_top_level(table, path)
-    parts = {name: table.get(name, {}) for name in _TABLES}
-    label = toml_tables.build(LabelConfig, parts["label"], f"{path} [label]")
-    schema_path = path.parent / table["schema"] if "schema" in table else None
-    features, never = _build_features(parts["features"], label.text, f"{path} [features]")
+    table = _read_toml(path)
+    where = {name: f"{path} [{name}]" for name in TABLES}
+    head = {key: value for key, value in table.items() if key not in TABLES}
+    config = toml_tables.build(DatasetConfig, head, str(path), also=[name for name in TABLES if name])
+    for required in REQUIRED_TABLES:
+        if required not in table:
+            raise ConfigError(f"{path}: the table [{required}] is missing.")
+    parts = {name: table.get(name, {}) for name in TABLES}
+    label = toml_tables.build(LabelConfig, parts["label"], where["label"])
+    if isinstance(parts["features"], dict) and "label" in parts["features"]:
+        raise ConfigError(f"{where['features']}: the label has a table of its own, [label].")
     dataset = Dataset(
-        name=table["name"],
+        name=config.name,
         path=path,
-        schema_path=schema_path,
-        spans=toml_tables.build(SpansConfig, parts["spans"], f"{path} [spans]"),
+        schema_path=path.parent / config.schema if config.schema else None,
+        spans=toml_tables.build(SpansConfig, parts["spans"], where["spans"]),
         label=label,
-        features=features,
-        never=never,
-        training=toml_tables.build(TrainingSpec, parts["training"], f"{path} [training]"),
-        evaluation=toml_tables.build(EvaluationSpec, parts["evaluation"], f"{path} [evaluation]"),
-        gate=toml_tables.build(GatePolicy, parts["gate"], f"{path} [gate]"),
-        serving=toml_tables.build(ServingConfig, parts["serving"], f"{path} [serving]"),
-        beam=toml_tables.build(BeamConfig, parts["beam"], f"{path} [beam]"),
-        monitoring=toml_tables.build(MonitoringConfig, parts["monitoring"], f"{path} [monitoring]"),
-        vertex=toml_tables.build(VertexConfig, parts["vertex"], f"{path} [vertex]"),
+        features=toml_tables.build(
+            FeatureSpec,
+            parts["features"],
+            where["features"],
+            given={"label": label.text},
+            also=settings.hints(NeverConfig),
+        ),
+        never=toml_tables.build(
+            NeverConfig, parts["features"], where["features"], also=settings.hints(FeatureSpec)
+        ).never,
+        training=toml_tables.build(TrainingSpec, parts["training"], where["training"]),
+        evaluation=toml_tables.build(EvaluationSpec, parts["evaluation"], where["evaluation"]),
+        gate=toml_tables.build(GatePolicy, parts["gate"], where["gate"]),
+        serving=toml_tables.build(ServingConfig, parts["serving"], where["serving"]),
+        beam=toml_tables.build(BeamConfig, parts["beam"], where["beam"]),
+        monitoring=toml_tables.build(MonitoringConfig, parts["monitoring"], where["monitoring"]),
+        vertex=toml_tables.build(VertexConfig, parts["vertex"], where["vertex"]),
     )
-    for column in dataset.monitoring.key:
-        if column not in features.names:
-            raise ConfigError(
-                f"{path} [monitoring]: key: {column!r} is not a feature, so no request holds it. "
-                f"Features: {', '.join(features.names)}."
-            )
-    _check_label_is_no_feature(dataset)
-    if schema_path is not None:
-        _check_columns(dataset, read_schema(schema_path))
+    _check_features(dataset)
+    if dataset.schema_path is not None:
+        _check_columns(dataset, read_schema(dataset.schema_path))
     return dataset
 
 
-def read_schema(path: Path) -> schema_pb2.Schema:
-    """Reads a schema in text form.
-
-    Raises:
-      ConfigError: the file is missing or no schema; names the line.
-    """
+def _read_toml(path: Path) -> dict[str, object]:
     try:
-        return text_format.Parse(path.read_text(encoding="utf-8"), schema_pb2.Schema())
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: the schema is missing. Remove the key `schema` to have one inferred.") from error
-    except text_format.ParseError as error:
-        raise ConfigError(f"{path}: not a TensorFlow Metadata schema: {error}.") from error
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: not valid TOML: nested too deeply.") from error
+    except ValueError as error:  # TOML's own error, bytes that are not UTF-8, an integer of thousands of digits.
+        raise ConfigError(f"{path}: not valid TOML: {str(error).rstrip('.')}.") from error
 
 
-def _check_top_level(table: Mapping[str, object], path: Path) -> None:
-    allowed = ("name", "schema", *_TABLES)
-    unknown = sorted(set(table) - set(allowed))
-    if unknown:
-        raise ConfigError(f"{path}: unknown key {unknown[0]!r}. Allowed: {', '.join(allowed)}.")
-    name = table.get("name")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise ConfigError(f"{path}: name must be lower-case letters, digits and dashes. Received: {name!r}.")
-    if not isinstance(table.get("schema", ""), str):
-        raise ConfigError(f"{path}: schema: expected a string. Received: {table['schema']!r}.")
-    for required in _REQUIRED_TABLES:
-        if required not in table:
-            raise ConfigError(f"{path}: the table [{required}] is missing.")
-
-
-def _build_features(table: object, label: str, where: str) -> tuple[FeatureSpec, tuple[str, ...]]:
-    """Returns the features and the columns that may never be one, which is what `never` is for."""
-    if not isinstance(table, Mapping):
-        raise ConfigError(f"{where}: expected a table. Received: {table!r}.")
-    if "label" in table:
-        raise ConfigError(f"{where}: the label has a table of its own, [label].")
-    never = toml_tables.convert(table.get("never", []), tuple[str, ...], f"{where}: never")
-    assert isinstance(never, tuple)
-    groups = {key: value for key, value in table.items() if key != "never"}
-    features = toml_tables.build(FeatureSpec, {**groups, "label": label}, where)
-    for column in never:
-        if column in features.names:
+def _check_features(dataset: Dataset) -> None:
+    """Refuses columns in roles that exclude each other, and settings of columns that are no features."""
+    features, names = dataset.features, dataset.features.names
+    where = f"{dataset.path} [features]"
+    for column in dataset.never:
+        if column in names:
             raise ConfigError(f"{where}: {column!r} is listed in `never` and cannot be a feature.")
-    return features, never
-
-
-def _check_label_is_no_feature(dataset: Dataset) -> None:
-    """Refuses a lone label column as a feature; an expression may share inputs such as `fare` with the features."""
-    if dataset.label.column in dataset.features.names:
-        raise ConfigError(f"{dataset.path} [features]: the label {dataset.label.column!r} cannot be a feature.")
-    if set(dataset.features.label_columns) <= set(dataset.features.names):
+    # An expression may share inputs such as `fare` with the features, but not all of them.
+    if features.label_columns <= set(names):
         raise ConfigError(
-            f"{dataset.path} [features]: every column of the label `{dataset.label.text}` is a feature, so the model "
+            f"{where}: every column of the label `{dataset.label.text}` is a feature, so the model "
             "would be told the answer. Remove the one that is known only afterwards."
         )
+    for key, columns in (("monitoring]: key", dataset.monitoring.key), ("gate]: exclude", dataset.gate.exclude)):
+        _check_names(f"{dataset.path} [{key}", columns, names, "is not a feature. Features")
 
 
 def _check_columns(dataset: Dataset, schema: schema_pb2.Schema) -> None:
-    known = [feature.name for feature in schema.feature]
-    for table, columns in (
-        ("features", (*dataset.features.names, *dataset.never)),
-        ("label", sorted(dataset.features.label_columns)),
-        ("evaluation", [column for crossed in dataset.evaluation.slices for column in crossed]),
+    types = {feature.name: schema_pb2.FeatureType.Name(feature.type) for feature in schema.feature}
+    for key, columns in (
+        ("features]", dataset.features.names),
+        ("features]: never", dataset.never),
+        ("label]", sorted(dataset.features.label_columns)),
+        ("evaluation]: slices", dataset.evaluation.slice_columns),
+        ("gate]: severity", list(dataset.gate.severity)),
+        ("gate]: tolerance", list(dataset.gate.tolerance)),
     ):
-        for column in columns:
-            if column not in known:
+        missing = f"is no column of the schema {dataset.schema_path}. It has"
+        _check_names(f"{dataset.path} [{key}", columns, list(types), missing)
+    for group, allowed in _GROUP_TYPES.items():
+        for column in getattr(dataset.features, group):
+            if types[column] not in allowed:
                 raise ConfigError(
-                    f"{dataset.path} [{table}]: the schema {dataset.schema_path} has no column {column!r}. "
-                    f"It has: {', '.join(known)}."
+                    f"{dataset.path} [features]: {group}: expected columns of type {' or '.join(allowed)}. Received: "
+                    f"{column!r}, which is {types[column]} in {dataset.schema_path}."
                 )
+
+
+def _check_names(where: str, columns: Sequence[str], allowed: Sequence[str], problem: str) -> None:
+    for column in columns:
+        if column not in allowed:
+            raise ConfigError(f"{where}: {column!r} {problem}: {', '.join(allowed)}.")

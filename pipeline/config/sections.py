@@ -1,11 +1,57 @@
 """The tables of dataset.toml that no other room owns: one dataclass each."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from models import label as label_expression
+from models import settings
+from models.settings import Column, Form, Range
 from pipeline.errors import ConfigError
 from pipeline.ingest import spans as span_files
+
+# Folders, artifacts and log files carry these names, so they are far shorter than a file system's limit.
+_DatasetName = Annotated[str, Form(r"[a-z0-9][a-z0-9-]{0,62}", "1 to 63 lower-case letters, digits and dashes")]
+_ModelName = Annotated[
+    str, Form(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "1 to 63 letters, digits, dashes, dots and underscores, as in a URL")
+]
+_Path = Annotated[str, Form(r"[^\x00]+", "a path")]
+_Module = Annotated[str, Form(r"[^\W\d]\w*(\.[^\W\d]\w*)*", "a module's dotted name")]
+_Text = Annotated[str, Form(r"[^\x00]+", "a text that is not empty")]
+_Project = Annotated[str, Form(r"([a-z][a-z0-9.:-]*)?", "a project's id")]
+_CloudName = Annotated[str, Form(r"([A-Za-z][A-Za-z0-9_-]*)?", "letters, digits, dashes and underscores")]
+_Account = Annotated[str, Form(r"([^@\s]+@[^@\s]+)?", "an account such as trainer@my-project.iam.gserviceaccount.com")]
+_DisplayName = Annotated[str, Form(r"[^\x00-\x1f]{0,128}", "a name of at most 128 characters")]
+_Image = Annotated[str, Form(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*", "a container image")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetConfig:
+    """The keys above all tables.
+
+    Attributes:
+      name: of the dataset: its runs, its cloud pipelines and its metrics carry it.
+      schema: file of the curated schema, below the dataset's folder; without it one is inferred and shown.
+    """
+
+    name: _DatasetName
+    schema: _Path | None = None
+
+    def __post_init__(self) -> None:
+        settings.check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeverConfig:
+    """What `[features]` says besides the features.
+
+    Attributes:
+      never: columns that may never be a feature, such as those that are known only after the label.
+    """
+
+    never: tuple[Column, ...] = ()
+
+    def __post_init__(self) -> None:
+        settings.check(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,13 +66,12 @@ class SpansConfig:
     """
 
     format: Literal["csv", "parquet", "avro", "tfrecord"] = "csv"
-    pattern: str = "span-{SPAN}/data.csv"
-    source: str | None = None
-    window: int = 4
+    pattern: _Path = "span-{SPAN}/data.csv"
+    source: _Module | None = None
+    window: Annotated[int, Range(1, 10_000, "spans")] = 4
 
     def __post_init__(self) -> None:
-        if self.window < 1:
-            raise ValueError(f"window must be at least 1 span. Received: {self.window}.")
+        settings.check(self)
         try:
             span_files.check_pattern(self.pattern)
         except ConfigError as error:
@@ -35,12 +80,18 @@ class SpansConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelConfig:
-    """`[label]`: a column of 0 and 1, or an expression over columns such as `tips > 0.2 * fare`."""
+    """`[label]`: what is predicted; one of the two keys.
 
-    column: str | None = None
-    expression: str | None = None
+    Attributes:
+      column: a column of 0 and 1.
+      expression: a comparison over columns, such as `tips > 0.2 * fare`.
+    """
+
+    column: Column | None = None
+    expression: _Text | None = None
 
     def __post_init__(self) -> None:
+        settings.check(self)
         if (self.column is None) == (self.expression is None):
             raise ValueError("give either column or expression.")
         label_expression.label_columns(self.text)
@@ -56,16 +107,16 @@ class ServingConfig:
     """`[serving]`: under which name the model is served, and how fast it must answer.
 
     Attributes:
+      model_name: the model's name in the server's URLs, and its folder below `serving/`.
       max_p99_ms: a candidate whose single-row requests take longer, at the 99th percentile and in milliseconds, is not
         pushed; 0 for no limit.
     """
 
-    model_name: str
-    max_p99_ms: float = 0.0
+    model_name: _ModelName
+    max_p99_ms: Annotated[float, Range(0, 600_000, "ms")] = 0.0
 
     def __post_init__(self) -> None:
-        if self.max_p99_ms < 0:
-            raise ValueError(f"max_p99_ms must be at least 0. Received: {self.max_p99_ms}.")
+        settings.check(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +130,11 @@ class BeamConfig:
     """
 
     runner: Literal["flink", "spark", "dataflow"] | None = None
-    args: tuple[str, ...] = ()
-    artifacts: str | None = None
+    args: tuple[_Text, ...] = ()
+    artifacts: _Path | None = None
+
+    def __post_init__(self) -> None:
+        settings.check(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,15 +148,12 @@ class MonitoringConfig:
       keep_days: how long requests are kept for labels that come later.
     """
 
-    key: tuple[str, ...] = ()
-    window_hours: float = 24.0
-    keep_days: float = 90.0
+    key: tuple[Column, ...] = ()
+    window_hours: Annotated[float, Range(1 / 60, 8_784, "hours")] = 24.0
+    keep_days: Annotated[float, Range(0, 36_525, "days")] = 90.0
 
     def __post_init__(self) -> None:
-        for name, least in (("window_hours", 1 / 60), ("keep_days", 0.0)):
-            value = getattr(self, name)
-            if not least <= value < float("inf"):
-                raise ValueError(f"{name} must be at least {least:.3g}. Received: {value!r}.")
+        settings.check(self)
         if self.window_hours > 24 * self.keep_days:
             raise ValueError("window_hours must not be longer than keep_days.")
 
@@ -117,29 +168,30 @@ class VertexConfig:
     """`[vertex]`: what runs on Vertex's own services; only a pipeline compiled for Vertex reads it.
 
     Attributes:
-      project, region: where; needed for everything below.
+      project: where; needed, with `region`, for everything below.
+      region: as `project`.
       machine_type: train as a custom job on such a machine; "" trains in the pipeline's own task.
       accelerator_type: the GPU of that machine, such as `NVIDIA_TESLA_T4`; "" for none.
+      accelerator_count: how many of them.
       service_account: what the custom job runs as; "" for the project's default.
       endpoint: display name of the endpoint that pushed models are deployed to, made where there is none; "" for none.
       endpoint_machine_type: what serves there.
       serving_image: container that serves a SavedModel there.
     """
 
-    project: str = ""
-    region: str = ""
-    machine_type: str = ""
-    accelerator_type: str = ""
-    accelerator_count: int = 1
-    service_account: str = ""
-    endpoint: str = ""
-    endpoint_machine_type: str = "n1-standard-2"
-    serving_image: str = "us-docker.pkg.dev/vertex-ai/prediction/tf2-cpu.2-15:latest"
+    project: _Project = ""
+    region: _CloudName = ""
+    machine_type: _CloudName = ""
+    accelerator_type: _CloudName = ""
+    accelerator_count: Annotated[int, Range(1, 16, "GPUs")] = 1
+    service_account: _Account = ""
+    endpoint: _DisplayName = ""
+    endpoint_machine_type: _CloudName = "n1-standard-2"
+    serving_image: _Image = "us-docker.pkg.dev/vertex-ai/prediction/tf2-cpu.2-15:latest"
 
     def __post_init__(self) -> None:
+        settings.check(self)
         if (self.machine_type or self.endpoint) and not (self.project and self.region):
             raise ValueError("machine_type and endpoint need project and region.")
         if self.accelerator_type and not self.machine_type:
             raise ValueError("accelerator_type needs machine_type.")
-        if self.accelerator_count < 1:
-            raise ValueError(f"accelerator_count must be at least 1. Received: {self.accelerator_count}.")

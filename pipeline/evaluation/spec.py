@@ -5,8 +5,11 @@ Nothing here imports TensorFlow, so a wrong file is refused in milliseconds.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Annotated
+
+from models import settings
+from models.settings import Column, Range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,36 +30,22 @@ class EvaluationSpec:
       seed: of the replicates, so that a repeated evaluation writes the same intervals.
     """
 
-    slices: tuple[tuple[str, ...], ...] = ()
-    min_slice_examples: int = 100
-    min_auc: float = 0.5
-    max_auc_drop: float = 0.01
-    max_slice_auc_drop: float = 0.05
-    max_calibration_error: float = 0.05
-    bootstraps: int = 20
-    seed: int = 20_130_101
+    slices: tuple[tuple[Column, ...], ...] = ()
+    min_slice_examples: Annotated[int, Range(1, 1_000_000_000, "examples")] = 100
+    min_auc: Annotated[float, Range(0, 1)] = 0.5
+    max_auc_drop: Annotated[float, Range(0, 1)] = 0.01
+    max_slice_auc_drop: Annotated[float, Range(0, 1)] = 0.05
+    max_calibration_error: Annotated[float, Range(0, 1, "probability")] = 0.05
+    bootstraps: Annotated[int, Range(0, 10_000, "replicates")] = 20
+    seed: Annotated[int, Range(0, 2**31 - 1)] = 20_130_101
 
     def __post_init__(self) -> None:
-        for name in ("min_auc", "max_auc_drop", "max_slice_auc_drop", "max_calibration_error"):
-            value = getattr(self, name)
-            if type(value) not in (int, float) or not math.isfinite(value) or not 0 <= value <= 1:
-                raise ValueError(f"{name} must be a number in [0, 1]. Received: {value!r}.")
-        for name, least in {"min_slice_examples": 1, "bootstraps": 0, "seed": 0}.items():
-            value = getattr(self, name)
-            if type(value) is not int or value < least:
-                raise ValueError(f"{name} must be an integer of at least {least}. Received: {value!r}.")
+        settings.check(self)
         if self.bootstraps == 1:
             raise ValueError("bootstraps must be 0 (no confidence intervals) or at least 2. Received: 1.")
-        self._check_slices()
-
-    def _check_slices(self) -> None:
-        if type(self.slices) is not tuple or any(type(columns) is not tuple for columns in self.slices):
-            raise ValueError(f"slices must be a list of lists of column names. Received: {self.slices!r}.")
         for columns in self.slices:
             if not columns:
                 raise ValueError("slices holds an empty list. The whole split is always evaluated: remove it.")
-            if any(not isinstance(column, str) or not column for column in columns):
-                raise ValueError(f"slices must be a list of lists of column names. Received: {list(columns)!r}.")
             if len(set(columns)) != len(columns):
                 raise ValueError(f"slices crosses a column with itself. Received: {list(columns)!r}.")
         families = [tuple(sorted(columns)) for columns in self.slices]

@@ -8,7 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Annotated, Literal, get_args
+
+from models import settings
+from models.settings import Column, Range
 
 Severity = Literal["block", "warn", "ignore"]
 FindingKind = Literal[
@@ -25,13 +28,16 @@ FindingKind = Literal[
 ]
 """What can be wrong with the data of a column (`no_rows`: of a span); the keys of `severity` and `tolerance`."""
 
-SEVERITIES: tuple[str, ...] = get_args(Severity)
 FINDING_KINDS: tuple[str, ...] = get_args(FindingKind)
 TOLERANT_KINDS = ("missing_values", "out_of_domain", "out_of_range", "not_finite", "unseen_values")
 """Kinds that are measured as a share of rows, so that a tolerance means something."""
 
 SMALLEST_COMPARED = 25
 """Fewer rows than this are never compared: the calibration starts here."""
+
+_Share = Annotated[float, Range(0, 1, "share")]
+_AlarmRate = Annotated[float, Range(0.001, 0.5, "share of spans")]
+_Rows = Annotated[int, Range(SMALLEST_COMPARED, 1_000_000_000, "rows")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,70 +70,37 @@ class GatePolicy:
       warm_start_unseen: largest share of rows with values that the live model's vocabulary lacks, for a warm start.
     """
 
-    min_rows: int = 300
-    false_alarm_rate: float = 0.05
-    min_l_infinity: float = 0.03
-    min_jensen_shannon: float = 0.005
-    exclude: tuple[str, ...] = ()
-    max_model_age_days: float = 365.0
-    performance_false_alarm_rate: float = 0.01
-    auc_margin: float = 0.02
-    calibration_margin: float = 0.05
-    loss_margin: float = 0.05
-    label_share_margin: float = 0.05
-    min_slice_rows: int = 200
-    out_of_domain_tolerance: float = 0.01
-    out_of_range_tolerance: float = 0.005
-    missing_tolerance: float = 0.05
+    min_rows: _Rows = 300
+    false_alarm_rate: _AlarmRate = 0.05
+    min_l_infinity: _Share = 0.03
+    min_jensen_shannon: Annotated[float, Range(0, 1, "bits")] = 0.005
+    exclude: tuple[Column, ...] = ()
+    max_model_age_days: Annotated[float, Range(0, math.inf, "days")] = 365.0
+    performance_false_alarm_rate: _AlarmRate = 0.01
+    auc_margin: Annotated[float, Range(0, 1)] = 0.02
+    calibration_margin: Annotated[float, Range(0, 1, "probability")] = 0.05
+    loss_margin: Annotated[float, Range(0, math.inf, "nats")] = 0.05
+    label_share_margin: _Share = 0.05
+    min_slice_rows: _Rows = 200
+    out_of_domain_tolerance: _Share = 0.01
+    out_of_range_tolerance: _Share = 0.005
+    missing_tolerance: _Share = 0.05
     severity: Mapping[str, Mapping[str, Severity]] = field(default_factory=dict)
-    tolerance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    tolerance: Mapping[str, Mapping[str, _Share]] = field(default_factory=dict)
     serving_skew: Literal["alert", "rerun"] = "alert"
-    warm_start_limit: float = 1.5
-    warm_start_unseen: float = 0.01
+    warm_start_limit: Annotated[float, Range(0, math.inf, "times the threshold")] = 1.5
+    warm_start_unseen: Annotated[float, Range(0, 1, "share of rows")] = 0.01
 
     def __post_init__(self) -> None:
-        _check_integer("min_rows", self.min_rows, SMALLEST_COMPARED)
-        _check_integer("min_slice_rows", self.min_slice_rows, SMALLEST_COMPARED)
-        for name in ("false_alarm_rate", "performance_false_alarm_rate"):
-            _check_number(name, getattr(self, name), 0.001, 0.5)
-        for name in (
-            "min_l_infinity",
-            "min_jensen_shannon",
-            "auc_margin",
-            "calibration_margin",
-            "label_share_margin",
-            "out_of_domain_tolerance",
-            "out_of_range_tolerance",
-            "missing_tolerance",
-            "warm_start_unseen",
-        ):
-            _check_number(name, getattr(self, name), 0.0, 1.0)
-        _check_number("loss_margin", self.loss_margin, 0.0, math.inf)
-        _check_number("warm_start_limit", self.warm_start_limit, 0.0, math.inf)
-        _check_number("max_model_age_days", self.max_model_age_days, 0.0, math.inf)
-        if type(self.exclude) is not tuple or any(not isinstance(name, str) or not name for name in self.exclude):
-            raise ValueError(f"exclude must be a list of feature names. Received: {self.exclude!r}.")
-        if self.serving_skew not in ("alert", "rerun"):
-            raise ValueError(f"serving_skew must be 'alert' or 'rerun'. Received: {self.serving_skew!r}.")
-        self._check_severity()
-        self._check_tolerance()
-
-    def _check_severity(self) -> None:
-        for feature, kinds in _tables("severity", self.severity):
-            for kind, severity in kinds.items():
+        settings.check(self)
+        for feature, severities in self.severity.items():
+            for kind in severities:
                 _check_kind(f"severity.{feature}", kind, FINDING_KINDS)
                 if kind == "no_rows":
                     raise ValueError(f"severity.{feature}: an empty span always blocks; no_rows cannot be changed.")
-                if severity not in SEVERITIES:
-                    raise ValueError(
-                        f"severity.{feature}.{kind} must be one of {', '.join(SEVERITIES)}. Received: {severity!r}."
-                    )
-
-    def _check_tolerance(self) -> None:
-        for feature, kinds in _tables("tolerance", self.tolerance):
-            for kind, share in kinds.items():
+        for feature, shares in self.tolerance.items():
+            for kind in shares:
                 _check_kind(f"tolerance.{feature}", kind, TOLERANT_KINDS)
-                _check_number(f"tolerance.{feature}.{kind}", share, 0.0, 1.0)
 
     def severity_of(self, feature: str, kind: str, default: Severity) -> Severity:
         """Returns the severity written for this feature and kind, or `default`."""
@@ -138,23 +111,6 @@ class GatePolicy:
         return self.tolerance.get(feature, {}).get(kind, default)
 
 
-def _tables(name: str, value: object) -> list[tuple[str, Mapping[str, Any]]]:  # Any: checked by the caller.
-    if not isinstance(value, Mapping) or any(not isinstance(kinds, Mapping) for kinds in value.values()):
-        raise ValueError(f"{name} must be a table of features, each a table of kinds. Received: {value!r}.")
-    return list(value.items())
-
-
 def _check_kind(where: str, kind: str, allowed: tuple[str, ...]) -> None:
     if kind not in allowed:
         raise ValueError(f"{where}: unknown kind {kind!r}. Allowed: {', '.join(allowed)}.")
-
-
-def _check_integer(name: str, value: object, least: int) -> None:
-    if type(value) is not int or value < least:
-        raise ValueError(f"{name} must be an integer of at least {least}. Received: {value!r}.")
-
-
-def _check_number(name: str, value: object, least: float, most: float) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or math.isnan(value) or not least <= value <= most:
-        limits = f"of at least {least:g}" if most == math.inf else f"in [{least:g}, {most:g}]"
-        raise ValueError(f"{name} must be a number {limits}. Received: {value!r}.")
