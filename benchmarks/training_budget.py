@@ -58,7 +58,7 @@ def read(folder: Path) -> tuple[Any, Any, Any, Any]:  # Any: TensorFlow is impor
     config = IngestConfig(
         file_format="csv",
         schema_text=dataset.schema_path.read_text(encoding="utf-8"),
-        label_columns=tuple(sorted(features.label_columns)),
+        label=features.label,
         features=features.names,
     )
     paths = [str(folder / "data" / "span-1" / "data.csv")]

@@ -83,7 +83,7 @@ def read_span(dataset: Dataset, data_root: str, span: int) -> pa.Table:
 
     assert dataset.schema_path is not None, "the command has checked it"
     schema = read_schema(dataset.schema_path)
-    columns = columns_of(schema, sorted(dataset.features.label_columns), dataset.features.names)
+    columns = columns_of(schema, dataset.features.label, dataset.features.names)
     paths = [file.path for file in span_files.newest_versions(data_root, dataset.spans.pattern)[span]]
     opened = open_span(paths, dataset.spans.format, columns)
     return pa.Table.from_batches(opened.batches, opened.schema)

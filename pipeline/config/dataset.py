@@ -199,6 +199,28 @@ def _check_columns(dataset: Dataset, schema: schema_pb2.Schema) -> None:
                     f"{dataset.path} [features]: {group}: expected columns of type {' or '.join(allowed)}. Received: "
                     f"{column!r}, which is {types[column]} in {dataset.schema_path}."
                 )
+    _check_label_types(dataset, schema)
+
+
+def _check_label_types(dataset: Dataset, schema: schema_pb2.Schema) -> None:
+    """Refuses a label that the schema says can never be 0 or 1; what a row holds is checked where it is read."""
+    for feature in schema.feature:
+        if feature.name not in dataset.features.label_columns:
+            continue
+        where = f"{dataset.path} [label]: {feature.name!r}"
+        if feature.type == schema_pb2.BYTES:
+            raise ConfigError(
+                f"{where} is text (BYTES) in {dataset.schema_path}. A label is computed from numbers: write 0 and 1 in "
+                "place of words such as Yes and No, and declare the column INT."
+            )
+        domain = feature.float_domain if feature.type == schema_pb2.FLOAT else feature.int_domain
+        if feature.name == dataset.label.column and (
+            (domain.HasField("min") and domain.min < 0) or (domain.HasField("max") and domain.max > 1)
+        ):
+            raise ConfigError(
+                f"{where} has a domain beyond 0 and 1 in {dataset.schema_path}, and a label column holds nothing else. "
+                f"Say which values count as 1, such as expression = '{feature.name} >= 1'."
+            )
 
 
 def _check_names(where: str, columns: Sequence[str], allowed: Sequence[str], problem: str) -> None:

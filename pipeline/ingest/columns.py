@@ -1,16 +1,16 @@
 """Which columns a file must have, may have and has, and how its values become flat ones."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from columnar.examples import flat_schema
-from pipeline.ingest.errors import ColumnsError, IngestError, MissingLabelError, ValueTypeError
+from models import label as label_expression
+from pipeline.ingest.errors import ColumnsError, IngestError, LabelValueError, MissingLabelError, ValueTypeError
 
 KIND_NAMES = {"int64": "INT", "double": "FLOAT", "large_string": "BYTES (UTF-8 text)"}
 
@@ -24,22 +24,22 @@ class Columns:
       required: columns that a file may not lack.
       label: columns that the label is computed from; no row of a labelled span may lack one.
       label_only: those of `label` that are no features; a span without any of them is unlabelled.
+      label_expression: how the label is computed from `label`; empty where there is none.
     """
 
     flat: pa.Schema
     required: frozenset[str]
     label: frozenset[str] = field(default=frozenset())
     label_only: frozenset[str] = field(default=frozenset())
+    label_expression: str = ""
 
 
-def columns_of(
-    schema: schema_pb2.Schema, label_columns: Collection[str] = (), features: Collection[str] = ()
-) -> Columns:
+def columns_of(schema: schema_pb2.Schema, label: str = "", features: Collection[str] = ()) -> Columns:
     """Returns what a file must look like.
 
     Args:
       schema: a feature is required where its presence asks for a count or a fraction above 0.
-      label_columns: columns that the label is computed from.
+      label: an expression of models/label.py; empty where there is none.
       features: columns that the model takes; a label column that is none of them may be absent from a whole span.
     """
     required = {
@@ -47,12 +47,14 @@ def columns_of(
         for feature in schema.feature
         if feature.presence.min_fraction > 0 or feature.presence.min_count > 0
     }
-    label_only = frozenset(label_columns) - frozenset(features)
+    label_columns = label_expression.label_columns(label) if label else frozenset()
+    label_only = label_columns - frozenset(features)
     return Columns(
         flat=flat_schema(schema),
-        required=frozenset((required | set(label_columns)) - label_only),
-        label=frozenset(label_columns),
+        required=frozenset((required | label_columns) - label_only),
+        label=label_columns,
         label_only=label_only,
+        label_expression=label,
     )
 
 
@@ -157,31 +159,54 @@ def _first_bad_value(array: pa.Array, target: pa.Field, path: str, first_record:
     return ValueTypeError(f"expected {KIND_NAMES[str(target.type)]}.", path=path, column=target.name)
 
 
-def first_missing_label(batch: pa.RecordBatch, columns: Columns) -> tuple[int, str] | None:
-    """Returns row and column of the first row that lacks a label column (NaN counts as lacking); None if none does."""
-    first: tuple[int, str] | None = None
-    for name in sorted(columns.label):
-        values = batch.column(name)
-        lacking = pc.is_null(values, nan_is_null=pa.types.is_floating(values.type))
-        if lacking.true_count:
-            row = int(np.argmax(lacking.to_numpy(zero_copy_only=False)))
-            if first is None or row < first[0]:
-                first = (row, name)
-    return first
+def first_without_label(batch: pa.RecordBatch, columns: Columns) -> int | None:
+    """Returns the first row whose label is missing, or neither 0 nor 1; None where there is no such row."""
+    if not columns.label:
+        return None
+    labels = label_expression.evaluate(columns.label_expression, {name: batch.column(name) for name in columns.label})
+    without = np.asarray(labels) == label_expression.NO_LABEL
+    return int(np.argmax(without)) if without.any() else None
+
+
+def is_without_label(values: Mapping[str, float | None], columns: Columns) -> bool:
+    """Returns whether one row has no label of 0 or 1. `values`: of the label's columns, none of them None."""
+    row = {name: np.array([value]) for name, value in values.items()}
+    return bool(label_expression.evaluate(columns.label_expression, row)[0] == label_expression.NO_LABEL)
 
 
 def check_labels(batch: pa.RecordBatch, columns: Columns, path: str, first_record: int) -> None:
-    """Raises MissingLabelError, which names the record, where a row of a labelled file has no label."""
-    fault = first_missing_label(batch, columns)
-    if fault is not None:
-        raise missing_label(path, first_record + fault[0], fault[1])
+    """Raises the error of the first row of a labelled file that has no label of 0 or 1; it names the record."""
+    row = first_without_label(batch, columns)
+    if row is not None:
+        values = {name: batch.column(name)[row].as_py() for name in columns.label}
+        raise label_fault(values, columns, path, first_record + row)
 
 
-def missing_label(path: str, line: int, column: str) -> MissingLabelError:
-    """Returns the error for a row without a label."""
-    return MissingLabelError(
-        "the label is missing. Remove the row, or remove the column to have the span judged on its inputs only.",
-        path=path,
-        line=line,
-        column=column,
+def label_fault(values: Mapping[str, object], columns: Columns, path: str, line: int) -> IngestError:
+    """Returns the error for a row whose label is missing, or neither 0 nor 1.
+
+    Args:
+      values: of the label's columns; None and NaN are missing.
+    """
+    for name in sorted(columns.label):
+        if values[name] is None or values[name] != values[name]:
+            return MissingLabelError(
+                "the label is missing. Remove the row, or the column to have the span judged on its inputs only.",
+                path=path,
+                line=line,
+                column=name,
+            )
+    expression = columns.label_expression
+    if label_expression.is_column(expression):
+        (name, value), *_ = values.items()
+        what = (
+            f"expected a label of 0 or 1. Received: {value}. Correct or remove the row, or say in dataset.toml which "
+            f"values count as 1, such as [label] expression = '{expression} >= 1'."
+        )
+        return LabelValueError(what, path=path, line=line, column=name)
+    operands = ", ".join(f"{name} = {value}" for name, value in sorted(values.items()))
+    what = (
+        f"the label `{expression}` is neither true nor false where {operands}. Correct or remove the row, or write an "
+        "expression that has a value for it."
     )
+    return LabelValueError(what, path=path, line=line, column=min(columns.label))

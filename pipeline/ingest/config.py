@@ -20,13 +20,13 @@ class IngestConfig:
       file_format: csv, parquet, avro or tfrecord.
       schema_text: the curated schema in text form: its content, so that an edited schema is read again; empty where
         the dataset has none yet and types come from the data.
-      label_columns: columns that the label is computed from.
+      label: the label's expression (models/label.py); empty where there is none.
       features: columns that the model takes; a label column that is none of them may be absent from a whole span.
     """
 
     file_format: Format
     schema_text: str = ""
-    label_columns: tuple[str, ...] = ()
+    label: str = ""
     features: tuple[str, ...] = ()
 
     def to_proto(self) -> example_gen_pb2.CustomConfig:
@@ -45,7 +45,7 @@ class IngestConfig:
         return cls(
             file_format=fields["file_format"],
             schema_text=fields["schema_text"],
-            label_columns=tuple(fields["label_columns"]),
+            label=fields["label"],
             features=tuple(fields["features"]),
         )
 
@@ -58,4 +58,4 @@ class IngestConfig:
         if not self.schema_text:
             return columns_of(infer_schema(paths, self.file_format))
         schema = text_format.Parse(self.schema_text, schema_pb2.Schema())
-        return columns_of(schema, self.label_columns, self.features)
+        return columns_of(schema, self.label, self.features)

@@ -3,12 +3,12 @@
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
 from columnar.tfrecords import open_binary
-from pipeline.ingest.columns import KIND_NAMES, Columns, missing_label
+from pipeline.ingest.columns import KIND_NAMES, Columns, is_without_label, label_fault
 from pipeline.ingest.errors import IngestError, UnreadableError, ValueTypeError
 
 _INTEGER = re.compile(r"\s*-?[0-9]+\s*")
@@ -74,16 +74,23 @@ def _fault_of(
     for column, cell in zip(header, record, strict=True):
         target = columns.flat.field(column).type
         if not cell:
-            if labelled and column in columns.label:
-                return missing_label(path, line, column)
-        elif is_undecoded(cell):
+            continue
+        if is_undecoded(cell):
             return UnreadableError("expected UTF-8. Save the file as UTF-8.", path=path, line=line, column=column)
-        elif not _fits(cell, target):
+        if not _fits(cell, target):
             expected = KIND_NAMES[str(target)]
             return ValueTypeError(f"expected {expected}. Received: {cell!r}.", path=path, line=line, column=column)
-        elif labelled and column in columns.label and cell.strip().lower().lstrip("+-") == "nan":
-            return missing_label(path, line, column)
-    return None
+    return _label_fault(path, line, dict(zip(header, record, strict=True)), columns) if labelled else None
+
+
+def _label_fault(path: str, line: int, cells: Mapping[str, str], columns: Columns) -> IngestError | None:
+    values: dict[str, float | None] = {}
+    for name in sorted(columns.label):
+        number = int if pa.types.is_integer(columns.flat.field(name).type) else float
+        values[name] = number(cells[name]) if cells[name] else None
+    if None not in values.values() and not is_without_label(values, columns):
+        return None
+    return label_fault(values, columns, path, line)
 
 
 def is_undecoded(text: str) -> bool:

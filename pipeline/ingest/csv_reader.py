@@ -10,7 +10,7 @@ import pyarrow.csv as pa_csv
 
 from columnar.tfrecords import open_binary
 from pipeline.ingest import csv_fault
-from pipeline.ingest.columns import Columns, check_columns, first_missing_label
+from pipeline.ingest.columns import Columns, check_columns, first_without_label
 from pipeline.ingest.errors import UnreadableError
 
 # Large enough for any sane record, small enough that a few blocks in flight do not matter.
@@ -51,7 +51,7 @@ def read_csv(path: str, columns: Columns) -> Iterator[pa.RecordBatch]:
         counting = _QuoteCounter(file)
         try:
             for batch in _open(counting, header, columns):
-                if labelled and first_missing_label(batch, columns) is not None:
+                if labelled and first_without_label(batch, columns) is not None:
                     raise csv_fault.find(path, header, columns, labelled)
                 if batch.num_rows:
                     yield _complete(batch, columns)

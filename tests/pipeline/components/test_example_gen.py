@@ -33,7 +33,7 @@ SPLITS = {"train": 2, "eval": 1}
 def taxi():
     with open(os.path.join(os.path.dirname(data.__file__), "taxi", "schema.pbtxt")) as file:
         text = file.read()
-    return IngestConfig(file_format="csv", schema_text=text, label_columns=("tips", "fare"), features=("fare",))
+    return IngestConfig(file_format="csv", schema_text=text, label="tips > 0.2 * fare", features=("fare",))
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_taxi_examples_per_split_are_those_of_stock_csv_example_gen(convert, rea
 def test_54_000_flights_are_split_as_stock_csv_example_gen_splits_them(convert, flights_root):
     schema_text = Path(data.__file__).with_name("flights").joinpath("schema.pbtxt").read_text()
     schema = text_format.Parse(schema_text, schema_pb2.Schema())
-    csv = IngestConfig(file_format="csv", schema_text=schema_text, label_columns=("arr_delay",))
+    csv = IngestConfig(file_format="csv", schema_text=schema_text, label="arr_delay > 15")
     theirs = convert(stock.Executor, flights_root, "span-[69]/data.csv", name="stock")
     ours = convert(LocalExecutor, flights_root, "span-[69]/data.csv", csv, name="csv")
     parquet = replace(csv, file_format="parquet")

@@ -34,7 +34,7 @@ def artifact_of(uri, splits='["train", "eval"]'):
 @pytest.fixture
 def taxi_examples(taxi_root, tmp_path):
     with open(TAXI_SCHEMA) as file:
-        config = IngestConfig(file_format="csv", schema_text=file.read(), label_columns=("tips",))
+        config = IngestConfig(file_format="csv", schema_text=file.read(), label="tips > 0.2 * fare")
     path = os.path.join(taxi_root, "span-8", "data.csv")
     write_examples([path], "csv", config.columns([path]), os.fspath(tmp_path / "taxi"))
     return artifact_of(tmp_path / "taxi")
@@ -108,7 +108,7 @@ def test_taxi_statistics_are_those_of_the_stock_executor(measure, taxi_examples,
 
 def test_statistics_of_54_000_flights_are_those_of_the_stock_executor(measure, flights_root, tmp_path):
     with open(os.path.join(os.path.dirname(data.__file__), "flights", "schema.pbtxt")) as file:
-        config = IngestConfig(file_format="parquet", schema_text=file.read(), label_columns=("arr_delay",))
+        config = IngestConfig(file_format="parquet", schema_text=file.read(), label="arr_delay > 15")
     paths = [os.path.join(flights_root, f"span-{span}", "data.parquet") for span in (6, 9)]
     write_examples(paths, "parquet", config.columns(paths), os.fspath(tmp_path / "flights"))
     inputs = {"examples": [artifact_of(tmp_path / "flights")]}

@@ -49,7 +49,7 @@ def execute(executor, taxi_root, folder, **context):
     ingest = IngestConfig(
         file_format="csv",
         schema_text=dataset.schema_path.read_text(encoding="utf-8"),
-        label_columns=tuple(sorted(dataset.features.label_columns)),
+        label=dataset.features.label,
         features=dataset.features.names,
     )
     spans = {str(span): [str(taxi_root / f"span-{span}" / "data.csv")] for span in (5, 6)}

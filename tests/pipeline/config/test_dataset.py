@@ -116,6 +116,26 @@ def test_a_mistake_names_the_file_the_key_and_what_is_allowed(folder, change, me
         position = text.index(part, position) + len(part)
 
 
+@pytest.mark.parametrize(
+    ("described", "message"),
+    [
+        ("type: BYTES", "'bought' is text (BYTES) in "),
+        ("type: INT int_domain { min: 0 max: 4 }", "'bought' has a domain beyond 0 and 1 in "),
+        ("type: FLOAT float_domain { min: -10 }", "'bought' has a domain beyond 0 and 1 in "),
+    ],
+)
+def test_a_label_that_can_never_be_0_or_1_is_refused(folder, described, message):
+    schema = SCHEMA.replace('name: "bought" type: INT', f'name: "bought" {described}')
+    assert schema != SCHEMA
+    (folder / "schema.pbtxt").write_text(schema)
+
+    with pytest.raises(ConfigError) as caught:
+        config.load_dataset(str(folder))
+
+    assert str(caught.value).startswith(f"{folder / 'dataset.toml'} [label]: {message}{folder / 'schema.pbtxt'}")
+    assert caught.value.exit_status == 2
+
+
 def test_a_schema_that_is_none_names_the_line(folder):
     (folder / "schema.pbtxt").write_text('feature { name: "x" }\nfeature { nam: "y" }\n')
 

@@ -21,4 +21,4 @@ def schema():
 @pytest.fixture
 def columns(schema):
     """As for the label `tips > 0.2 * fare`, with fare a feature and tips none."""
-    return columns_of(schema, label_columns=["tips", "fare"], features=["id", "fare", "company"])
+    return columns_of(schema, label="tips > 0.2 * fare", features=["id", "fare", "company"])

@@ -4,7 +4,14 @@ import os
 import pyarrow as pa
 import pytest
 
-from pipeline.ingest.errors import ColumnsError, IngestError, MissingLabelError, UnreadableError, ValueTypeError
+from pipeline.ingest.errors import (
+    ColumnsError,
+    IngestError,
+    LabelValueError,
+    MissingLabelError,
+    UnreadableError,
+    ValueTypeError,
+)
 from pipeline.ingest.reader import open_span
 
 HEADER = "id,fare,company,note,tips\n"
@@ -189,6 +196,40 @@ def test_a_fault_is_one_error_that_names_file_line_and_column(write, columns, co
     assert isinstance(caught.value, IngestError)
     assert caught.value.exit_status == 3
     assert caught.value.path == path
+
+
+# The label, the type of its column `y`, the column's cell in line 3, what is said of it.
+LABEL_FAULTS = {
+    "a code for unknown": ("y", "INT", "2", "expected a label of 0 or 1. Received: 2. Correct or remove the row"),
+    "a numeric target": ("y", "FLOAT", "0.25", "expected a label of 0 or 1. Received: 0.25."),
+    "yes": ("y", "INT", "Yes", "expected INT. Received: 'Yes'"),
+    "true": ("y", "INT", "True", "expected INT. Received: 'True'"),
+    "nothing divided by nothing": (
+        "y / x > 0.5",
+        "INT",
+        "0",
+        "the label `y / x > 0.5` is neither true nor false where x = 0, y = 0. Correct or remove the row",
+    ),
+}
+
+
+@pytest.mark.parametrize(("label", "kind", "cell", "message"), LABEL_FAULTS.values(), ids=LABEL_FAULTS)
+def test_a_label_that_is_neither_0_nor_1_is_a_fault(write, label, kind, cell, message):
+    from google.protobuf import text_format
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+    from pipeline.ingest.columns import columns_of
+
+    text = f'feature {{ name: "x" type: INT }} feature {{ name: "y" type: {kind} }}'
+    path = write(f"x,y\n1,1\n0,{cell}\n1,0\n")
+
+    with pytest.raises(IngestError) as caught:
+        read(path, columns_of(text_format.Parse(text, schema_pb2.Schema()), label, ["x"]))
+
+    assert str(caught.value).startswith(f"{path}, line 3, column ")
+    assert message in str(caught.value)
+    assert caught.value.exit_status == 3
+    assert isinstance(caught.value, LabelValueError | ValueTypeError)
 
 
 def test_the_first_of_two_faults_is_the_one_reported(write, columns):

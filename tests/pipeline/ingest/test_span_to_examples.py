@@ -18,7 +18,7 @@ SCHEMA = text_format.Parse(
     'feature { name: "id" type: INT } feature { name: "fare" type: FLOAT } feature { name: "tips" type: FLOAT }',
     schema_pb2.Schema(),
 )
-COLUMNS = columns_of(SCHEMA, ["tips"], ["id", "fare"])
+COLUMNS = columns_of(SCHEMA, "tips > 0", ["id", "fare"])
 
 
 @pytest.fixture

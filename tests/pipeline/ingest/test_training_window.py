@@ -13,7 +13,7 @@ from pipeline.ingest.training_window import WindowSpan, write_window
 
 SCHEMA_TEXT = 'feature { name: "id" type: INT } feature { name: "tips" type: FLOAT }'
 SCHEMA = text_format.Parse(SCHEMA_TEXT, schema_pb2.Schema())
-CONFIG = IngestConfig(file_format="csv", schema_text=SCHEMA_TEXT, label_columns=("tips",), features=("id",))
+CONFIG = IngestConfig(file_format="csv", schema_text=SCHEMA_TEXT, label="tips > 0", features=("id",))
 
 
 @pytest.fixture
