@@ -1,6 +1,7 @@
 # Everything runs in .venv, which pipeline/environment/bootstrap.py makes from requirements.lock; no root, no cloud, no Docker.
 SHELL := /bin/bash
-PY := .venv/bin/python
+export DRIFTGATE_VENV ?= .venv
+PY := $(DRIFTGATE_VENV)/bin/python
 # The first interpreter that works and is 3.11 to 3.13; name another with `make run PYTHON=...`.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && echo $$p && break; done)
@@ -9,7 +10,7 @@ ARGS ?=
 WORKERS ?= 2
 EXTRAS ?=
 
-.PHONY: help run test install doctor lint unit e2e golden image prove-image prove-airflow prove-rehearsal bench prove-beam lock clean
+.PHONY: help run test test-pythons docs install doctor lint unit e2e golden image prove-image prove-airflow prove-rehearsal bench prove-beam lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -20,6 +21,11 @@ run: install ## the complete pipeline on the newest taxi span (ARGS="--dataset f
 
 test: install lint ## every check and every test, on a fresh clone too
 	@$(PY) -m pytest -n $(WORKERS) --dist loadscope $(ARGS)
+
+test-pythons: ## `make test` on each Python 3.11, 3.12 and 3.13 that is here, each in an environment of its own (long)
+	@for version in 3.11 3.12 3.13; do \
+		python=$$(command -v python$$version) && $$python -c '' >/dev/null 2>&1 || { echo "python$$version: not on the path"; continue; }; \
+		echo "python$$version"; $(MAKE) --no-print-directory test PYTHON=$$python DRIFTGATE_VENV=.venv-$$version || exit 1; done
 
 install: ## make .venv complete; returns at once where it is
 	@if [ -z "$(PYTHON)" ]; then echo "error: no Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; fi
@@ -32,7 +38,7 @@ lint: install ## ruff, mypy --strict and the import contracts
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m ruff format --check --quiet .
 	@$(PY) -m mypy
-	@.venv/bin/lint-imports --no-cache >.venv/lint-imports.log || (cat .venv/lint-imports.log; exit 1)
+	@$(DRIFTGATE_VENV)/bin/lint-imports --no-cache >$(DRIFTGATE_VENV)/lint-imports.log || (cat $(DRIFTGATE_VENV)/lint-imports.log; exit 1)
 
 unit: install ## the tests that take seconds
 	@$(PY) -m pytest -m "not e2e" $(ARGS)

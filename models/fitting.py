@@ -200,7 +200,7 @@ class _Loop:
         self._optimizer.exclude_from_weight_decay(var_names=["bias"])
         self._optimizer.build(network.trainable_variables)
         # One call per epoch: with batches this small, a call per step would cost more than the step.
-        self._run = tf.function(self._run_steps, reduce_retracing=True)
+        self._run = tf.function(self._run_steps, reduce_retracing=True, autograph=False)
 
     def chunks(self, random: np.random.Generator) -> Iterator[np.ndarray]:
         """Row indices of one epoch after the other, reshuffled after each pass, until `total_steps`."""
@@ -224,11 +224,14 @@ class _Loop:
         return float(loss)
 
     def _run_steps(self, floats: tf.Tensor, ids: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        total = tf.constant(0.0)
         steps = tf.shape(labels)[0] // self._batch
-        for step in tf.range(steps):
+
+        def add_step(step: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             batch = slice(step * self._batch, (step + 1) * self._batch)
-            total += self._step(floats[batch], ids[batch], labels[batch], weights[batch])
+            return step + 1, total + self._step(floats[batch], ids[batch], labels[batch], weights[batch])
+
+        # Written as AutoGraph would translate a `for`: on Python 3.13 AutoGraph warns at every function it reads.
+        _, total = tf.while_loop(lambda step, _: step < steps, add_step, (tf.constant(0), tf.constant(0.0)))
         return total / tf.cast(steps, tf.float32)
 
     def _step(self, floats: tf.Tensor, ids: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -258,7 +261,7 @@ class _Validation:
         self.folds = fold[chosen]
         held_out = (fold[chosen][:, None] == member_fold).astype(np.float32)  # (rows, members)
         self._weights = held_out / held_out.sum(axis=1, keepdims=True)
-        self.predict = tf.function(lambda floats, ids: network((floats, ids)), reduce_retracing=True)
+        self.predict = tf.function(lambda floats, ids: network((floats, ids)), reduce_retracing=True, autograph=False)
 
     def logits(self) -> np.ndarray:
         """Mean logit of the members that each row is held out from; (rows,)."""

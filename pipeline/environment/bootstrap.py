@@ -1,5 +1,7 @@
 """Prepares `.venv`: one locked environment in which every part of the project runs.
 
+The environment variable DRIFTGATE_VENV names another folder, so that several interpreters have one each.
+
 Run as `python3 -m pipeline.environment.bootstrap` from the repository; needs nothing but Python 3.11 to 3.13 and a
 package index. Safe to repeat, safe to interrupt: the stamp that says "complete" is written last.
 
@@ -26,7 +28,7 @@ from pathlib import Path
 from pipeline import REPOSITORY
 
 ROOT = REPOSITORY
-VENV = ROOT / ".venv"
+VENV = ROOT / os.environ.get("DRIFTGATE_VENV", ".venv")
 LOCK_FILE = ROOT / "requirements.lock"
 STAMP = VENV / "complete"
 LOG = VENV / "bootstrap.log"

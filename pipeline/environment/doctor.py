@@ -73,7 +73,11 @@ def check_platform() -> Finding:
         bootstrap.check_platform()
         if glibc is not None and glibc < bootstrap.REQUIRED_GLIBC:
             libraries = bootstrap.VENV / "runtime-libraries"
-            found += ", borrowed libraries in .venv/runtime-libraries" if libraries.exists() else ", none borrowed yet"
+            found += (
+                f", borrowed libraries in {bootstrap.VENV.name}/runtime-libraries"
+                if libraries.exists()
+                else ", none borrowed yet"
+            )
             if not libraries.exists():
                 bootstrap.distribution()
                 return Finding(name="platform", found=found, remedy="Run `make install`: it borrows newer libraries.")
