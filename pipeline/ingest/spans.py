@@ -37,6 +37,13 @@ def check_pattern(pattern: str) -> None:
         )
     if names.count("VERSION") > 1:
         raise ConfigError(f"A span pattern may hold {{VERSION}} once. Received: {pattern!r}.")
+    rest = _PLACEHOLDER.sub("", pattern)
+    if "{" in rest or "}" in rest:
+        raise ConfigError(
+            f"A span pattern holds {{SPAN}}, {{VERSION}}, {{YYYY}}, {{MM}} and {{DD}} only. Received: {pattern!r}."
+        )
+    if pattern.startswith("/") or "://" in pattern or ".." in pattern.split("/"):
+        raise ConfigError(f"A span pattern is a path below the data root. Received: {pattern!r}.")
 
 
 def _as_regex(pattern: str) -> re.Pattern[str]:

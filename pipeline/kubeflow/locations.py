@@ -1,11 +1,11 @@
 """Where a compiled pipeline reads and writes: local folders for rehearsals, buckets for clusters."""
 
-import importlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config.dataset import Dataset
+from pipeline.config.source import write_spans
 from pipeline.errors import ConfigError
 
 _REMOTE = re.compile(r"(gs|s3|hdfs)://[^/]+")
@@ -75,7 +75,7 @@ def locate(
         raise ConfigError(f"{dataset.path} names no [spans] source, so the spans must be given: --data-root DIR.")
     else:
         data = f"{root}/data"
-        importlib.import_module(dataset.spans.source).write_spans(Path(data))
+        write_spans(dataset, Path(data))
     return Locations(
         root=root,
         data_root=data,

@@ -1,12 +1,12 @@
 """From what the user asked for to a pipeline's configuration."""
 
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pipeline.config.dataset import Dataset
 from pipeline.config.pipeline_config import PipelineConfig
+from pipeline.config.source import write_spans
 from pipeline.errors import ConfigError
 from pipeline.ingest import spans as span_files
 from pipeline.state import span_records
@@ -49,8 +49,7 @@ def locate_data(dataset: Dataset, root: Root, data_root: str | None) -> str:
             f"{dataset.path} names no [spans] source, so the spans' folder must be given: --data-root DIR."
         )
     folder = root.path / "data"
-    module = importlib.import_module(dataset.spans.source)
-    module.write_spans(folder)
+    write_spans(dataset, folder)
     return str(folder)
 
 
