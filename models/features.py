@@ -38,7 +38,7 @@ class FeatureSpec:
     bucketized: Mapping[str, Annotated[int, Range(2, 10_000, "buckets")]] = field(default_factory=dict)
     categorical: tuple[Column, ...] = ()
     hashed: Mapping[str, Annotated[int, Range(2, 10_000_000, "buckets")]] = field(default_factory=dict)
-    cyclical: Mapping[str, Annotated[int, Range(2, 1_000_000, "of the column")]] = field(default_factory=dict)
+    cyclical: Mapping[str, Annotated[int, Range(2, 1_000_000, "as the column")]] = field(default_factory=dict)
     numeric_buckets: Annotated[int, Range(2, 10_000, "buckets")] = 16
     vocabulary_size: Annotated[int, Range(1, 10_000_000, "values")] = 10_000
     vocabulary_min_count: Annotated[int, Range(1, 1_000_000_000, "rows")] = 1

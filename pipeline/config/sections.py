@@ -61,7 +61,7 @@ class SpansConfig:
     Attributes:
       format: how the files are written.
       pattern: path below the data root, with TFX's `{SPAN}` and `{VERSION}`.
-      source: module whose `write_spans(data_root)` makes the shipped spans; None where a team brings its own.
+      source: module whose `write_spans(data_root)` makes the shipped spans; none where a team brings its own.
       window: how many of the newest spans a model is trained on.
     """
 
@@ -124,7 +124,7 @@ class BeamConfig:
     """`[beam]`: where the Beam engine runs; pipeline/config/beam_options.py completes it.
 
     Attributes:
-      runner: None for Beam's runner in this process.
+      runner: the cluster's kind; none for Beam's runner in this process.
       args: Beam's own options, such as `--flink_master=host:8081`.
       artifacts: where artifacts are written if not below the root: storage that every worker reaches.
     """
