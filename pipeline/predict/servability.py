@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import random
 import socket
 import subprocess
@@ -87,13 +88,17 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def starting(base_path: Path, model_name: str, log: Path) -> Iterator[Server]:
-    """Starts the server on a free port and lets it run until the block ends; does not wait until it has loaded."""
+    """Starts the server on a free port and lets it run until the block ends; does not wait until it has loaded.
+
+    The server dies with this process, whatever ends it.
+    """
     port = free_port()
-    command = [sys.executable, "-m", "serving", "--server", "embedded", "--port", str(port), "--grpc-port", "0"]
+    command = [sys.executable, "-m", "pipeline.parent", str(os.getpid()), "serving"]
+    command += ["--server", "embedded", "--port", str(port), "--grpc-port", "0"]
     command += ["--model-name", model_name, "--model-base-path", str(base_path), "--load-retries", "0"]
     with (
         log.open("wb") as output,
-        subprocess.Popen(command, stdout=output, stderr=output, cwd=REPOSITORY) as process,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output, cwd=REPOSITORY) as process,
     ):
         try:
             yield Server(f"http://127.0.0.1:{port}/v1/models/{model_name}", process, log)

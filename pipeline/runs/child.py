@@ -5,7 +5,6 @@ process that trains again and again grows. See docs/decisions/0520-a-process-for
 """
 
 import contextlib
-import ctypes
 import logging
 import multiprocessing
 import os
@@ -20,13 +19,13 @@ from multiprocessing import connection
 from typing import TypeVar
 
 from pipeline.errors import PipelineError
+from pipeline.parent import die_with
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 _STOP_POLL_S = 0.2
-_PR_SET_PDEATHSIG = 1
 
 
 def in_child(function: Callable[[], T], stop: threading.Event | None = None) -> T:
@@ -76,7 +75,7 @@ def in_child(function: Callable[[], T], stop: threading.Event | None = None) -> 
 
 def _work(function: Callable[[], T], sender: connection.Connection, parent: int) -> None:
     """Does the child's work, and sends whether it succeeded and what came of it."""
-    _die_with(parent)
+    die_with(parent)
     try:
         message = pickle.dumps((True, function()))
     except BaseException as error:  # noqa: BLE001 - whatever it is, the parent is to hear of it.
@@ -93,11 +92,3 @@ def _sendable(error: BaseException) -> BaseException:
     except Exception:  # noqa: BLE001 - any class may fail in its own way.
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error
-
-
-def _die_with(parent: int) -> None:
-    """Has the kernel kill this process when its parent ends, so that none goes on without the lock's holder."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)

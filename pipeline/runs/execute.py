@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.ingest import spans as span_files
-from pipeline.runs import records
+from pipeline.runs import leftovers, records
 from pipeline.runs.outcome import Outcome
 from pipeline.runs.quick_imports import quick_imports
 from pipeline.runs.request import Request, pipeline_config
@@ -28,7 +28,7 @@ def preload() -> None:
 def execute(
     request: Request, *, log: str, on_start: Callable[[str], None], on_end: Callable[[str, str, float], None]
 ) -> Outcome:
-    """Runs the pipeline once. The caller holds the root's lock.
+    """Runs the pipeline once, after sweeping up what killed runs left. The caller holds the root's lock.
 
     Args:
       log: the run's log, named beside the decision.
@@ -59,9 +59,11 @@ def execute(
                 records.append_decision(request.root, decision, log)
 
     refusal = None
+    leftovers.end_executions(request.root)
     try:
         try:
-            node_runner.run(create_pipeline(config), on_start=on_start, on_end=ended)
+            with leftovers.temporary_files():
+                node_runner.run(create_pipeline(config), on_start=on_start, on_end=ended)
         except DataError as error:
             refusal = str(error)
         result = outcome.read(config, results, refusal)

@@ -6,6 +6,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,8 @@ from tests.e2e.conftest import REPOSITORY, TIMEOUT_S, command, run
 pytestmark = pytest.mark.e2e
 
 
-def end_after(node: str, root: Path, span: int, how: signal.Signals) -> None:
-    """Starts a run and ends it by a signal as soon as `node` has ended, so in the next component."""
+def end_after(node: str, root: Path, span: int, how: signal.Signals) -> int:
+    """Starts a run and ends it by a signal as soon as `node` has ended, so in the next component; returns its id."""
     with subprocess.Popen(
         command("run", "--span", span, "--root", root), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -27,6 +28,7 @@ def end_after(node: str, root: Path, span: int, how: signal.Signals) -> None:
         else:
             pytest.fail(f"the run ended before {node}")
     assert process.returncode not in (0, 1)
+    return process.pid
 
 
 def is_done(root: Path, span: int) -> bool:
@@ -44,13 +46,15 @@ def test_a_run_killed_at_several_moments_is_finished_by_the_next(pushed, tmp_pat
     (root / "data").mkdir(parents=True)
     shutil.copytree(pushed[0] / "data", root / "data", dirs_exist_ok=True)
 
+    processes = []
     for node, how in (
         ("ExampleGen", signal.SIGKILL),
         ("RerunGate", signal.SIGKILL),
         ("WindowStatistics", signal.SIGTERM),
         ("Trainer", signal.SIGKILL),
+        ("BaselineGen", signal.SIGKILL),
     ):
-        end_after(node, root, 5, how)
+        processes.append(end_after(node, root, 5, how))
         assert versions(root) == []
         assert not is_done(root, 5)
         store = sqlite3.connect(root / "metadata.sqlite")
@@ -68,6 +72,13 @@ def test_a_run_killed_at_several_moments_is_finished_by_the_next(pushed, tmp_pat
     records = [json.loads(path.read_text()) for path in (root / "state").glob("span-*.json")]
     assert [(record["verdict"], record["outcome"]) for record in records] == [("rerun", "pushed")]
     assert is_done(root, 5)
+    # And what they left behind is gone: temporary files, and executions that would run for ever.
+    temporary = Path(tempfile.gettempdir()) / f"driftgate-{os.getuid()}"
+    assert not [folder for pid in processes for folder in temporary.glob(f"{pid}-*")]
+    assert not list((root / "artifacts").glob("*/.system/executor_execution/*/.temp"))
+    store = sqlite3.connect(root / "metadata.sqlite")
+    assert store.execute("select count(*) from Execution where last_known_state = 2").fetchone() == (0,)
+    store.close()
 
 
 def test_a_full_disk_is_one_clear_line_and_nothing_is_pushed(pushed, tmp_path):
