@@ -22,6 +22,7 @@ from columnar.examples import flat_schema
 from models.features import FeatureSpec
 from models.label import NO_LABEL
 from monitoring import request_key
+from pipeline import files
 from pipeline.config.dataset import Dataset
 from pipeline.gate import labels as gate_labels
 from pipeline.ingest import spans as span_files
@@ -101,10 +102,10 @@ class LabelFolder:
         self._cache.mkdir(parents=True, exist_ok=True)
         self.faults = []
         found = []
-        for span, files in span_files.newest_versions(self._root, self._dataset.spans.pattern).items():
+        for span, newest in span_files.newest_versions(self._root, self._dataset.spans.pattern).items():
             if span > after:
                 try:
-                    found.append(self._read_span(span, [file.path for file in files]))
+                    found.append(self._read_span(span, [file.path for file in newest]))
                 except (IngestError, OSError) as error:
                     self.faults.append(str(error))
                     logger.warning("The labels of span %d were not read: %s", span, error)
@@ -118,10 +119,8 @@ class LabelFolder:
                 if str(arrays["signature"]) == signature:
                     return SpanLabels(span=span, keys=arrays["keys"], labels=arrays["labels"])
         read = self._read_files(span, paths)
-        unfinished = cached.with_suffix(".unfinished")
-        with unfinished.open("wb") as file:
+        with files.replacing(cached) as unfinished, unfinished.open("wb") as file:
             np.savez_compressed(file, keys=read.keys, labels=read.labels, signature=np.array(signature))
-        unfinished.replace(cached)
         return read
 
     def _read_files(self, span: int, paths: list[str]) -> SpanLabels:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
 
 def write(folder: str, name: str, content: bytes) -> None:
@@ -18,17 +20,26 @@ def write(folder: str, name: str, content: bytes) -> None:
         with tf.io.gfile.GFile(path, "wb") as file:  # A bucket shows an object when it is complete.
             file.write(content)
         return
-    os.makedirs(folder, exist_ok=True)
-    unfinished = f"{path}.{os.getpid()}.tmp"
+    with replacing(Path(path)) as unfinished:
+        unfinished.write_bytes(content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a hidden name to write a local file under, which takes the place of `path` once it is on the disk.
+
+    Where the body raises, `path` stays as it was, and nothing remains of the new file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The process id keeps two runs that start at once from sharing a half-written file.
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(unfinished, "wb") as file:
-            file.write(content)
-            file.flush()
+        yield unfinished
+        with unfinished.open("rb") as file:
             os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        unfinished.replace(path)
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(unfinished)
+        unfinished.unlink(missing_ok=True)
 
 
 def read(folder: str, name: str) -> bytes | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline import files
 from pipeline.commands import options
 from pipeline.config import beam_options
 from pipeline.errors import ConfigError, PipelineError
@@ -107,13 +107,9 @@ def write(path: Path, text: str) -> None:
     Raises:
       PipelineError: the folder cannot be written.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
+        files.write(str(path.parent), path.name, text.encode())
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise PipelineError(f"--output: {path} cannot be written: {error.strerror}.") from error
 
 

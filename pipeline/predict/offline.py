@@ -6,7 +6,7 @@ encoding run side by side on all cores.
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ from columnar.example_encoder import encode as encode_examples
 from columnar.example_writer import SplitWriter
 from columnar.threads import map_ahead
 from models.predictor import Predictor
+from pipeline import files
 from pipeline.errors import DataError
 from pipeline.predict.prediction_logs import AskedModel
 from pipeline.predict.prediction_logs import encode as encode_logs
@@ -101,8 +102,12 @@ class TableWriter(AbstractContextManager["TableWriter"]):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._unfinished = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        self._open = ExitStack()
         self._writer: Any = None  # pyarrow's, untyped.
+
+    def __enter__(self) -> "TableWriter":
+        self._unfinished = self._open.enter_context(files.replacing(self._path))
+        return self
 
     def prepare(self, batch: pa.RecordBatch, outputs: Outputs) -> pa.RecordBatch:
         taken = set(batch.schema.names)
@@ -115,17 +120,11 @@ class TableWriter(AbstractContextManager["TableWriter"]):
 
     def write(self, prepared: pa.RecordBatch) -> None:
         if self._writer is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = _TABLES[self._path.suffix](str(self._unfinished), prepared.schema)
+            self._open.callback(self._writer.close)
         self._writer.write_batch(prepared)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        try:
-            if self._writer is not None:
-                self._writer.close()
-            if kind is None:
-                self._unfinished.replace(self._path)
-        finally:
-            self._unfinished.unlink(missing_ok=True)
+        self._open.__exit__(kind, error, traceback)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
+from pipeline import files
 from pipeline.errors import ReportError
 from pipeline.runs.metadata import RunRecord, Store
 from pipeline.state.root import Root
@@ -73,11 +73,5 @@ def write_series(base: Path, path: Path | None = None) -> Path:
 
 def write_page(page: str, path: Path) -> Path:
     """Writes a page, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_text(page, encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    files.write(str(path.parent), path.name, page.encode())
     return path

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline import files
 from pipeline.errors import PipelineError
 from pipeline.ingest import spans as span_files
 from pipeline.state import span_records, version_folder
@@ -26,8 +27,8 @@ def unprocessed(root: Root, serving_dir: Path, data_root: str, pattern: str) -> 
     records = span_records.newest_records(span_records.read_records(str(root.state)))
     live = version_folder.live_training(serving_dir)
     set_aside = read_quarantine(root)
-    for span, files in span_files.newest_versions(data_root, pattern).items():
-        version = files[0].version
+    for span, newest in span_files.newest_versions(data_root, pattern).items():
+        version = newest[0].version
         record = records.get(span)
         # A version below a recorded one is an older state of the files, such as a folder that was removed.
         done = record is not None and record.version >= version and span_records.is_done(record, live)
@@ -55,8 +56,5 @@ def read_quarantine(root: Root) -> dict[Waiting, str]:
 
 def quarantine(root: Root, waiting: Waiting, why: str) -> None:
     """Sets a span's version aside; a corrected version is a new one and is tried."""
-    path = root.path / QUARANTINE
-    entries = {f"{known.span}/{known.version}": text for known, text in {**read_quarantine(root), waiting: why}.items()}
-    unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    entries = {f"{item.span}/{item.version}": text for item, text in {**read_quarantine(root), waiting: why}.items()}
+    files.write(str(root.path), QUARANTINE, (json.dumps(entries, indent=1) + "\n").encode())

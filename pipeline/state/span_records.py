@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any, Literal
 
+from pipeline import files
 from pipeline.errors import PipelineError
 from pipeline.state.version_folder import LiveTraining
 
@@ -49,22 +50,8 @@ class SpanRecord:
 
 def write_record(state_dir: str, record: SpanRecord) -> None:
     """Writes the record whole or not at all, over an earlier one of the same version."""
-    path = os.path.join(state_dir, record.file_name)
     text = json.dumps(asdict(record), indent=2, sort_keys=True) + "\n"
-    if "://" in state_dir:
-        from tfx.dsl.io import fileio
-
-        fileio.makedirs(state_dir)
-        with fileio.open(path, "w") as file:
-            file.write(text)
-        return
-    os.makedirs(state_dir, exist_ok=True)
-    unfinished = f"{path}.{os.getpid()}.tmp"
-    with open(unfinished, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
+    files.write(state_dir, record.file_name, text.encode())
 
 
 def read_records(state_dir: str) -> list[SpanRecord]:

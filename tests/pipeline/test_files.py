@@ -20,7 +20,7 @@ def test_a_write_that_fails_leaves_the_old_content_and_nothing_else(tmp_path, mo
     def full(*_):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("os.replace", full)
+    monkeypatch.setattr("pathlib.Path.replace", full)
     with pytest.raises(OSError, match="No space left"):
         files.write(str(tmp_path), "a.bin", b"new")
 
@@ -52,3 +52,17 @@ def test_a_folder_on_a_file_system_without_links_is_copied(tmp_path, monkeypatch
 
     assert (tmp_path / "to" / "file").read_text() == "content"
     assert not (tmp_path / "to" / "file").samefile(tmp_path / "from" / "file")
+
+
+def test_a_file_whose_writer_fails_leaves_the_old_content_and_nothing_else(tmp_path):
+    (tmp_path / "a.bin").write_bytes(b"old")
+
+    def write_half():
+        with files.replacing(tmp_path / "a.bin") as unfinished:
+            unfinished.write_bytes(b"half")
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        write_half()
+
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a.bin", b"old")]
