@@ -82,7 +82,7 @@ def monitor(args: argparse.Namespace) -> int:
                 # Whatever it is, a person gets one line and the log; and the next look may fare better (a full disk).
                 logger.exception("The look failed.")
                 text = f"{type(error).__name__}: {error}".splitlines()[0][:500]
-                terminal.err.print(f"error: {text}\nThe log: {root.logs / 'monitor.log'}", markup=False)
+                terminal.err.print(f"error: {text}\nThe log: {root.logs / 'monitor.log'}")
                 if args.once:
                     return 1
             if args.once:
@@ -96,7 +96,7 @@ def show(look: Look, terminal: Terminal, *, changes_only: bool) -> None:
     from monitoring.window_report import describe_period
 
     for fault in look.label_faults:
-        terminal.err.print(f"labels were not read: {fault}", markup=False)
+        terminal.err.print(f"labels were not read: {fault}")
     if changes_only and not look.new_records and not look.judged:
         return
     terminal.table(

@@ -66,3 +66,8 @@ class RootBusyError(PipelineError):
     """Another process holds the root's lock."""
 
     exit_status = ExitStatus.BUSY
+
+
+def clipped(text: str, most: int = 80) -> str:
+    """Returns the text, its end left out where it is longer than an error can show."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

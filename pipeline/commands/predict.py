@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import itertools
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -125,9 +126,10 @@ def write_json(predictions: Iterator[Prediction]) -> tuple[int, int]:
 def write_csv(predictions: Iterator[Prediction], signature: Signature) -> tuple[int, int]:
     """Prints a header and a line for each row; returns as `write_json`."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
+    first = list(itertools.islice(predictions, 1))  # Where it is refused as a whole, nothing is printed.
     writer.writerow(["row", *signature.outputs, "error"])
     asked = refused = 0
-    for one in predictions:
+    for one in itertools.chain(first, predictions):
         asked += 1
         refused += bool(one.error)
         writer.writerow([one.number, *(_text(one.outputs.get(name, "")) for name in signature.outputs), one.error])
@@ -161,8 +163,12 @@ def say_notes(notes: Notes, asked: int, refused: int, terminal: Terminal) -> Non
     """Says on standard error what was left out, filled and refused."""
     if notes.ignored:
         terminal.note(f"left out, since the model does not take them: {', '.join(sorted(notes.ignored))}")
-    throughout = sorted(name for name, count in notes.filled.items() if count == notes.rows > 1)
+    for name in sorted(name for name, count in notes.absent.items() if count == notes.rows and name in notes.filled):
+        terminal.note(f"warning: the column {name} is missing; every row was answered with the model's default for it")
+    throughout = sorted(
+        name for name, count in notes.filled.items() if count == notes.rows > 1 and notes.absent.get(name) != notes.rows
+    )
     if throughout:
-        terminal.note(f"missing in every row, and filled: {', '.join(throughout)}")
+        terminal.note(f"without a value in any row, and filled: {', '.join(throughout)}")
     if refused:
         terminal.note(f"{refused} of {asked} rows were not answered")

@@ -56,5 +56,5 @@ def _guarded(make: Callable[[], Path | None], terminal: Terminal) -> Path | None
         return path
     except Exception as error:
         logger.exception("The report could not be made.")
-        terminal.err.print(f"warning: no report was written: {str(error) or type(error).__name__}", markup=False)
+        terminal.err.print(f"warning: no report was written: {str(error) or type(error).__name__}")
         return None

@@ -153,7 +153,7 @@ def show(outcome: Outcome, request: Request, log: Path, terminal: Terminal) -> N
     if outcome.not_servable:
         terminal.say(f"Not servable, so not pushed: {outcome.not_servable}")
     if outcome.refusal:
-        terminal.err.print(f"error: span {outcome.span} was refused.\n{outcome.refusal}", markup=False)
+        terminal.err.print(f"error: span {outcome.span} was refused.\n{outcome.refusal}")
     for line in closing_lines(outcome, request):
         terminal.say(line)
     terminal.note(f"log: {log}")

@@ -7,6 +7,8 @@ from typing import TextIO
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.errors import clipped
+
 # What each node does, in the words that a waiting person reads.
 DOING = {
     "ExampleGen": "reading the span",
@@ -29,6 +31,7 @@ DOING = {
 
 
 _PIPE_WIDTH = 200
+_WIDEST_CELL = 80
 
 
 class Terminal:
@@ -54,12 +57,12 @@ class Terminal:
 
     def note(self, text: str) -> None:
         """Says one line of progress."""
-        self.err.print(text, markup=False)
+        self.err.print(text)
 
     def say(self, text: str = "") -> None:
         """Prints one line of results."""
         if not self._quiet:
-            self.out.print(text, markup=False)
+            self.out.print(text)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Prints results as a table; numbers to the right."""
@@ -72,7 +75,8 @@ class Terminal:
             last = index == len(columns) - 1
             table.add_column(column, justify="right" if numeric else "left", no_wrap=not last, overflow="fold")
         for row in rows:
-            table.add_row(*(shown(cell) for cell in row))
+            # A long value would push the figures off the page; the last column folds and may hold a sentence.
+            table.add_row(*(clipped(shown(cell), _WIDEST_CELL) for cell in row[:-1]), shown(row[-1]))
         self.out.print()
         self.out.print(table)
 
@@ -84,9 +88,17 @@ class _Console(Console):
 
 
 def _console(file: TextIO) -> Console:
-    """In a pipe lines are as long as they are: whoever reads them next decides where to cut."""
+    """In a pipe lines are as long as they are: whoever reads them next decides where to cut.
+
+    Text is shown as it is, without rich's markup and emoji: values of the data such as `[/]` stand in it.
+    """
     return _Console(
-        file=file, highlight=False, width=None if file.isatty() else _PIPE_WIDTH, soft_wrap=not file.isatty()
+        file=file,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        width=None if file.isatty() else _PIPE_WIDTH,
+        soft_wrap=not file.isatty(),
     )
 
 
@@ -98,4 +110,5 @@ def shown(cell: object) -> str:
         return f"{cell:,}"
     if isinstance(cell, float):
         return f"{cell:,.4g}" if abs(cell) >= 1 or cell == 0 else f"{cell:.4f}"
-    return str(cell)
+    # What a terminal would obey, such as an escape sequence in a category, is written out.
+    return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in str(cell))

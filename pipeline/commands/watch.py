@@ -101,12 +101,10 @@ def command(args: argparse.Namespace) -> int:
             except Exception as error:  # noqa: BLE001 - one span's failure must not stop the next.
                 logger.error("Span %d failed.\n%s", waiting.span, traceback.format_exc())
                 text = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-                terminal.err.print(f"span {waiting.span} failed (try {tries[waiting]}): {text}", markup=False)
+                terminal.err.print(f"span {waiting.span} failed (try {tries[waiting]}): {text}")
                 if tries[waiting] >= args.tries:
                     quarantine(root, waiting, text)
-                    terminal.err.print(
-                        f"span {waiting.span} is quarantined; see {root.path / QUARANTINE}", markup=False
-                    )
+                    terminal.err.print(f"span {waiting.span} is quarantined; see {root.path / QUARANTINE}")
         terminal.note("stopped")
     return 0
 

@@ -5,11 +5,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.errors import DataError, clipped
 from pipeline.predict.client import Endpoint, Instance, RefusedError, Signature
 from pipeline.predict.rows import Row
 
 _INTEGERS = frozenset({"DT_INT8", "DT_UINT8", "DT_INT16", "DT_INT32", "DT_INT64", "DT_UINT32", "DT_UINT64"})
 _FLOATS = frozenset({"DT_FLOAT", "DT_DOUBLE"})
+_SEPARATORS = (";", "\t", "|")
+_SHOWN_COLUMNS = 20
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -34,11 +37,13 @@ class Notes:
       ignored: columns of the rows that the model does not take.
       rows: rows that were well formed.
       filled: in how many of them an input was filled, by name.
+      absent: in how many of them no column of an input's name was there, by name.
     """
 
     rows: int = 0
     ignored: set[str] = field(default_factory=set)
     filled: dict[str, int] = field(default_factory=dict)
+    absent: dict[str, int] = field(default_factory=dict)
 
 
 def predict_rows(
@@ -57,10 +62,15 @@ def predict_rows(
       defaults: what stands for a missing value, by input ("NaN" is spelled out); inputs without one are required.
 
     Raises:
+      DataError: the first rows name columns, and the model takes none of them: the answers would be the same for all.
       PipelineError: the server went away; what was yielded before is answered.
     """
     iterator = iter(rows)
+    first = True
     while batch := list(itertools.islice(iterator, batch_size)):
+        if first:
+            _check_columns(batch, signature)
+            first = False
         made = [_instance(row, signature, defaults, notes) for row in batch]
         good = [
             (row.number, instance) for row, instance in zip(batch, made, strict=True) if not isinstance(instance, str)
@@ -68,6 +78,21 @@ def predict_rows(
         answers = {one.number: one for one in _ask(good, lambda asked: endpoint.predict(name, asked), signature)}
         for row, instance in zip(batch, made, strict=True):
             yield Prediction(row.number, {}, instance) if isinstance(instance, str) else answers[row.number]
+
+
+def _check_columns(batch: Iterable[Row], signature: Signature) -> None:
+    """Raises DataError where rows name columns and none of them is an input."""
+    named = dict.fromkeys(column for row in batch for column in row.columns)
+    if not named or not named.keys().isdisjoint(signature.inputs):
+        return
+    received = ", ".join(clipped(column) for column in list(named)[:_SHOWN_COLUMNS])
+    what = (
+        f"none of the rows' columns is one that the model takes. Expected: {', '.join(signature.inputs)}. "
+        f"Received: {received}."
+    )
+    separator = next((mark for mark in _SEPARATORS if len(named) == 1 and mark in next(iter(named))), None)
+    hint = f" The separator looks like {separator!r}; write the file with commas." if separator else ""
+    raise DataError(what + hint)
 
 
 def _ask(
@@ -97,7 +122,10 @@ def _instance(row: Row, signature: Signature, defaults: Mapping[str, Any], notes
     if row.error:
         return row.error
     notes.rows += 1
-    notes.ignored.update(set(row.values) - set(signature.inputs))
+    notes.ignored.update(set(row.columns) - set(signature.inputs))
+    for name in signature.inputs:
+        if name not in row.columns:
+            notes.absent[name] = notes.absent.get(name, 0) + 1
     instance = {}
     for name, dtype in signature.inputs.items():
         if name not in row.values:
@@ -109,7 +137,7 @@ def _instance(row: Row, signature: Signature, defaults: Mapping[str, Any], notes
         try:
             instance[name] = _convert(row.values[name], dtype)
         except (ValueError, OverflowError):
-            return f"{name}: expected {_expected(dtype)}. Received: {row.values[name]!r}"
+            return f"{name}: expected {_expected(dtype)}. Received: {clipped(repr(row.values[name]))}"
     return instance
 
 

@@ -4,12 +4,13 @@ import csv
 import io
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 from pipeline.errors import DataError
 
+_LONGEST_FIELD = 1 << 30
 Values = Mapping[str, Any]  # Any: JSON, or a CSV field's text.
 
 
@@ -21,11 +22,13 @@ class Row:
       number: 1-based; a CSV header is no row.
       values: by column; a missing value is left out.
       error: why it is no row; `values` is empty then.
+      columns: the columns that the row names, those of its missing values too.
     """
 
     number: int
     values: Values
     error: str = ""
+    columns: Collection[str] = field(default=(), compare=False)
 
 
 def read_rows(file: TextIO, name: str) -> Iterator[Row]:
@@ -65,6 +68,7 @@ def _decoded(file: TextIO, name: str) -> Iterator[str]:
 
 
 def _from_csv(lines: Iterable[str], name: str) -> Iterator[Row]:
+    csv.field_size_limit(_LONGEST_FIELD)  # The process's own; Python's default is 131,072 characters.
     reader = csv.reader(lines, strict=True)
     header = next(reader, [])
     twice = sorted({column for column in header if header.count(column) > 1})
@@ -90,7 +94,8 @@ def _from_csv(lines: Iterable[str], name: str) -> Iterator[Row]:
         if len(fields) != len(header):
             yield Row(number, {}, f"expected {len(header)} fields, as in the header. Received: {len(fields)}")
             continue
-        yield Row(number, {column: text for column, text in zip(header, fields, strict=True) if text != ""})
+        values = {column: text for column, text in zip(header, fields, strict=True) if text != ""}
+        yield Row(number, values, columns=header)
 
 
 def _from_json_lines(lines: Iterable[str]) -> Iterator[Row]:
@@ -129,7 +134,7 @@ def _instances(value: Any) -> list[Any]:
 def _from_json(number: int, value: Any) -> Row:
     if not isinstance(value, dict):
         return Row(number, {}, f"expected an object of columns. Received: {json.dumps(value)[:80]}")
-    return Row(number, {column: one for column, one in value.items() if one is not None})
+    return Row(number, {column: one for column, one in value.items() if one is not None}, columns=value.keys())
 
 
 def open_text(path: str) -> TextIO:

@@ -71,7 +71,35 @@ def test_a_csv_with_a_missing_value_a_missing_column_and_one_too_many(predict):
         {"row": 2, "prediction": {"total": 8.0, "company": "!"}},
     ]
     assert "left out, since the model does not take them: tips" in done.err
-    assert "missing in every row, and filled: company" in done.err
+    assert "warning: the column company is missing; every row was answered with the model's default for it" in done.err
+
+
+def test_rows_without_any_of_the_models_columns_are_refused(predict):
+    # Every row would have had the same answer: that of a row without a value.
+    done = predict("fare;area;company\n2.5;8;a\n", "--csv")
+
+    assert (done.status, done.out) == (3, "")
+    assert "none of the rows' columns is one that the model takes. Expected: " in done.err
+    assert "Received: fare;area;company. The separator looks like ';'" in done.err
+    other = predict('{"price": 2, "town": "x"}\n', "--json")
+    assert (other.status, other.out) == (3, "")
+    assert "Received: price, town." in other.err
+    assert "separator" not in other.err
+
+
+def test_a_field_of_any_length_is_read_and_no_error_repeats_it(predict):
+    done = predict(f"fare,area,company\n1,2,{'x' * 200_000}\n{'9' * 3000}x,2,a\n", "--json")
+
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert rows[0]["prediction"] == {"total": 3.0, "company": "x" * 200_000 + "!"}
+    assert rows[1]["error"] == "fare: expected a number. Received: '" + "9" * 78 + "…"
+
+
+def test_markup_in_a_row_is_shown_as_it_is(predict):
+    done = predict("fare,area,company\n[/],1,a\n1,1,n/a [/]\n")
+
+    assert "fare: expected a number. Received: '[/]'" in done.out
+    assert "n/a [/]!" in done.out
 
 
 def test_bad_rows_do_not_lose_the_others_and_the_status_says_so(predict):

@@ -25,6 +25,33 @@ def test_a_table_in_a_pipe_is_plain_text_with_figures_to_the_right():
     ]
 
 
+def test_values_of_the_data_are_no_markup():
+    out, err = io.StringIO(), io.StringIO()
+    terminal = Terminal(out, err)
+
+    terminal.table("of [/]", ("n/a [/]", "[red]"), [("n/a [/]", "[bold]x"), (":smile:", "\x1b[2J\n\0")])
+    terminal.say("[/] :smile:")
+    terminal.note("[/b] [link=x]")
+
+    assert [line.split() for line in out.getvalue().splitlines()] == [
+        [],
+        ["of", "[/]"],
+        ["n/a", "[/]", "[red]"],
+        ["n/a", "[/]", "[bold]x"],
+        [":smile:", r"\x1b[2J\n\x00"],
+        ["[/]", ":smile:"],
+    ]
+    assert err.getvalue() == "[/b] [link=x]\n"
+
+
+def test_a_long_value_does_not_push_the_figures_off_the_table():
+    out = io.StringIO()
+
+    Terminal(out, io.StringIO()).table("Title", ("value", "rows"), [("x" * 3000, 5)])
+
+    assert out.getvalue().splitlines()[-1] == "x" * 79 + "…     5"
+
+
 def test_quiet_leaves_standard_output_alone_and_keeps_the_progress():
     out, err = io.StringIO(), io.StringIO()
     terminal = Terminal(out, err, quiet=True)
