@@ -130,6 +130,7 @@ class LabelFolder:
             flat=flat_schema(self._schema),
             required=(features.label_columns | set(self._key)) - label_only,
             label=features.label_columns,
+            label_expression=self._dataset.features.label,
             label_only=label_only,
         )
         opened = open_span(paths, self._dataset.spans.format, columns)
