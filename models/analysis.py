@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import pyarrow.compute as pc
 from columnar import numbers
 from models.errors import FeatureError
 from models.features import FeatureSpec
+from models.tensor_names import alias
 
 QUANTILE_ERROR = 0.001
 """Largest error of a quantile boundary's rank, as a share of the rows."""
@@ -91,7 +91,7 @@ class Analysis:
 
 def vocabulary_file_name(column: str) -> str:
     """The asset file of a column's vocabulary, safe on every file system."""
-    return "vocabulary_" + re.sub(r"[^A-Za-z0-9_.-]", lambda match: f"%{ord(match[0]):x}", column)
+    return f"vocabulary_{alias(column)}"
 
 
 def analyze(batches: Iterable[pa.RecordBatch], features: FeatureSpec) -> Analysis:

@@ -12,6 +12,7 @@ from models import label as label_expression
 from models import settings
 from models.errors import FeatureError
 from models.settings import NOT_A_KEY, Column, Range
+from models.tensor_names import check_column_name
 
 GROUPS = ("numeric", "bucketized", "categorical", "hashed", "cyclical")
 """Feature groups; a column is in at most one of them, and a column in none is not a feature."""
@@ -22,7 +23,7 @@ class FeatureSpec:
     """The features of a dataset and the label they predict.
 
     Attributes:
-      label: expression of models/label.py; a 0/1 column `c` is the expression "c".
+      label: expression of models/label.py; a 0/1 column `c` is the expression "c", a column `c d` "`c d`".
       numeric: columns that enter as a normalised value and as their position among the quantiles.
       bucketized: column to number of quantile buckets; enters only as an embedded bucket.
       categorical: string or integer columns with a vocabulary from the training window.
@@ -45,15 +46,24 @@ class FeatureSpec:
 
     def __post_init__(self) -> None:
         settings.check(self, FeatureError)
-        label_expression.label_columns(self.label)
+        for column in sorted(label_expression.label_columns(self.label)):
+            check_column_name(column)
         names = [name for group in GROUPS for name in getattr(self, group)]
+        for name in names:
+            check_column_name(name)
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise FeatureError(f"A column may be in one feature group only. In several: {', '.join(twice)}.")
         if not names:
             raise FeatureError(f"There are no features. Name columns in at least one of {', '.join(GROUPS)}.")
-        if label_expression.is_column(self.label) and self.label in names:
-            raise FeatureError(f"The label column {self.label!r} is also a feature. Remove it from the features.")
+        if label_expression.is_column(self.label) and self.label_columns <= set(names):
+            (column,) = self.label_columns
+            raise FeatureError(f"The label column {column!r} is also a feature. Remove it from the features.")
+        if self.label in names:
+            raise FeatureError(
+                f"A feature is named like the label expression {self.label!r}, which names the label in reports. "
+                "Write the expression with other blanks."
+            )
 
     @property
     def names(self) -> tuple[str, ...]:

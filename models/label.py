@@ -1,8 +1,11 @@
 """The label as a declared expression: a 0/1 column, or one comparison such as `tips > 0.2 * fare`.
 
-    label      := column | sum comparison sum
+    label      := name | sum comparison sum
     comparison := < | <= | > | >= | == | !=
-    sum        := columns and numbers joined by + - * / and parentheses
+    sum        := term { (+ | -) term }
+    term       := factor { (* | /) factor }
+    factor     := - factor | number | name | ( sum )
+    name       := letters, digits and underscores, no digit first | `any text, a backtick in it written twice`
 
 The same walk over the syntax tree serves numpy arrays and TensorFlow tensors, so that ingestion, the
 transform graph and the evaluation agree on every row.
@@ -10,10 +13,11 @@ transform graph and the evaluation agree on every row.
 
 from __future__ import annotations
 
-import ast
 import operator
+import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -28,23 +32,71 @@ NO_LABEL = -1
 
 _GRAMMAR = (
     "Write one column of 0 and 1, or one comparison of columns and numbers joined by + - * /, "
-    "such as 'tips > 0.2 * fare'."
+    "such as 'tips > 0.2 * fare'. Put other names than letters, digits and underscores in backticks."
 )
-_ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
+_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
 }
 # Functions of numpy and of tensorflow alike.
-_COMPARISONS: dict[type[ast.cmpop], tuple[str, str]] = {
-    ast.Lt: ("less", "<"),
-    ast.LtE: ("less_equal", "<="),
-    ast.Gt: ("greater", ">"),
-    ast.GtE: ("greater_equal", ">="),
-    ast.Eq: ("equal", "=="),
-    ast.NotEq: ("not_equal", "!="),
+_COMPARISONS = {
+    "<": "less",
+    "<=": "less_equal",
+    ">": "greater",
+    ">=": "greater_equal",
+    "==": "equal",
+    "!=": "not_equal",
 }
+_TOKEN = re.compile(
+    r"""\s*(?:
+    (?P<number>(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
+    |(?P<name>[^\W\d]\w*)
+    |`(?P<quoted>(?:[^`]|``)+)`(?!`)
+    |(?P<symbol><=|>=|==|!=|[-+*/()<>])
+    |(?P<end>$)
+    )""",
+    re.VERBOSE,
+)
+_DEEPEST = 100
+
+
+@dataclass(frozen=True)
+class _Column:
+    name: str
+
+
+@dataclass(frozen=True)
+class _Number:
+    value: float
+
+
+@dataclass(frozen=True)
+class _Negative:
+    operand: _Sum
+
+
+@dataclass(frozen=True)
+class _Operation:
+    symbol: str
+    left: _Sum
+    right: _Sum
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    symbol: str
+    left: _Sum
+    right: _Sum
+
+
+_Sum: TypeAlias = _Column | _Number | _Negative | _Operation
+
+
+def column_expression(column: str) -> str:
+    """The expression of a label column: its name, in backticks unless it is a name as it is."""
+    return column if re.fullmatch(r"[^\W\d]\w*", column) else f"`{column.replace('`', '``')}`"
 
 
 def label_columns(expression: str) -> frozenset[str]:
@@ -53,12 +105,12 @@ def label_columns(expression: str) -> frozenset[str]:
     Raises:
       LabelError: `expression` is not in the grammar.
     """
-    return frozenset(node.id for node in ast.walk(_parse(expression)) if isinstance(node, ast.Name))
+    return frozenset(_columns(_parse(expression)))
 
 
 def is_column(expression: str) -> bool:
     """Whether the label is a column of its own rather than a comparison of others."""
-    return isinstance(_parse(expression), ast.Name)
+    return isinstance(_parse(expression), _Column)
 
 
 def evaluate(expression: str, columns: Mapping[str, Array]) -> Array:
@@ -77,63 +129,135 @@ def evaluate(expression: str, columns: Mapping[str, Array]) -> Array:
     library, values = _as_float64(expression, columns)
     yes, no, unknown = np.int64(1), np.int64(0), np.int64(NO_LABEL)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        if isinstance(tree, ast.Name):
-            value = values[tree.id]
+        if isinstance(tree, _Column):
+            value = values[tree.name]
             one, zero = library.equal(value, 1.0), library.equal(value, 0.0)
             return library.where(one, yes, library.where(zero, no, unknown))
-        left, right = _compute(tree.left, values), _compute(tree.comparators[0], values)
-        holds = getattr(library, _COMPARISONS[type(tree.ops[0])][0])(left, right)
+        left, right = _compute(tree.left, values), _compute(tree.right, values)
+        holds = getattr(library, _COMPARISONS[tree.symbol])(left, right)
         # A missing operand is NaN, NaN survives arithmetic, and only NaN differs from itself.
         known = library.logical_and(library.equal(left, left), library.equal(right, right))
         return library.where(known, library.where(holds, yes, no), unknown)
 
 
-def _parse(expression: str) -> ast.Name | ast.Compare:
-    try:
-        tree = ast.parse(expression.strip(), mode="eval").body
-    except (SyntaxError, ValueError) as error:
-        raise LabelError(f"The label expression {expression!r} cannot be parsed: {error}. {_GRAMMAR}") from error
-    if isinstance(tree, ast.Name):
+def _parse(expression: str) -> _Column | _Comparison:
+    return _Parser(expression).label()
+
+
+class _Parser:
+    """Recursive descent over the module's grammar, one token ahead."""
+
+    def __init__(self, expression: str) -> None:
+        self._text = expression
+        self._position = 0
+        self._depth = 0
+        self._advance()
+
+    def label(self) -> _Column | _Comparison:
+        left = self._sum()
+        if self._is_end and isinstance(left, _Column):
+            return left
+        if self._is_end:
+            raise self._error("expected one of < <= > >= == !=")
+        if self._symbol not in _COMPARISONS:
+            raise self._error("expected one of + - * / < <= > >= == !=")
+        symbol = self._take()
+        tree = _Comparison(symbol, left, self._sum())
+        if not self._is_end:
+            raise self._error("expected + - * / or the end; one comparison is allowed")
+        if not _columns(tree):
+            raise LabelError(f"The label expression {self._text!r} names no column. {_GRAMMAR}")
         return tree
-    if not isinstance(tree, ast.Compare):
-        raise LabelError(f"The label expression {expression!r} is neither a column nor a comparison. {_GRAMMAR}")
-    if len(tree.ops) != 1 or type(tree.ops[0]) not in _COMPARISONS:
-        allowed = " ".join(symbol for _, symbol in _COMPARISONS.values())
-        raise LabelError(f"The label expression {expression!r} needs exactly one of {allowed}. {_GRAMMAR}")
-    _check_sum(tree.left, expression)
-    _check_sum(tree.comparators[0], expression)
-    if not any(isinstance(node, ast.Name) for node in ast.walk(tree)):
-        raise LabelError(f"The label expression {expression!r} names no column. {_GRAMMAR}")
-    return tree
+
+    def _sum(self) -> _Sum:
+        left = self._term()
+        while self._symbol in ("+", "-"):
+            left = _Operation(self._take(), left, self._term())
+        return left
+
+    def _term(self) -> _Sum:
+        left = self._factor()
+        while self._symbol in ("*", "/"):
+            left = _Operation(self._take(), left, self._factor())
+        return left
+
+    def _factor(self) -> _Sum:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise self._error(f"expected at most {_DEEPEST} parentheses and signs inside one another")
+        try:
+            if self._symbol == "-":
+                self._take()
+                return _Negative(self._factor())
+            if self._symbol == "(":
+                self._take()
+                inner = self._sum()
+                if self._symbol != ")":
+                    raise self._error("expected + - * / or )")
+                self._take()
+                return inner
+        finally:
+            self._depth -= 1
+        token = self._token
+        if token["number"] is not None:
+            self._advance()
+            return _Number(float(token["number"]))
+        if token["name"] is not None or token["quoted"] is not None:
+            self._advance()
+            return _Column(token["name"] or token["quoted"].replace("``", "`"))
+        raise self._error("expected a column, a number, - or (")
+
+    @property
+    def _symbol(self) -> str:
+        """The symbol ahead; empty if it is another token."""
+        return self._token["symbol"] or ""
+
+    @property
+    def _is_end(self) -> bool:
+        return self._token["end"] is not None
+
+    def _take(self) -> str:
+        symbol = self._symbol
+        self._advance()
+        return symbol
+
+    def _advance(self) -> None:
+        token = _TOKEN.match(self._text, self._position)
+        if token is None:
+            rest = self._text[self._position :]
+            raise self._refusal(self._position + len(rest) - len(rest.lstrip()), "is not allowed")
+        self._token, self._position = token, token.end()
+
+    def _error(self, expected: str) -> LabelError:
+        return self._refusal(self._position - len(self._token[0].lstrip()), expected)
+
+    def _refusal(self, position: int, problem: str) -> LabelError:
+        here = repr(self._text[position]) if position < len(self._text) else "the end"
+        where = f"character {position + 1}, {here}"
+        return LabelError(f"The label expression {self._text!r} cannot be parsed: {where}: {problem}. {_GRAMMAR}")
 
 
-def _check_sum(node: ast.expr, expression: str) -> None:
+def _columns(node: _Sum | _Comparison) -> set[str]:
     match node:
-        case ast.Name():
-            return
-        case ast.Constant(value=value) if type(value) in (int, float):
-            return
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            _check_sum(operand, expression)
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
-            _check_sum(left, expression)
-            _check_sum(right, expression)
-        case _:
-            text = ast.unparse(node)
-            raise LabelError(f"{text!r} is not allowed in the label expression {expression!r}. {_GRAMMAR}")
+        case _Column(name):
+            return {name}
+        case _Negative(operand):
+            return _columns(operand)
+        case _Operation(_, left, right) | _Comparison(_, left, right):
+            return _columns(left) | _columns(right)
+    return set()
 
 
-def _compute(node: ast.expr, values: Mapping[str, Array]) -> Array:
+def _compute(node: _Sum, values: Mapping[str, Array]) -> Array:
     match node:
-        case ast.Name(id=name):
+        case _Column(name):
             return values[name]
-        case ast.Constant(value=int() | float() as value):
+        case _Number(value):
             return np.float64(value)
-        case ast.UnaryOp(operand=operand):
+        case _Negative(operand):
             return -_compute(operand, values)
-        case ast.BinOp(left=left, op=op, right=right):
-            return _ARITHMETIC[type(op)](_compute(left, values), _compute(right, values))
-    raise AssertionError(f"_check_sum let {ast.dump(node)} through")
+        case _Operation(symbol, left, right):
+            return _ARITHMETIC[symbol](_compute(left, values), _compute(right, values))
 
 
 def _as_float64(expression: str, columns: Mapping[str, Array]) -> tuple[Any, dict[str, Array]]:

@@ -91,8 +91,9 @@ class Ensemble(keras.Model):
 
         widths = self.widths(layout, spec)
         self._tables = [
-            weight(f"{name}_embedding", (values, widths[name]), _normal(next(seeds)))
-            for name, values in layout.ids.items()
+            # Not named like its column: Keras refuses some names, and weights called "bias" do not decay.
+            weight(f"embedding_{i}", (values, widths[name]), _normal(next(seeds)))
+            for i, (name, values) in enumerate(layout.ids.items())
         ]
         width = sum(widths.values())
         width += len(layout.numeric) * (2 + layout.numeric_buckets) + 2 * len(layout.cyclical)

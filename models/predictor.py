@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import json
+import os
 
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from models.errors import ModelError
+from models.errors import FeatureError, ModelError
+from models.signatures import EXTRA_ASSETS, FEATURE_DEFAULTS
 from models.transform_graph import serving_arrays
 
 _BATCH_ROWS = 32_768
@@ -25,7 +28,11 @@ def predictor_of(model_dir: str) -> Predictor:
 
 
 class Predictor:
-    """A loaded SavedModel; columns that a batch lacks count as missing."""
+    """A SavedModel in a session, asked by its signature_def like a server asks it.
+
+    `tf.saved_model.load` gives a signature's arguments, whose names are not always those of its inputs: TensorFlow
+    renames `hours-per-week` to `hours_per_week`.
+    """
 
     def __init__(self, model_dir: str) -> None:
         """Loads the model.
@@ -33,20 +40,29 @@ class Predictor:
         Raises:
           ModelError: there is no SavedModel, or it has no `serving_default` of named tensors.
         """
+        self._model_dir = str(model_dir)
+        self._session = tf.compat.v1.Session(graph=tf.Graph())
         try:
-            self._loaded = tf.saved_model.load(str(model_dir))  # Owns the variables that the signature uses.
-        except OSError as error:
+            with self._session.graph.as_default():
+                loaded = tf.compat.v1.saved_model.load(self._session, [tf.saved_model.SERVING], self._model_dir)
+        except (OSError, RuntimeError) as error:
             raise ModelError(f"No SavedModel can be loaded from {model_dir}: {error}") from error
-        if _SIGNATURE not in self._loaded.signatures:
-            found = ", ".join(self._loaded.signatures) or "none"
-            raise ModelError(f"The model in {model_dir} has no signature {_SIGNATURE!r}. Its signatures: {found}.")
-        self._signature = self._loaded.signatures[_SIGNATURE]
-        self._inputs: dict[str, tf.TensorSpec] = dict(self._signature.structured_input_signature[1])
+        if _SIGNATURE not in loaded.signature_def:
+            names = ", ".join(sorted(name for name in loaded.signature_def if not name.startswith("__"))) or "none"
+            raise ModelError(f"The model in {model_dir} has no signature {_SIGNATURE!r}. Its signatures: {names}.")
+        signature = loaded.signature_def[_SIGNATURE]
+        self._placeholders = {name: info.name for name, info in signature.inputs.items()}
+        self._fetches = {name: info.name for name, info in sorted(signature.outputs.items())}
+        self._specs = {
+            name: tf.TensorSpec(tf.TensorShape(info.tensor_shape), tf.as_dtype(info.dtype))
+            for name, info in signature.inputs.items()
+        }
+        self._optional = _inputs_with_defaults(self._model_dir)
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """The features that the model takes, sorted."""
-        return tuple(sorted(self._inputs))
+        return tuple(sorted(self._specs))
 
     def predict(self, batch: pa.RecordBatch | pa.Table) -> np.ndarray:
         """Probabilities of the positive label, float32, (rows,)."""
@@ -56,7 +72,30 @@ class Predictor:
         return np.concatenate(parts)
 
     def outputs(self, batch: pa.RecordBatch | pa.Table) -> dict[str, np.ndarray]:
-        """All outputs by name, sorted, (rows, ...), in one execution; may be called by several threads."""
-        arrays = serving_arrays(batch, self._inputs)
-        outputs = self._signature(**{name: tf.constant(x, self._inputs[name].dtype) for name, x in arrays.items()})
-        return {name: tensor.numpy() for name, tensor in sorted(outputs.items())}
+        """All outputs by name, sorted, (rows, ...), in one execution; may be called by several threads.
+
+        Raises:
+          FeatureError: a column has another type than its input, or is not there although nothing stands for it.
+        """
+        columns = set(batch.schema.names)
+        absent = [name for name in self.inputs if name not in columns]
+        required = [name for name in absent if name not in self._optional]
+        if required or len(absent) == len(self._specs):
+            raise FeatureError(
+                f"The model in {self._model_dir} needs {', '.join(map(repr, required or absent))}. "
+                f"The rows have: {', '.join(map(repr, batch.schema.names))}."
+            )
+        arrays = serving_arrays(batch, self._specs)
+        outputs: dict[str, np.ndarray] = self._session.run(
+            self._fetches, {self._placeholders[name]: array for name, array in arrays.items()}
+        )
+        return outputs
+
+
+def _inputs_with_defaults(model_dir: str) -> frozenset[str]:
+    """The inputs that a row may leave out, because the model says what stands for a missing value."""
+    path = os.path.join(model_dir, EXTRA_ASSETS, FEATURE_DEFAULTS)
+    if not tf.io.gfile.exists(path):
+        return frozenset()
+    with tf.io.gfile.GFile(path) as file:
+        return frozenset(json.loads(file.read()))

@@ -26,6 +26,7 @@ from models import label
 from models.analysis import MISSING_INT, QUANTILE_ERROR, Analysis, vocabulary_file_name
 from models.errors import FeatureError
 from models.features import FeatureSpec
+from models.tensor_names import alias
 
 LABEL_KEY = "label_xf"
 _Z_LIMIT = 10.0
@@ -79,22 +80,22 @@ class _TftAnalyzers:
 
     def moments(self, name: str, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         finite = tf.boolean_mask(tf.cast(x, tf.float64), tf.math.is_finite(x))
-        mean = tft.mean(finite, name=f"{name}_mean")
-        return mean, tf.sqrt(tft.var(finite, name=f"{name}_var"))
+        mean = tft.mean(finite, name=f"{alias(name)}_mean")
+        return mean, tf.sqrt(tft.var(finite, name=f"{alias(name)}_var"))
 
     def boundaries(self, name: str, x: tf.Tensor, buckets: int) -> tf.Tensor:
         present = tf.boolean_mask(x, tf.logical_not(tf.math.is_nan(x)))
-        return tft.quantiles(present, buckets, epsilon=QUANTILE_ERROR, name=f"{name}_quantiles")[0]
+        return tft.quantiles(present, buckets, epsilon=QUANTILE_ERROR, name=f"{alias(name)}_quantiles")[0]
 
     def vocabulary(self, name: str, present: tf.Tensor) -> Any:
         file_name = vocabulary_file_name(name)
-        tft.annotate_asset(name, file_name)
+        tft.annotate_asset(alias(name), file_name)
         return tft.vocabulary(
             present,
             top_k=self._features.vocabulary_size,
             frequency_threshold=self._features.vocabulary_min_count,
             vocab_filename=file_name,
-            name=f"{name}_vocabulary",
+            name=f"{alias(name)}_vocabulary",
         )
 
 
@@ -117,7 +118,7 @@ class _Analyzed:
     def vocabulary(self, name: str, present: tf.Tensor) -> Any:
         del present
         file_name = vocabulary_file_name(name)
-        tft.annotate_asset(name, file_name)
+        tft.annotate_asset(alias(name), file_name)
         return str(self._folder / file_name)
 
 

@@ -1,6 +1,6 @@
 """The SavedModel: three signatures over one transform graph and one network.
 
-    serving_default      named tensors, (None,) each, see `serving_inputs` -> probability, class
+    serving_default      a tensor per feature, (None,) each, by column     -> probability, class
     serve_examples       examples: serialized tf.Examples                  -> probability, class
     transform_features   examples: serialized tf.Examples                  -> transformed features, label_xf
 
@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from models import label
 from models.calibration import Calibration
@@ -47,6 +48,7 @@ def export(
         "transform_features": tf.function(module.transform_features, input_signature=[_EXAMPLES], autograph=False),
     }
     tf.saved_model.save(module, output_dir, signatures=signatures)
+    _name_inputs_like_columns(output_dir, {spec.name: name for name, spec in graph.serving_inputs.items()})
     extra = os.path.join(output_dir, EXTRA_ASSETS)
     tf.io.gfile.makedirs(extra)
     with tf.io.gfile.GFile(os.path.join(extra, FEATURE_DEFAULTS), "w") as file:
@@ -63,6 +65,31 @@ def feature_defaults(graph: TransformGraph, features: FeatureSpec) -> dict[str, 
             period = features.cyclical.get(name)
             described[name] = {"dtype": dtype.name, "missing": missing[dtype], "description": text.format(period)}
     return described
+
+
+def _name_inputs_like_columns(model_dir: str, columns: Mapping[str, str]) -> None:
+    """Renames the inputs of `serving_default`, which servers and clients speak, from arguments to columns.
+
+    Only arguments have to be names that TensorFlow takes; the keys of a SignatureDef may be any text.
+    """
+    if all(argument == column for argument, column in columns.items()):
+        return
+    path = os.path.join(model_dir, tf.saved_model.SAVED_MODEL_FILENAME_PB)
+    model = saved_model_pb2.SavedModel()
+    with tf.io.gfile.GFile(path, "rb") as file:
+        model.ParseFromString(file.read())
+    definition = model.meta_graphs[0].signature_def["serving_default"]
+    saved = meta_graph_pb2.SignatureDef()
+    saved.CopyFrom(definition)
+    definition.ClearField("inputs")
+    for argument, column in columns.items():
+        definition.inputs[column].CopyFrom(saved.inputs[argument])
+    with tf.io.gfile.GFile(path, "wb") as file:
+        file.write(model.SerializeToString(deterministic=True))
+    # The fingerprint is of the file as it was; a SavedModel needs none.
+    fingerprint = os.path.join(model_dir, "fingerprint.pb")
+    if tf.io.gfile.exists(fingerprint):
+        tf.io.gfile.remove(fingerprint)
 
 
 class _ServingModule(tf.Module):

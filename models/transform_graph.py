@@ -23,6 +23,7 @@ from models.analysis import MISSING_INT, Analysis, as_float32, is_integer_catego
 from models.errors import FeatureError
 from models.features import FeatureSpec
 from models.preprocessing import preprocessing_fn
+from models.tensor_names import alias, tensor_names
 
 _ASSET_MAP = "asset_map"
 
@@ -87,12 +88,13 @@ class TransformGraph:
     @property
     def serving_inputs(self) -> dict[str, tf.TensorSpec]:
         """Dense inputs of the serving signature: float32 (NaN missing), string ("" missing), int64 (-1 missing)."""
-        return {name: tf.TensorSpec([None], self._serving_dtype(name), name) for name in self.features.names}
+        arguments = tensor_names(self.features.names)
+        return {name: tf.TensorSpec([None], self._serving_dtype(name), arguments[name]) for name in arguments}
 
     def vocabulary(self, column: str) -> list[str]:
         """The tokens of a categorical column, in order."""
         with tf.io.gfile.GFile(os.path.join(self._dir, "transformed_metadata", _ASSET_MAP)) as file:
-            asset = json.loads(file.read())[column]
+            asset = json.loads(file.read())[alias(column)]
         with tf.io.gfile.GFile(os.path.join(self._dir, "transform_fn", "assets", asset), "rb") as file:
             text: str = file.read().decode("utf-8")
         return text.split("\n")[:-1]

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from models import label as label_expression
 from models import settings
 from models.settings import Column, Form, Range
+from models.tensor_names import check_column_name
 from pipeline.errors import ConfigError
 from pipeline.ingest import spans as span_files
 
@@ -94,12 +95,16 @@ class LabelConfig:
         settings.check(self)
         if (self.column is None) == (self.expression is None):
             raise ValueError("give either column or expression.")
+        if self.column is not None:
+            check_column_name(self.column)
         label_expression.label_columns(self.text)
 
     @property
     def text(self) -> str:
         """The label as an expression; a lone column is one too."""
-        return self.expression or str(self.column)
+        if self.expression is not None:
+            return self.expression
+        return label_expression.column_expression(str(self.column))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,24 +58,61 @@ def test_large_integers_are_compared_in_float64():
     assert label.evaluate("x > 16777216", {"x": np.array([16777217])}).tolist() == [1]
 
 
+def test_names_of_any_text_stand_in_backticks():
+    columns = {"Loan Status": np.array([1, 3]), "a`b": np.array([2, 2]), "class": np.array([0, 1])}
+
+    assert label.evaluate("`Loan Status` > `a``b` * .5e0 + class", columns).tolist() == [0, 1]
+    assert label.evaluate("class", columns).tolist() == [0, 1]
+    assert label.label_columns("`Loan Status` > 3 - größe") == {"Loan Status", "größe"}
+
+
+@pytest.mark.parametrize(
+    ("column", "expression"),
+    [
+        ("late", "late"),
+        ("class", "class"),
+        ("größe", "größe"),
+        ("Loan Status", "`Loan Status`"),
+        ("y.1", "`y.1`"),
+        ("1st", "`1st`"),
+        ("a > b", "`a > b`"),
+        ("a`b", "`a``b`"),
+    ],
+)
+def test_the_expression_of_a_label_column(column, expression):
+    assert label.column_expression(column) == expression
+    assert label.label_columns(expression) == {column}
+    assert label.is_column(expression)
+
+
+def test_signs_and_parentheses_bind_as_in_arithmetic():
+    columns = {"a": np.array([2.0]), "b": np.array([8.0])}
+
+    # 8 - 2 - 1 = 5, 8 / 2 / 2 = 2, 2 + 2 * 8 = 18, (2 + 2) * 8 = 32, -2 * -8 = 16
+    for expression in ("b - a - 1 == 5", "b / 2 / a == 2", "a + a * b == 18", "(a + a) * b == 32", "-a * -b == 1_6"):
+        assert label.evaluate(expression, columns).tolist() == [1], expression
+
+
 @pytest.mark.parametrize(
     ("expression", "culprit"),
     [
-        ("a and b", "neither a column nor a comparison"),
-        ("a + b", "neither a column nor a comparison"),
-        ("a < b < c", "exactly one of < <= > >= == !="),
-        ("a in b", "exactly one of"),
-        ("f(x) > 1", "'f(x)' is not allowed"),
-        ("a.b > 1", "'a.b' is not allowed"),
-        ("a[0] > 1", "'a[0]' is not allowed"),
-        ("a > 'x'", "is not allowed"),
-        ("a > True", "'True' is not allowed"),
-        ("a ** 2 > 1", "'a ** 2' is not allowed"),
-        ("(a > b) > c", "'a > b' is not allowed"),
+        ("a and b", "character 3, 'a': expected one of + - * / < <= > >= == !="),
+        ("a + b", "character 6, the end: expected one of < <= > >= == !="),
+        ("a < b < c", "character 7, '<': expected + - * / or the end; one comparison is allowed"),
+        ("a in b", "character 3, 'i': expected one of"),
+        ("f(x) > 1", "character 2, '(': expected one of"),
+        ("a.b > 1", "character 2, '.': is not allowed"),
+        ("a[0] > 1", "character 2, '[': is not allowed"),
+        ("a > 'x'", 'character 5, "\'": is not allowed'),
+        ("a ** 2 > 1", "character 4, '*': expected a column, a number, - or ("),
+        ("(a > b) > c", "character 4, '>': expected + - * / or )"),
+        ("a > 1st", "character 5, '1': is not allowed"),
         ("1 > 2", "names no column"),
-        ("__import__('os').getcwd() > 1", "is not allowed"),
-        ("a >", "cannot be parsed"),
-        ("", "cannot be parsed"),
+        ("a >", "character 4, the end: expected a column"),
+        ("", "character 1, the end: expected a column"),
+        ("`a > 1", "character 1, '`': is not allowed"),
+        ("`` > 1", "character 1, '`': is not allowed"),
+        ("(" * 300 + "a" + ")" * 300, "character 101, '(': expected at most 100"),
     ],
 )
 def test_anything_else_is_refused(expression, culprit):
