@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
 from pipeline import json_values
 from pipeline.errors import ReportError
@@ -17,6 +18,8 @@ from pipeline.report.data import Cost, Epoch, Evaluation, Outcome, RunReport, Se
 from pipeline.report.lineage import trace
 from pipeline.report.statistics import compare_statistics
 from pipeline.runs.metadata import NodeRecord, RunRecord
+
+T = TypeVar("T")
 
 
 def build_report(run: RunRecord) -> RunReport:
@@ -59,32 +62,27 @@ def build_report(run: RunRecord) -> RunReport:
     )
 
 
-def _decision(run: RunRecord) -> Decision | None:
-    text = _text(run, "RerunGate", "decision", "decision.json")
-    if text is None:
-        return None
-    try:
-        return Decision.from_json(text)
-    except ValueError as error:
-        raise ReportError(f"The decision of the run of {run.run_id} cannot be read: {error}") from error
+def _read(run: RunRecord, node: str, key: str, name: str, parse: Callable[[str], T]) -> T | None:
+    """Returns what `parse` makes of an artifact's file; None where the run has no such artifact, or that no such file.
 
-
-def _text(run: RunRecord, node: str, key: str, name: str) -> str | None:
-    """Returns a file of an artifact; None where the run has no such artifact, or the artifact no such file."""
+    Raises:
+      ReportError: the file is damaged, or of another layout.
+    """
     artifact = run.output(node, key)
     path = artifact.path / name if artifact else None
-    return path.read_text(encoding="utf-8") if path and path.is_file() else None
-
-
-def _json(run: RunRecord, node: str, key: str, name: str) -> dict[str, Any] | None:  # Any: JSON.
-    text = _text(run, node, key, name)
-    if text is None:
+    if path is None or not path.is_file():
         return None
     try:
-        value: dict[str, Any] = json.loads(text)
-    except ValueError as error:
-        raise ReportError(f"{name} of {node} is not JSON: {error}.") from error
-    return value
+        return parse(path.read_text(encoding="utf-8"))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ReportError(
+            f"{path} cannot be read ({error!r}). It is damaged, or another version of this program wrote it. "
+            f"Restore it, or run the span again."
+        ) from error
+
+
+def _decision(run: RunRecord) -> Decision | None:
+    return _read(run, "RerunGate", "decision", "decision.json", Decision.from_json)
 
 
 def _outcome(run: RunRecord, decision: Decision | None) -> Outcome:
@@ -148,17 +146,17 @@ def _error(node: NodeRecord) -> str:
 
 
 def _distributions(run: RunRecord, order: list[str]) -> tuple[Distribution, ...]:
-    text = _text(run, "RerunGate", "comparison", gate_distributions.FILE)
-    if text is None:
-        return ()
-    found = {item.bins.name: item for item in gate_distributions.from_json(text)}
-    return tuple(found[name] for name in dict.fromkeys(order) if name in found)
+    compared = _read(run, "RerunGate", "comparison", gate_distributions.FILE, gate_distributions.from_json)
+    by_name = {item.bins.name: item for item in compared or ()}
+    return tuple(by_name[name] for name in dict.fromkeys(order) if name in by_name)
 
 
 def _training(run: RunRecord) -> Training | None:
-    history = _json(run, "Trainer", "model_run", "history.json")
-    if history is None:
-        return None
+    return _read(run, "Trainer", "model_run", "history.json", _training_of)
+
+
+def _training_of(text: str) -> Training:
+    history = json.loads(text)
     start = "the live model's weights" if history["warm_start"] else "random weights"
     return Training(
         rows=history["rows"],
@@ -173,14 +171,15 @@ def _training(run: RunRecord) -> Training | None:
 
 
 def _evaluation(run: RunRecord) -> Evaluation | None:
-    judgement = _json(run, "Evaluator", "evaluation", "judgement.json")
+    judgement = _read(run, "Evaluator", "evaluation", "judgement.json", _judgement_of)
     if judgement is None:
         return None
-    text = _text(run, "Evaluator", "evaluation", evaluation_curves.FILE)
-    return Evaluation(
-        judgement=json_values.from_json_values(Judgement, judgement),
-        curves=evaluation_curves.EvaluationCurves.from_json(text) if text else None,
-    )
+    curves = evaluation_curves.EvaluationCurves.from_json
+    return Evaluation(judgement=judgement, curves=_read(run, "Evaluator", "evaluation", evaluation_curves.FILE, curves))
+
+
+def _judgement_of(text: str) -> Judgement:
+    return json_values.from_json_values(Judgement, json.loads(text))
 
 
 def _servability(run: RunRecord) -> Servability | None:

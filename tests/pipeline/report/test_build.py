@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.errors import ReportError
 from pipeline.gate.decision import Reason, Verdict
+from pipeline.json_values import to_json_values
 from pipeline.report.build import build_report
 from pipeline.runs.metadata import ArtifactRecord, NodeRecord, RunRecord
 from tests.helpers import reports_of
@@ -108,3 +109,37 @@ def test_a_decision_of_another_layout_is_refused(made, tmp_path):
 def test_a_run_without_a_span_has_no_report():
     with pytest.raises(ReportError, match="ended before it knew its span"):
         build_report(RunRecord(pipeline="taxi", run_id="r", nodes=(node("LiveModel"),)))
+
+
+ARTIFACTS = {
+    "decision.json": ("RerunGate", "decision"),
+    "distributions.json": ("RerunGate", "comparison"),
+    "history.json": ("Trainer", "model_run"),
+    "judgement.json": ("Evaluator", "evaluation"),
+    "curves.json": ("Evaluator", "evaluation"),
+}
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "7", '"x"', "{", "\x00", '[{"bins": 1}]'])
+@pytest.mark.parametrize("name", ARTIFACTS)
+def test_a_damaged_artifact_is_named(tmp_path, name, text):
+    run = damaged_run(tmp_path, name, text)
+
+    with pytest.raises(ReportError, match=rf"^{tmp_path}/{name} cannot be read \(.*\)\. It is damaged"):
+        build_report(run)
+
+
+def damaged_run(folder, name, text):
+    """Returns a run that has only one artifact of its own, a damaged one, and whole ones that come before."""
+    report = reports_of.hostile()
+    judgement = dataclasses.asdict(report.evaluation.judgement)
+    (folder / "decision.json").write_text(report.decision.to_json())
+    (folder / "judgement.json").write_text(json.dumps(to_json_values(judgement)))
+    (folder / name).write_text(text)
+    outputs = {}
+    for file, (component, key) in ARTIFACTS.items():
+        if (folder / file).exists():
+            outputs.setdefault(component, {})[key] = (ArtifactRecord(id=1, type="T", path=folder, properties={}),)
+    nodes = [node("ExampleGen", folder, span=7)]
+    nodes += [dataclasses.replace(node(component), outputs=given) for component, given in outputs.items()]
+    return RunRecord(pipeline="taxi", run_id="r", nodes=tuple(nodes))
