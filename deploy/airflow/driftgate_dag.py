@@ -8,7 +8,7 @@ a span that needs nothing skips `run`, a blocked one fails and alerts. run train
 happened. One DAG run at a time, one span per DAG run.
 
 Airflow keeps its own environment, because its pins do not fit TFX's: this file imports Airflow and the standard
-library only. All it knows of the pipeline is its command, `--json` and the exit statuses (docs/pipeline.md). What can
+library only. All it knows of the pipeline is its command, `--json` and the exit statuses (docs/cli.md). What can
 be set is in docs/airflow.md.
 """
 

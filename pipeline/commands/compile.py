@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,6 +134,7 @@ def show(package: Package, output: Path, found: Locations) -> None:
     from pipeline.kubeflow import locations
 
     tasks = package.spec["root"]["dag"]["tasks"]
+    path = shlex.quote(str(output))
     print(f"{output}: pipeline {package.name!r} for {package.target}, {len(tasks)} tasks, checked")
     for name, where in (
         ("spans", found.data_root),
@@ -143,7 +145,7 @@ def show(package: Package, output: Path, found: Locations) -> None:
         print(f"  {name:10} {where}")
     if locations.is_remote(found.root):
         place = "--project PROJECT --region REGION" if package.target == "vertex" else "--host URL"
-        print(f"Run it:    python kubeflow_runner.py submit --to {package.target} --pipeline {output} {place}")
+        print(f"Run it:    python kubeflow_runner.py submit --to {package.target} --pipeline {path} {place}")
     else:
-        print(f"Try it:    python kubeflow_runner.py rehearse --pipeline {output}")
+        print(f"Try it:    python kubeflow_runner.py rehearse --pipeline {path}")
         print(f"No cluster reaches {found.root}; for {package.target}, compile with --pipeline-root gs://BUCKET/PATH.")

@@ -44,7 +44,9 @@ def command(args: argparse.Namespace) -> int:
 
     dataset, root = options.load(args)
     if dataset.schema_path is None:
-        raise ConfigError(f"{dataset.path} has no schema yet. Run the pipeline once to have one inferred.")
+        raise ConfigError(
+            f"{dataset.path} has no schema yet. Have one inferred: {options.hint(args, 'run', with_data=True)}"
+        )
     if args.plot and not args.plot.endswith((".png", ".svg")):
         raise ConfigError(f"--plot: expected a file name that ends in .png or .svg. Received: {args.plot}.")
     data_root = locate_data(dataset, root, args.data_root)

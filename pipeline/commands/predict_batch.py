@@ -65,7 +65,10 @@ def check(args: argparse.Namespace, dataset: Dataset) -> None:
     if args.url or args.csv:
         raise ConfigError("--batch asks no server and prints no rows: leave out --url and --csv.")
     if dataset.schema_path is None:
-        raise ConfigError(f"{dataset.path} names no schema yet, so no model can have been trained. Run the pipeline.")
+        raise ConfigError(
+            f"{dataset.path} names no schema yet, so no model can have been trained. "
+            f"Have one inferred: {options.hint(args, 'run', with_data=True)}"
+        )
 
 
 def choose_version(root: Root, dataset: Dataset, number: int | None) -> Path:

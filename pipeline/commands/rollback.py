@@ -34,7 +34,9 @@ def command(args: argparse.Namespace) -> int:
     """
     dataset, root = options.load(args)
     if not root.path.is_dir():
-        raise ConfigError(f"--root: there is no folder {root.path}. Run the pipeline first.")
+        raise ConfigError(
+            f"--root: there is no folder {root.path}. Run the pipeline first: {options.hint(args, 'run')}"
+        )
     serving_dir = root.serving(dataset.serving.model_name)
     terminal = Terminal(sys.stdout, sys.stderr, quiet=args.json)
     with _locked(root, terminal):
@@ -55,9 +57,11 @@ def command(args: argparse.Namespace) -> int:
     )
     if record.withdrawn_spans:
         spans = ", ".join(map(str, record.withdrawn_spans))
-        terminal.say(f"Not processed again by itself: span {spans}. To train on one all the same: run --span N --force")
+        newest = str(record.withdrawn_spans[-1])
+        terminal.say(f"Not processed again by itself: span {spans}. To train on one all the same, such as the newest:")
+        terminal.say(f"             {options.hint(args, 'run', '--span', newest, '--force')}")
     if record.undoes is None:
-        terminal.say("Back again:  python local_runner.py rollback --undo")
+        terminal.say(f"Back again:  {options.hint(args, 'rollback', '--undo')}")
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -200,7 +201,8 @@ def closing_lines(outcome: Outcome, request: Request) -> list[str]:
     lines = [f"Pushed version {outcome.pushed.name} to {outcome.pushed}"]
     if outcome.sample_request:
         lines += [
-            f"Serve it:  python local_runner.py serve --model-name {name} --model-base-path {outcome.pushed.parent}",
+            f"Serve it:  python local_runner.py serve --model-name {shlex.quote(name)} "
+            f"--model-base-path {shlex.quote(str(outcome.pushed.parent))}",
             f"Ask it:    {curl(name, outcome.sample_request)}",
         ]
     return lines

@@ -10,7 +10,7 @@ from pipeline.commands import options
 from pipeline.commands.terminal import Terminal
 from pipeline.gate.decision import Decision
 from pipeline.report import files as reports
-from pipeline.runs.records import read_decisions
+from pipeline.runs.records import read_decisions, read_runs
 from pipeline.state import rollback, version_folder
 
 _SHOWN_DECISIONS = 10
@@ -28,6 +28,7 @@ def command(args: argparse.Namespace) -> int:
     serving_dir = root.serving(dataset.serving.model_name)
     versions = rollback.versions(serving_dir)
     decisions = read_decisions(root)[-_SHOWN_DECISIONS:]
+    runs = read_runs(root)
     logs = sorted(root.logs.glob("run-*.log")) if root.logs.is_dir() else []
     report = reports.newest(root)
     value = {
@@ -63,8 +64,10 @@ def command(args: argparse.Namespace) -> int:
         ("span", "verdict", "why"),
         [_decision_row(record.decision) for record in decisions],
     )
-    if not versions and not decisions:
-        terminal.say(f"Nothing has run here yet. Try: python local_runner.py run --dataset {dataset.name}")
+    if runs and runs[-1].result not in ("pushed", "skipped"):
+        terminal.say(f"The last run, of span {runs[-1].span}, ended as: {runs[-1].result.replace('_', ' ')}")
+    if not versions and not decisions and not runs:
+        terminal.say(f"Nothing has run here yet. Try: {options.hint(args, 'run')}")
     return 0
 
 

@@ -44,12 +44,20 @@ class Runner:
 
     def parser(self, name: str | None) -> argparse.ArgumentParser:
         """Returns the command line with the options of the command `name`; of no command where there is no such."""
+        return self._parsers(name)[0]
+
+    def parser_of(self, name: str) -> argparse.ArgumentParser:
+        """Returns the parser of one command, which knows that command's help."""
+        return self._parsers(name)[1][name]
+
+    def _parsers(self, name: str | None) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+        by_name = {}
         parser = argparse.ArgumentParser(prog=self.prog, description=self.description)
         commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
         for entry in self.commands:
-            one = commands.add_parser(entry.name, help=entry.help, description=entry.description)
+            one = by_name[entry.name] = commands.add_parser(entry.name, help=entry.help, description=entry.description)
             if entry.name == name:
                 module = importlib.import_module(entry.module)
                 module.add_arguments(one)
                 one.set_defaults(command=module.command)
-        return parser
+        return parser, by_name
