@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import functools
-import json
-import os
 
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
 from models.errors import FeatureError, ModelError
-from models.signatures import EXTRA_ASSETS, FEATURE_DEFAULTS
+from models.feature_defaults import inputs_with_defaults
 from models.transform_graph import serving_arrays
 
 _BATCH_ROWS = 32_768
@@ -57,7 +55,7 @@ class Predictor:
             name: tf.TensorSpec(tf.TensorShape(info.tensor_shape), tf.as_dtype(info.dtype))
             for name, info in signature.inputs.items()
         }
-        self._optional = _inputs_with_defaults(self._model_dir)
+        self._optional = inputs_with_defaults(self._model_dir)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -90,12 +88,3 @@ class Predictor:
             self._fetches, {self._placeholders[name]: array for name, array in arrays.items()}
         )
         return outputs
-
-
-def _inputs_with_defaults(model_dir: str) -> frozenset[str]:
-    """The inputs that a row may leave out, because the model says what stands for a missing value."""
-    path = os.path.join(model_dir, EXTRA_ASSETS, FEATURE_DEFAULTS)
-    if not tf.io.gfile.exists(path):
-        return frozenset()
-    with tf.io.gfile.GFile(path) as file:
-        return frozenset(json.loads(file.read()))

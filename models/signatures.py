@@ -10,7 +10,6 @@ server may leave features out of a request.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -18,14 +17,12 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
+from models import feature_defaults as defaults_file
 from models import label
 from models.calibration import Calibration
 from models.features import FeatureSpec
 from models.network import Ensemble, Layout
 from models.transform_graph import TransformGraph
-
-FEATURE_DEFAULTS = "feature_defaults.json"
-EXTRA_ASSETS = "assets.extra"
 
 _KINDS = {
     "numeric": "Number.",
@@ -49,10 +46,7 @@ def export(
     }
     tf.saved_model.save(module, output_dir, signatures=signatures)
     _name_inputs_like_columns(output_dir, {spec.name: name for name, spec in graph.serving_inputs.items()})
-    extra = os.path.join(output_dir, EXTRA_ASSETS)
-    tf.io.gfile.makedirs(extra)
-    with tf.io.gfile.GFile(os.path.join(extra, FEATURE_DEFAULTS), "w") as file:
-        file.write(json.dumps(feature_defaults(graph, features), indent=2, sort_keys=True) + "\n")
+    defaults_file.write(output_dir, feature_defaults(graph, features))
 
 
 def feature_defaults(graph: TransformGraph, features: FeatureSpec) -> dict[str, dict[str, Any]]:
