@@ -35,9 +35,9 @@ def split_paths(uri: str, split: str) -> list[str]:
       ExamplesError: the artifact has no such split, or it has no shard.
     """
     folder = os.path.join(uri, f"Split-{split}")
-    paths = sorted(_glob(os.path.join(folder, "*.gz")))
+    paths = matching(folder, "*.gz")
     if not paths:
-        there = [os.path.basename(name).removeprefix("Split-") for name in sorted(_glob(os.path.join(uri, "Split-*")))]
+        there = [os.path.basename(name).removeprefix("Split-") for name in matching(uri, "Split-*")]
         raise ExamplesError(f"No examples in {folder}. Splits of this artifact: {', '.join(there) or 'none'}.")
     return paths
 
@@ -198,9 +198,10 @@ def _subset(schema: schema_pb2.Schema, names: Sequence[str]) -> schema_pb2.Schem
     return schema_pb2.Schema(feature=[schema_pb2.Feature(name=name, type=features[name].type) for name in names])
 
 
-def _glob(pattern: str) -> list[str]:
-    if "://" not in pattern:
-        return glob.glob(pattern)
+def matching(folder: str, name: str) -> list[str]:
+    """Returns the paths in a folder whose names match the glob `name`, sorted; the folder's own name is no glob."""
+    if "://" not in folder:
+        return sorted(glob.glob(os.path.join(glob.escape(folder), name)))
     import tensorflow as tf
 
-    return list(tf.io.gfile.glob(pattern))
+    return sorted(tf.io.gfile.glob(os.path.join(folder, name)))

@@ -164,7 +164,7 @@ def describe(fitted: Fitted, spec: TrainingSpec, rows: int, seconds: Mapping[str
 
 
 def _expand(patterns: Sequence[str]) -> list[str]:
-    paths = sorted(path for pattern in patterns for path in tf.io.gfile.glob(pattern))
+    paths = sorted(path for pattern in patterns for path in examples.matching(*os.path.split(pattern)))
     if not paths:
         raise TrainingError(f"No file matches {', '.join(patterns) or 'the empty list of training files'}.")
     return paths

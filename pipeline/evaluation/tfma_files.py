@@ -19,6 +19,7 @@ from tensorflow_model_analysis.slicer import slicer_lib
 from tensorflow_model_analysis.writers import eval_config_writer
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
 
+from columnar.examples import matching
 from pipeline.evaluation.curves import Histogram
 from pipeline.evaluation.judge import Judgement, slice_name
 from pipeline.evaluation.metrics import AUC, BUCKETS, CALIBRATION_ERROR, Metric, SliceKey
@@ -63,7 +64,7 @@ def write_validation(folder: str, judgement: Judgement, keys: Iterable[SliceKey]
     Args:
       keys: of every slice that was measured.
     """
-    for old in tf.io.gfile.glob(os.path.join(folder, "validations*")):
+    for old in matching(folder, "validations*"):
         tf.io.gfile.remove(old)
     result = validation_result_pb2.ValidationResult(validation_ok=judgement.blessed)
     by_name = {slice_name(key): key for key in keys}

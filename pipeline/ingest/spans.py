@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import ConfigError, SpanNotFoundError
+from pipeline.errors import ConfigError, DataError, SpanNotFoundError
 
 _PLACEHOLDER = re.compile(r"\{(SPAN|VERSION)(?::(\d+))?\}|\{(YYYY|MM|DD)\}")
 _DATE_PARTS = ("YYYY", "MM", "DD")
@@ -84,14 +84,33 @@ def _matches(data_root: str, pattern: str) -> Sequence[str]:
 
 
 def all_versions(data_root: str, pattern: str) -> list[SpanFile]:
-    """Returns every span and version under `data_root`, lowest first; a glob's files count as one entry each."""
+    """Returns every span and version under `data_root`, lowest first; a glob's files count as one entry each.
+
+    Raises:
+      ConfigError: the path of `data_root` holds characters that TFX's driver, too, would read as a wildcard.
+      DataError: two folders are the same span and version, such as `span-2` and `span-02`.
+    """
+    if glob.has_magic(data_root):
+        raise ConfigError(
+            f"The path of the data folder may not hold any of * ? [ : TFX reads them as wildcards. Received: {data_root}. "
+            "Rename the folder, or name it by a symbolic link."
+        )
+    written: dict[tuple[int, int], tuple[str, ...]] = {}
     regex = _as_regex(os.path.join(data_root, pattern))
     found = []
     for path in _matches(data_root, pattern):
         match = regex.fullmatch(path)
         number = _span_number(match) if match else None
         if match and number is not None:
-            found.append(SpanFile(span=number, version=int(match.groupdict().get("VERSION") or 0), path=path))
+            file = SpanFile(span=number, version=int(match.groupdict().get("VERSION") or 0), path=path)
+            spelling = match.groups()
+            if written.setdefault((file.span, file.version), spelling) != spelling:
+                other = next(one.path for one in found if (one.span, one.version) == (file.span, file.version))
+                raise DataError(
+                    f"{other} and {path} are the same span {file.span}, version {file.version}. Remove or rename one: "
+                    "zeros in front of a number do not count."
+                )
+            found.append(file)
     return sorted(found)
 
 

@@ -134,3 +134,12 @@ def test_an_unknown_column_and_a_struct_are_refused(schema):
     schema.feature.add(name="struct", type=schema_pb2.STRUCT)
     with pytest.raises(ExamplesError, match="Column 'struct' has type STRUCT"):
         examples.flat_schema(schema)
+
+
+@pytest.mark.parametrize("name", ["a[b]", "a*", "a?"])
+def test_shards_are_listed_in_a_folder_whose_name_would_be_a_wildcard(tmp_path, name):
+    shard = tmp_path / name / "Split-train" / "data.gz"
+    shard.parent.mkdir(parents=True)
+    shard.touch()
+
+    assert examples.split_paths(str(tmp_path / name), "train") == [str(shard)]
