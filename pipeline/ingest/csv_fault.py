@@ -11,8 +11,9 @@ from columnar.tfrecords import open_binary
 from pipeline.ingest.columns import KIND_NAMES, Columns, is_without_label, label_fault
 from pipeline.ingest.errors import IngestError, UnreadableError, ValueTypeError
 
-_INTEGER = re.compile(r"\s*-?[0-9]+\s*")
-_NUMBER = re.compile(r"\s*[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|nan|inf|infinity)\s*", re.IGNORECASE)
+# Blanks and tabs as pyarrow trims them; not a no-break space, which `\s` would take.
+_INTEGER = re.compile(r"[ \t]*-?[0-9]+[ \t]*")
+_NUMBER = re.compile(r"[ \t]*[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|nan|inf|infinity)[ \t]*", re.IGNORECASE)
 _LONGEST_FIELD = 1 << 30
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from columnar.tfrecords import open_binary
@@ -48,9 +49,9 @@ def read_csv(path: str, columns: Columns) -> Iterator[pa.RecordBatch]:
     header = read_header(path)
     labelled = check_columns(header, columns, path, line=1)
     with open_binary(path) as file:
-        counting = _QuoteCounter(file)
+        watched = _Watched(file)
         try:
-            for batch in _open(counting, header, columns):
+            for batch in _open(watched, header, columns):
                 if labelled and first_without_label(batch, columns) is not None:
                     raise csv_fault.find(path, header, columns, labelled)
                 if batch.num_rows:
@@ -58,13 +59,27 @@ def read_csv(path: str, columns: Columns) -> Iterator[pa.RecordBatch]:
         except pa.ArrowInvalid as error:
             raise csv_fault.find(path, header, columns, labelled, str(error)) from error
         # An odd number of quotes is how an unclosed one looks; pyarrow reads on to the end and says nothing.
-        if counting.quotes % 2:
+        if watched.quotes % 2:
             fault = csv_fault.unclosed_quote(path)
             if fault is not None:
                 raise fault
+        # pyarrow reads 0x10 as 16; nobody who writes a table of whole numbers means that.
+        if watched.has_hexadecimal and _holds_hexadecimal(path, header, columns):
+            raise csv_fault.find(path, header, columns, labelled)
 
 
-def _open(file: "_QuoteCounter", header: list[str], columns: Columns) -> Iterator[pa.RecordBatch]:
+def _holds_hexadecimal(path: str, header: list[str], columns: Columns) -> bool:
+    integers = [field.name for field in columns.flat if pa.types.is_integer(field.type) and field.name in header]
+    text = Columns(pa.schema([(name, pa.large_string()) for name in integers]), required=frozenset())
+    with open_binary(path) as file:
+        return bool(integers) and any(
+            pc.any(pc.match_substring_regex(batch.column(name), "^[ \t]*[+-]?0[xX]")).as_py()
+            for batch in _open(_Watched(file), header, text)
+            for name in integers
+        )
+
+
+def _open(file: "_Watched", header: list[str], columns: Columns) -> Iterator[pa.RecordBatch]:
     names = [name for name in columns.flat.names if name in header]
     reader = pa_csv.open_csv(
         pa.PythonFile(file, mode="r"),
@@ -92,17 +107,26 @@ def _complete(batch: pa.RecordBatch, columns: Columns) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=columns.flat)
 
 
-class _QuoteCounter:
-    """A readable file that counts the quotes it hands out."""
+class _Watched:
+    """A readable file that counts the quotes it hands out, and remembers whether `0x` was among them.
+
+    It never hands out a piece that ends between CR and LF: pyarrow 18 would lose the LF of a value that holds both.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self._held = b""
         self.quotes = 0
+        self.has_hexadecimal = False
         self.closed = False
 
     def read(self, size: int = -1) -> bytes:
-        data = self._file.read(size)
+        data = self._held + self._file.read(size - len(self._held) if size > 0 else size)
+        self._held = b""
+        if len(data) > 1 and data.endswith((b"\r", b"0")):
+            data, self._held = data[:-1], data[-1:]
         self.quotes += data.count(b'"')
+        self.has_hexadecimal = self.has_hexadecimal or b"0x" in data or b"0X" in data
         return data
 
     def close(self) -> None:

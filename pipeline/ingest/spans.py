@@ -92,8 +92,8 @@ def all_versions(data_root: str, pattern: str) -> list[SpanFile]:
     """
     if glob.has_magic(data_root):
         raise ConfigError(
-            f"The path of the data folder may not hold any of * ? [ : TFX reads them as wildcards. Received: {data_root}. "
-            "Rename the folder, or name it by a symbolic link."
+            "The path of the data folder may not hold any of * ? [ : TFX reads them as wildcards. "
+            f"Received: {data_root}. Rename the folder, or name it by a symbolic link."
         )
     written: dict[tuple[int, int], tuple[str, ...]] = {}
     regex = _as_regex(os.path.join(data_root, pattern))

@@ -41,6 +41,24 @@ def test_quoted_commas_quotes_and_newlines_are_part_of_the_value(write, columns)
     ]
 
 
+@pytest.mark.parametrize("shift", range(-2, 3))
+def test_a_line_break_of_two_characters_survives_where_the_reader_divides_the_file(write, columns, shift, monkeypatch):
+    # pyarrow 18 loses the LF of a quoted CR LF that its blocks of bytes come between.
+    monkeypatch.setattr("pipeline.ingest.csv_reader._BLOCK_BYTES", 1024)
+    row = "2,2.5,a,b,0.5\n"
+    for block in (1, 2, 3):
+        before = (1024 * block - 300) // len(row)
+        start = HEADER + row * before + '1,2.5,"'
+        value = "x" * (1024 * block - len(start) - 1 + shift) + "\r\ny"
+        path = write(start + value + '",0x,0.5\n' + row * 200)
+
+        rows = read(path, columns)
+
+        assert rows[before]["company"] == value
+        assert rows[before]["note"] == "0x"
+        assert len(rows) == before + 201
+
+
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["without", "with"])
 def test_utf8_is_read_with_and_without_byte_order_mark(write, columns, mark):
     path = write(mark + (HEADER + "1,2.5,Zürich 🚕,日本,0.5\n").encode())
@@ -122,6 +140,17 @@ FAULTS = {
         HEADER + "8.0,2,a,b,0\n",
         ValueTypeError,
         ", line 2, column 'id': expected INT. Received: '8.0'",
+    ),
+    "hexadecimal": (HEADER + "1,2,a,0x1,0\n0x10,2,a,b,0\n", ValueTypeError, ", line 3, column 'id': expected INT"),
+    "a no-break space in a whole number": (
+        HEADER + "1\u00a0000,2,a,b,0\n",
+        ValueTypeError,
+        ", line 2, column 'id': expected INT. Received: '1\\xa0000'",
+    ),
+    "a no-break space after a number": (
+        HEADER + "1,2\u00a0,a,b,0\n",
+        ValueTypeError,
+        ", line 2, column 'fare': expected FLOAT. Received: '2\\xa0'",
     ),
     "integer too large": (
         HEADER + "9223372036854775808,2,a,b,0\n",

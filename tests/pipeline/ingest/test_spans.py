@@ -81,7 +81,7 @@ def test_two_versions_in_a_pattern_are_refused():
 def test_two_folders_that_are_the_same_span_are_an_error(tmp_path):
     write(tmp_path, "span-2/data.csv", "span-02/data.csv", "span-3/data.csv")
 
-    with pytest.raises(DataError, match="are the same span 2, version 0. Remove or rename one") as caught:
+    with pytest.raises(DataError, match=r"are the same span 2, version 0. Remove or rename one") as caught:
         spans.newest_versions(str(tmp_path), "span-{SPAN}/data.csv")
 
     assert str(tmp_path / "span-2/data.csv") in str(caught.value)
@@ -92,5 +92,5 @@ def test_two_folders_that_are_the_same_span_are_an_error(tmp_path):
 def test_a_data_folder_that_would_be_a_wildcard_is_refused(tmp_path, name):
     write(tmp_path, f"{name}/span-1/data.csv")
 
-    with pytest.raises(ConfigError, match="TFX reads them as wildcards. Received: "):
+    with pytest.raises(ConfigError, match=r"TFX reads them as wildcards. Received: "):
         spans.choose_span(str(tmp_path / name), "span-{SPAN}/data.csv")
