@@ -97,7 +97,7 @@ def all_versions(data_root: str, pattern: str) -> list[SpanFile]:
         )
     written: dict[tuple[int, int], tuple[str, ...]] = {}
     regex = _as_regex(os.path.join(data_root, pattern))
-    found = []
+    found: list[SpanFile] = []
     for path in _matches(data_root, pattern):
         match = regex.fullmatch(path)
         number = _span_number(match) if match else None
