@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -38,6 +41,22 @@ def test_columns_that_are_not_there_are_missing(predictor):
     nulls = table.set_column(table.schema.get_field_index("town"), "town", [pa.nulls(20, pa.large_string())])
 
     np.testing.assert_array_equal(predictor.predict(table.drop_columns(["town"])), predictor.predict(nulls))
+
+
+def test_rows_with_none_of_the_inputs_are_refused(predictor):
+    with pytest.raises(FeatureError, match=r"needs 'amount', 'code', .*The rows have: 'Amount', 'other'"):
+        predictor.predict(pa.table({"Amount": [1.0], "other": [2.0]}))
+
+
+def test_an_input_is_required_where_nothing_stands_for_it(model_dir, tmp_path):
+    shutil.copytree(model_dir, tmp_path / "model")
+    described = tmp_path / "model" / "assets.extra" / "feature_defaults.json"
+    defaults = json.loads(described.read_text(encoding="utf-8"))
+    del defaults["town"]
+    described.write_text(json.dumps(defaults), encoding="utf-8")
+
+    with pytest.raises(FeatureError, match=r"The model in .*model needs 'town'\. The rows have: 'amount', "):
+        Predictor(str(tmp_path / "model")).predict(make_table(3).drop_columns(["town", "code"]))
 
 
 def test_a_folder_without_a_model_is_named(tmp_path):
