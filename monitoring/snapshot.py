@@ -141,7 +141,7 @@ class Gatherer:
         newest = decided[-1][1] if decided else None
         by_span = {decision.span: decision for _, decision in decided}
         records = span_records.newest_records(span_records.read_records(str(self.root.state)))
-        succeeded = [run for run in runs if run.result != "failed"]
+        succeeded = [run for run in runs if run.result not in ("failed", "interrupted", "killed")]
         looked = _looked(self.root.monitoring / LOOKED)
         return Snapshot(
             newest_decided_at=_modified(self.root.state / records[max(records)].file_name) if records else None,

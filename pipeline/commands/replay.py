@@ -152,7 +152,7 @@ def play(
         explain=policy == "never" and bool(versions),
     )
     auc = score_live(dataset, serving_dir / str(versions[-1]), data_root, span) if versions else None
-    began, started = time.time(), time.monotonic()
+    started = time.monotonic()
     outcome = execute.execute(request, log=str(log), on_start=lambda _: None, on_end=lambda *_: None)
     decision = outcome.decision or {}
     reasons = [reason["text"] for reason in decision.get("reasons", [])]
@@ -166,7 +166,7 @@ def play(
         seconds=round(time.monotonic() - started, 1),
     )
     if keep:
-        write_report(root, began, terminal)
+        write_report(root, request.run_id, terminal)
     shown = f"AUC {step.auc:.4f}" if step.auc is not None else "AUC      -"
     done = "pushed" if step.pushed else "trained, not pushed" if step.trained else ""
     terminal.say(f"  span {span:>3}  {step.verdict:5}  {shown}  {step.seconds:6.1f} s  {done:6}  {step.reason}")

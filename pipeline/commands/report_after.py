@@ -12,14 +12,9 @@ from pipeline.state.root import Root
 
 logger = logging.getLogger(__name__)
 
-_CLOCK_SECONDS = 1.0
 
-
-def write_report(root: Root, since: float, terminal: Terminal) -> Path | None:
-    """Writes the report of the newest run.
-
-    Args:
-      since: seconds since 1970 when the run was started: an older run is not the one that has just ended.
+def write_report(root: Root, run_id: str, terminal: Terminal) -> Path | None:
+    """Writes the report of the run that has just ended; by its own id, since the clock may have been set back.
 
     Returns:
       The file; None where there is nothing to report, or no report could be made, after a warning.
@@ -28,8 +23,8 @@ def write_report(root: Root, since: float, terminal: Terminal) -> Path | None:
     def make() -> Path | None:
         from pipeline.report import files
 
-        run = files.find_run(root, span=None)
-        if run.nodes[0].started_at < since - _CLOCK_SECONDS:
+        run = files.find_run_by_id(root, run_id)
+        if run is None:
             return None
         return files.write(run, files.path_of(root, run))
 

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import json
 import shlex
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,12 +68,11 @@ def command(args: argparse.Namespace) -> int:
         )
         with captured(log) as (out, err):
             terminal = Terminal(out, err, quiet=args.json)
-            started = time.time()
             try:
                 outcome = run(request, terminal, log)
             except (Exception, KeyboardInterrupt) as error:
                 stopped = isinstance(error, KeyboardInterrupt)
-                report = None if stopped or args.explain else write_report(root, started, terminal)
+                report = None if stopped or args.explain else write_report(root, request.run_id, terminal)
                 if stopped:
                     error.add_note("Nothing is lost: the same command carries on.")
                 if report is not None:
@@ -82,7 +80,7 @@ def command(args: argparse.Namespace) -> int:
                 if args.json:
                     print(json.dumps(failure_as_json(error, log, report)), file=out)
                 raise
-            report = None if args.explain else write_report(root, started, terminal)
+            report = None if args.explain else write_report(root, request.run_id, terminal)
             if args.json:
                 print(json.dumps(as_json(outcome, request, log, report), sort_keys=True), file=out)
             else:

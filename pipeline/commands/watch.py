@@ -128,6 +128,7 @@ def process(request: Request, waiting: Waiting, terminal: Terminal, stop: thread
       Exception: whatever failed.
     """
     from pipeline.runs import execute
+    from pipeline.runs.request import new_run_id
 
     started = datetime.datetime.now()
     log = new_log(request.root.logs, "run")
@@ -138,9 +139,9 @@ def process(request: Request, waiting: Waiting, terminal: Terminal, stop: thread
 
     def work() -> Outcome:
         with captured(log):
-            one = dataclasses.replace(request, span=waiting.span)
+            one = dataclasses.replace(request, span=waiting.span, run_id=new_run_id())
             outcome = execute.execute(one, log=str(log), on_start=before, on_end=lambda *_: None)
-            write_report(request.root, started.timestamp(), terminal)
+            write_report(request.root, one.run_id, terminal)
             return outcome
 
     execute.preload()

@@ -39,6 +39,13 @@ def find_run(root: Root, span: int | None) -> RunRecord:
     raise ReportError(f"Span {span} has not been run in {root.path}. Spans that have: {known}.")
 
 
+def find_run_by_id(root: Root, run_id: str) -> RunRecord | None:
+    """Returns one run; None where it ended before any component of it was executed."""
+    store = Store(root.metadata, root.artifacts)
+    run = store.read(run_id) if run_id in store.run_ids() else None
+    return run if run and run.nodes else None
+
+
 def newest(root: Root) -> Path | None:
     """Returns the report that was written last."""
     found = list(root.reports.glob("span-*.html")) if root.reports.is_dir() else []

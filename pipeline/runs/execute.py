@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from pipeline.ingest import spans as span_files
@@ -60,10 +61,13 @@ def execute(
 
     refusal = None
     leftovers.end_executions(request.root)
+    if not request.explain:
+        records.end_killed_run(request.root, Path(config.serving_dir), now=round(started))
+        records.begin_run(request.root, config.span, Path(config.serving_dir), now=round(started))
     try:
         try:
             with leftovers.temporary_files():
-                node_runner.run(create_pipeline(config), on_start=on_start, on_end=ended)
+                node_runner.run(create_pipeline(config), on_start=on_start, on_end=ended, run_id=request.run_id)
         except DataError as error:
             refusal = str(error)
         result = outcome.read(config, results, refusal)
@@ -73,7 +77,8 @@ def execute(
         raise
     finally:
         if not request.explain:
-            record_run(request.root, config.span, started, ended_as, {item.node: item for item in results})
+            pushed = outcome.pushed_by(results)
+            record_run(request.root, config.span, started, ended_as, {item.node: item for item in results}, pushed)
     if result.result in ("pushed", "not_blessed"):
         assert result.decision is not None, "nothing is trained without a decision"
         evidence = result.decision["evidence"]
@@ -84,7 +89,14 @@ def execute(
     return result
 
 
-def record_run(root: Root, span: int, started: float, ended_as: str, nodes: Mapping[str, Any]) -> None:  # NodeResults.
+def record_run(
+    root: Root,
+    span: int,
+    started: float,
+    ended_as: str,
+    nodes: Mapping[str, Any],  # NodeResults.
+    pushed: Path | None,
+) -> None:
     """Appends how a run ended to `runs.jsonl`; a full disk must not hide why it failed."""
     with contextlib.suppress(OSError):
         records.append_run(
@@ -95,8 +107,10 @@ def record_run(root: Root, span: int, started: float, ended_as: str, nodes: Mapp
                 ended_at=round(time.time()),
                 result=ended_as,
                 seconds={name: round(node.seconds, 3) for name, node in nodes.items() if node.status == "ran"},
+                version=int(pushed.name) if pushed else None,
             ),
         )
+        records.forget_begun_run(root)
 
 
 def _unreadable(span: int, version: int) -> span_records.SpanRecord:

@@ -114,9 +114,9 @@ class Store:
         self._root = artifacts
 
     def run_ids(self) -> list[str]:
-        """Returns the ids of all runs, the newest first."""
+        """Returns the ids of all runs, the newest first: by their numbers, since a clock may be set back."""
         runs = self._store.get_contexts_by_type("pipeline_run")
-        return [run.name for run in sorted(runs, key=lambda run: (run.create_time_since_epoch, run.id), reverse=True)]
+        return [run.name for run in sorted(runs, key=lambda run: run.id, reverse=True)]
 
     def runs(self) -> Iterator[RunRecord]:
         """Yields the runs in which anything was executed, the newest first."""

@@ -60,12 +60,14 @@ def run(
     *,
     on_start: Callable[[str], None],
     on_end: Callable[[NodeResult], None],
+    run_id: str | None = None,
 ) -> list[NodeResult]:
     """Runs every node in topological order.
 
     Args:
       on_start: told a node's id before it is launched.
       on_end: told its result, also of a failed node, before the error goes on.
+      run_id: the run's name in ML Metadata; None for its start in local time.
 
     Returns:
       One result per node, in order.
@@ -74,7 +76,7 @@ def run(
       Exception: whatever a node's driver or executor raised; nothing downstream has run.
     """
     ir = compiler.Compiler().compile(pipeline)
-    run_id = datetime.datetime.now().isoformat()
+    run_id = run_id or datetime.datetime.now().isoformat()
     runtime_parameter_utils.substitute_runtime_parameter(ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
     deployment = runner_utils.extract_local_deployment_config(ir)
     connection_name = deployment.metadata_connection_config.WhichOneof("connection_config")

@@ -107,6 +107,11 @@ def decision_of(gate: NodeResult) -> Decision | None:
     return _decision({"RerunGate": gate.outputs})
 
 
+def pushed_by(results: Sequence[NodeResult]) -> Path | None:
+    """Returns the folder of the version that a run has pushed so far."""
+    return _pushed({result.node: result.outputs for result in results})
+
+
 Outputs = Mapping[str, Mapping[str, "list[Artifact]"]]
 
 

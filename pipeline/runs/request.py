@@ -1,6 +1,7 @@
 """From what the user asked for to a pipeline's configuration."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -16,9 +17,17 @@ from pipeline.state.version_folder import pushed_versions
 SECONDS_PER_DAY = 86_400
 
 
+def new_run_id() -> str:
+    """Returns the id of a run: its start in local time, as TFX names its own runs."""
+    return datetime.now().isoformat()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the user asked for: `explain` only looks at the decision, `decide` makes it and stops there."""
+    """What the user asked for: `explain` only looks at the decision, `decide` makes it and stops there.
+
+    `run_id` is the run's own in ML Metadata, by which its report is found whatever the clock does meanwhile.
+    """
 
     dataset: Dataset
     root: Root
@@ -29,6 +38,7 @@ class Request:
     decide: bool = False
     engine: Literal["local", "beam"] = "local"
     beam_args: tuple[str, ...] = ()
+    run_id: str = field(default_factory=new_run_id)
 
 
 def locate_data(dataset: Dataset, root: Root, data_root: str | None) -> str:

@@ -21,7 +21,7 @@ def terminal(spoken):
 
 
 def test_without_metadata_there_is_a_warning_and_no_error(tmp_path, terminal, spoken):
-    assert report_after.write_report(Root(tmp_path), since=0.0, terminal=terminal) is None
+    assert report_after.write_report(Root(tmp_path), run_id="2026", terminal=terminal) is None
 
     assert spoken.getvalue() == (
         f"warning: no report was written: {tmp_path}/metadata.sqlite does not exist, so nothing has run here. "
@@ -33,7 +33,7 @@ def test_damaged_metadata_is_a_warning_too(tmp_path, terminal, spoken):
     with sqlite3.connect(tmp_path / "metadata.sqlite") as damaged:
         damaged.execute("create table Type (id int)")
 
-    assert report_after.write_report(Root(tmp_path), since=0.0, terminal=terminal) is None
+    assert report_after.write_report(Root(tmp_path), run_id="2026", terminal=terminal) is None
     assert spoken.getvalue().startswith("warning: no report was written: ")
 
 

@@ -8,8 +8,10 @@ import local_runner
 from pipeline.gate.decision import decide
 from pipeline.gate.policy import GatePolicy
 from pipeline.runs import records
+from pipeline.state.rollback import roll_back
 from pipeline.state.root import Root
 from tests.helpers.evidence_of import evidence
+from tests.helpers.versions import add
 
 
 @pytest.fixture
@@ -58,3 +60,31 @@ def test_status_shows_the_whole_decisions_of_a_damaged_journal(root, decision, f
     shown = json.loads(capsys.readouterr().out)["decisions"]
     assert [item["evidence"]["span"] for item in shown] == [6]
     assert local_runner.main(["status", "--root", str(root.path)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("visible", "result", "version"), [([10], "killed", None), ([10, 20], "pushed", 20), ([], "killed", None)]
+)
+def test_a_killed_run_is_recorded_by_the_next(root, visible, result, version):
+    if visible:
+        add(root.serving("taxi"), 10)
+    records.begin_run(root, 6, root.serving("taxi"), now=100)
+    for number in visible[1:]:
+        add(root.serving("taxi"), number)
+
+    records.end_killed_run(root, root.serving("taxi"), now=500)
+    records.end_killed_run(root, root.serving("taxi"), now=600)
+
+    (run,) = records.read_runs(root)
+    assert (run.span, run.started_at, run.ended_at, run.result, run.version) == (6, 100, 500, result, version)
+
+
+def test_a_rollback_is_not_the_killed_runs_push(root):
+    add(root.serving("taxi"), 10)
+    add(root.serving("taxi"), 20)
+    records.begin_run(root, 6, root.serving("taxi"), now=100)
+    roll_back(root.serving("taxi"), now=200)
+
+    records.end_killed_run(root, root.serving("taxi"), now=500)
+
+    assert [run.result for run in records.read_runs(root)] == ["killed"]
