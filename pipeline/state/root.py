@@ -20,6 +20,7 @@ class Root:
     state/            one record per span, as the gate left it
     decisions.jsonl   every decision, one line each
     runs.jsonl        every run, one line each: how it ended, and how long each component took
+    running.json      the run at work; left by one that was killed, for the next to record
     monitoring/       served requests, what was found in them, and how far the request log has been read
     rollbacks.jsonl   every rollback, one line each
     logs/             one file per run: all that TensorFlow, Beam and TFX say
