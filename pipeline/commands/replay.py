@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pipeline import files
 from pipeline.commands import options
 from pipeline.commands.report_after import write_report, write_series_report
 from pipeline.commands.terminal import Terminal
@@ -92,7 +93,7 @@ def command(args: argparse.Namespace) -> int:
         summary = {policy: summarise(steps) for policy, steps in played.items()}
         steps = {policy: [asdict(step) for step in steps] for policy, steps in played.items()}
         value = {"dataset": dataset.name, "steps": steps, "summary": summary}
-        (base / REPLAY_FILE).write_text(json.dumps(value, sort_keys=True) + "\n", encoding="utf-8")
+        files.write(str(base), REPLAY_FILE, (json.dumps(value, sort_keys=True) + "\n").encode())
         report = write_series_report(base, terminal)
         if args.json:
             print(json.dumps({**value, "report": str(report) if report else None}, sort_keys=True), file=out)

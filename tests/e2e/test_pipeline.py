@@ -81,8 +81,9 @@ def test_the_same_span_again_is_skipped_in_a_table(root, monkeypatch):
     imported = set(re.findall(r"^import time: +\d+ \| +\d+ \| +(\S+)$", text, re.MULTILINE))
     assert "pipeline.gate.decision" in imported
     needless = {"models.training", "models.fitting", "models.network", "models.signatures", "models.warm_start"}
-    needless |= {"serving.service", "google.cloud.aiplatform", "kfp", "tfx.orchestration.kubeflow"}
+    needless |= {"google.cloud.aiplatform", "kfp", "tfx.orchestration.kubeflow"}
     assert imported & needless == set()
+    assert not {name for name in imported if name.partition(".")[0] == "serving"}
 
 
 def test_what_happened_can_be_looked_at(pushed):

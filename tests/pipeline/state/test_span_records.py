@@ -75,6 +75,9 @@ def test_a_record_of_an_older_release_is_read_and_its_rerun_is_done_where_the_li
     assert not span_records.is_done(read, LiveTraining(window=(3,), origin=100))
 
 
-def test_the_token_changes_with_the_records():
-    assert span_records.token([record(1)]) == span_records.token([record(1)])
+def test_the_token_changes_with_the_records_and_with_nothing_else(tmp_path):
+    span_records.write_record(str(tmp_path), record(1))
+    read_back = span_records.read_records(str(tmp_path))
+
+    assert span_records.token(read_back) == span_records.token([record(1)])
     assert span_records.token([record(1)]) != span_records.token([record(1, verdict="block")])

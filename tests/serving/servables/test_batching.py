@@ -13,7 +13,8 @@ from serving.servables.loaded_model import LoadedModel
 from serving.values.tensors import FLOAT, INT32, Tensor
 from tests.serving.conftest import start, stop
 
-WAIT_MICROS = 300_000
+# What shares a run fills its batch, which then starts at once; what does not is not kept waiting for long.
+NEVER_MICROS, SOON_MICROS = 10**12, 1_000
 
 
 class Batched:
@@ -25,7 +26,7 @@ class Batched:
         self.holding = threading.Event()
         self.holding.set()
         scheduler = BatchScheduler(
-            BatchingParameters(**{"batch_timeout_micros": WAIT_MICROS, "num_batch_threads": 1, **parameters}),
+            BatchingParameters(**{"batch_timeout_micros": NEVER_MICROS, "num_batch_threads": 1, **parameters}),
             self.waited.append,
         )
 
@@ -74,7 +75,7 @@ def floats(*values):
 
 
 def test_what_waits_together_is_one_run_and_each_gets_its_own_rows(batched):
-    model = batched()
+    model = batched(max_batch_size=4)
 
     answers = model.together("serving_default", "x", floats(1), floats(2, 3), floats(4))
 
@@ -84,7 +85,7 @@ def test_what_waits_together_is_one_run_and_each_gets_its_own_rows(batched):
 
 
 def test_a_full_batch_does_not_wait_and_is_not_overfilled(batched):
-    model = batched(max_batch_size=2, batch_timeout_micros=60_000_000)
+    model = batched(max_batch_size=2)
 
     answers = model.together("serving_default", "x", *[floats(value) for value in range(4)])
 
@@ -93,7 +94,7 @@ def test_a_full_batch_does_not_wait_and_is_not_overfilled(batched):
 
 
 def test_an_error_stays_with_its_cause(batched):
-    model = batched()
+    model = batched(max_batch_size=2)
 
     answers = model.together("divide", "i", np.array([1], np.int32), np.array([0], np.int32))
 
@@ -101,7 +102,7 @@ def test_an_error_stays_with_its_cause(batched):
 
 
 def test_answers_that_do_not_keep_rows_apart_are_computed_alone(batched):
-    model = batched()
+    model = batched(max_batch_size=3)
 
     assert model.together("total", "x", floats(1, 2), floats(3)) == [{"t": 3.0}, {"t": 3.0}]
     assert model.together("unlike", "x", floats(1, 2), floats(3)) == [
@@ -111,7 +112,8 @@ def test_answers_that_do_not_keep_rows_apart_are_computed_alone(batched):
 
 
 def test_unlike_shapes_share_a_run_only_when_they_may_be_padded(batched):
-    apart, padded = batched(), batched(pad_variable_length_inputs=True)
+    apart = batched(batch_timeout_micros=SOON_MICROS)
+    padded = batched(max_batch_size=2, pad_variable_length_inputs=True)
     short, long = floats(1).reshape(1, 1), floats(2, 3).reshape(1, 2)
 
     assert apart.together("serving_default", "x", short, long) == [{"y": [[2.0]]}, {"y": [[4.0, 6.0]]}]
@@ -122,15 +124,20 @@ def test_unlike_shapes_share_a_run_only_when_they_may_be_padded(batched):
 
 
 def test_a_batch_is_filled_up_to_an_allowed_size(batched):
-    model = batched(max_batch_size=8, allowed_batch_sizes=(4, 8))
+    model = batched(max_batch_size=8, allowed_batch_sizes=(4, 8), batch_timeout_micros=SOON_MICROS)
 
-    assert model.together("serving_default", "x", floats(1), floats(2)) == [{"y": [2.0]}, {"y": [4.0]}]
+    assert model.together("serving_default", "x", floats(1, 2)) == [{"y": [2.0, 4.0]}]
     assert model.together("serving_default", "x", floats(1, 2, 3, 4, 5)) == [{"y": [2.0, 4.0, 6.0, 8.0, 10.0]}]
     assert model.runs == [(4,), (8,)]
 
 
 def test_a_large_request_runs_in_parts_where_that_is_enabled(batched):
-    model = batched(max_batch_size=8, enable_large_batch_splitting=True, max_execution_batch_size=3)
+    model = batched(
+        max_batch_size=8,
+        enable_large_batch_splitting=True,
+        max_execution_batch_size=3,
+        batch_timeout_micros=SOON_MICROS,
+    )
 
     assert model.together("serving_default", "x", floats(*range(8))) == [{"y": [2.0 * x for x in range(8)]}]
     assert sorted(model.runs) == [(2,), (3,), (3,)]
