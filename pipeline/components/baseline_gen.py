@@ -18,9 +18,10 @@ from pipeline.artifacts import Baseline
 from pipeline.components.rerun_gate import read_statistics
 from pipeline.gate import scoring
 from pipeline.gate.baseline import build_baseline
+from pipeline.gate.definition import define
 from pipeline.gate.performance import Evaluation
 from pipeline.gate.settings import Settings
-from pipeline.state.version_folder import WINDOW_FILE
+from pipeline.state.version_folder import DEFINITION_FILE, WINDOW_FILE
 
 # As models.training writes it; importing that would load TensorFlow's training parts.
 OUT_OF_TIME = "out_of_time.npz"
@@ -59,6 +60,8 @@ def BaselineGen(
     )
     measured.save(baseline.uri)
     io_utils.write_string_file(os.path.join(baseline.uri, WINDOW_FILE), json.dumps(list(measured.window)))
+    definition = define(parsed.features, parsed.training, parsed.code, schema_proto)
+    io_utils.write_string_file(os.path.join(baseline.uri, DEFINITION_FILE), definition.to_json())
     baseline.set_int_custom_property("present", 1)
 
 

@@ -30,7 +30,6 @@ from tfx.utils import io_utils, json_utils, path_utils
 from columnar import examples as example_files
 from columnar.errors import ExamplesError
 from models import label as label_expression
-from models.features import FeatureSpec
 from models.predictor import predictor_of
 from pipeline.components.beam_reads import spread_reads
 from pipeline.evaluation import curves, judge, metrics, tfma_files
@@ -101,7 +100,7 @@ class LocalExecutor(base_executor.BaseExecutor):
         """Writes the evaluation and, where the judgement allows, the blessing."""
         inputs = _without_absent_baseline(input_dict)
         settings = EvaluatorSettings.from_json(exec_properties[SETTINGS])
-        features, spec = settings.features, settings.evaluation
+        spec = settings.evaluation
         has_baseline = bool(inputs.get("baseline_model"))
         config = tfma.utils.update_eval_config_with_defaults(
             json_format.Parse(exec_properties["eval_config"], tfma.EvalConfig()),
@@ -114,8 +113,8 @@ class LocalExecutor(base_executor.BaseExecutor):
         schema = io_utils.SchemaReader().read(
             io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(inputs["schema"]))
         )
-        table = _read(inputs["examples"], schema, features, spec, exec_properties)
-        results, histograms = evaluate(table, features.label, models, spec)
+        table = _read(inputs["examples"], schema, exec_properties)
+        results, histograms = evaluate(table, settings.features.label, models, spec)
         judgement = judge.judge(results[names[0]], results[names[1]] if has_baseline else None, spec)
         output = artifact_utils.get_single_uri(output_dict["evaluation"])
         tfma_files.write(
@@ -177,12 +176,10 @@ def _model_dir(artifacts: Sequence[Artifact]) -> str:
 def _read(
     artifacts: Sequence[Artifact],
     schema: schema_pb2.Schema,
-    features: FeatureSpec,
-    spec: EvaluationSpec,
     exec_properties: ExecProperties,
 ) -> pa.Table:
+    """Returns every column: the live model may read features that the candidate no longer has."""
     splits = json_utils.loads(exec_properties.get("example_splits") or "null") or ["eval"]
-    columns = sorted({*features.columns, *spec.slice_columns})
     paths = []
     for artifact in artifacts:
         for split in splits:
@@ -190,7 +187,7 @@ def _read(
                 paths += example_files.split_paths(artifact.uri, split)
             except ExamplesError:
                 continue  # A split without rows has no shard; the judge refuses an evaluation without examples.
-    return example_files.read_table(paths, schema, columns)
+    return example_files.read_table(paths, schema)
 
 
 def _publish(

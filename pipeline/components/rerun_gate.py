@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import os
 import time
 
@@ -23,16 +24,19 @@ from tfx.utils import io_utils, path_utils
 
 from columnar import examples as example_files
 from columnar.errors import ExamplesError
+from pipeline import files
 from pipeline.artifacts import Baseline, GateDecision
 from pipeline.gate import assess, distributions, serving_evidence
 from pipeline.gate import baseline as baseline_files
-from pipeline.gate.decision import Verdict
+from pipeline.gate.decision import Row, Verdict
+from pipeline.gate.definition import Definition
 from pipeline.gate.settings import Settings
 from pipeline.state import span_records
-from pipeline.state.version_folder import read_rollback
+from pipeline.state.version_folder import DEFINITION_FILE, read_rollback
+
+logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "eval")
-REPEATED = 2
 
 
 @component
@@ -90,10 +94,10 @@ def RerunGate(
     made = assessed.decision
     # A span met again keeps its record; another span's content under a new number or version gets one of its own, or it
     # would come again and again.
-    met_again = made.row == REPEATED and made.evidence.repeats == (span.number, span.version)
+    met_again = made.row is Row.REPEATED and made.evidence.repeats == (span.number, span.version)
     if remember and not met_again:
         span_records.write_record(state_dir, assess.record_of(made, examples.uri, now))
-    if remember and made.row > assess.NOT_ENOUGH_ROWS:
+    if remember and made.compared:
         for record in waiting.values():
             # Their rows have counted now.
             span_records.write_record(state_dir, dataclasses.replace(record, waiting=False, examples_uri=""))
@@ -129,10 +133,23 @@ def find_live(live_model: Model, baseline: Baseline) -> assess.Live | None:
     )
     if not baseline.get_int_custom_property("present"):
         return found
+    found = dataclasses.replace(found, definition=read_definition(baseline.uri))
     try:
         return dataclasses.replace(found, baseline=baseline_files.Baseline.load(baseline.uri))
     except baseline_files.BaselineError as error:
         return dataclasses.replace(found, why_no_baseline=str(error))
+
+
+def read_definition(folder: str) -> Definition | None:
+    """Returns what the live model was made from; None where it was pushed before definitions were kept."""
+    content = files.read(folder, DEFINITION_FILE)
+    if content is None:
+        return None
+    try:
+        return Definition.from_json(content.decode())
+    except ValueError as error:
+        logger.warning("What changed since the live model was trained cannot be told: %s", error)
+        return None
 
 
 def read_rows(uri: str, schema: "Schema") -> pa.Table:

@@ -73,7 +73,13 @@ class PipelineConfig:
     def gate_settings(self) -> str:
         """Returns, as JSON, what RerunGate and BaselineGen read of the dataset file."""
         dataset = self.dataset
-        return Settings(features=dataset.features, policy=dataset.gate, slices=dataset.evaluation.slices).to_json()
+        return Settings(
+            features=dataset.features,
+            policy=dataset.gate,
+            slices=dataset.evaluation.slices,
+            training=dataset.training.to_json(),
+            code=self.code_version,
+        ).to_json()
 
     def evaluator_settings(self) -> str:
         """Returns, as JSON, what the Evaluator reads of the dataset file."""

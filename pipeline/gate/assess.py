@@ -15,7 +15,8 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_p
 from columnar.fingerprint import fingerprint
 from pipeline.gate import drift, labels, performance, quality
 from pipeline.gate.baseline import Baseline
-from pipeline.gate.decision import Decision, Verdict, decide
+from pipeline.gate.decision import Decision, Row, Verdict, decide
+from pipeline.gate.definition import Definition, changes, define
 from pipeline.gate.distributions import Distribution
 from pipeline.gate.evidence import Evidence, LiveModel, NotCompared, ServingAlert
 from pipeline.gate.scoring import evaluate_model
@@ -23,9 +24,14 @@ from pipeline.gate.settings import Settings
 from pipeline.state import span_records
 from pipeline.state.version_folder import LiveTraining, Rollback
 
-NOT_ENOUGH_ROWS = 7
-"""The row of the decision table that makes a span wait."""
-LAST_WITHOUT_COMPARISON = 4
+_WITHOUT_COMPARISON = (
+    Row.UNUSABLE_DATA,
+    Row.DEFINITION,
+    Row.REPEATED,
+    Row.LATE,
+    Row.NO_LIVE_MODEL,
+    Row.NOT_ENOUGH_ROWS,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +63,7 @@ class Live:
       model_dir: the SavedModel; a string where it may be in a bucket.
       baseline: what it was trained on, measured; None where that is not known.
       why_no_baseline: in words, where it is None.
+      definition: what the model was made from; None where the version carries none.
       rollback: where a rollback made it live.
     """
 
@@ -64,6 +71,7 @@ class Live:
     model_dir: Path | str
     baseline: Baseline | None
     why_no_baseline: str = "it carries no baseline"
+    definition: Definition | None = None
     rollback: Rollback | None = None
 
     @property
@@ -105,9 +113,9 @@ def assess(
     first = _cheap_evidence(span, live, records, settings, evaluated_at=evaluated_at, forced=forced)
     first = dataclasses.replace(first, skew=skew)
     early = decide(first, settings.policy)
-    if early.row <= LAST_WITHOUT_COMPARISON or early.row == NOT_ENOUGH_ROWS:
+    # A model of another definition may read other columns and answer another question.
+    if live is None or early.row in _WITHOUT_COMPARISON or first.changes:
         return Assessment(decision=_with_real_reason(early, live, records), anomalies={})
-    assert live is not None, "row 4 has caught a missing live model"
     evidence, compared = _compare(first, span, live, settings)
     decision = decide(evidence, settings.policy)
     if compared is None:
@@ -163,6 +171,7 @@ def _cheap_evidence(
         anomalies=span.anomalies,
         known=live.baseline.known if live and live.baseline else None,
     )
+    definition = define(settings.features, settings.training, settings.code, span.schema)
     return Evidence(
         span=span.number,
         version=span.version,
@@ -175,6 +184,10 @@ def _cheap_evidence(
         if live
         else None,
         forced=forced,
+        # Someone withdrew the model of this span: a changed file alone does not train on it once more.
+        changes=changes(live.definition, definition)
+        if live and live.definition and not (repeats and repeats.span in withdrawn)
+        else (),
         labelled=labelled,
         findings=findings,
     )
@@ -210,7 +223,7 @@ def _compare(
 def record_of(decision: Decision, examples_uri: str, evaluated_at: int) -> span_records.SpanRecord:
     """Returns what is remembered of a span."""
     evidence = decision.evidence
-    waiting = decision.row == NOT_ENOUGH_ROWS
+    waiting = decision.row is Row.NOT_ENOUGH_ROWS
     return span_records.SpanRecord(
         span=evidence.span,
         version=evidence.version,

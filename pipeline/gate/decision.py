@@ -13,8 +13,8 @@ from pipeline import json_values
 from pipeline.gate.evidence import Drift, Evidence, FeatureDrift, LabelChange, MetricChange
 from pipeline.gate.policy import GatePolicy
 
-LAYOUT = 1
-"""Of the JSON form; readers refuse any other."""
+LAYOUT = 2
+"""Of the JSON form; readers take the one before as well, and refuse any other."""
 
 SECONDS_PER_DAY = 86_400
 
@@ -24,6 +24,7 @@ ReasonKind = Literal[
     "late",
     "no_live_model",
     "forced",
+    "definition",
     "model_age",
     "not_enough_rows",
     "performance",
@@ -53,6 +54,38 @@ class Verdict(enum.StrEnum):
     RERUN = "rerun"
 
 
+class Row(enum.IntEnum):
+    """The rows of the decision table, in order."""
+
+    UNUSABLE_DATA = 1
+    FORCED = 2
+    DEFINITION = 3
+    REPEATED = 4
+    LATE = 5
+    NO_LIVE_MODEL = 6
+    MODEL_AGE = 7
+    NOT_ENOUGH_ROWS = 8
+    PERFORMANCE = 9
+    DRIFT = 10
+    SERVING_SKEW = 11
+    OTHERWISE = 12
+
+
+_ROWS_OF_LAYOUT_1 = (
+    Row.UNUSABLE_DATA,
+    Row.REPEATED,
+    Row.LATE,
+    Row.NO_LIVE_MODEL,
+    Row.FORCED,
+    Row.MODEL_AGE,
+    Row.NOT_ENOUGH_ROWS,
+    Row.PERFORMANCE,
+    Row.DRIFT,
+    Row.SERVING_SKEW,
+    Row.OTHERWISE,
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reason:
     """One reason, by its kind and in words; `feature` where it is about one."""
@@ -67,7 +100,7 @@ class Decision:
     """What was decided, why, and from what.
 
     Attributes:
-      row: the row of the decision table that matched, 1 to 11.
+      row: the row of the decision table that matched.
       reasons: why, the strongest first.
       notes: what else to know: what a later row would have said, alerts, what could not be compared, warnings.
       evidence: everything that the decision rests on: distances, thresholds, spans, the version compared with.
@@ -76,12 +109,17 @@ class Decision:
     """
 
     verdict: Verdict
-    row: int
+    row: Row
     reasons: tuple[Reason, ...]
     notes: tuple[Reason, ...]
     evidence: Evidence
     warm_start: bool = False
     alert: bool = False
+
+    @property
+    def compared(self) -> bool:
+        """Whether a comparison with the live model's training data decided."""
+        return self.row >= Row.PERFORMANCE
 
     def to_dict(self) -> dict[str, Any]:  # Any: JSON.
         """Returns JSON values; the keys are part of the layout and do not change within it."""
@@ -108,38 +146,46 @@ class Decision:
           ValueError: not a decision, or one of another layout.
         """
         layout = value.get("layout") if isinstance(value, dict) else None
-        if not isinstance(value, dict) or layout != LAYOUT:
+        if not isinstance(value, dict) or layout not in (1, LAYOUT):
             raise ValueError(
                 f"Expected a decision of layout {LAYOUT}. Received layout {layout!r}: "
                 "it was written by another version of this program."
             )
-        return json_values.from_json_values(cls, {name: item for name, item in value.items() if name != "layout"})
+        fields = {name: item for name, item in value.items() if name != "layout"}
+        if layout == 1 and fields.get("row") in range(1, len(_ROWS_OF_LAYOUT_1) + 1):
+            fields["row"] = _ROWS_OF_LAYOUT_1[fields["row"] - 1].value
+        return json_values.from_json_values(cls, fields)
 
 
 def decide(evidence: Evidence, policy: GatePolicy) -> Decision:
     """Applies the decision table; the first row whose condition holds decides.
 
-    Rows 8 to 11 compare with the live model's baseline. What could not be compared there is always among the notes,
-    whether or not the caller said why.
+    The rows from PERFORMANCE on compare with the live model's baseline. What could not be compared there is always
+    among the notes, whether or not the caller said why.
     """
     matches = _matches(evidence, policy)
     row, verdict, reasons = next(matches)
     # What the requests say of the live model is said whatever becomes of the span; the rest where it was measured.
-    later = [reason for number, _, found in matches if 8 <= number <= 10 for reason in found]
-    weaker = later if row >= 5 else [reason for reason in later if reason.kind == "serving_skew"]
+    later = [reason for number, _, reasons in matches if number in _SAID_LATER for reason in reasons]
+    weaker = later if row not in _WITHOUT_MODEL else [reason for reason in later if reason.kind == "serving_skew"]
     alerts = [reason for reason in weaker if reason.kind == "serving_skew"]
     return Decision(
         verdict=verdict,
         row=row,
         reasons=tuple(reasons),
-        notes=(*weaker, *(_gaps(evidence) if row >= 8 else _said_gaps(evidence)), *_warnings(evidence)),
+        notes=(*weaker, *(_gaps(evidence) if row >= Row.PERFORMANCE else _said_gaps(evidence)), *_warnings(evidence)),
         evidence=evidence,
-        warm_start=row == 9 and evidence.drift is not None and _may_warm_start(evidence.drift, policy),
-        alert=row == 10 or bool(alerts),
+        warm_start=row is Row.DRIFT and evidence.drift is not None and _may_warm_start(evidence.drift, policy),
+        alert=row is Row.SERVING_SKEW or bool(alerts),
     )
 
 
-def _matches(evidence: Evidence, policy: GatePolicy) -> Iterator[tuple[int, Verdict, list[Reason]]]:
+_SAID_LATER = (Row.DEFINITION, Row.PERFORMANCE, Row.DRIFT, Row.SERVING_SKEW)
+_WITHOUT_MODEL = (Row.UNUSABLE_DATA, Row.REPEATED, Row.LATE, Row.NO_LIVE_MODEL)
+"""Rows that stand whatever the live model and its training data are."""
+
+
+def _matches(evidence: Evidence, policy: GatePolicy) -> Iterator[tuple[Row, Verdict, list[Reason]]]:
     """Yields every row of the table whose condition holds, in order; the last one always does."""
     unusable = [
         Reason(kind="unusable_data", text=finding.text, feature=finding.feature)
@@ -149,32 +195,37 @@ def _matches(evidence: Evidence, policy: GatePolicy) -> Iterator[tuple[int, Verd
     if evidence.rows == 0 and not unusable:
         unusable = [Reason(kind="unusable_data", text="the span has no rows")]
     if unusable:
-        yield 1, Verdict.BLOCK, unusable
+        yield Row.UNUSABLE_DATA, Verdict.BLOCK, unusable
+    if evidence.forced:
+        yield Row.FORCED, Verdict.RERUN, [Reason(kind="forced", text="a rerun was asked for")]
+    late = evidence.newest_accepted is not None and evidence.span < evidence.newest_accepted
+    # A late span would make the window end earlier than the live model's; the newest span is asked about as well.
+    if evidence.changes and not late:
+        reasons = [Reason(kind="definition", text=f"not as in the live model: {text}") for text in evidence.changes]
+        yield Row.DEFINITION, Verdict.RERUN, reasons
     if evidence.repeats is not None:
         span, version = evidence.repeats
         text = f"its content equals that of span {span}{_version(version)}, which was accepted before"
-        yield 2, Verdict.SKIP, [Reason(kind="repeated", text=text)]
-    if evidence.newest_accepted is not None and evidence.span < evidence.newest_accepted:
+        yield Row.REPEATED, Verdict.SKIP, [Reason(kind="repeated", text=text)]
+    if late:
         text = (
             f"span {evidence.span} is older than span {evidence.newest_accepted}, the newest accepted one; "
             "it is stored, and the baseline stays"
         )
-        yield 3, Verdict.SKIP, [Reason(kind="late", text=text)]
+        yield Row.LATE, Verdict.SKIP, [Reason(kind="late", text=text)]
     if evidence.live is None:
-        yield 4, Verdict.RERUN, [Reason(kind="no_live_model", text="no model is live yet")]
+        yield Row.NO_LIVE_MODEL, Verdict.RERUN, [Reason(kind="no_live_model", text="no model is live yet")]
         return
-    if evidence.forced:
-        yield 5, Verdict.RERUN, [Reason(kind="forced", text="a rerun was asked for")]
     age_days = evidence.live.age_seconds / SECONDS_PER_DAY
     if age_days > policy.max_model_age_days:
         text = f"the live model is {age_days:.0f} days old (limit: {policy.max_model_age_days:g})"
-        yield 6, Verdict.RERUN, [Reason(kind="model_age", text=text)]
+        yield Row.MODEL_AGE, Verdict.RERUN, [Reason(kind="model_age", text=text)]
     if evidence.rows < policy.min_rows:
         text = (
             f"not enough evidence: {_rows(evidence)} (minimum: {policy.min_rows:,}); "
             "they wait and count together with the next span"
         )
-        yield 7, Verdict.SKIP, [Reason(kind="not_enough_rows", text=text)]
+        yield Row.NOT_ENOUGH_ROWS, Verdict.SKIP, [Reason(kind="not_enough_rows", text=text)]
     worse = sorted((c for c in evidence.performance if c.matters), key=lambda c: (c.slice != "", -_beyond(c)))
     reasons = [Reason(kind="performance", text=describe_metric(change)) for change in worse]
     if evidence.label is not None and evidence.label.matters:
@@ -182,7 +233,7 @@ def _matches(evidence: Evidence, policy: GatePolicy) -> Iterator[tuple[int, Verd
     served = evidence.skew or ()
     reasons += [Reason(kind="performance", text=alert.text) for alert in served if alert.kind == "performance"]
     if reasons:
-        yield 8, Verdict.RERUN, reasons
+        yield Row.PERFORMANCE, Verdict.RERUN, reasons
     if evidence.drift is not None and evidence.drift.moved:
         # A column and its share of missing values may have moved for the same reason, which is said once.
         first = {item.direction: item for item in reversed(evidence.drift.moved)}
@@ -191,18 +242,18 @@ def _matches(evidence: Evidence, policy: GatePolicy) -> Iterator[tuple[int, Verd
             for item in evidence.drift.moved
             if first[item.direction] is item
         ]
-        yield 9, Verdict.RERUN, moved
+        yield Row.DRIFT, Verdict.RERUN, moved
     skewed = [alert for alert in served if alert.kind != "performance"]
     if skewed:
         verdict = Verdict.RERUN if policy.serving_skew == "rerun" else Verdict.SKIP
         yield (
-            10,
+            Row.SERVING_SKEW,
             verdict,
             [Reason(kind="serving_skew", text=alert.text, feature=alert.feature) for alert in skewed],
         )
     compared = evidence.drift is not None or evidence.performance or evidence.label is not None
     text = "nothing moved beyond its threshold" if compared else "nothing could be compared with the live model's data"
-    yield 11, Verdict.SKIP, [Reason(kind="nothing_changed" if compared else "not_compared", text=text)]
+    yield Row.OTHERWISE, Verdict.SKIP, [Reason(kind="nothing_changed" if compared else "not_compared", text=text)]
 
 
 def _gaps(evidence: Evidence) -> list[Reason]:
@@ -274,9 +325,9 @@ def describe(decision: Decision) -> str:
     evidence = decision.evidence
     lines = [f"{decision.verdict.upper()} span {evidence.span}{_version(evidence.version)} ({_rows(evidence)})"]
     lines += [f"  - {reason.text}" for reason in decision.reasons]
-    if decision.verdict is Verdict.RERUN and decision.row == 9:
+    if decision.verdict is Verdict.RERUN and decision.row is Row.DRIFT:
         lines.append("  training starts from " + ("the live model's weights" if decision.warm_start else "scratch"))
-    if evidence.live is not None and decision.row >= 8:
+    if evidence.live is not None and decision.compared:
         lines.append(f"  compared with version {evidence.live.version}, trained on {_spans(evidence.live.window)}")
     for reason in decision.notes:
         label = {"not_compared": "not compared", "warning": "warning", "serving_skew": "alert"}.get(reason.kind, "also")

@@ -178,6 +178,8 @@ class Evidence:
         unfinished run is no repeat.
       newest_accepted: the newest accepted span's number, or None.
       live: None where no model is live.
+      changes: how the definition that a training would follow differs from the live model's, in words; empty where it
+        does not, or where the live version carries none.
       labelled: whether the span has labels.
       findings: what is wrong with the data, the worst first.
       drift: None where nothing was compared.
@@ -196,6 +198,7 @@ class Evidence:
     newest_accepted: int | None = None
     live: LiveModel | None = None
     forced: bool = False
+    changes: tuple[str, ...] = ()
     labelled: bool = True
     findings: tuple[Finding, ...] = ()
     drift: Drift | None = None

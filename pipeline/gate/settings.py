@@ -18,11 +18,15 @@ class Settings:
 
     Attributes:
       slices: on which the live model is scored; each names the columns that are crossed.
+      training: TrainingSpec.to_json().
+      code: hash of the code that trains.
     """
 
     features: FeatureSpec
     policy: GatePolicy
     slices: tuple[tuple[str, ...], ...] = ()
+    training: str = "{}"
+    code: str = ""
 
     def to_json(self) -> str:
         """Serializes to JSON, the same text for equal settings."""

@@ -9,6 +9,8 @@ from pipeline.errors import PipelineError
 
 BASELINE_FOLDER = Path("assets.extra") / "baseline"
 WINDOW_FILE = "window.json"
+DEFINITION_FILE = "definition.json"
+"""In the baseline's folder: what the model was made from, the data aside."""
 PREDICTIONS_FILE = "predictions.npz"
 """In the baseline's folder: `probabilities`, float32 (rows,), that this very model gives rows which were held out."""
 ROLLBACK_FILE = Path("assets.extra") / "rollback.json"

@@ -3,7 +3,7 @@
 from pipeline.evaluation.curves import CalibrationBin, EvaluationCurves, ModelCurves
 from pipeline.evaluation.judge import Judgement, SliceJudgement
 from pipeline.gate.bins import FeatureBins
-from pipeline.gate.decision import Decision, Reason, Verdict
+from pipeline.gate.decision import Decision, Reason, Row, Verdict
 from pipeline.gate.distributions import Distribution
 from pipeline.gate.evidence import (
     Drift,
@@ -121,7 +121,7 @@ def hostile() -> RunReport:
     )  # fmt: skip
     decision = Decision(
         verdict=Verdict.RERUN,
-        row=9,
+        row=Row.DRIFT,
         reasons=tuple(Reason(kind="drift", text=f"{item.direction} (0.5, threshold 0.05)") for item in features[:19]),
         notes=tuple(Reason(kind="warning", text=column(index)) for index in range(COLUMNS)),
         evidence=evidence,

@@ -79,13 +79,13 @@ def record(number, *, verdict="skip", accepted=True, fingerprint="other"):
 
 
 def test_the_first_span_reruns(live):
-    assert (decide(span(), None).verdict, decide(span(), None).row) == (Verdict.RERUN, 4)
+    assert (decide(span(), None).verdict, decide(span(), None).row) == (Verdict.RERUN, 6)
 
 
 def test_like_data_is_skipped_and_says_that_the_model_was_not_scored(live):
     decision = decide(span(), live)
 
-    assert (decision.verdict, decision.row) == (Verdict.SKIP, 11)
+    assert (decision.verdict, decision.row) == (Verdict.SKIP, 12)
     assert "the live model was not scored on this span: no out-of-time evaluation was stored at push" in describe(
         decision
     )
@@ -94,7 +94,7 @@ def test_like_data_is_skipped_and_says_that_the_model_was_not_scored(live):
 def test_a_doubled_price_is_drift(live):
     decision = decide(span(table=rows(price=2.0)), live)
 
-    assert (decision.verdict, decision.row) == (Verdict.RERUN, 9)
+    assert (decision.verdict, decision.row) == (Verdict.RERUN, 10)
     assert decision.reasons[0].feature == "price"
 
 
@@ -104,14 +104,14 @@ def test_the_same_rows_in_another_order_are_a_repetition(live):
 
     again = decide(span(number=6, table=shuffled), live, [record(5, fingerprint=first.evidence.fingerprint)])
 
-    assert (again.verdict, again.row) == (Verdict.SKIP, 2)
+    assert (again.verdict, again.row) == (Verdict.SKIP, 4)
 
 
 def test_a_rerun_that_was_never_finished_is_no_repetition(live):
     first = decide(span(), live)
     unfinished = record(5, verdict="rerun", fingerprint=first.evidence.fingerprint)
 
-    assert decide(span(), live, [unfinished]).row == 11
+    assert decide(span(), live, [unfinished]).row == 12
 
 
 def rolled_back(live, origin=99 * DAY):
@@ -126,20 +126,20 @@ def test_a_span_of_a_model_that_was_rolled_back_is_not_trained_on_again_unless_f
     trained = record(5, verdict="rerun", fingerprint=decide(span(), live).evidence.fingerprint)
 
     skipped = decide(span(), rolled_back(live), [trained])
-    assert skipped.row == 2
+    assert skipped.row == 4
     assert "a model that was trained on span 5 has been rolled back; --force trains on it all the same" in describe(
         skipped
     )
-    assert decide(span(), rolled_back(live), [trained], forced=True).row == 5
+    assert decide(span(), rolled_back(live), [trained], forced=True).row == 2
 
 
 def test_a_rollback_makes_a_model_no_younger(live):
-    assert decide(span(), rolled_back(live, origin=70 * DAY), at=101 * DAY).row == 6
+    assert decide(span(), rolled_back(live, origin=70 * DAY), at=101 * DAY).row == 7
 
 
 def test_a_span_older_than_the_newest_accepted_one_is_late(live):
-    assert decide(span(number=5), live, [record(7)]).row == 3
-    assert decide(span(number=5), live, [record(7, verdict="block", accepted=False)]).row == 11
+    assert decide(span(number=5), live, [record(7)]).row == 5
+    assert decide(span(number=5), live, [record(7, verdict="block", accepted=False)]).row == 12
 
 
 def test_impossible_prices_block_even_when_forced(live):
@@ -152,25 +152,25 @@ def test_impossible_prices_block_even_when_forced(live):
 
 
 def test_an_old_model_and_a_forced_run_rerun(live):
-    assert decide(span(), live, at=131 * DAY).row == 6
-    assert decide(span(), live, at=129 * DAY).row == 11
-    assert decide(span(), live, forced=True).row == 5
+    assert decide(span(), live, at=131 * DAY).row == 7
+    assert decide(span(), live, at=129 * DAY).row == 12
+    assert decide(span(), live, forced=True).row == 2
 
 
 def test_few_rows_wait_and_count_with_the_next_span(live):
     alone = decide(span(table=rows(60)), live)
     together = decide(span(number=6, table=rows(60, seed=8), waiting={5: rows(60)}), live)
 
-    assert (alone.verdict, alone.row) == (Verdict.SKIP, 7)
+    assert (alone.verdict, alone.row) == (Verdict.SKIP, 8)
     assert assess.record_of(alone, "examples", 0).waiting
-    assert (together.row, together.evidence.rows, together.evidence.waiting) == (11, 120, (5,))
+    assert (together.row, together.evidence.rows, together.evidence.waiting) == (12, 120, (5,))
 
 
 def test_a_span_without_labels_is_judged_on_its_inputs(live):
     same = decide(span(table=rows(labelled=False)), live)
     moved = decide(span(table=rows(price=2.0, labelled=False)), live)
 
-    assert (same.row, moved.row) == (11, 9)
+    assert (same.row, moved.row) == (12, 9)
     assert "the span has no labels" in describe(same)
 
 

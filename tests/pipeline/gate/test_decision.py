@@ -31,53 +31,53 @@ def test_row_1_blocks_a_span_without_rows_whatever_the_findings_say():
     assert (decision.row, decision.reasons[0].text) == (1, "the span has no rows")
 
 
-def test_row_2_skips_content_that_was_accepted_before():
+def test_row_4_skips_content_that_was_accepted_before():
     decision = decide(evidence(repeats=(3, 1)), POLICY)
 
-    assert (decision.row, decision.verdict) == (2, Verdict.SKIP)
+    assert (decision.row, decision.verdict) == (4, Verdict.SKIP)
     assert decision.reasons[0].text == "its content equals that of span 3 version 1, which was accepted before"
 
 
-def test_row_3_skips_a_span_older_than_the_newest_accepted():
+def test_row_5_skips_a_span_older_than_the_newest_accepted():
     decision = decide(evidence(span=3, newest_accepted=4), POLICY)
 
-    assert (decision.row, decision.verdict) == (3, Verdict.SKIP)
+    assert (decision.row, decision.verdict) == (5, Verdict.SKIP)
 
 
 def test_a_corrected_version_of_the_newest_span_is_not_late():
-    assert decide(evidence(span=4, version=2, newest_accepted=4), POLICY).row == 11
+    assert decide(evidence(span=4, version=2, newest_accepted=4), POLICY).row == 12
 
 
-def test_row_4_reruns_where_no_model_is_live():
+def test_row_6_reruns_where_no_model_is_live():
     decision = decide(evidence(live=None, drift=None, performance=(), label=None), POLICY)
 
-    assert (decision.row, decision.verdict) == (4, Verdict.RERUN)
+    assert (decision.row, decision.verdict) == (6, Verdict.RERUN)
 
 
-def test_row_5_reruns_when_forced():
-    assert decide(evidence(forced=True), POLICY).row == 5
+def test_row_2_reruns_when_forced():
+    assert decide(evidence(forced=True), POLICY).row == 2
 
 
-def test_row_6_reruns_where_the_model_is_too_old():
+def test_row_7_reruns_where_the_model_is_too_old():
     policy = GatePolicy(max_model_age_days=30)
     old = LiveModel(version="3", window=(1, 2, 3, 4), age_seconds=31 * 86_400)
 
     decision = decide(evidence(live=old), policy)
 
-    assert (decision.row, decision.verdict) == (6, Verdict.RERUN)
+    assert (decision.row, decision.verdict) == (7, Verdict.RERUN)
     assert decision.reasons[0].text == "the live model is 31 days old (limit: 30)"
 
 
 def test_a_model_exactly_at_the_limit_is_not_too_old():
     at_limit = LiveModel(version="3", window=(1,), age_seconds=30 * 86_400)
 
-    assert decide(evidence(live=at_limit), GatePolicy(max_model_age_days=30)).row == 11
+    assert decide(evidence(live=at_limit), GatePolicy(max_model_age_days=30)).row == 12
 
 
-def test_row_7_skips_too_few_rows_which_wait():
+def test_row_8_skips_too_few_rows_which_wait():
     decision = decide(evidence(rows=299), POLICY)
 
-    assert (decision.row, decision.verdict) == (7, Verdict.SKIP)
+    assert (decision.row, decision.verdict) == (8, Verdict.SKIP)
     assert decision.reasons[0].text.startswith("not enough evidence: 299 rows (minimum: 300)")
 
 
@@ -94,14 +94,14 @@ def test_rows_of_waiting_spans_are_named():
         ({"label": label_change(matters=True)}, "label"),
     ],
 )
-def test_row_8_reruns_where_performance_or_the_label_moved(found, kind):
+def test_row_9_reruns_where_performance_or_the_label_moved(found, kind):
     decision = decide(evidence(**found), POLICY)
 
-    assert (decision.row, decision.verdict) == (8, Verdict.RERUN)
+    assert (decision.row, decision.verdict) == (9, Verdict.RERUN)
     assert decision.reasons[0].kind == kind
 
 
-def test_row_8_ranks_the_whole_span_before_its_slices():
+def test_row_9_ranks_the_whole_span_before_its_slices():
     overall = metric_change(matters=True)
     part = type(overall)(**{**vars(overall), "slice": "origin=JFK"})
 
@@ -111,17 +111,17 @@ def test_row_8_ranks_the_whole_span_before_its_slices():
     assert texts[1].startswith("the live model's AUC on origin=JFK")
 
 
-def test_row_9_reruns_on_drift_from_scratch():
+def test_row_10_reruns_on_drift_from_scratch():
     decision = decide(evidence(drift=drift(feature_drift(distance=0.21))), POLICY)
 
-    assert (decision.row, decision.verdict, decision.warm_start) == (9, Verdict.RERUN, False)
+    assert (decision.row, decision.verdict, decision.warm_start) == (10, Verdict.RERUN, False)
     assert decision.reasons[0].text == (
         "`payment_type`: share of `Credit Card` 0.31 → 0.52 (L-infinity 0.210, threshold 0.080 set by "
         "the training window's own variation; by chance less than once in 1,000 spans)"
     )
 
 
-def test_row_9_says_once_what_moved_two_distances():
+def test_row_10_says_once_what_moved_two_distances():
     moved = drift(feature_drift(distance=0.21), feature_drift(distance=0.2))
 
     assert len(decide(evidence(drift=moved), POLICY).reasons) == 1
@@ -136,7 +136,7 @@ def test_row_9_says_once_what_moved_two_distances():
         (0.10, 0.0, 1.0, False),  # switched off
     ],
 )
-def test_row_9_starts_warm_where_the_excess_is_small_and_the_vocabulary_allows(distance, unseen, limit, warm):
+def test_row_10_starts_warm_where_the_excess_is_small_and_the_vocabulary_allows(distance, unseen, limit, warm):
     found = evidence(drift=drift(feature_drift(distance=distance, unseen=unseen)))
 
     assert decide(found, GatePolicy(warm_start_limit=limit)).warm_start is warm
@@ -145,25 +145,25 @@ def test_row_9_starts_warm_where_the_excess_is_small_and_the_vocabulary_allows(d
 SKEW = ServingAlert(kind="skew", feature="fare", text="requests have 12 % more missing `fare`")
 
 
-def test_row_10_alerts_on_serving_skew_and_reruns_nothing():
+def test_row_11_alerts_on_serving_skew_and_reruns_nothing():
     decision = decide(evidence(skew=(SKEW,)), POLICY)
 
-    assert (decision.row, decision.verdict, decision.alert) == (10, Verdict.SKIP, True)
+    assert (decision.row, decision.verdict, decision.alert) == (11, Verdict.SKIP, True)
     assert [(reason.kind, reason.feature) for reason in decision.reasons] == [("serving_skew", "fare")]
 
 
-def test_row_10_reruns_where_the_dataset_asks_for_it():
+def test_row_11_reruns_where_the_dataset_asks_for_it():
     decision = decide(evidence(skew=(SKEW,)), GatePolicy(serving_skew="rerun"))
 
-    assert (decision.row, decision.verdict, decision.alert) == (10, Verdict.RERUN, True)
+    assert (decision.row, decision.verdict, decision.alert) == (11, Verdict.RERUN, True)
 
 
-def test_row_8_reruns_where_requests_show_that_the_live_model_got_worse():
+def test_row_9_reruns_where_requests_show_that_the_live_model_got_worse():
     worse = ServingAlert(kind="performance", text="requests of 2026-11-24: the live model's AUC: 0.9 → 0.7")
 
     decision = decide(evidence(skew=(worse,)), POLICY)
 
-    assert (decision.row, decision.verdict, decision.alert) == (8, Verdict.RERUN, False)
+    assert (decision.row, decision.verdict, decision.alert) == (9, Verdict.RERUN, False)
     assert decision.reasons[0].text == worse.text
 
 
@@ -177,10 +177,10 @@ def test_skew_is_noted_whatever_becomes_of_the_span(change):
     assert Decision.from_json(decision.to_json()) == decision
 
 
-def test_row_11_skips_otherwise():
+def test_row_12_skips_otherwise():
     decision = decide(evidence(), POLICY)
 
-    assert (decision.row, decision.verdict, decision.alert) == (11, Verdict.SKIP, False)
+    assert (decision.row, decision.verdict, decision.alert) == (12, Verdict.SKIP, False)
     assert decision.reasons[0].text == "nothing moved beyond its threshold"
     assert decision.notes == ()
 
@@ -210,7 +210,7 @@ def test_drift_and_skew_are_noted_where_performance_decides():
 
     decision = decide(found, POLICY)
 
-    assert decision.row == 8
+    assert decision.row == 9
     assert [note.kind for note in decision.notes] == ["drift", "serving_skew"]
     assert decision.alert
 

@@ -1,0 +1,124 @@
+"""What a model is made from, the data aside. It travels with a pushed version: a later run sees what changed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from models.features import FeatureSpec
+from pipeline import json_values
+
+FORMAT = 1
+_REST = ""
+"""Names what a schema says of no single feature."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """What a model is made from, the data aside.
+
+    Attributes:
+      features, training: the tables of the dataset file, the label among the features. They stay JSON: a version that
+        was pushed before a setting existed is readable all the same.
+      code: hash of the code that trains.
+      schema: each feature's entry as text.
+    """
+
+    features: Mapping[str, Any]
+    training: Mapping[str, Any]
+    code: str
+    schema: Mapping[str, str]
+
+    def to_json(self) -> str:
+        """Serializes to JSON, the same text for equal definitions."""
+        value = {"format": FORMAT, **json_values.to_json_values(dataclasses.asdict(self))}
+        return json.dumps(value, sort_keys=True, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Definition:
+        """Reads what `to_json` wrote.
+
+        Raises:
+          ValueError: not a definition, or one of another format.
+        """
+        value = json.loads(text)
+        if not isinstance(value, dict) or value.pop("format", None) != FORMAT:
+            raise ValueError(f"Expected a model's definition of format {FORMAT}. Received: {text[:80]!r}.")
+        if set(value) != {"features", "training", "code", "schema"}:
+            raise ValueError(f"A model's definition has other keys: {', '.join(sorted(value))}.")
+        return cls(**value)
+
+
+def define(features: FeatureSpec, training: str, code: str, schema: schema_pb2.Schema) -> Definition:
+    """Returns the definition that a training would follow now.
+
+    Args:
+      training: TrainingSpec.to_json().
+      code: PipelineConfig.code_version.
+    """
+    return Definition(
+        features=json.loads(features.to_json()), training=json.loads(training), code=code, schema=_entries(schema)
+    )
+
+
+def _entries(schema: schema_pb2.Schema) -> dict[str, str]:
+    """Returns each feature's entry as text; how far it may drift or skew is no matter of the model."""
+    entries = {}
+    rest = schema_pb2.Schema()
+    rest.CopyFrom(schema)
+    del rest.feature[:]
+    for feature in schema.feature:
+        kept = schema_pb2.Feature()
+        kept.CopyFrom(feature)
+        kept.ClearField("drift_comparator")
+        kept.ClearField("skew_comparator")
+        entries[feature.name] = text_format.MessageToString(kept)
+    return {**entries, _REST: text_format.MessageToString(rest)}
+
+
+def changes(live: Definition, now: Definition) -> tuple[str, ...]:
+    """Returns what differs from the live model's definition, field by field, in words."""
+    lines = [*_table("features", live.features, now.features), *_table("training", live.training, now.training)]
+    if live.code != now.code:
+        lines.append("code of models/ or columnar/: changed")
+    for name in sorted({*live.schema, *now.schema}):
+        if live.schema.get(name) != now.schema.get(name):
+            what = "added" if name not in live.schema else "removed" if name not in now.schema else "changed"
+            lines.append(
+                "schema: changed outside of its features" if name == _REST else f"schema: feature {name} {what}"
+            )
+    return tuple(lines)
+
+
+def _table(name: str, live: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for key in sorted({*live, *now}):
+        before, after = live.get(key), now.get(key)
+        if before == after:
+            continue
+        if key == "label":
+            yield f"[label] {before} → {after}"
+        elif isinstance(before, Mapping) and isinstance(after, Mapping):
+            yield f"[{name}] {key}: {', '.join(_sizes(before, after))}"
+        elif name == "features" and isinstance(before, list) and isinstance(after, list):
+            yield f"[{name}] {key}: {', '.join(_members(before, after)) or 'another order'}"
+        else:
+            yield f"[{name}] {key} {_written(before)} → {_written(after)}"
+
+
+def _members(before: list[str], after: list[str]) -> list[str]:
+    return [f"+ {c}" for c in after if c not in before] + [f"- {c}" for c in before if c not in after]
+
+
+def _sizes(before: Mapping[str, int], after: Mapping[str, int]) -> list[str]:
+    both = [f"{c} {before[c]} → {after[c]}" for c in before if c in after and before[c] != after[c]]
+    return [*_members(list(before), list(after)), *both]
+
+
+def _written(value: object) -> str:
+    return "unset" if value is None else json.dumps(value)
