@@ -165,6 +165,10 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
             max_p99_ms=dataset.serving.max_p99_ms,
         )
 
+        components += [window, window_statistics, transform, trainer, evaluator, baseline, infra_validator]
+        if not config.push:
+            return components
+
         # Visible to the model server by one rename, with its baseline inside.
         pusher = Pusher(
             infra_blessing=infra_validator.outputs["blessing"],
@@ -182,15 +186,4 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
             model_blessing=evaluator.outputs["blessing"],
             infra_blessing=infra_validator.outputs["blessing"],
         )
-    return [
-        *components,
-        window,
-        window_statistics,
-        transform,
-        trainer,
-        evaluator,
-        baseline,
-        infra_validator,
-        pusher,
-        *endpoint_pushers,
-    ]
+    return [*components, pusher, *endpoint_pushers]

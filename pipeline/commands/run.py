@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--explain", action="store_true", help="only look at the decision; nothing is recorded")
     only.add_argument("--decide", action="store_true", help="record the decision and stop; `run` carries on from there")
+    only.add_argument("--no-push", action="store_true", help="train, evaluate and report, and push nothing")
     beam_options.add_arguments(parser)
     options.add_json(parser)
 
@@ -63,6 +64,7 @@ def command(args: argparse.Namespace) -> int:
             forced=args.force,
             explain=args.explain,
             decide=args.decide,
+            push=not args.no_push,
             engine=args.engine,
             beam_args=beam_options.of_arguments(args, dataset, shared_folders(dataset, root, data_root, args.engine)),
         )
@@ -193,6 +195,8 @@ def closing_lines(outcome: Outcome, request: Request) -> list[str]:
             f"Correct it by what the columns mean, put it beside {request.dataset.path}, name it there "
             '(`schema = "schema.pbtxt"`), and run again.',
         ]
+    if outcome.result == "not_pushed":
+        return ["The candidate is blessed and was not pushed, as asked (--no-push). Run without it to push."]
     if outcome.pushed is None:
         return []
     name = request.dataset.serving.model_name

@@ -32,6 +32,7 @@ class PipelineConfig:
       forced: rerun even where nothing asks for it.
       explain: end the pipeline after the decision, which leaves no record: it is only wanted for a look.
       decide: end the pipeline after the decision, which is recorded; a run without it carries on from there.
+      push: False ends the pipeline before the Pusher.
       engine: local moves whole Arrow batches in one process; beam runs the stock executors.
       beam_args: Beam's options for the beam engine.
       vertex: the dataset's `[vertex]` in a pipeline compiled for Vertex; None anywhere else.
@@ -51,6 +52,7 @@ class PipelineConfig:
     forced: bool = False
     explain: bool = False
     decide: bool = False
+    push: bool = True
     engine: Literal["local", "beam"] = "local"
     beam_args: tuple[str, ...] = ()
     vertex: VertexConfig | None = None

@@ -172,6 +172,11 @@ def _cheap_evidence(
         known=live.baseline.known if live and live.baseline else None,
     )
     definition = define(settings.features, settings.training, settings.code, span.schema)
+    # A candidate of this definition was refused on this content, or the span's model was withdrawn by someone.
+    tried = any(
+        r.fingerprint == content and r.outcome == "not_blessed" and r.definition == definition.digest for r in records
+    )
+    tried = tried or bool(repeats and repeats.span in withdrawn)
     return Evidence(
         span=span.number,
         version=span.version,
@@ -184,10 +189,8 @@ def _cheap_evidence(
         if live
         else None,
         forced=forced,
-        # Someone withdrew the model of this span: a changed file alone does not train on it once more.
-        changes=changes(live.definition, definition)
-        if live and live.definition and not (repeats and repeats.span in withdrawn)
-        else (),
+        changes=changes(live.definition, definition) if live and live.definition and not tried else (),
+        definition=definition.digest,
         labelled=labelled,
         findings=findings,
     )
@@ -235,4 +238,5 @@ def record_of(decision: Decision, examples_uri: str, evaluated_at: int) -> span_
         examples_uri=examples_uri if waiting else "",
         decided_at=evaluated_at,
         live_version=evidence.live.version if evidence.live else "",
+        definition=evidence.definition,
     )

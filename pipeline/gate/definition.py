@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -39,6 +40,11 @@ class Definition:
         """Serializes to JSON, the same text for equal definitions."""
         value = {"format": FORMAT, **json_values.to_json_values(dataclasses.asdict(self))}
         return json.dumps(value, sort_keys=True, indent=1) + "\n"
+
+    @property
+    def digest(self) -> str:
+        """A hash: equal for equal definitions."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
     @classmethod
     def from_json(cls, text: str) -> Definition:

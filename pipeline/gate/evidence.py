@@ -178,8 +178,9 @@ class Evidence:
         unfinished run is no repeat.
       newest_accepted: the newest accepted span's number, or None.
       live: None where no model is live.
+      definition: hash of the definition that a training would follow.
       changes: how the definition that a training would follow differs from the live model's, in words; empty where it
-        does not, or where the live version carries none.
+        does not, where the live version carries none, and where it was tried on this content to no avail.
       labelled: whether the span has labels.
       findings: what is wrong with the data, the worst first.
       drift: None where nothing was compared.
@@ -198,6 +199,7 @@ class Evidence:
     newest_accepted: int | None = None
     live: LiveModel | None = None
     forced: bool = False
+    definition: str = ""
     changes: tuple[str, ...] = ()
     labelled: bool = True
     findings: tuple[Finding, ...] = ()

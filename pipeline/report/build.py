@@ -96,6 +96,8 @@ def _outcome(run: RunRecord, decision: Decision | None) -> Outcome:
     # A PushedModel exists after a refused push too.
     if pushed is not None:
         return "pushed" if pushed.properties.get("pushed") == 1 else "not pushed"
+    if run.output("Evaluator", "blessing"):
+        return "not pushed"
     return "decided"
 
 
@@ -123,8 +125,9 @@ def _headline(
         return f"Version {version} is live. Trained because {first}{more}."
     if outcome == "not pushed":
         why = "; ".join(evaluation.judgement.reasons) if evaluation and not evaluation.judgement.blessed else ""
-        if not why and servability:
+        if not why and servability and not servability.servable:
             why = servability.reason
+        why = why or "as asked (--no-push)"
         return f"The candidate was not pushed: {why}. Trained because {first}{more}."
     if outcome == "blocked":
         return f"The data was refused, and the live model stays: {first}{more}."

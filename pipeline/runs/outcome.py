@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SAMPLE_REQUEST = Path("assets.extra") / "sample_request.json"
 
 
-Result = Literal["pushed", "skipped", "explained", "decided", "refused", "not_blessed", "schema_inferred"]
+Result = Literal["pushed", "skipped", "explained", "decided", "refused", "not_blessed", "not_pushed", "schema_inferred"]
 
 
 EXIT_STATUS: Mapping[Result, int] = {
@@ -29,6 +29,7 @@ EXIT_STATUS: Mapping[Result, int] = {
     "skipped": 0,
     "explained": 0,
     "decided": 0,
+    "not_pushed": 0,
     "schema_inferred": 0,
     "refused": 3,
     "not_blessed": 4,
@@ -130,7 +131,15 @@ def _result(
         raise PipelineError("The gate left no decision, although nothing failed. The log says more.")
     if config.decide and decision.verdict is Verdict.RERUN:
         return "decided"
-    return "not_blessed" if outputs.get("Trainer") else "skipped"
+    if not outputs.get("Trainer"):
+        return "skipped"
+    return "not_pushed" if not config.push and _blessed(outputs) else "not_blessed"
+
+
+def _blessed(outputs: Outputs) -> bool:
+    """Whether Evaluator and InfraValidator have blessed the candidate."""
+    blessings = [_artifact(outputs, node, "blessing") for node in ("Evaluator", "InfraValidator")]
+    return all(blessing is not None and blessing.get_int_custom_property("blessed") == 1 for blessing in blessings)
 
 
 def _artifact(outputs: Outputs, node: str, key: str) -> Artifact | None:

@@ -24,9 +24,13 @@ def new_run_id() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the user asked for: `explain` only looks at the decision, `decide` makes it and stops there.
+    """What the user asked for.
 
-    `run_id` is the run's own in ML Metadata, by which its report is found whatever the clock does meanwhile.
+    Attributes:
+      explain: only look at the decision.
+      decide: make it and stop there.
+      push: False to train and evaluate, and push nothing.
+      run_id: the run's own in ML Metadata, by which its report is found whatever the clock does meanwhile.
     """
 
     dataset: Dataset
@@ -36,6 +40,7 @@ class Request:
     forced: bool = False
     explain: bool = False
     decide: bool = False
+    push: bool = True
     engine: Literal["local", "beam"] = "local"
     beam_args: tuple[str, ...] = ()
     run_id: str = field(default_factory=new_run_id)
@@ -99,6 +104,7 @@ def pipeline_config(request: Request, now: float) -> PipelineConfig:
         forced=request.forced,
         explain=request.explain,
         decide=request.decide,
+        push=request.push,
         engine=request.engine,
         beam_args=request.beam_args,
     )

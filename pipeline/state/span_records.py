@@ -28,6 +28,7 @@ class SpanRecord:
       examples_uri: the span's Examples artifact, for a waiting span.
       decided_at: seconds since 1970.
       live_version: the version that was live when the gate decided; "" for none, or where an older release decided.
+      definition: hash of the definition that a training would have followed; "" where an older release decided.
       outcome: what became of a rerun that came to its end; "" until then, and where an older release ran.
     """
 
@@ -41,6 +42,7 @@ class SpanRecord:
     examples_uri: str
     decided_at: int
     live_version: str = ""
+    definition: str = ""
     outcome: Literal["", "pushed", "not_blessed"] = ""
 
     @property

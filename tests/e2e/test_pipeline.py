@@ -157,6 +157,38 @@ def test_a_decision_alone_leaves_no_trace(root):
     assert sorted((root / "state").iterdir()) == records
 
 
+def test_a_changed_feature_trains_anew_on_the_span_that_is_live(root, pushed, tmp_path):
+    dataset = tmp_path / "improved"
+    dataset.mkdir()
+    source = REPOSITORY / "data" / "taxi"
+    (dataset / "schema.pbtxt").write_text((source / "schema.pbtxt").read_text())
+    text = (source / "dataset.toml").read_text()
+    assert text.count('"dropoff_census_tract"') == 1
+    (dataset / "dataset.toml").write_text(
+        text.replace(', "dropoff_census_tract"', "").replace('"dropoff_census_tract", ', "")
+    )
+    same = ("--dataset", dataset, "--root", root, "--data-root", pushed[0] / "data", "--span", 5)
+    reason = "not as in the live model: [features] categorical: - dropoff_census_tract"
+
+    tried = run("run", *same, "--no-push", "--json")
+
+    assert (tried.status, tried.json["result"], tried.json["pushed_version"]) == (0, "not_pushed", None), tried.err
+    assert [item["text"] for item in tried.json["decision"]["reasons"]] == [reason]
+    assert tried.json["evaluation"]["blessed"]
+    assert len(list(root.glob("serving/taxi/[0-9]*"))) == 1
+
+    done = run("run", *same)
+
+    assert done.status == 0, done.err
+    assert "RERUN span 5" in done.out
+    assert reason in done.out
+    assert len(list(root.glob("serving/taxi/[0-9]*"))) == 2
+
+    again = run("run", *same, "--json")
+
+    assert (again.status, again.json["result"], again.json["decision"]["row"]) == (0, "skipped", 4), again.err
+
+
 def test_a_model_below_its_floor_is_not_pushed(pushed, tmp_path):
     dataset = tmp_path / "strict"
     dataset.mkdir()

@@ -30,5 +30,8 @@ def test_a_threshold_of_the_evaluation_runs_the_evaluator_alone(setting):
     assert changed(evaluation=dataclasses.replace(TAXI.evaluation, **setting)) == {"Evaluator"}
 
 
-def test_a_hyperparameter_is_no_matter_of_the_evaluation():
-    assert changed(training=dataclasses.replace(TAXI.training, epochs=3)) == {"Trainer"}
+def test_a_hyperparameter_is_a_matter_of_the_gate_and_none_of_the_evaluation():
+    # The gate compares it with the live model's; BaselineGen writes it beside the new one.
+    expected = {"RerunGate", "Trainer", "BaselineGen"}
+
+    assert changed(training=dataclasses.replace(TAXI.training, epochs=3)) == expected

@@ -12,6 +12,7 @@ from models.features import FeatureSpec
 from pipeline.gate import assess
 from pipeline.gate.baseline import build_baseline
 from pipeline.gate.decision import Verdict, describe
+from pipeline.gate.definition import define
 from pipeline.gate.policy import GatePolicy
 from pipeline.gate.settings import Settings
 from pipeline.state import span_records
@@ -133,6 +134,55 @@ def test_a_span_of_a_model_that_was_rolled_back_is_not_trained_on_again_unless_f
     assert decide(span(), rolled_back(live), [trained], forced=True).row == 2
 
 
+def defined(live, **features):
+    """The live model, made from these features and today's training."""
+    columns = {"label": "bought", "numeric": ("price",), "categorical": ("city",)}
+    return dataclasses.replace(live, definition=define(FeatureSpec(**{**columns, **features}), "{}", "", SCHEMA))
+
+
+def test_a_changed_feature_reruns_on_the_span_that_was_trained_on(live):
+    trained = record(4, fingerprint=decide(span(number=4), live).evidence.fingerprint)
+
+    same = decide(span(number=4), defined(live), [trained])
+    changed = decide(span(number=4), defined(live, numeric=(), hashed={"price": 9}), [trained])
+
+    assert (same.row, changed.row) == (4, 3)
+    assert [reason.text for reason in changed.reasons] == [
+        "not as in the live model: [features] hashed: - price",
+        "not as in the live model: [features] numeric: + price",
+    ]
+
+
+def test_a_version_without_a_definition_cannot_have_another(live):
+    assert live.definition is None
+    assert decide(span(), live).row == 12
+
+
+def test_another_label_is_not_compared_with_the_live_models(live):
+    decision = decide(span(), defined(live, label="price > 1"), forced=True)
+
+    assert decision.row == 2
+    assert [note.text for note in decision.notes] == ["not as in the live model: [label] price > 1 → bought"]
+
+
+def test_a_definition_that_was_refused_on_this_content_is_not_tried_again(live):
+    live = defined(live, numeric=(), hashed={"price": 9})
+    first = decide(span(), live)
+    refused = dataclasses.replace(assess.record_of(first, "", 101 * DAY), outcome="not_blessed")
+
+    assert (first.row, decide(span(), live, [refused]).row) == (3, 4)
+    assert decide(span(), live, [dataclasses.replace(refused, definition="another")]).row == 3
+    assert decide(span(number=6, table=rows(seed=8)), live, [refused]).row == 3
+
+
+def test_a_changed_definition_does_not_bring_back_a_model_that_was_rolled_back(live):
+    trained = record(5, verdict="rerun", fingerprint=decide(span(), live).evidence.fingerprint)
+    live = rolled_back(defined(live, hashed={"city": 9}, categorical=()))
+
+    assert decide(span(), live, [trained]).row == 4
+    assert decide(span(number=6, table=rows(seed=8)), live, [trained]).row == 3
+
+
 def test_a_rollback_makes_a_model_no_younger(live):
     assert decide(span(), rolled_back(live, origin=70 * DAY), at=101 * DAY).row == 7
 
@@ -170,7 +220,7 @@ def test_a_span_without_labels_is_judged_on_its_inputs(live):
     same = decide(span(table=rows(labelled=False)), live)
     moved = decide(span(table=rows(price=2.0, labelled=False)), live)
 
-    assert (same.row, moved.row) == (12, 9)
+    assert (same.row, moved.row) == (12, 10)
     assert "the span has no labels" in describe(same)
 
 
