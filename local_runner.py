@@ -38,6 +38,12 @@ RUNNER = Runner(
             "Make an earlier pushed version live again.",
         ),
         Command(
+            "clean",
+            "pipeline.commands.clean",
+            "remove what [retention] does not keep",
+            "Remove what [retention] does not keep; every run does so by itself when it ends.",
+        ),
+        Command(
             "report",
             "pipeline.commands.report",
             "the page of a run",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.commands import edge, options
+from pipeline.commands.clean import tidy
 from pipeline.commands.report_after import write_report
 from pipeline.commands.terminal import Terminal
 from pipeline.config import beam_options
@@ -83,6 +84,7 @@ def command(args: argparse.Namespace) -> int:
                     print(json.dumps(failure_as_json(error, log, report)), file=out)
                 raise
             report = None if args.explain else write_report(root, request.run_id, terminal)
+            tidy(dataset, root, terminal)
             if args.json:
                 print(json.dumps(as_json(outcome, request, log, report), sort_keys=True), file=out)
             else:

@@ -12,6 +12,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from pipeline.commands import options
+from pipeline.commands.clean import tidy
 from pipeline.commands.report_after import write_report
 from pipeline.commands.stopping import stoppable
 from pipeline.commands.terminal import Terminal
@@ -140,9 +141,12 @@ def process(request: Request, waiting: Waiting, terminal: Terminal, stop: thread
     def work() -> Outcome:
         with captured(log):
             one = dataclasses.replace(request, span=waiting.span, run_id=new_run_id())
-            outcome = execute.execute(one, log=str(log), on_start=before, on_end=lambda *_: None)
-            write_report(request.root, one.run_id, terminal)
-            return outcome
+            try:
+                outcome = execute.execute(one, log=str(log), on_start=before, on_end=lambda *_: None)
+                write_report(request.root, one.run_id, terminal)
+                return outcome
+            finally:
+                tidy(request.dataset, request.root, terminal)
 
     execute.preload()
     outcome = in_child(work, stop)

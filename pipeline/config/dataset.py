@@ -29,6 +29,7 @@ from pipeline.config.sections import (
 from pipeline.errors import ConfigError
 from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.gate.policy import GatePolicy
+from pipeline.state.retention import RetentionPolicy
 
 SHIPPED = REPOSITORY / "data"
 
@@ -55,6 +56,7 @@ class Dataset:
     serving: ServingConfig
     beam: BeamConfig
     monitoring: MonitoringConfig
+    retention: RetentionPolicy
     vertex: VertexConfig
 
 
@@ -69,6 +71,7 @@ TABLES: dict[str, tuple[type, ...]] = {
     "serving": (ServingConfig,),
     "beam": (BeamConfig,),
     "monitoring": (MonitoringConfig,),
+    "retention": (RetentionPolicy,),
     "vertex": (VertexConfig,),
 }
 """What declares the keys of each table; "" stands for the keys above all tables. docs/config.md prints them."""
@@ -144,6 +147,7 @@ def load_dataset(name_or_path: str) -> Dataset:
         serving=toml_tables.build(ServingConfig, parts["serving"], where["serving"]),
         beam=toml_tables.build(BeamConfig, parts["beam"], where["beam"]),
         monitoring=toml_tables.build(MonitoringConfig, parts["monitoring"], where["monitoring"]),
+        retention=toml_tables.build(RetentionPolicy, parts["retention"], where["retention"]),
         vertex=toml_tables.build(VertexConfig, parts["vertex"], where["vertex"]),
     )
     _check_features(dataset)

@@ -30,6 +30,11 @@ def build_report(run: RunRecord) -> RunReport:
     """
     if run.span is None:
         raise ReportError(f"The run of {run.run_id} ended before it knew its span; its log says why.")
+    if any(artifact.deleted for node in run.nodes for kind in node.outputs.values() for artifact in kind):
+        raise ReportError(
+            f"The artifacts of the run of {run.run_id} have been removed, so its page cannot be made: a root keeps "
+            "those of the newest runs ([retention] artifacts)."
+        )
     decision = _decision(run)
     outcome = _outcome(run, decision)
     training = _training(run)

@@ -26,12 +26,17 @@ _ARTIFACTS = "/artifacts/"
 
 @dataclass(frozen=True, kw_only=True)
 class ArtifactRecord:
-    """An artifact: its number in the store, its type, its folder, and its properties of both kinds."""
+    """An artifact: its number in the store, its type, its folder, and its properties of both kinds.
+
+    Attributes:
+      deleted: retention has removed its files.
+    """
 
     id: int
     type: str
     path: Path
     properties: Mapping[str, Value]
+    deleted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +157,7 @@ class Store:
                 type=artifact.type,
                 path=self._path(artifact.uri),
                 properties=_values(artifact.properties) | _values(artifact.custom_properties),
+                deleted=artifact.state == self._proto.Artifact.DELETED,
             )
             for artifact in self._store.get_artifacts_by_id(sorted(ids))
         }

@@ -25,6 +25,7 @@ class Root:
     rollbacks.jsonl   every rollback, one line each
     logs/             one file per run: all that TensorFlow, Beam and TFX say
     reports/          one page per run
+    trash/            what retention is just removing
     """
 
     path: Path
@@ -64,6 +65,10 @@ class Root:
     @property
     def reports(self) -> Path:
         return self.path / "reports"
+
+    @property
+    def trash(self) -> Path:
+        return self.path / "trash"
 
     def serving(self, model_name: str) -> Path:
         return self.path / "serving" / model_name
