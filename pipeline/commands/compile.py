@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 DEFAULT_IMAGE = "driftgate:latest"
 
 
+def _bucket(data: str | None) -> str | None:
+    """Returns `[spans] data` where every task can reach it."""
+    return data if data is not None and "://" in data else None
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares what `compile` reads."""
     parser.add_argument(
@@ -69,7 +74,7 @@ def command(args: argparse.Namespace) -> int:
     found = locations.locate(
         dataset,
         pipeline_root=args.pipeline_root,
-        data_root=args.data_root,
+        data_root=args.data_root or _bucket(dataset.spans.data),
         serving_dir=args.serving_dir,
         state_dir=args.state_dir,
     )

@@ -41,7 +41,9 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     """Adds `--dataset`, `--root` and `--data-root`."""
     add_root(parser)
     parser.add_argument(
-        "--data-root", metavar="DIR", help="folder of the spans (default: the shipped ones, written below the root)"
+        "--data-root",
+        metavar="DIR",
+        help="folder of the spans (default: `[spans] data`, or the shipped ones)",
     )
 
 

@@ -62,17 +62,21 @@ class SpansConfig:
     Attributes:
       format: how the files are written.
       pattern: path below the data root, with TFX's `{SPAN}` and `{VERSION}`.
+      data: folder of the spans, below the dataset's folder, or in a bucket; `--data-root` goes before it.
       source: module whose `write_spans(data_root)` makes the shipped spans; none where a team brings its own.
       window: how many of the newest spans a model is trained on.
     """
 
     format: Literal["csv", "parquet", "avro", "tfrecord"] = "csv"
     pattern: _Path = "span-{SPAN}/data.csv"
+    data: _Path | None = None
     source: _Module | None = None
     window: Annotated[int, Range(1, 10_000, "spans")] = 4
 
     def __post_init__(self) -> None:
         settings.check(self)
+        if self.data is not None and self.source is not None:
+            raise ValueError("give either data, where the spans are, or source, which makes them.")
         try:
             span_files.check_pattern(self.pattern)
         except ConfigError as error:

@@ -47,25 +47,37 @@ class Request:
 
 
 def locate_data(dataset: Dataset, root: Root, data_root: str | None) -> str:
-    """Returns the data root: the one given, or the shipped spans, written below the run's root where missing.
+    """Returns the data root: the one given, else `[spans] data`, else the shipped spans, written below the root.
 
     Raises:
-      ConfigError: the dataset ships no spans and no folder was given, or the given one does not exist.
+      ConfigError: nothing says where the spans are, or what says it names no folder.
     """
     if data_root is not None:
-        if "://" in data_root:
-            return data_root
-        if not Path(data_root).is_dir():
-            raise ConfigError(f"--data-root: there is no folder {data_root}.")
-        # Beam's workers have working directories of their own.
-        return str(Path(data_root).absolute())
+        return _existing(data_root, Path(), "--data-root")
+    if dataset.spans.data is not None:
+        return _existing(dataset.spans.data, dataset.path.parent, f"{dataset.path} [spans]: data")
     if dataset.spans.source is None:
         raise ConfigError(
-            f"{dataset.path} names no [spans] source, so the spans' folder must be given: --data-root DIR."
+            f"{dataset.path} [spans]: nothing says where the spans are. Write their folder there, relative to the file "
+            'or in a bucket (data = "spans"), or give it to the command: --data-root DIR.'
         )
     folder = root.path / "data"
     write_spans(dataset, folder)
     return str(folder)
+
+
+def _existing(folder: str, base: Path, named_by: str) -> str:
+    """Returns a folder in full: Beam's workers have working directories of their own. A bucket stays as it is.
+
+    Raises:
+      ConfigError: there is no such local folder.
+    """
+    if "://" in folder:
+        return folder
+    path = (base / folder).absolute()
+    if not path.is_dir():
+        raise ConfigError(f"{named_by}: there is no folder {path}.")
+    return str(path)
 
 
 def artifacts_of(dataset: Dataset, root: Root, engine: Literal["local", "beam"]) -> str:
