@@ -18,15 +18,13 @@ from columnar import examples as example_files
 from models.predictor import predictor_of
 from pipeline import files
 from pipeline.artifacts import Baseline
-from pipeline.components.live_model import BASELINE_FOLDER
 from pipeline.predict import instances, servability
-from pipeline.state.version_folder import PREDICTIONS_FILE
+from pipeline.state.version_folder import BASELINE_FOLDER, PREDICTIONS_FILE, SAMPLE_REQUEST_FILE
 
 # Enough rows that a percentile of latency means something, few enough that asking takes a second.
 ROWS = 128
 MOST_PREDICTIONS = 100_000
 VERSION = "1"
-SAMPLE_REQUEST = os.path.join("assets.extra", "sample_request.json")
 
 
 @component
@@ -59,7 +57,7 @@ def InfraValidator(
         requests = instances.instances(rows, version)
         instances.write_warmup(version, model_name, [requests[:1], requests])
         sample = json.dumps({"instances": requests[:1]})
-        (version / SAMPLE_REQUEST).write_text(sample, encoding="utf-8")
+        (version / SAMPLE_REQUEST_FILE).write_text(sample, encoding="utf-8")
         log = Path(folder) / "server.log"
         outcome = servability.check(
             version.parent,
@@ -73,7 +71,7 @@ def InfraValidator(
         stamped = path_utils.stamped_model_path(blessing.uri)
         files.link_tree(source, stamped)
         files.link_tree(baseline.uri, os.path.join(stamped, BASELINE_FOLDER))
-        for name in (instances.WARMUP_FILE, SAMPLE_REQUEST, os.path.join(BASELINE_FOLDER, PREDICTIONS_FILE)):
+        for name in (instances.WARMUP_FILE, SAMPLE_REQUEST_FILE, os.path.join(BASELINE_FOLDER, PREDICTIONS_FILE)):
             io_utils.copy_file(str(version / name), os.path.join(stamped, name))
         io_utils.write_string_file(os.path.join(blessing.uri, log.name), log.read_text(errors="replace"))
     io_utils.write_string_file(

@@ -15,8 +15,7 @@ from tfx.utils import path_utils
 
 from pipeline import files
 from pipeline.artifacts import Baseline
-
-BASELINE_FOLDER = os.path.join("assets.extra", "baseline")  # As pipeline.live has it, for remote paths too.
+from pipeline.state.version_folder import BASELINE_FOLDER
 
 
 def find_version(serving_dir: str) -> str:

@@ -11,7 +11,6 @@ import resource
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
@@ -49,10 +48,6 @@ class NodeResult:
     seconds: float
     peak_memory_bytes: int
     outputs: Mapping[str, list[Artifact]] = field(default_factory=dict)
-
-
-def sqlite_connection(path: Path) -> metadata_store_pb2.ConnectionConfig:
-    return metadata.sqlite_metadata_connection_config(str(path))
 
 
 def run(

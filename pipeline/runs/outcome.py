@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.errors import PipelineError
 from pipeline.gate.decision import Decision, Verdict, describe
+from pipeline.state.version_folder import SAMPLE_REQUEST_FILE
 
 if TYPE_CHECKING:
     from tfx.types import Artifact
 
     from pipeline.config.pipeline_config import PipelineConfig
     from pipeline.runs.node_runner import NodeResult
-
-SAMPLE_REQUEST = Path("assets.extra") / "sample_request.json"
 
 
 Result = Literal["pushed", "skipped", "explained", "decided", "refused", "not_blessed", "not_pushed", "schema_inferred"]
@@ -78,7 +77,7 @@ def read(config: PipelineConfig, results: Sequence[NodeResult], refusal: str | N
     judgement = _read_json(outputs, "Evaluator", "evaluation", "judgement.json")
     pushed = _pushed(outputs)
     statistics = _artifact(outputs, "StatisticsGen", "statistics")
-    sample = pushed / SAMPLE_REQUEST if pushed else None
+    sample = pushed / SAMPLE_REQUEST_FILE if pushed else None
     return Outcome(
         result=_result(config, decision, pushed, refusal, outputs),
         span=config.span,

@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline import files
 from pipeline.errors import PipelineError
 
+SAMPLE_REQUEST_FILE = Path("assets.extra") / "sample_request.json"
 BASELINE_FOLDER = Path("assets.extra") / "baseline"
 WINDOW_FILE = "window.json"
 DEFINITION_FILE = "definition.json"
