@@ -10,7 +10,7 @@ ARGS ?=
 WORKERS ?= 2
 EXTRAS ?=
 
-.PHONY: help run test test-pythons docs install doctor lint unit e2e golden image prove-image prove-airflow prove-rehearsal bench prove-beam lock clean
+.PHONY: help run test test-pythons docs install doctor lint unit e2e golden image prove-image prove-airflow prove-rehearsal bench prove-beam prove-soak lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -73,6 +73,9 @@ bench: install ## remake benchmarks/results and the tables in the docs (long)
 	@$(PY) -m benchmarks.batch_inference
 	@$(PY) -m benchmarks.replays
 	@$(PY) -m benchmarks.serving
+
+prove-soak: install ## 50 spans under watch, with kills and a full disk (minutes; the full disk needs root)
+	@$(PY) -m benchmarks.soak $(ARGS)
 
 prove-beam: install ## the pipeline on real Flink and Spark clusters, with machines lost on the way (long)
 	@$(PY) -m benchmarks.distributed.prove_beam

@@ -76,6 +76,8 @@ def command(args: argparse.Namespace) -> int:
             except (Exception, KeyboardInterrupt) as error:
                 stopped = isinstance(error, KeyboardInterrupt)
                 report = None if stopped or args.explain else write_report(root, request.run_id, terminal)
+                if not stopped:
+                    tidy(dataset, root, terminal)
                 if stopped:
                     error.add_note("Nothing is lost: the same command carries on.")
                 if report is not None:
