@@ -47,7 +47,7 @@ def on(home, *command):
 
 
 def test_status_reads_its_versions_its_decisions_and_its_report(home):
-    done = on(home, "status", "--json", "--data-root", home / "loans" / "spans")
+    done = on(home, "status", "--json")
 
     assert done.status == 0, done.err
     assert done.json["versions"][-1] == LIVE
