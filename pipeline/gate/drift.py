@@ -76,7 +76,7 @@ def compare(
         ranked = sorted((*(drift.features if drift else ()), *by_schema), key=lambda item: -item.excess)
         drift = Drift(
             features=tuple(ranked),
-            false_alarm_rate=policy.false_alarm_rate,
+            false_alarm_rate=policy.alarm_rate("drift"),
             rows=table.num_rows,
             reference_rows=baseline.rows,
             window=baseline.window,
@@ -137,7 +137,7 @@ def _compare_bins(
     ]
     drift = Drift(
         features=tuple(sorted(found, key=lambda item: (-item.excess, item.feature))),
-        false_alarm_rate=policy.false_alarm_rate,
+        false_alarm_rate=policy.alarm_rate("drift"),
         rows=table.num_rows,
         reference_rows=baseline.rows,
         window=baseline.window,
@@ -176,7 +176,7 @@ def _limits(baseline: Baseline, rows: int, policy: GatePolicy) -> tuple[Floats, 
     same at 300 rows and at 30,000.
     """
     bins = baseline.bins
-    noise = calibration.noise(baseline.calibration, rows, policy.false_alarm_rate, bins)
+    noise = calibration.noise(baseline.calibration, rows, policy.alarm_rate("drift"), bins)
     bias = calibration.expected(baseline.calibration, rows)
     least = [
         policy.min_l_infinity if distances.measure_of(feature) == "l_infinity" else policy.min_jensen_shannon

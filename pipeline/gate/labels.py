@@ -61,7 +61,7 @@ def compare(
     for rows, where in ((now[1], "the span"), (baseline[1], "the baseline")):
         if rows == 0:
             return None, [NotCompared(subject="label", text=f"the label was not compared: {where} has no labels")]
-    z = NormalDist().inv_cdf(1 - policy.performance_false_alarm_rate / 2)
+    z = NormalDist().inv_cdf(1 - policy.alarm_rate("label") / 2)
     before, after = intervals.wilson(*baseline), intervals.wilson(*now)
     change = after.value - before.value
     error = math.hypot(intervals.standard_error(before), intervals.standard_error(after))

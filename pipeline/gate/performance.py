@@ -99,7 +99,7 @@ def compare(
     """Compares the live model's metrics with its out-of-time evaluation at push.
 
     A change matters when it is for the worse, larger than the margin, and certain: the one-sided Bonferroni-corrected
-    interval over everything that is judged excludes zero, at `performance_false_alarm_rate`.
+    interval over everything that is judged excludes zero, at the performance's share of `false_alarm_rate`.
 
     Returns:
       The changes, overall first, and what could not be compared.
@@ -108,7 +108,7 @@ def compare(
     pairs = [(then[now.slice], now) for now in current.slices if now.slice in then]
     small = [now.slice for before, now in pairs if min(before.rows, now.rows) < policy.min_slice_rows]
     rows = [row for before, now in pairs for row in _rows(before, now, policy, judged=now.slice not in small)]
-    z = NormalDist().inv_cdf(1 - policy.performance_false_alarm_rate / max(sum(row[-1] for row in rows), 1))
+    z = NormalDist().inv_cdf(1 - policy.alarm_rate("performance") / max(sum(row[-1] for row in rows), 1))
     new = [now.slice for now in current.slices if now.slice not in then]
     gone = sorted(set(then) - {now.slice for now in current.slices})
     flat = [now.slice for before, now in pairs if now.slice not in small and (before.auc is None or now.auc is None)]

@@ -32,6 +32,13 @@ FINDING_KINDS: tuple[str, ...] = get_args(FindingKind)
 TOLERANT_KINDS = ("missing_values", "out_of_domain", "out_of_range", "not_finite", "unseen_values")
 """Kinds that are measured as a share of rows, so that a tolerance means something."""
 
+Source = Literal["drift", "performance", "label", "lasting"]
+"""Kinds of evidence that ask for a rerun, and that chance alone can produce."""
+
+SHARES: Mapping[Source, float] = {"drift": 0.6, "performance": 0.2, "label": 0.1, "lasting": 0.1}
+"""What each kind of evidence may spend of `false_alarm_rate`. The shares sum to 1, so that by Bonferroni's inequality
+all kinds together call a span changed by chance at most that often."""
+
 SMALLEST_COMPARED = 25
 """Fewer rows than this are never compared: the calibration starts here."""
 
@@ -46,12 +53,14 @@ class GatePolicy:
 
     Attributes:
       min_rows: fewer rows, those of waiting spans included, are not enough evidence.
-      false_alarm_rate: how often, per span, any feature may be called drifted by chance alone.
+      false_alarm_rate: how often, per span, chance alone may ask for a rerun, all kinds of evidence together; each has
+        its share of it.
       min_l_infinity: a categorical feature's largest change of share must exceed this to matter.
       min_jensen_shannon: a numeric feature's divergence must exceed this to matter; base 2, in bits.
       exclude: features left out of the comparison: identifiers, and parts of the date that differ in every span.
       max_model_age_days: an older live model is retrained whatever the data say; `inf` for no limit.
-      performance_false_alarm_rate: how often, per span, any measure of the live model may be called worse by chance.
+      performance_false_alarm_rate: how often, per span, chance alone may call any measure of the live model worse, and
+        as often the label's share moved; where it is not given, their shares of `false_alarm_rate`.
       auc_margin: a smaller loss of AUC does not matter.
       calibration_margin: a smaller growth of |mean prediction - share of positive labels| does not matter.
       loss_margin: a smaller growth of the mean log loss (nats) does not matter.
@@ -76,7 +85,7 @@ class GatePolicy:
     min_jensen_shannon: Annotated[float, Range(0, 1, "bits")] = 0.005
     exclude: tuple[Column, ...] = ()
     max_model_age_days: Annotated[float, Range(0, math.inf, "days")] = 365.0
-    performance_false_alarm_rate: _AlarmRate = 0.01
+    performance_false_alarm_rate: _AlarmRate | None = None
     auc_margin: Annotated[float, Range(0, 1)] = 0.02
     calibration_margin: Annotated[float, Range(0, 1, "probability")] = 0.05
     loss_margin: Annotated[float, Range(0, math.inf, "nats")] = 0.05
@@ -101,6 +110,12 @@ class GatePolicy:
         for feature, shares in self.tolerance.items():
             for kind in shares:
                 _check_kind(f"tolerance.{feature}", kind, TOLERANT_KINDS)
+
+    def alarm_rate(self, source: Source) -> float:
+        """Returns how often, per span, chance alone may produce this kind of evidence."""
+        if source in ("performance", "label") and self.performance_false_alarm_rate is not None:
+            return self.performance_false_alarm_rate
+        return SHARES[source] * self.false_alarm_rate
 
     def severity_of(self, feature: str, kind: str, default: Severity) -> Severity:
         """Returns the severity written for this feature and kind, or `default`."""
