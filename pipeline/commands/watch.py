@@ -91,6 +91,8 @@ def command(args: argparse.Namespace) -> int:
                 stop.wait(args.poll)
                 _hold_again(held, root, stop)
                 continue
+            if waiting.changed:
+                terminal.note(f"span {waiting.span}: its files changed after they were processed; it is taken again")
             tries[waiting] = tries.get(waiting, 0) + 1
             try:
                 outcome = process(request, waiting, terminal, stop)

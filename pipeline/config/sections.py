@@ -65,6 +65,7 @@ class SpansConfig:
       data: folder of the spans, below the dataset's folder, or in a bucket; `--data-root` goes before it.
       source: module whose `write_spans(data_root)` makes the shipped spans; none where a team brings its own.
       window: how many of the newest spans a model is trained on.
+      settle_seconds: files that changed less than so long ago are still being written, and a run waits for them.
     """
 
     format: Literal["csv", "parquet", "avro", "tfrecord"] = "csv"
@@ -72,6 +73,7 @@ class SpansConfig:
     data: _Path | None = None
     source: _Module | None = None
     window: Annotated[int, Range(1, 10_000, "spans")] = 4
+    settle_seconds: Annotated[float, Range(0, 86_400, "seconds")] = 5.0
 
     def __post_init__(self) -> None:
         settings.check(self)

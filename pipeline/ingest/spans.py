@@ -4,14 +4,20 @@ Source of the rules: TFX ExampleGen, "Span, version and split". A number may be 
 exactly three digits; a date stands for the days since 1970-01-01; of a span's versions the highest counts.
 """
 
+import contextlib
 import datetime
 import glob
+import hashlib
+import json
+import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import ConfigError, DataError, SpanNotFoundError
+
+logger = logging.getLogger(__name__)
 
 _PLACEHOLDER = re.compile(r"\{(SPAN|VERSION)(?::(\d+))?\}|\{(YYYY|MM|DD)\}")
 _DATE_PARTS = ("YYYY", "MM", "DD")
@@ -123,6 +129,46 @@ def newest_versions(data_root: str, pattern: str) -> dict[int, list[SpanFile]]:
             known.clear()
         known.append(file)
     return spans
+
+
+def _stats(files: Sequence[SpanFile]) -> list[tuple[str, os.stat_result]]:
+    """Returns name and state of each file that is there, sorted; of none in a bucket, where objects appear whole."""
+    stats = []
+    for path in sorted(file.path for file in files if "://" not in file.path):
+        with contextlib.suppress(FileNotFoundError):
+            stats.append((os.path.basename(path), os.stat(path)))
+    return stats
+
+
+def identity(files: Sequence[SpanFile]) -> str:
+    """Returns a hash of the files' names, sizes and modification times; "" in a bucket."""
+    text = json.dumps([(name, stat.st_size, stat.st_mtime_ns) for name, stat in _stats(files)])
+    return hashlib.sha256(text.encode()).hexdigest()[:16] if text != "[]" else ""
+
+
+def wait_until_settled(
+    find: Callable[[], Sequence[SpanFile]],
+    settle_seconds: float,
+    *,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> None:
+    """Waits until the files have not changed for so long; a file that is still being written is none yet.
+
+    What counts is the last change of a file or of its inode, which a copy that keeps the modification time, a rename
+    and an unpacked archive set too. A time to come, by a clock that runs ahead of ours, counts as now.
+    """
+    while True:
+        files = find()
+        changed = max((max(stat.st_mtime, stat.st_ctime) for _, stat in _stats(files)), default=float("-inf"))
+        rest = min(settle_seconds - (clock() - changed), settle_seconds)
+        if rest <= 0:
+            return
+        logger.info("The files of the spans changed a moment ago; waiting %.1f s for them to settle.", rest)
+        before = identity(files)
+        sleep(rest)
+        if rest == settle_seconds and identity(find()) == before:
+            return
 
 
 def choose_span(data_root: str, pattern: str, span: int | None = None) -> int:

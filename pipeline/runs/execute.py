@@ -48,12 +48,19 @@ def execute(
 
     config = pipeline_config(request, started)
     assert isinstance(config.span, int)
+    _wait_for_files(request, config.span)
+    # Before they are read: what changes from now on is another state of them.
+    number = config.span
+    files = span_files.newest_versions(request.data_root, request.dataset.spans.pattern)[number]
+    identity = span_files.identity(files)
     results: list[node_runner.NodeResult] = []
     ended_as = "failed"
 
     def ended(result: node_runner.NodeResult) -> None:
         results.append(result)
         on_end(result.node, result.status, result.seconds)
+        if result.node == "RerunGate" and result.status in ("ran", "cached") and not request.explain:
+            span_records.complete(config.state_dir, number, files[0].version, files=identity)
         if result.node == "RerunGate" and result.status == "ran" and not request.explain:
             decision = outcome.decision_of(result)
             if decision is not None:
@@ -82,11 +89,24 @@ def execute(
     if result.result in ("pushed", "not_blessed"):
         assert result.decision is not None, "nothing is trained without a decision"
         evidence = result.decision["evidence"]
-        span_records.record_outcome(config.state_dir, evidence["span"], evidence["version"], result.result)
+        span_records.complete(config.state_dir, evidence["span"], evidence["version"], outcome=result.result)
     if refusal is not None and result.decision is None and not request.explain:
-        files = span_files.newest_versions(request.data_root, request.dataset.spans.pattern)[config.span]
-        span_records.write_record(config.state_dir, _unreadable(config.span, files[0].version))
+        span_records.write_record(config.state_dir, _unreadable(config.span, files[0].version, identity))
     return result
+
+
+def _wait_for_files(request: Request, span: int) -> None:
+    """Waits until the files of the span and of those that it may be trained with have settled."""
+    spans = request.dataset.spans
+    if spans.source is not None and request.data_root == str(request.root.path / "data"):
+        return  # This process has written them.
+
+    def find() -> list[span_files.SpanFile]:
+        versions = span_files.newest_versions(request.data_root, spans.pattern)
+        window = [number for number in versions if number <= span][-spans.window :]
+        return [file for number in window for file in versions[number]]
+
+    span_files.wait_until_settled(find, spans.settle_seconds, clock=time.time, sleep=time.sleep)
 
 
 def record_run(
@@ -113,7 +133,7 @@ def record_run(
         records.forget_begun_run(root)
 
 
-def _unreadable(span: int, version: int) -> span_records.SpanRecord:
+def _unreadable(span: int, version: int, files: str) -> span_records.SpanRecord:
     """Returns the record of a span that the gate never saw: it does not come again, and no window holds its rows."""
     return span_records.SpanRecord(
         span=span,
@@ -125,4 +145,5 @@ def _unreadable(span: int, version: int) -> span_records.SpanRecord:
         waiting=False,
         examples_uri="",
         decided_at=int(time.time()),
+        files=files,
     )

@@ -1,8 +1,8 @@
 """Which spans are still to be processed, oldest first, and which were set aside because they failed time and again."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline import files
@@ -16,10 +16,15 @@ QUARANTINE = "quarantine.json"
 
 @dataclass(frozen=True)
 class Waiting:
-    """A span's newest version that has not been processed."""
+    """A span's newest version that is not done.
+
+    Attributes:
+      changed: it was processed, and its files have changed since.
+    """
 
     span: int
     version: int
+    changed: bool = field(default=False, compare=False)
 
 
 def unprocessed(root: Root, serving_dir: Path, data_root: str, pattern: str) -> Iterator[Waiting]:
@@ -32,8 +37,17 @@ def unprocessed(root: Root, serving_dir: Path, data_root: str, pattern: str) -> 
         record = records.get(span)
         # A version below a recorded one is an older state of the files, such as a folder that was removed.
         done = record is not None and record.version >= version and span_records.is_done(record, live)
-        if not done and Waiting(span, version) not in set_aside:
-            yield Waiting(span, version)
+        changed = files_changed(record, newest)
+        if (not done or changed) and Waiting(span, version) not in set_aside:
+            yield Waiting(span, version, changed)
+
+
+def files_changed(record: span_records.SpanRecord | None, newest: Sequence[span_files.SpanFile]) -> bool:
+    """Tells whether a span's files are other ones than those that were processed, under the same version number."""
+    if record is None or not record.files or record.version != newest[0].version:
+        return False
+    now = span_files.identity(newest)
+    return bool(now) and now != record.files
 
 
 def read_quarantine(root: Root) -> dict[Waiting, str]:
@@ -47,7 +61,8 @@ def read_quarantine(root: Root) -> dict[Waiting, str]:
         return {}
     try:
         entries: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-        return {Waiting(*map(int, name.split("/"))): why for name, why in entries.items()}
+        numbers = {name: [int(number) for number in name.split("/")] for name in entries}
+        return {Waiting(span, version): entries[name] for name, (span, version) in numbers.items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise PipelineError(
             f"{path} is not a quarantine file: {error}. Repair it, or remove it to try its spans again."

@@ -30,6 +30,7 @@ class SpanRecord:
       live_version: the version that was live when the gate decided; "" for none, or where an older release decided.
       definition: hash of the definition that a training would have followed; "" where an older release decided.
       outcome: what became of a rerun that came to its end; "" until then, and where an older release ran.
+      files: identity of the files that were read, by name, size and modification time; "" where it is not known.
     """
 
     span: int
@@ -44,6 +45,7 @@ class SpanRecord:
     live_version: str = ""
     definition: str = ""
     outcome: Literal["", "pushed", "not_blessed"] = ""
+    files: str = ""
 
     @property
     def file_name(self) -> str:
@@ -132,14 +134,15 @@ def done(records: Iterable[SpanRecord], live: LiveTraining) -> list[SpanRecord]:
     return [record for record in records if is_done(record, live)]
 
 
-def record_outcome(state_dir: str, span: int, version: int, outcome: Literal["pushed", "not_blessed"]) -> None:
-    """Adds to a span's record how its rerun came to its end."""
+def complete(state_dir: str, span: int, version: int, **values: str) -> None:
+    """Adds to a span's record what the gate does not know: the files' identity, or how a rerun came to its end."""
     for record in read_records(state_dir):
         if (record.span, record.version) == (span, version):
-            write_record(state_dir, replace(record, outcome=outcome))
+            write_record(state_dir, replace(record, **values))  # type: ignore[arg-type]  # `outcome` is a Literal.
 
 
 def token(records: Iterable[SpanRecord]) -> str:
     """Returns a hash of the records, for a cache key: the gate decides anew when they change."""
-    text = json.dumps([asdict(record) for record in records], sort_keys=True)
+    # Files that were touched and hold what they held are no reason to.
+    text = json.dumps([asdict(replace(record, files="")) for record in records], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -138,6 +138,15 @@ def test_watch_processes_each_span_once_and_sets_a_failing_one_aside(root):
     again = run("watch", "--root", root, "--data-root", root / "data", "--once")
     assert (again.status, again.out) == (0, "")
 
+    # Corrected in place: a new state of the span, which is taken once.
+    path.write_text(path.read_text().removesuffix("1,2,3\n"))
+    corrected = run("watch", "--root", root, "--data-root", root / "data", "--once", "--tries", 1)
+    assert "span 6: its files changed after they were processed; it is taken again" in corrected.err
+    assert [line.split()[3] for line in corrected.out.splitlines() if "span" in line] == ["6"]
+    assert json.loads((root / "state" / "span-6-version-0.json").read_text())["accepted"]
+    again = run("watch", "--root", root, "--data-root", root / "data", "--once")
+    assert (again.status, again.out) == (0, "")
+
 
 def test_sigterm_ends_a_watch_between_components(root):
     with subprocess.Popen(

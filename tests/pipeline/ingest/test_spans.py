@@ -1,5 +1,7 @@
 """Span discovery follows TFX's pattern rules."""
 
+import os
+
 import pytest
 
 from pipeline.errors import ConfigError, DataError, SpanNotFoundError
@@ -94,3 +96,59 @@ def test_a_data_folder_that_would_be_a_wildcard_is_refused(tmp_path, name):
 
     with pytest.raises(ConfigError, match=r"TFX reads them as wildcards. Received: "):
         spans.choose_span(str(tmp_path / name), "span-{SPAN}/data.csv")
+
+
+class Clock:
+    """Time that passes only while somebody sleeps; `at_sleep` is what happens then, in order."""
+
+    def __init__(self, now, *at_sleep):
+        self.now, self.at_sleep, self.slept = now, list(at_sleep), []
+
+    def sleep(self, seconds):
+        self.slept.append(round(seconds, 3))
+        self.now += seconds
+        if self.at_sleep:
+            self.at_sleep.pop(0)()
+
+    def wait_for(self, path, settle_seconds=5.0):
+        files = [spans.SpanFile(span=1, version=0, path=str(path))]
+        spans.wait_until_settled(lambda: files, settle_seconds, clock=lambda: self.now, sleep=self.sleep)
+
+
+def test_a_file_that_is_still_being_written_is_waited_for(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("x\n1\n")
+    changed = path.stat().st_ctime
+
+    def go_on():
+        path.write_text("x\n1\n2\n")
+        os.utime(path, (changed + 4, changed + 4))
+
+    clock = Clock(changed + 2, go_on)
+    clock.wait_for(path)
+
+    # 3 s are left at first; then it has changed 1 s ago, and 4 s are left.
+    assert clock.slept == [3, 4]
+
+
+def test_a_copy_that_keeps_the_time_of_its_source_is_waited_for_and_old_files_are_not(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("x\n")
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+
+    fresh, old, off = Clock(path.stat().st_ctime), Clock(path.stat().st_ctime + 5), Clock(path.stat().st_ctime)
+    fresh.wait_for(path)
+    old.wait_for(path)
+    off.wait_for(path, settle_seconds=0.0)
+
+    assert (fresh.slept, old.slept, off.slept) == ([5], [], [])
+
+
+def test_a_file_of_a_time_to_come_settles_by_staying_as_it_is(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("x\n")
+    clock = Clock(path.stat().st_ctime - 3600)
+
+    clock.wait_for(path)
+
+    assert clock.slept == [5]

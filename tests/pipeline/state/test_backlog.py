@@ -1,10 +1,13 @@
 """What waits, what is done and what was set aside."""
 
 import json
+import os
 
 import pytest
 
 from pipeline.errors import PipelineError
+from pipeline.ingest import spans
+from pipeline.ingest.spans import SpanFile
 from pipeline.state import backlog, span_records
 from pipeline.state.backlog import Waiting
 from pipeline.state.root import Root
@@ -48,7 +51,7 @@ def test_a_rerun_waits_until_it_has_come_to_its_end(root):
     record(root, 2, 1, verdict="rerun")
     assert waiting(root)[0] == Waiting(2, 1)
 
-    span_records.record_outcome(str(root.state), 2, 1, "not_blessed")
+    span_records.complete(str(root.state), 2, 1, outcome="not_blessed")
     assert waiting(root) == [Waiting(3, 0), Waiting(10, 0)]
 
 
@@ -68,6 +71,26 @@ def test_a_corrected_version_is_not_done_because_the_live_model_was_trained_on_t
 
     add(root.serving("taxi"), 200, [2])
     assert waiting(root) == [Waiting(3, 0), Waiting(10, 0)]
+
+
+def test_files_that_changed_in_place_are_taken_again_until_they_are_processed(root):
+    path = root.path.parent / "data" / "span-3" / "v0" / "data.csv"
+    files = [SpanFile(span=3, version=0, path=str(path))]
+    record(root, 3, 0, verdict="block", files=spans.identity(files))
+    assert Waiting(3, 0) not in waiting(root)
+
+    path.write_text("x\n1\n")
+    assert Waiting(3, 0) in waiting(root)
+
+    span_records.complete(str(root.state), 3, 0, files=spans.identity(files))
+    assert Waiting(3, 0) not in waiting(root)
+    os.utime(path, ns=(0, 0))
+    assert Waiting(3, 0) in waiting(root)
+
+
+def test_a_record_of_an_older_release_knows_no_files_and_stays_done(root):
+    record(root, 3, 0)
+    assert Waiting(3, 0) not in waiting(root)
 
 
 def test_what_was_set_aside_does_not_wait_until_a_corrected_version_comes(root):
