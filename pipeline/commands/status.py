@@ -86,5 +86,8 @@ def _what(version: rollback.Version, live: rollback.Version) -> str:
 
 
 def _when(version: int) -> str:
-    """Returns a version's time: versions are seconds since 1970."""
-    return f"{datetime.datetime.fromtimestamp(version):%Y-%m-%d %H:%M:%S}"
+    """Returns a version's time: ours are seconds since 1970. One that was made by hand may be no time at all."""
+    try:
+        return f"{datetime.datetime.fromtimestamp(version):%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError, OSError):
+        return "not a time"

@@ -61,8 +61,11 @@ def read_quarantine(root: Root) -> dict[Waiting, str]:
         return {}
     try:
         entries: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-        numbers = {name: [int(number) for number in name.split("/")] for name in entries}
-        return {Waiting(span, version): entries[name] for name, (span, version) in numbers.items()}
+        waiting = {}
+        for name, why in entries.items():
+            span, version = map(int, name.split("/"))
+            waiting[Waiting(span, version)] = why
+        return waiting
     except (ValueError, TypeError, AttributeError) as error:
         raise PipelineError(
             f"{path} is not a quarantine file: {error}. Repair it, or remove it to try its spans again."
