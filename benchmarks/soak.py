@@ -3,7 +3,8 @@
 Spans arrive one after the other in a folder that a watcher looks at. At random moments, by a seed, the watcher is
 killed with SIGKILL and started again. One span is corrected, and the disk is full during another (a tmpfs, for which
 one must be root). At the end: each span came to its end once, memory, descriptors and the root did not grow, and no
-process, temporary file or half version was left. Writes benchmarks/results/soak.json.
+process, temporary file or half version was left. Writes benchmarks/results/soak.json and the
+table in docs/retention.md.
 
 Not here: a clock that wanders, which takes a library that is not a dependency (tests/pipeline/state covers times that
 are yet to come), and a file that is still being written: spans arrive by a rename.
@@ -234,6 +235,24 @@ def grown(seen: list[dict[str, Any]], what: str) -> float:
     return round((sum(item[what] for item in late) / len(late)) / (sum(item[what] for item in early) / len(early)), 3)
 
 
+def table(result: dict[str, Any]) -> str:  # Any: JSON.
+    """Returns the table of docs/retention.md."""
+    seen = result["seen"]
+    shown = sorted({min(index, len(seen) - 1) for index in (0, len(seen) // 5, len(seen) // 2, len(seen) - 1)})
+    rows = [
+        (
+            str(seen[index]["span"]),
+            f"{seen[index]['watcher_memory_bytes'] / 1e6:,.0f}",
+            str(seen[index]["watcher_descriptors"]),
+            f"{seen[index]['root_bytes'] / 1e6:.1f}",
+            f"{seen[index]['root_inodes']:,}",
+        )
+        for index in shown
+    ]
+    columns = ("after span", "watcher's memory, MB", "its descriptors", "root, MB", "files and folders")
+    return pages.markdown(columns, rows)
+
+
 def main() -> int:
     """Runs the soak. Exit status: 0 everything held, 1 something did not."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -247,6 +266,7 @@ def main() -> int:
     result["grown"] = {what: grown(result["seen"], what) for what in measured}
     result["environment"] = pages.environment("tfx", "tensorflow")
     RESULTS.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    pages.write_table(pages.DOCS / "retention.md", "soak", table(result))
     print(json.dumps({name: result[name] for name in ("checks", "grown", "kills", "failed_tries")}, indent=1))
     return 0 if all(result["checks"].values()) else 1
 
