@@ -37,8 +37,9 @@ PATTERN = "span-{SPAN}/v{VERSION}/data.csv"
 KILLED_SHARE = 0.4
 LATEST_KILL_S = 4.0
 LONGEST_SPAN_S = 300.0
+LONGEST_FAILURE_S = 30.0
 DISK_BYTES = 300_000_000
-ROOM = 200_000
+ROOM = 20_000
 """What the full disk has left: enough to begin a run, not to end it."""
 KEPT_RUNS = 5
 RETENTION = f"""
@@ -125,7 +126,7 @@ def fill_disk(root: Root, watcher: Watcher, arrive: Any) -> None:  # Any: a func
         file.write(b"\0" * max(free - ROOM, 0))
     before = watcher.failures()
     arrive()
-    until = time.monotonic() + LONGEST_SPAN_S
+    until = time.monotonic() + LONGEST_FAILURE_S
     while watcher.failures() == before and time.monotonic() < until and watcher.alive():
         time.sleep(0.1)
     ballast.unlink()

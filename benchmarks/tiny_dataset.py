@@ -31,6 +31,7 @@ ensemble_size = 1
 epochs = 1
 
 [evaluation]
+min_auc = 0.0
 max_auc_drop = 1.0
 max_slice_auc_drop = 1.0
 max_calibration_error = 1.0

@@ -139,19 +139,25 @@ def apply(root: Root, what: Plan) -> None:
       OSError: something cannot be removed; what follows it is left for the next call.
       PipelineError: ML Metadata cannot be written.
     """
+    # First what ML Metadata knows nothing of: on a full disk it makes the room that a transaction needs.
+    _discard(root.trash, [removal.path for removal in what.removals if removal.kind not in ("artifacts", "trash")])
     _forget(root.metadata, what)
-    root.trash.mkdir(exist_ok=True)
-    for index, removal in enumerate(what.removals):
-        if removal.kind != "trash":
-            removal.path.rename(root.trash / f"{time.time_ns()}-{index}-{removal.path.name}")
-    for path in _children(root.trash):
+    _discard(root.trash, [removal.path for removal in what.removals if removal.kind == "artifacts"])
+    counts = Counter(removal.kind for removal in what.removals)
+    logger.info("Removed: %s; forgot %d runs.", dict(counts), len(what.forgotten))
+
+
+def _discard(trash: Path, paths: Iterable[Path]) -> None:
+    """Renames each path into the trash, and then empties that of whatever is in it."""
+    trash.mkdir(exist_ok=True)
+    for index, path in enumerate(paths):
+        path.rename(trash / f"{time.time_ns()}-{index}-{path.name}")
+    for path in _children(trash):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
-    root.trash.rmdir()
-    counts = Counter(removal.kind for removal in what.removals)
-    logger.info("Removed: %s; forgot %d runs.", dict(counts), len(what.forgotten))
+    trash.rmdir()
 
 
 def sizes(removals: Iterable[Removal]) -> Iterator[tuple[Removal, int, int]]:
