@@ -74,6 +74,12 @@ class Watcher:
                 env={**os.environ, "TMPDIR": str(self._folder / "tmp")},
             )
 
+    def __enter__(self) -> "Watcher":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
@@ -121,9 +127,11 @@ def wait_until_done(watcher: Watcher, root: Root, data: Path, until: float) -> b
 def fill_disk(root: Root, watcher: Watcher, arrive: Any) -> None:  # Any: a function without arguments.
     """Lets a span arrive while the disk is full, and makes room after it has failed once."""
     ballast = root.path / "ballast"
-    free = os.statvfs(root.path).f_bavail * os.statvfs(root.path).f_frsize
-    with ballast.open("wb") as file:
-        file.write(b"\0" * max(free - ROOM, 0))
+    with ballast.open("wb", buffering=0) as file:
+        with contextlib.suppress(OSError):
+            while file.write(b"\0" * ROOM):
+                pass
+        file.truncate(max(file.tell() - ROOM, 0))
     before = watcher.failures()
     arrive()
     until = time.monotonic() + LONGEST_FAILURE_S
@@ -165,8 +173,7 @@ def soak(spans: int, seed: int, folder: Path) -> dict[str, Any]:  # Any: JSON.
     corrected_at, full_at = max(spans // 2, 2), max(spans // 3, 2)
     kills = 0
     seen: list[dict[str, Any]] = []
-    with small_disk(root.path) as mounted:
-        watcher = Watcher(folder, root)
+    with small_disk(root.path) as mounted, Watcher(folder, root) as watcher:
         for span in range(1, spans + 1):
             started = time.monotonic()
             if span == full_at and mounted:
