@@ -19,7 +19,7 @@ CORE = [
     "google-crc32c>=1.5",
     "psutil>=6",
     "jinja2>=3.1",
-    "matplotlib>=3.9",
+    "resvg-py>=0.5",
 ]
 SERVING = [
     "tensorflow-serving-api>=2.16",
@@ -69,7 +69,7 @@ setup(
     py_modules=["local_runner", "kubeflow_runner"],
     package_data={
         "data": ["*/dataset.toml", "*/schema.pbtxt", "*/README.md"],
-        "pipeline.report": ["templates/*"],
+        "pipeline.report": ["templates/*", "fonts/*"],
     },
     install_requires=CORE + SERVING,
     extras_require=EXTRAS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.commands import options
@@ -47,7 +48,7 @@ def command(args: argparse.Namespace) -> int:
         raise ConfigError(
             f"{dataset.path} has no schema yet. Have one inferred: {options.hint(args, 'run', with_data=True)}"
         )
-    if args.plot and not args.plot.endswith((".png", ".svg")):
+    if args.plot and not args.plot.endswith(drift_plot.ENDINGS):
         raise ConfigError(f"--plot: expected a file name that ends in .png or .svg. Received: {args.plot}.")
     data_root = locate_data(dataset, root, args.data_root)
     span = span_files.choose_span(data_root, dataset.spans.pattern, args.span)
@@ -58,7 +59,9 @@ def command(args: argparse.Namespace) -> int:
         if compared.drift is None:
             raise ConfigError("; ".join(gap.text for gap in compared.not_compared))
         if args.plot:
-            drift_plot.plot_drift(args.plot, compared.drift, table, baseline)
+            drift_plot.plot_drift(
+                Path(args.plot), compared.drift, compared.distributions, baseline=name, span=f"span {span}"
+            )
         gaps = [gap.text for gap in compared.not_compared]
         if args.json:
             measured = to_json_values(dataclasses.asdict(compared.drift))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -153,10 +154,7 @@ def steps(
                 ),
             )
         )
-    outline = []
-    for index, now in enumerate(after):
-        outline += [(index * width, down(now)), ((index + 1) * width, down(now))]
-    parts.append(polyline([(0.0, down(0)), *outline, (100.0, down(0))], height, "line span"))
+    parts.append(_outline([down(now) for now in after], down(0)))
     parts.append(tag("line", x1="0", x2="100%", y1=down(0), y2=down(0), class_="ground"))
     # Numbers last: the first column may be as high as the drawing.
     parts += [text(0, down(value) - 3, axis.write(value), class_="tick") for value in levels]
@@ -168,6 +166,21 @@ def steps(
         name = numbers.short(names[index], 14)
         parts.append(text(x, height - BOTTOM + 13, name, anchor="end" if late else "start", class_="tick"))
     return drawing(title, description, height, *parts)
+
+
+def _outline(tops: Sequence[float], ground: float) -> Markup:
+    """Returns the outline of columns that stand side by side across the whole chart.
+
+    It consists of single lines: `svg.polyline` needs non-scaling strokes, which browsers know and rasterisers do not.
+    """
+    width = 100 / len(tops)
+    parts = []
+    for index, (left, right) in enumerate(itertools.pairwise([ground, *tops, ground])):
+        x = percent(index * width)
+        parts.append(tag("line", x1=x, x2=x, y1=left, y2=right))
+        if index < len(tops):
+            parts.append(tag("line", x1=x, x2=percent((index + 1) * width), y1=right, y2=right))
+    return tag("g", *parts, class_="line span")
 
 
 def pairs(

@@ -11,9 +11,8 @@ from markupsafe import Markup
 
 from pipeline.gate.bins import MISSING, FeatureBins
 from pipeline.gate.distributions import Distribution
-from pipeline.gate.evidence import FeatureDrift
+from pipeline.gate.evidence import Drift, FeatureDrift
 from pipeline.report import charts, numbers
-from pipeline.report.data import RunReport
 
 LEAST_DRAWN, MOST_DRAWN = 4, 12
 """Distributions: all features that moved, but at least and at most so many."""
@@ -30,15 +29,16 @@ class Picture:
     chart: Markup
 
 
-def distributions(report: RunReport) -> list[Picture]:
-    """Returns the features with the largest excess over their thresholds, the span drawn over the training window."""
-    drift = report.decision.evidence.drift if report.decision else None
-    if drift is None:
-        return []
-    found = {item.bins.name: item for item in report.distributions}
+def distributions(drift: Drift, compared: Sequence[Distribution]) -> list[Picture]:
+    """Returns the features with the largest excess over their thresholds, the span drawn over the training window.
+
+    Args:
+      compared: the counts behind the distances; a feature without any is not drawn.
+    """
+    by_name = {item.bins.name: item for item in compared}
     wanted = min(max(len(drift.moved), LEAST_DRAWN), MOST_DRAWN)
-    chosen = [item for item in drift.features if item.feature in found][:wanted]
-    return [_distribution(item, found[item.feature]) for item in chosen]
+    chosen = [item for item in drift.features if item.feature in by_name][:wanted]
+    return [_distribution(item, by_name[item.feature]) for item in chosen]
 
 
 def _distribution(item: FeatureDrift, found: Distribution) -> Picture:

@@ -70,6 +70,7 @@ def run_page(report: RunReport) -> str:
         return pictures.change_interval(item)
 
     evaluation = report.evaluation
+    drift = decision.evidence.drift if decision else None
     return (
         environment()
         .get_template("run.html")
@@ -77,7 +78,7 @@ def run_page(report: RunReport) -> str:
             report=report,
             decision=decision,
             evidence=decision.evidence if decision else None,
-            distributions=distributions.distributions(report),
+            distributions=distributions.distributions(drift, report.distributions) if drift else [],
             drift_bar=drift_bar,
             change_interval=change_interval,
             training_chart=pictures.training(report.training) if report.training and report.training.curve else None,

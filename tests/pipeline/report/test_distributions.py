@@ -10,12 +10,9 @@ from tests.helpers import reports_of
 
 def pictured(found, **values):
     """The picture of one distribution, under the name of the hostile report's first feature."""
-    report = reports_of.hostile()
-    drift = report.decision.evidence.drift
+    drift = reports_of.hostile().decision.evidence.drift
     feature = dataclasses.replace(drift.features[0], feature=found.bins.name, **values)
-    evidence = dataclasses.replace(report.decision.evidence, drift=dataclasses.replace(drift, features=(feature,)))
-    decision = dataclasses.replace(report.decision, evidence=evidence)
-    (picture,) = distributions.distributions(dataclasses.replace(report, decision=decision, distributions=(found,)))
+    (picture,) = distributions.distributions(dataclasses.replace(drift, features=(feature,)), [found])
     return picture
 
 
@@ -49,9 +46,5 @@ def test_categories_stand_by_frequency_and_the_many_rare_ones_together():
     assert "4 other bins: " in said
 
 
-def test_nothing_is_drawn_where_nothing_was_compared():
-    report = reports_of.hostile()
-    evidence = dataclasses.replace(report.decision.evidence, drift=None)
-    decision = dataclasses.replace(report.decision, evidence=evidence)
-
-    assert distributions.distributions(dataclasses.replace(report, decision=decision)) == []
+def test_a_feature_without_counts_is_not_drawn():
+    assert distributions.distributions(reports_of.hostile().decision.evidence.drift, []) == []
