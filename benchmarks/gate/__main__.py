@@ -2,6 +2,7 @@
 
     python -m benchmarks.gate false-alarms          # 200 same-distribution resamples per size
     python -m benchmarks.gate power [--evidently PYTHON] [--nannyml PYTHON]
+    python -m benchmarks.gate sequences             # real spans in order, nothing trained
     python -m benchmarks.gate cost                  # calibration at push, comparison of 27,000 rows
     python -m benchmarks.gate table                 # writes the tables of docs/gate.md
 
@@ -20,19 +21,19 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import pages
-from benchmarks.gate import cost, false_alarms, power
+from benchmarks.gate import cost, false_alarms, power, sequences
 from benchmarks.gate.spans import load_spans
 from benchmarks.pages import environment, write_table
 
 RESULTS = pages.RESULTS / "gate.json"
 PAGE = pages.DOCS / "gate.md"
-PARTS = {"false_alarms": false_alarms, "power": power, "cost": cost}
+PARTS = {"false_alarms": false_alarms, "power": power, "sequences": sequences, "cost": cost}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one part and merges what it found into the results. Exit status: 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=["false-alarms", "power", "cost", "table"])
+    parser.add_argument("part", choices=["false-alarms", "power", "sequences", "cost", "table"])
     parser.add_argument("--repeats", type=int, help="resamples (default: 200 for false alarms, 50 for power)")
     parser.add_argument("--datasets", nargs="+", default=["taxi", "flights"], choices=["taxi", "flights"])
     parser.add_argument("--peer-repeats", type=int, default=3, help="resamples that the slow peers are asked about")
@@ -55,6 +56,8 @@ def main(argv: list[str] | None = None) -> int:
                 peers = {"evidently": args.evidently, "nannyml": args.nannyml}
                 asked = {peer: path for peer, path in peers.items() if path}
                 found = power.measure(name, spans, args.repeats or 50, asked, args.peer_repeats)
+            elif args.part == "sequences":
+                found = sequences.measure(name, spans)
             else:
                 found = cost.measure(name, spans)
             record(args.part.replace("-", "_"), name, found)

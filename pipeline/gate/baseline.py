@@ -24,7 +24,7 @@ from columnar.numbers import as_float64
 from models.features import FeatureSpec
 from pipeline import files, json_values
 from pipeline.gate import bins as frozen_bins
-from pipeline.gate import chance, distances, labels
+from pipeline.gate import chance, labels, variation
 from pipeline.gate.bins import FeatureBins
 from pipeline.gate.chance import Calibration
 from pipeline.gate.distances import Floats
@@ -34,6 +34,7 @@ from pipeline.gate.policy import SMALLEST_COMPARED, GatePolicy
 
 FORMAT = 1
 QUANTILE_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+NO_SPAN = -1
 MOST_KNOWN_VALUES = 100_000
 """A categorical feature with more values than this is an identifier; its unseen values are not counted."""
 
@@ -53,8 +54,9 @@ class Baseline:
       label: the label's expression; also the name of its bins, the last ones.
       bins: frozen bins of each compared feature.
       counts: rows per bin, as `bins.count` lays them out, int64 (total bins,).
-      variation: the largest squared distance of a span of the window from the others, chance taken off; NaN where
-        the window has one span, float64 (features,).
+      variation: the largest squared distance of a span of the window from the others, chance taken off and no change in
+        the window counted; NaN where the window has one span, float64 (features,).
+      raised_by: the span that it is the distance of; NO_SPAN where a change was left out, int64 (features,).
       quantiles: of the numeric features, at QUANTILE_LEVELS; NaN for others, float64 (features, levels).
       known: the values of each categorical feature, sorted; features with too many are left out.
       positives: positive and labelled rows.
@@ -71,6 +73,7 @@ class Baseline:
     bins: tuple[FeatureBins, ...]
     counts: npt.NDArray[np.int64]
     variation: Floats
+    raised_by: npt.NDArray[np.int64]
     quantiles: Floats
     known: Mapping[str, tuple[str, ...]]
     positives: tuple[int, int]
@@ -100,6 +103,7 @@ class Baseline:
             arrays,
             counts=self.counts,
             variation=self.variation,
+            raised_by=self.raised_by,
             quantiles=self.quantiles,
             **{f.name: getattr(self.calibration, f.name) for f in dataclasses.fields(Calibration)},
         )
@@ -139,6 +143,8 @@ class Baseline:
             plain = json_values.from_json_values(_Manifest, manifest["baseline"])
             with np.load(io.BytesIO(contents["arrays.npz"]), allow_pickle=False) as arrays:
                 loaded = {name: arrays[name] for name in arrays.files}
+            # Written before it was kept: the largest distance, whichever span's it was.
+            loaded.setdefault("raised_by", np.full(len(plain.bins), NO_SPAN))
             null = Calibration(**{f.name: loaded.pop(f.name) for f in dataclasses.fields(Calibration)})
             statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(contents["statistics.pb"])
         except (KeyError, ValueError) as error:
@@ -211,6 +217,7 @@ def build_baseline(
     null = chance.calibrate(codes, bins, seed=seed)
     ends = np.cumsum([spans[span].num_rows for span in spans])
     by_span = np.array([frozen_bins.count(part, bins) for part in np.split(codes, ends[:-1])])
+    between = variation.measure(by_span, bins, null, raw.num_rows)
     return Baseline(
         version=version,
         created_at=created_at,
@@ -218,7 +225,8 @@ def build_baseline(
         label=features.label,
         bins=bins,
         counts=by_span.sum(axis=0),
-        variation=_variation(by_span, ends, bins, null),
+        variation=between.squared,
+        raised_by=np.where(between.raised_by < 0, NO_SPAN, np.array(list(spans))[between.raised_by]),
         quantiles=np.array([_quantiles(table, feature) for feature in bins]),
         known=_known_values(table, bins),
         positives=labels.positives(raw, features.label),
@@ -254,25 +262,6 @@ def _kinds(
         text = "the label is not compared: the training rows have none"
         gaps.append(NotCompared(subject="label", feature=features.label, text=text))
     return kinds, gaps
-
-
-def _variation(
-    by_span: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], bins: tuple[FeatureBins, ...], null: Calibration
-) -> Floats:
-    """Returns the largest squared distance of one span from the others, less what chance adds at these sizes."""
-    total = by_span.sum(axis=0)
-    rows = np.diff(ends, prepend=0)
-    largest = np.full(len(bins), np.nan)
-    for counts, span_rows in zip(by_span, rows, strict=True):
-        others = ends[-1] - span_rows
-        if min(span_rows, others) < SMALLEST_COMPARED:
-            continue
-        # The calibration is for the whole window as the reference: the size at which chance adds as much.
-        alike = 1 / (1 / span_rows + 1 / others - 1 / ends[-1])
-        bias = chance.expected(null, max(int(alike), SMALLEST_COMPARED))
-        statistic = distances.squared(distances.distances(counts, total - counts, bins), bins)
-        largest = np.fmax(largest, np.maximum(statistic - bias, 0.0))
-    return largest
 
 
 def _quantiles(table: pa.Table, feature: FeatureBins) -> Floats:

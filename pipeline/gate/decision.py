@@ -297,8 +297,14 @@ def describe_drift(item: FeatureDrift) -> str:
     chance = "" if item.chance is None else f"; by chance {_chance(item.chance)}"
     return (
         f"{item.direction} ({_MEASURE_NAMES[item.measure]} {item.distance:.3f}, threshold {item.threshold:.3f} "
-        f"set by {_LIMIT_NAMES[item.limit]}{chance})"
+        f"set by {_limit(item)}{chance})"
     )
+
+
+def _limit(item: FeatureDrift) -> str:
+    if item.limit == "variation" and item.raised_by is not None:
+        return f"span {item.raised_by} against the others of the training window"
+    return _LIMIT_NAMES[item.limit]
 
 
 def describe_metric(change: MetricChange) -> str:

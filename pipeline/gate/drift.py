@@ -18,7 +18,7 @@ from models.features import FeatureSpec
 from pipeline.gate import bins as frozen_bins
 from pipeline.gate import chance as calibration
 from pipeline.gate import directions, distances, labels, tfdv
-from pipeline.gate.baseline import Baseline
+from pipeline.gate.baseline import NO_SPAN, Baseline
 from pipeline.gate.bins import FeatureBins
 from pipeline.gate.distances import Floats
 from pipeline.gate.distributions import Distribution, distributions_of
@@ -132,6 +132,7 @@ def _compare_bins(
             moved=bool(distance[index] > thresholds[index]),
             direction=directions.describe(table, baseline, index, counts),
             unseen=baseline.unseen_share(baseline.bins[index].name, table),
+            raised_by=None if baseline.raised_by[index] == NO_SPAN else int(baseline.raised_by[index]),
         )
         for index in kept
     ]

@@ -51,6 +51,8 @@ class FeatureDrift:
       moved: distance > threshold.
       direction: what moved, in words.
       unseen: share of the rows whose value the training window did not have; 0 for numeric features.
+      raised_by: the span of the window that `variation` is the distance of; None where a change in the window was left
+        out of it, or an older release measured it.
     """
 
     feature: str
@@ -65,6 +67,7 @@ class FeatureDrift:
     moved: bool
     direction: str
     unseen: float = 0.0
+    raised_by: int | None = None
 
     @property
     def excess(self) -> float:
