@@ -110,7 +110,8 @@ def small_disk(folder: Path) -> Iterator[bool]:
         yield mounted
     finally:
         if mounted:
-            subprocess.run(["umount", str(folder)], check=True)
+            # Lazily: what a killed watcher had started may need a moment to end.
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def wait_until_done(watcher: Watcher, root: Root, data: Path, until: float) -> bool:
