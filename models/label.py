@@ -1,26 +1,30 @@
-"""The label as a declared expression: a 0/1 column, or one comparison such as `tips > 0.2 * fare`.
+"""The label as a declared expression: a 0/1 column, or one comparison such as `tips > 0.2 * fare` or `churn == "Yes"`.
 
-    label      := name | sum comparison sum
+    label      := name | sum comparison sum | name (== | !=) text | name in [ value { , value } ]
     comparison := < | <= | > | >= | == | !=
     sum        := term { (+ | -) term }
     term       := factor { (* | /) factor }
     factor     := - factor | number | name | ( sum )
     name       := letters, digits and underscores, no digit first | `any text, a backtick in it written twice`
+    value      := text | whole number; the values of one list are of one kind
+    text       := "any text, a quote in it written twice"
 
-The same walk over the syntax tree serves numpy arrays and TensorFlow tensors, so that ingestion, the
+The same walk over the syntax tree serves Arrow and numpy arrays and TensorFlow tensors, so that ingestion, the
 transform graph and the evaluation agree on every row.
 """
 
 from __future__ import annotations
 
+import functools
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from columnar import numbers
 from models.errors import LabelError
@@ -32,7 +36,8 @@ NO_LABEL = -1
 
 _GRAMMAR = (
     "Write one column of 0 and 1, or one comparison of columns and numbers joined by + - * /, "
-    "such as 'tips > 0.2 * fare'. Put other names than letters, digits and underscores in backticks."
+    "such as 'tips > 0.2 * fare', or one column and its values, such as 'churn == \"Yes\"' or 'churn in [\"Yes\", "
+    '"yes"]\'. Put other names than letters, digits and underscores in backticks.'
 )
 _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
@@ -54,7 +59,8 @@ _TOKEN = re.compile(
     (?P<number>(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
     |(?P<name>[^\W\d]\w*)
     |`(?P<quoted>(?:[^`]|``)+)`(?!`)
-    |(?P<symbol><=|>=|==|!=|[-+*/()<>])
+    |"(?P<text>(?:[^"]|"")+)"(?!")
+    |(?P<symbol><=|>=|==|!=|[-+*/()<>\[\],])
     |(?P<end>$)
     )""",
     re.VERBOSE,
@@ -91,12 +97,33 @@ class _Comparison:
     right: _Sum
 
 
+@dataclass(frozen=True)
+class _Membership:
+    """One column and values of it; `among`: whether they are the positive ones or all others are."""
+
+    column: str
+    values: tuple[str, ...] | tuple[float, ...]
+    among: bool = True
+
+    @property
+    def is_text(self) -> bool:
+        return isinstance(self.values[0], str)
+
+
+_Label: TypeAlias = "_Column | _Comparison | _Membership"
 _Sum: TypeAlias = _Column | _Number | _Negative | _Operation
 
 
 def column_expression(column: str) -> str:
     """The expression of a label column: its name, in backticks unless it is a name as it is."""
     return column if re.fullmatch(r"[^\W\d]\w*", column) else f"`{column.replace('`', '``')}`"
+
+
+def values_expression(column: str, values: Sequence[str | int]) -> str:
+    """The expression of a label column of which these values, all texts or all whole numbers, are positive."""
+    name = column_expression(column)
+    written = ['"' + value.replace('"', '""') + '"' if isinstance(value, str) else str(value) for value in values]
+    return f"{name} == {written[0]}" if len(written) == 1 else f"{name} in [{', '.join(written)}]"
 
 
 def label_columns(expression: str) -> frozenset[str]:
@@ -113,6 +140,12 @@ def is_column(expression: str) -> bool:
     return isinstance(_parse(expression), _Column)
 
 
+def texts(expression: str) -> tuple[str, ...]:
+    """The texts that the label's column is compared with; none where the label is computed from numbers."""
+    tree = _parse(expression)
+    return tuple(map(str, tree.values)) if isinstance(tree, _Membership) and tree.is_text else ()
+
+
 def evaluate(expression: str, columns: Mapping[str, Array]) -> Array:
     """Computes the label of each row: 1, 0, or NO_LABEL; int64, of the columns' shape.
 
@@ -120,12 +153,15 @@ def evaluate(expression: str, columns: Mapping[str, Array]) -> Array:
       expression: see the module's grammar.
       columns: numeric arrays of one shape, all Arrow, all numpy or all TensorFlow; null and NaN are missing values.
         Floating point columns are rounded to float32 first, because that is what a tf.Example stores: a row keeps its
-        label when it is written and read back. Arithmetic is in float64.
+        label when it is written and read back. Arithmetic is in float64. A column that is compared with texts is of
+        Arrow or TensorFlow; null and the empty text are missing.
 
     Raises:
-      LabelError: `expression` is not in the grammar, or a column of it is not given or is not numeric.
+      LabelError: `expression` is not in the grammar, or a column of it is not given, is not numeric or is not text.
     """
     tree = _parse(expression)
+    if isinstance(tree, _Membership) and tree.is_text:
+        return _evaluate_text(expression, tree, _given(expression, tree.column, columns))
     library, values = _as_float64(expression, columns)
     yes, no, unknown = np.int64(1), np.int64(0), np.int64(NO_LABEL)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -133,6 +169,12 @@ def evaluate(expression: str, columns: Mapping[str, Array]) -> Array:
             value = values[tree.name]
             one, zero = library.equal(value, 1.0), library.equal(value, 0.0)
             return library.where(one, yes, library.where(zero, no, unknown))
+        if isinstance(tree, _Membership):
+            value = values[tree.column]
+            among = library.equal(value, tree.values[0])
+            for other in tree.values[1:]:
+                among = library.logical_or(among, library.equal(value, other))
+            return library.where(library.equal(value, value), library.where(among, yes, no), unknown)
         left, right = _compute(tree.left, values), _compute(tree.right, values)
         holds = getattr(library, _COMPARISONS[tree.symbol])(left, right)
         # A missing operand is NaN, NaN survives arithmetic, and only NaN differs from itself.
@@ -140,7 +182,8 @@ def evaluate(expression: str, columns: Mapping[str, Array]) -> Array:
         return library.where(known, library.where(holds, yes, no), unknown)
 
 
-def _parse(expression: str) -> _Column | _Comparison:
+@functools.lru_cache(maxsize=64)  # Some callers ask row by row; the tree never changes.
+def _parse(expression: str) -> _Label:
     return _Parser(expression).label()
 
 
@@ -153,21 +196,67 @@ class _Parser:
         self._depth = 0
         self._advance()
 
-    def label(self) -> _Column | _Comparison:
+    def label(self) -> _Label:
         left = self._sum()
         if self._is_end and isinstance(left, _Column):
             return left
+        if isinstance(left, _Column) and self._token["name"] == "in":
+            self._advance()
+            return self._ended(_Membership(left.name, self._values()), "expected the end")
         if self._is_end:
             raise self._error("expected one of < <= > >= == !=")
         if self._symbol not in _COMPARISONS:
             raise self._error("expected one of + - * / < <= > >= == !=")
         symbol = self._take()
-        tree = _Comparison(symbol, left, self._sum())
-        if not self._is_end:
-            raise self._error("expected + - * / or the end; one comparison is allowed")
+        if self._token["text"] is not None:
+            if not isinstance(left, _Column) or symbol not in ("==", "!="):
+                raise self._error("a text is compared with one column, by == or !=")
+            return self._ended(_Membership(left.name, (self._take_text(),), among=symbol == "=="), "expected the end")
+        tree = self._ended(
+            _Comparison(symbol, left, self._sum()), "expected + - * / or the end; one comparison is allowed"
+        )
         if not _columns(tree):
             raise LabelError(f"The label expression {self._text!r} names no column. {_GRAMMAR}")
         return tree
+
+    def _ended(self, tree: _Label, expected: str) -> _Label:
+        if not self._is_end:
+            raise self._error(expected)
+        return tree
+
+    def _values(self) -> tuple[str, ...] | tuple[float, ...]:
+        """The values between brackets, all texts or all whole numbers."""
+        self._expect("[")
+        texts: list[str] = []
+        numbers: list[float] = []
+        while True:
+            if self._token["text"] is not None and not numbers:
+                texts.append(self._take_text())
+            elif not texts:
+                numbers.append(self._whole_number())
+            else:
+                raise self._error("expected a text in double quotes, as the values before it")
+            if self._symbol != ",":
+                break
+            self._take()
+        self._expect("]")
+        return tuple(texts) or tuple(numbers)
+
+    def _whole_number(self) -> float:
+        sign = 1.0
+        if self._symbol == "-":
+            self._take()
+            sign = -1.0
+        number = self._token["number"]
+        if number is None or not float(number).is_integer():
+            raise self._error("expected a text in double quotes or a whole number")
+        self._advance()
+        return sign * float(number)
+
+    def _expect(self, symbol: str) -> None:
+        if self._symbol != symbol:
+            raise self._error(f"expected {symbol}")
+        self._take()
 
     def _sum(self) -> _Sum:
         left = self._term()
@@ -221,6 +310,11 @@ class _Parser:
         self._advance()
         return symbol
 
+    def _take_text(self) -> str:
+        text = self._token["text"].replace('""', '"')
+        self._advance()
+        return text
+
     def _advance(self) -> None:
         token = _TOKEN.match(self._text, self._position)
         if token is None:
@@ -237,9 +331,9 @@ class _Parser:
         return LabelError(f"The label expression {self._text!r} cannot be parsed: {where}: {problem}. {_GRAMMAR}")
 
 
-def _columns(node: _Sum | _Comparison) -> set[str]:
+def _columns(node: _Sum | _Label) -> set[str]:
     match node:
-        case _Column(name):
+        case _Column(name) | _Membership(name):
             return {name}
         case _Negative(operand):
             return _columns(operand)
@@ -265,11 +359,7 @@ def _as_float64(expression: str, columns: Mapping[str, Array]) -> tuple[Any, dic
     values = {}
     library: Any = np
     for name in sorted(label_columns(expression)):
-        if name not in columns:
-            raise LabelError(
-                f"The label {expression!r} needs the column {name!r}, which is not among {sorted(columns)}."
-            )
-        column = columns[name]
+        column = _given(expression, name, columns)
         if isinstance(column, pa.Array | pa.ChunkedArray):
             if not numbers.is_numeric(column.type):
                 raise LabelError(_not_numeric(expression, name, column.type))
@@ -283,6 +373,37 @@ def _as_float64(expression: str, columns: Mapping[str, Array]) -> tuple[Any, dic
         else:
             library, values[name] = _tensor_as_float64(name, expression, column)
     return library, values
+
+
+def _given(expression: str, name: str, columns: Mapping[str, Array]) -> Array:
+    if name not in columns:
+        raise LabelError(f"The label {expression!r} needs the column {name!r}, which is not among {sorted(columns)}.")
+    return columns[name]
+
+
+def _evaluate_text(expression: str, tree: _Membership, column: Array) -> Array:
+    yes, no, unknown = np.int64(tree.among), np.int64(not tree.among), np.int64(NO_LABEL)
+    if isinstance(column, pa.Array | pa.ChunkedArray):
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
+            raise LabelError(_not_text(expression, tree.column, kind))
+        text = pc.fill_null(column.cast(pa.large_string()), "")
+        among = pc.is_in(text, value_set=pa.array(tree.values, pa.large_string()))
+        missing = pc.equal(text, "")
+        return np.where(np.asarray(missing), unknown, np.where(np.asarray(among), yes, no))
+    import tensorflow as tf  # Only callers that already hold tensors come here.
+
+    if column.dtype != tf.string:
+        raise LabelError(_not_text(expression, tree.column, column.dtype.name))
+    among = tf.reduce_any(tf.equal(tf.expand_dims(column, -1), tf.constant(tree.values)), axis=-1)
+    return tf.where(tf.equal(column, ""), unknown, tf.where(among, yes, no))
+
+
+def _not_text(expression: str, name: str, kind: object) -> str:
+    return (
+        f"The label {expression!r} needs text in {name!r}. Received: {kind}. "
+        "Compare the column with numbers, or declare it BYTES in the schema."
+    )
 
 
 def _not_numeric(expression: str, name: str, kind: object) -> str:

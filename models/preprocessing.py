@@ -67,7 +67,11 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
         outputs[f"{name}_id_xf"] = tf.where(present, 1 + bucket, tf.zeros_like(bucket))
     for name, period in features.cyclical.items():
         outputs |= _cycle(name, _number(inputs[name]), period)
-    columns = {name: _number(inputs[name], exact=True) for name in features.label_columns}
+    columns = {
+        name: _category(x)[0] if x.dtype == tf.string else _number(x, exact=True)
+        for name, x in inputs.items()
+        if name in features.label_columns
+    }
     outputs[LABEL_KEY] = label.evaluate(features.label, columns)
     return outputs
 

@@ -8,6 +8,7 @@ the same declarations.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import re
@@ -90,8 +91,13 @@ def read(value: Any, hint: Any, where: str) -> Any:  # Any: TOML, JSON or Python
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in args:
             return None
-        (inner,) = [arg for arg in args if arg is not type(None)]
-        return read(value, inner, where)
+        forms = [arg for arg in args if arg is not type(None)]
+        if len(forms) == 1:
+            return read(value, forms[0], where)
+        for form in forms:
+            with contextlib.suppress(SettingError):
+                return read(value, form, where)
+        raise wrong
     if origin is Literal:
         if type(value) is not str or value not in args:
             raise wrong

@@ -129,7 +129,9 @@ class _ServingModule(tf.Module):
         parsed = tf.io.parse_example(examples, {name: tf.io.VarLenFeature(dtype) for name, dtype in dtypes.items()})
         # int64 columns in float64: a float32 holds no more than 24 bits of them.
         columns = {
-            name: _dense(x, float("nan"), tf.float64 if x.dtype == tf.int64 else tf.float32)
+            name: _dense(x, "", tf.string)
+            if x.dtype == tf.string
+            else _dense(x, float("nan"), tf.float64 if x.dtype == tf.int64 else tf.float32)
             for name, x in parsed.items()
         }
         return transformed | {"label_xf": label.evaluate(self._features.label, columns)}

@@ -7,9 +7,11 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from models import label as label_expression
 from models import settings
 from models.features import FeatureSpec
 from models.training_spec import TrainingSpec
@@ -208,23 +210,49 @@ def _check_columns(dataset: Dataset, schema: schema_pb2.Schema) -> None:
 
 def _check_label_types(dataset: Dataset, schema: schema_pb2.Schema) -> None:
     """Refuses a label that the schema says can never be 0 or 1; what a row holds is checked where it is read."""
+    label, texts = dataset.label, label_expression.texts(dataset.label.text)
     for feature in schema.feature:
         if feature.name not in dataset.features.label_columns:
             continue
         where = f"{dataset.path} [label]: {feature.name!r}"
-        if feature.type == schema_pb2.BYTES:
-            raise ConfigError(
-                f"{where} is text (BYTES) in {dataset.schema_path}. A label is computed from numbers: write 0 and 1 in "
-                "place of words such as Yes and No, and declare the column INT."
-            )
+        if (feature.type == schema_pb2.BYTES) != bool(texts):
+            _refuse_label_type(where, feature, dataset)
+        for text in texts:
+            values = _domain(feature, schema)
+            if values and text not in values:
+                raise ConfigError(
+                    f"{where} is compared with {text!r}, which is not in its domain in {dataset.schema_path}: "
+                    f"{', '.join(values)}."
+                )
         domain = feature.float_domain if feature.type == schema_pb2.FLOAT else feature.int_domain
-        if feature.name == dataset.label.column and (
+        if label_expression.is_column(label.text) and (
             (domain.HasField("min") and domain.min < 0) or (domain.HasField("max") and domain.max > 1)
         ):
             raise ConfigError(
                 f"{where} has a domain beyond 0 and 1 in {dataset.schema_path}, and a label column holds nothing else. "
-                f"Say which values count as 1, such as expression = '{feature.name} >= 1'."
+                "Say which values count as 1, such as positive = 2, or "
+                f"expression = '{label_expression.column_expression(feature.name)} >= 1'."
             )
+
+
+def _refuse_label_type(where: str, feature: schema_pb2.Feature, dataset: Dataset) -> NoReturn:
+    """Raises for text that is taken for numbers, and for numbers that are compared with text."""
+    if feature.type == schema_pb2.BYTES:
+        raise ConfigError(
+            f"{where} is text (BYTES) in {dataset.schema_path}. Say which texts count as 1, such as positive = "
+            '"Yes", or declare the column INT if it holds 0 and 1.'
+        )
+    raise ConfigError(
+        f"{where} is {schema_pb2.FeatureType.Name(feature.type)} in {dataset.schema_path}, and is compared with text. "
+        "Say which numbers count as 1, such as positive = 1, or declare the column BYTES."
+    )
+
+
+def _domain(feature: schema_pb2.Feature, schema: schema_pb2.Schema) -> Sequence[str]:
+    """The values that a text column may have; none where it may have any."""
+    if feature.HasField("string_domain"):
+        return list(feature.string_domain.value)
+    return [value for one in schema.string_domain if one.name == feature.domain for value in one.value]
 
 
 def _check_names(where: str, columns: Sequence[str], allowed: Sequence[str], problem: str) -> None:

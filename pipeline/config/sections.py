@@ -17,6 +17,8 @@ _ModelName = Annotated[
 ]
 _Path = Annotated[str, Form(r"[^\x00]+", "a path")]
 _Module = Annotated[str, Form(r"[^\W\d]\w*(\.[^\W\d]\w*)*", "a module's dotted name")]
+_Positive = Annotated[str, Form(r"[^\x00]+", "a text")]
+_PositiveNumber = Annotated[int, Form(r"-?[0-9]{1,15}", "a whole number")]
 _Text = Annotated[str, Form(r"[^\x00]+", "a text that is not empty")]
 _Project = Annotated[str, Form(r"([a-z][a-z0-9.:-]*)?", "a project's id")]
 _CloudName = Annotated[str, Form(r"([A-Za-z][A-Za-z0-9_-]*)?", "letters, digits, dashes and underscores")]
@@ -87,20 +89,27 @@ class SpansConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelConfig:
-    """`[label]`: what is predicted; one of the two keys.
+    """`[label]`: what is predicted; a column or an expression.
 
     Attributes:
-      column: a column of 0 and 1.
+      column: a column of 0 and 1, or of other values where `positive` names those that count as 1.
+      positive: the value or values of `column` that count as 1, such as `"Yes"`; every other one counts as 0, and a
+        missing one is no label.
       expression: a comparison over columns, such as `tips > 0.2 * fare`.
     """
 
     column: Column | None = None
+    positive: _Positive | _PositiveNumber | bool | tuple[_Positive, ...] | tuple[_PositiveNumber, ...] | None = None
     expression: _Text | None = None
 
     def __post_init__(self) -> None:
         settings.check(self)
         if (self.column is None) == (self.expression is None):
             raise ValueError("give either column or expression.")
+        if self.column is None and self.positive is not None:
+            raise ValueError("positive belongs to column; an expression says itself what counts as 1.")
+        if self.positive == ():
+            raise ValueError("positive: name at least one value.")
         if self.column is not None:
             check_column_name(self.column)
         label_expression.label_columns(self.text)
@@ -110,7 +119,13 @@ class LabelConfig:
         """The label as an expression; a lone column is one too."""
         if self.expression is not None:
             return self.expression
-        return label_expression.column_expression(str(self.column))
+        column = str(self.column)
+        if self.positive is None or self.positive is True:
+            return label_expression.column_expression(column)
+        values = self.positive if isinstance(self.positive, tuple) else (self.positive,)
+        return label_expression.values_expression(
+            column, [int(value) if isinstance(value, bool) else value for value in values]
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -168,9 +168,9 @@ def first_without_label(batch: pa.RecordBatch, columns: Columns) -> int | None:
     return int(np.argmax(without)) if without.any() else None
 
 
-def is_without_label(values: Mapping[str, float | None], columns: Columns) -> bool:
-    """Returns whether one row has no label of 0 or 1. `values`: of the label's columns, none of them None."""
-    row = {name: np.array([value]) for name, value in values.items()}
+def is_without_label(values: Mapping[str, float | str | None], columns: Columns) -> bool:
+    """Returns whether one row has no label of 0 or 1. `values`: of the label's columns; None is missing."""
+    row = {name: pa.array([value], columns.flat.field(name).type) for name, value in values.items()}
     return bool(label_expression.evaluate(columns.label_expression, row)[0] == label_expression.NO_LABEL)
 
 
@@ -186,10 +186,10 @@ def label_fault(values: Mapping[str, object], columns: Columns, path: str, line:
     """Returns the error for a row whose label is missing, or neither 0 nor 1.
 
     Args:
-      values: of the label's columns; None and NaN are missing.
+      values: of the label's columns; None, NaN and the empty text are missing.
     """
     for name in sorted(columns.label):
-        if values[name] is None or values[name] != values[name]:
+        if values[name] in (None, "") or values[name] != values[name]:
             return MissingLabelError(
                 "the label is missing. Remove the row, or the column to have the span judged on its inputs only.",
                 path=path,
@@ -201,7 +201,7 @@ def label_fault(values: Mapping[str, object], columns: Columns, path: str, line:
         (name, value), *_ = values.items()
         what = (
             f"expected a label of 0 or 1. Received: {value}. Correct or remove the row, or say in dataset.toml which "
-            f"values count as 1, such as [label] expression = '{expression} >= 1'."
+            f"values count as 1: [label] positive = 2, or expression = '{expression} >= 1'."
         )
         return LabelValueError(what, path=path, line=line, column=name)
     operands = ", ".join(f"{name} = {value}" for name, value in sorted(values.items()))

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 
 from columnar.tfrecords import open_binary
+from pipeline.ingest import csv_integers
 from pipeline.ingest.columns import KIND_NAMES, Columns, is_without_label, label_fault
 from pipeline.ingest.errors import IngestError, UnreadableError, ValueTypeError
 
 # Blanks and tabs as pyarrow trims them; not a no-break space, which `\s` would take.
-_INTEGER = re.compile(r"[ \t]*-?[0-9]+[ \t]*")
 _NUMBER = re.compile(r"[ \t]*[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|nan|inf|infinity)[ \t]*", re.IGNORECASE)
 _LONGEST_FIELD = 1 << 30
 
@@ -85,13 +85,17 @@ def _fault_of(
 
 
 def _label_fault(path: str, line: int, cells: Mapping[str, str], columns: Columns) -> IngestError | None:
-    values: dict[str, float | None] = {}
-    for name in sorted(columns.label):
-        number = int if pa.types.is_integer(columns.flat.field(name).type) else float
-        values[name] = number(cells[name]) if cells[name] else None
-    if None not in values.values() and not is_without_label(values, columns):
-        return None
-    return label_fault(values, columns, path, line)
+    values: dict[str, float | str | None] = {
+        name: _value(cells[name], columns.flat.field(name).type) if cells[name] else None
+        for name in sorted(columns.label)
+    }
+    return label_fault(values, columns, path, line) if is_without_label(values, columns) else None
+
+
+def _value(cell: str, target: pa.DataType) -> float | str | None:
+    if pa.types.is_integer(target):
+        return csv_integers.parse(cell)
+    return float(cell) if pa.types.is_floating(target) else cell
 
 
 def is_undecoded(text: str) -> bool:
@@ -101,5 +105,5 @@ def is_undecoded(text: str) -> bool:
 
 def _fits(cell: str, target: pa.DataType) -> bool:
     if pa.types.is_integer(target):
-        return bool(_INTEGER.fullmatch(cell)) and -(2**63) <= int(cell) < 2**63
+        return csv_integers.parse(cell) is not None
     return not pa.types.is_floating(target) or bool(_NUMBER.fullmatch(cell))

@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from columnar.tfrecords import open_binary
-from pipeline.ingest import csv_fault
+from pipeline.ingest import csv_fault, csv_integers
 from pipeline.ingest.columns import Columns, check_columns, first_without_label
 from pipeline.ingest.errors import UnreadableError
 
@@ -48,16 +49,61 @@ def read_csv(path: str, columns: Columns) -> Iterator[pa.RecordBatch]:
     """
     header = read_header(path)
     labelled = check_columns(header, columns, path, line=1)
+    for batch in _typed(path, header, columns, labelled):
+        if labelled and first_without_label(batch, columns) is not None:
+            raise csv_fault.find(path, header, columns, labelled)
+        if batch.num_rows:
+            yield _complete(batch, columns)
+
+
+def _typed(path: str, header: list[str], columns: Columns, labelled: bool) -> Iterator[pa.RecordBatch]:
+    """Yields the file's rows. Where a whole number is written as `8.0` or `True`, a second, slower way goes on."""
+    rows_before = 0
+    integers = _integer_names(header, columns)
+    try:
+        for batch in _scan(path, header, columns, labelled):
+            yield batch
+            rows_before += batch.num_rows
+        return
+    except pa.ArrowInvalid as error:
+        problem = error
+    if not integers:
+        raise csv_fault.find(path, header, columns, labelled, str(problem)) from problem
+    as_text = replace(columns, flat=_with_type(columns.flat, integers, pa.large_string()))
+    try:
+        for batch in _scan(path, header, as_text, labelled):
+            known = min(rows_before, batch.num_rows)
+            rows_before -= known
+            yield _with_integers(batch.slice(known), integers)
+    except pa.ArrowInvalid as error:
+        raise csv_fault.find(path, header, columns, labelled, str(problem)) from error
+
+
+def _integer_names(header: list[str], columns: Columns) -> list[str]:
+    return [field.name for field in columns.flat if pa.types.is_integer(field.type) and field.name in header]
+
+
+def _with_type(schema: pa.Schema, names: Sequence[str], kind: pa.DataType) -> pa.Schema:
+    return pa.schema([field.with_type(kind) if field.name in names else field for field in schema])
+
+
+def _with_integers(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
+    arrays = [
+        csv_integers.from_text(column) if name in names else column
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=_with_type(batch.schema, names, pa.int64()))
+
+
+def _scan(path: str, header: list[str], columns: Columns, labelled: bool) -> Iterator[pa.RecordBatch]:
+    """Yields what pyarrow reads, and raises what it overlooks.
+
+    Raises:
+      pa.ArrowInvalid: pyarrow cannot read on.
+    """
     with open_binary(path) as file:
         watched = _Watched(file)
-        try:
-            for batch in _open(watched, header, columns):
-                if labelled and first_without_label(batch, columns) is not None:
-                    raise csv_fault.find(path, header, columns, labelled)
-                if batch.num_rows:
-                    yield _complete(batch, columns)
-        except pa.ArrowInvalid as error:
-            raise csv_fault.find(path, header, columns, labelled, str(error)) from error
+        yield from _open(watched, header, columns)
         # An odd number of quotes is how an unclosed one looks; pyarrow reads on to the end and says nothing.
         if watched.quotes % 2:
             fault = csv_fault.unclosed_quote(path)
@@ -69,7 +115,7 @@ def read_csv(path: str, columns: Columns) -> Iterator[pa.RecordBatch]:
 
 
 def _holds_hexadecimal(path: str, header: list[str], columns: Columns) -> bool:
-    integers = [field.name for field in columns.flat if pa.types.is_integer(field.type) and field.name in header]
+    integers = _integer_names(header, columns)
     text = Columns(pa.schema([(name, pa.large_string()) for name in integers]), required=frozenset())
     with open_binary(path) as file:
         return bool(integers) and any(

@@ -1,4 +1,5 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 
@@ -94,15 +95,79 @@ def test_signs_and_parentheses_bind_as_in_arithmetic():
 
 
 @pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ('churn == "Yes"', [1, 0, 0, -1, -1, 0]),
+        ('churn != "Yes"', [0, 1, 1, -1, -1, 1]),
+        ('churn in ["Yes", "y""es"]', [1, 0, 0, -1, -1, 1]),
+        ('`churn` in ["größe"]', [0, 0, 1, -1, -1, 0]),
+    ],
+)
+def test_texts_are_compared_alike_in_arrow_and_tensorflow(expression, expected):
+    # A tf.Example holds a missing value and an empty one alike, so neither has a label.
+    values = ["Yes", "No", "größe", "", None, 'y"es']
+    arrow = pa.array(values, pa.large_string())
+    tensor = tf.constant([value or "" for value in values])
+
+    in_arrow = label.evaluate(expression, {"churn": arrow})
+    in_tensorflow = tf.function(lambda x: label.evaluate(expression, x), autograph=False)({"churn": tensor})
+
+    assert in_arrow.dtype == np.int64
+    assert in_arrow.tolist() == expected
+    assert label.evaluate(expression, {"churn": pa.chunked_array([arrow.dictionary_encode()])}).tolist() == expected
+    assert in_tensorflow.dtype == tf.int64
+    assert in_tensorflow.numpy().tolist() == expected
+    assert label.label_columns(expression) == {"churn"}
+    assert not label.is_column(expression)
+
+
+def test_whole_numbers_are_compared_alike_in_arrow_numpy_and_tensorflow():
+    expected = [0, 1, 1, 0, label.NO_LABEL]
+
+    for column in (
+        pa.array([1, 2, -3, 4, None]),
+        np.array([1, 2, -3, 4, NAN]),
+        tf.constant([1, 2, -3, 4, NAN]),
+    ):
+        assert np.asarray(label.evaluate("class in [2, -3]", {"class": column})).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "expression"),
+    [
+        ("churn", ["Yes"], 'churn == "Yes"'),
+        ("Loan Status", ['a"b', "c"], '`Loan Status` in ["a""b", "c"]'),
+        ("class", [2], "class == 2"),
+        ("class", [2, -1], "class in [2, -1]"),
+    ],
+)
+def test_the_expression_of_a_label_column_and_its_positive_values(column, values, expression):
+    assert label.values_expression(column, values) == expression
+    assert label.label_columns(expression) == {column}
+    assert label.texts(expression) == tuple(value for value in values if isinstance(value, str))
+
+
+@pytest.mark.parametrize(
     ("expression", "culprit"),
     [
         ("a and b", "character 3, 'a': expected one of + - * / < <= > >= == !="),
         ("a + b", "character 6, the end: expected one of < <= > >= == !="),
         ("a < b < c", "character 7, '<': expected + - * / or the end; one comparison is allowed"),
-        ("a in b", "character 3, 'i': expected one of"),
+        ("a in b", "character 6, 'b': expected ["),
+        ("a in []", "character 7, ']': expected a text in double quotes or a whole number"),
+        ("a in [0.5]", "character 7, '0': expected a text in double quotes or a whole number"),
+        ('a in ["x", 2]', "character 12, '2': expected a text in double quotes, as the values before it"),
+        ('a in [2, "x"]', "character 10, '\"': expected a text in double quotes or a whole number"),
+        ('a in ["x"] + 1', "character 12, '+': expected the end"),
+        ("a + 1 in [2]", "character 7, 'i': expected one of"),
+        ('a == "x" + 1', "character 10, '+': expected the end"),
+        ('a < "x"', "character 5, '\"': a text is compared with one column, by == or !="),
+        ('a + b == "x"', "character 10, '\"': a text is compared with one column, by == or !="),
+        ('"x" == a', "character 1, '\"': expected a column, a number, - or ("),
+        ('a == ""', "character 6, '\"': is not allowed"),
         ("f(x) > 1", "character 2, '(': expected one of"),
         ("a.b > 1", "character 2, '.': is not allowed"),
-        ("a[0] > 1", "character 2, '[': is not allowed"),
+        ("a[0] > 1", "character 2, '[': expected one of"),
         ("a > 'x'", 'character 5, "\'": is not allowed'),
         ("a ** 2 > 1", "character 4, '*': expected a column, a number, - or ("),
         ("(a > b) > c", "character 4, '>': expected + - * / or )"),
@@ -130,3 +195,12 @@ def test_a_column_that_is_not_there_or_not_numeric_is_named():
         label.evaluate("a > 1", {"a": np.array(["x"], object)})
     with pytest.raises(LabelError, match=r"needs numbers in 'a'. Received: string"):
         label.evaluate("a > 1", {"a": tf.constant(["x"])})
+
+
+def test_a_text_is_compared_with_text_only():
+    with pytest.raises(LabelError, match=r"needs text in 'a'. Received: int64"):
+        label.evaluate('a == "1"', {"a": pa.array([1])})
+    with pytest.raises(LabelError, match=r"needs text in 'a'. Received: int64"):
+        label.evaluate('a == "1"', {"a": tf.constant([1], tf.int64)})
+    with pytest.raises(LabelError, match=r"needs the column 'b', which is not among \['a'\]"):
+        label.evaluate('b == "1"', {"a": pa.array(["1"])})

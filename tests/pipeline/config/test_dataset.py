@@ -136,6 +136,63 @@ def test_a_label_that_can_never_be_0_or_1_is_refused(folder, described, message)
     assert caught.value.exit_status == 2
 
 
+@pytest.mark.parametrize(
+    ("label", "kind", "expression"),
+    [
+        ('positive = "Yes"', "BYTES", 'bought == "Yes"'),
+        ("positive = 'Yes, \"now\"'", "BYTES", 'bought == "Yes, ""now"""'),
+        ('positive = ["Yes", "Maybe"]', "BYTES", 'bought in ["Yes", "Maybe"]'),
+        ("positive = 2", "INT int_domain { min: 1 max: 2 }", "bought == 2"),
+        ("positive = [2, -3]", "FLOAT", "bought in [2, -3]"),
+        ("positive = true", "INT", "bought"),
+        ("positive = false", "INT", "bought == 0"),
+    ],
+)
+def test_a_label_column_of_other_values_says_which_are_positive(folder, label, kind, expression):
+    (folder / "dataset.toml").write_text(GOOD.replace('column = "bought"', f'column = "bought"\n{label}'))
+    (folder / "schema.pbtxt").write_text(SCHEMA.replace('"bought" type: INT', f'"bought" type: {kind}'))
+
+    assert config.load_dataset(str(folder)).features.label == expression
+
+
+@pytest.mark.parametrize(
+    ("label", "described", "message"),
+    [
+        ('column = "bought"\npositive = "Yes"', "type: INT", "'bought' is INT in .*, and is compared with text. Say"),
+        ('column = "bought"\npositive = true', "type: BYTES", "'bought' is text (BYTES) in .*positive = \"Yes\""),
+        ("expression = 'bought > 1'", "type: BYTES", "'bought' is text (BYTES) in "),
+        (
+            'column = "bought"\npositive = "yes"',
+            'type: BYTES string_domain { value: "Yes" value: "No" }',
+            "'bought' is compared with 'yes', which is not in its domain in .*: Yes, No.",
+        ),
+        ('column = "bought"\npositive = []', "type: INT", "positive: name at least one value."),
+        (
+            'column = "bought"\npositive = 0.5',
+            "type: FLOAT",
+            "positive: expected a text or a whole number or true or false",
+        ),
+        ('column = "bought"\npositive = ["Yes", 1]', "type: BYTES", "positive: expected a text or "),
+        ('positive = "Yes"', "type: BYTES", "give either column or expression."),
+        (
+            "expression = 'bought > 1'\npositive = 1",
+            "type: INT",
+            "positive belongs to column; an expression says itself what counts as 1.",
+        ),
+    ],
+)
+def test_positive_values_that_cannot_be_are_refused(folder, label, described, message):
+    (folder / "dataset.toml").write_text(GOOD.replace('column = "bought"', label))
+    (folder / "schema.pbtxt").write_text(SCHEMA.replace('"bought" type: INT', f'"bought" {described}'))
+
+    with pytest.raises(ConfigError) as caught:
+        config.load_dataset(str(folder))
+
+    beginning, *rest = message.split(".*")
+    assert str(caught.value).startswith(f"{folder / 'dataset.toml'} [label]: {beginning}")
+    assert all(part in str(caught.value) for part in rest)
+
+
 def test_a_schema_that_is_none_names_the_line(folder):
     (folder / "schema.pbtxt").write_text('feature { name: "x" }\nfeature { nam: "y" }\n')
 

@@ -137,9 +137,14 @@ FAULTS = {
         ", line 3, column 'fare': expected FLOAT. Received: 'cheap'",
     ),
     "wrong type, integer": (
-        HEADER + "8.0,2,a,b,0\n",
+        HEADER + "8.0,2,a,b,0\n8.5,2,a,b,0\n",
         ValueTypeError,
-        ", line 2, column 'id': expected INT. Received: '8.0'",
+        ", line 3, column 'id': expected INT. Received: '8.5'",
+    ),
+    "hexadecimal beside a whole number with a point": (
+        HEADER + "8.0,2,a,b,0\n0x10,2,a,b,0\n",
+        ValueTypeError,
+        ", line 3, column 'id': expected INT. Received: '0x10'",
     ),
     "hexadecimal": (HEADER + "1,2,a,0x1,0\n0x10,2,a,b,0\n", ValueTypeError, ", line 3, column 'id': expected INT"),
     "a no-break space in a whole number": (
@@ -232,7 +237,7 @@ LABEL_FAULTS = {
     "a code for unknown": ("y", "INT", "2", "expected a label of 0 or 1. Received: 2. Correct or remove the row"),
     "a numeric target": ("y", "FLOAT", "0.25", "expected a label of 0 or 1. Received: 0.25."),
     "yes": ("y", "INT", "Yes", "expected INT. Received: 'Yes'"),
-    "true": ("y", "INT", "True", "expected INT. Received: 'True'"),
+    "a text that is missing": ('y == "Yes"', "BYTES", "", "the label is missing. Remove the row"),
     "nothing divided by nothing": (
         "y / x > 0.5",
         "INT",
@@ -258,7 +263,25 @@ def test_a_label_that_is_neither_0_nor_1_is_a_fault(write, label, kind, cell, me
     assert str(caught.value).startswith(f"{path}, line 3, column ")
     assert message in str(caught.value)
     assert caught.value.exit_status == 3
-    assert isinstance(caught.value, LabelValueError | ValueTypeError)
+    assert isinstance(caught.value, LabelValueError | MissingLabelError | ValueTypeError)
+
+
+def test_whole_numbers_may_be_written_as_pandas_writes_them(write, columns):
+    # Parquet's floating point and Boolean columns fit an INT feature; CSV files hold the same columns.
+    cells = ["7", "8.0", " -3.00 ", "9223372036854775807", "True", "FALSE", "true", ""]
+    values = [7, 8, -3, 2**63 - 1, 1, 0, 1, None]
+
+    rows = read(write(HEADER + "".join(f"{cell},2.5,True,8.0,0.5\n" for cell in cells)), columns)
+
+    assert [row["id"] for row in rows] == values
+    assert {(row["company"], row["note"]) for row in rows} == {("True", "8.0")}
+
+
+def test_whole_numbers_of_another_form_may_begin_far_into_the_file(write, columns, monkeypatch):
+    monkeypatch.setattr("pipeline.ingest.csv_reader._BLOCK_BYTES", 1024)
+    path = write(HEADER + "".join(f"{number}{'.0' * (number > 200)},2.5,a,b,0.5\n" for number in range(500)))
+
+    assert [row["id"] for row in read(path, columns)] == list(range(500))
 
 
 def test_the_first_of_two_faults_is_the_one_reported(write, columns):

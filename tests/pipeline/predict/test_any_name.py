@@ -11,6 +11,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from models import training
 from models.analysis import analyze
 from models.features import FeatureSpec
+from models.label import values_expression
 from models.predictor import Predictor
 from models.training_spec import TrainingSpec
 from models.transform_graph import write_transform_graph
@@ -24,7 +25,10 @@ NUMBERS = (
 )
 CATEGORIES = ("Town/City", "東京", "probability", "bias", "town" * 100)
 LABEL = "Loan Status"
-FEATURES = FeatureSpec(label=f"`{LABEL}`", numeric=NUMBERS, categorical=CATEGORIES, numeric_buckets=4)
+POSITIVE = 'paid, "in full"'
+FEATURES = FeatureSpec(
+    label=values_expression(LABEL, [POSITIVE]), numeric=NUMBERS, categorical=CATEGORIES, numeric_buckets=4
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +38,7 @@ def table() -> pa.Table:
     columns |= {name: pa.array(random.choice(["a", "b", None], 300).tolist(), pa.large_string()) for name in CATEGORIES}
     # Each feature counts, so a feature that is lost or taken for another changes the answers.
     score = sum(columns[name].to_numpy() for name in NUMBERS) + random.normal(size=300)
-    return pa.table(columns | {LABEL: pa.array((score > 0).astype(np.int64))})
+    return pa.table(columns | {LABEL: pa.array(np.where(score > 0, POSITIVE, "open").tolist(), pa.large_string())})
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +85,8 @@ def test_examples_keep_the_columns_names(version, table, offline):
 
     np.testing.assert_allclose(served, offline, rtol=0, atol=1e-6)
     assert len(transformed) == 2 * len(NUMBERS) + len(CATEGORIES) + 1
-    assert transformed["label_xf"].numpy().tolist() == table[LABEL].to_pylist()
+    assert transformed["label_xf"].numpy().tolist() == [int(text == POSITIVE) for text in table[LABEL].to_pylist()]
+    assert loaded.signatures["transform_features"](examples=tf.constant([b""]))["label_xf"].numpy().tolist() == [-1]
 
 
 def test_a_server_takes_and_describes_the_columns_names(version, table, offline):
