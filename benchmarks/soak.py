@@ -28,6 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import pages, tiny_dataset
+from pipeline.config.dataset import load_dataset
+from pipeline.ingest import spans as span_files
 from pipeline.runs import records
 from pipeline.state import backlog, version_folder
 from pipeline.state.root import Root
@@ -114,12 +116,19 @@ def small_disk(folder: Path) -> Iterator[bool]:
             subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+def unprocessed(root: Root, data: Path) -> Iterator[backlog.Waiting]:
+    """Yields what the watcher has still to do."""
+    dataset = load_dataset(str(data.parent / "dataset"))
+    listed = span_files.newest_versions(str(data), PATTERN)
+    return backlog.unprocessed(root, root.serving(tiny_dataset.NAME), listed, dataset.thresholds)
+
+
 def wait_until_done(watcher: Watcher, root: Root, data: Path, until: float) -> bool:
     """Waits until nothing is unprocessed, or until a moment (`time.monotonic`); returns whether all is done."""
     while time.monotonic() < until:
         if not watcher.alive():
             raise SystemExit("The watcher has ended by itself.")
-        if next(backlog.unprocessed(root, root.serving(tiny_dataset.NAME), str(data), PATTERN), None) is None:
+        if next(unprocessed(root, data), None) is None:
             return True
         time.sleep(0.1)
     return False
@@ -223,10 +232,9 @@ def check(root: Root, data: Path, folder: Path, spans: int, corrected: int) -> d
     of_span = Counter(run.span for run in pushes)
     kept = version_folder.pushed_versions(serving)
     temporary = [path for path in (folder / "tmp").rglob("*") if path.is_file() and path.name != "lock"]
-    waiting = backlog.unprocessed(root, serving, str(data), PATTERN)
     return {
         "every span and version was decided on": decided == wanted,
-        "nothing waits": next(waiting, None) is None,
+        "nothing waits": next(unprocessed(root, data), None) is None,
         "no span was pushed twice": all(count <= (2 if span == corrected else 1) for span, count in of_span.items()),
         "every push is recorded, and the newest are there": kept
         == sorted({run.version for run in pushes if run.version is not None})[-len(kept) :],

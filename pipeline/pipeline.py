@@ -79,6 +79,7 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
         settings=config.gate_settings(),
         state_dir=config.state_dir,
         state_token=config.state_token,
+        refused=config.refused,
         evaluated_at=config.evaluated_at,
         forced=int(config.forced),
         remember=int(not config.explain),

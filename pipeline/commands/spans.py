@@ -25,11 +25,13 @@ def command(args: argparse.Namespace) -> int:
     dataset, root = options.load(args)
     data_root = locate_data(dataset, root, args.data_root)
     files = span_files.newest_versions(data_root, dataset.spans.pattern)
-    records = span_records.newest_records(span_records.read_records(str(root.state)))
+    records = span_records.newest_records(
+        span_records.reopened(span_records.read_records(str(root.state)), dataset.thresholds)
+    )
     serving_dir = root.serving(dataset.serving.model_name)
     live = version_folder.live_training(serving_dir)
     set_aside = {(waiting.span, waiting.version): why for waiting, why in backlog.read_quarantine(root).items()}
-    following = next(backlog.unprocessed(root, serving_dir, data_root, dataset.spans.pattern), None)
+    following = next(backlog.unprocessed(root, serving_dir, files, dataset.thresholds), None)
     rows = [
         {
             "span": span,

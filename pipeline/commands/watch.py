@@ -18,6 +18,7 @@ from pipeline.commands.stopping import stoppable
 from pipeline.commands.terminal import Terminal
 from pipeline.config import beam_options
 from pipeline.errors import ConfigError, PipelineError, RootBusyError
+from pipeline.ingest import spans as span_files
 from pipeline.runs.child import in_child
 from pipeline.runs.log_capture import captured, new_log
 from pipeline.runs.outcome import Outcome
@@ -79,7 +80,8 @@ def command(args: argparse.Namespace) -> int:
 
         def following() -> Waiting | None:
             serving_dir = root.serving(dataset.serving.model_name)
-            return next(unprocessed(root, serving_dir, data_root, dataset.spans.pattern), None)
+            spans = span_files.newest_versions(data_root, dataset.spans.pattern)
+            return next(unprocessed(root, serving_dir, spans, dataset.thresholds), None)
 
         while not stop.is_set():
             waiting = following()

@@ -53,6 +53,7 @@ def RerunGate(
     settings: Parameter[str],
     state_dir: Parameter[str],
     state_token: Parameter[str] = "",
+    refused: Parameter[str] = "",
     evaluated_at: Parameter[int] = 0,
     forced: Parameter[int] = 0,
     remember: Parameter[int] = 1,
@@ -63,13 +64,14 @@ def RerunGate(
       settings: Settings.to_json().
       state_dir: where one record per span is kept.
       state_token: only part of the cache key; see docs/decisions/0003-cache-keys.md.
+      refused: the spans whose candidates were refused by the thresholds of today; see span_records.refused.
       evaluated_at: seconds since 1970; 0 for now.
       forced: 1 to rerun even where nothing asks for it.
       remember: 0 to leave no record: the decision is only wanted for a look.
     """
     now = evaluated_at or int(time.time())
     schema_proto = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))
-    records = span_records.read_records(state_dir)
+    records = span_records.with_refusals(span_records.read_records(state_dir), refused)
     number = examples.get_int_custom_property("span")
     waiting = {record.span: record for record in records if record.waiting and record.span < number}
     span = assess.Span(

@@ -3,6 +3,9 @@
 Nothing here imports TensorFlow, so a wrong file is refused in milliseconds.
 """
 
+import dataclasses
+import hashlib
+import json
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,6 +63,12 @@ class Dataset:
     monitoring: MonitoringConfig
     retention: RetentionPolicy
     vertex: VertexConfig
+
+    @property
+    def thresholds(self) -> str:
+        """A hash of what a candidate is judged by; one that other thresholds refused is judged again."""
+        values = {**dataclasses.asdict(self.evaluation), "max_p99_ms": self.serving.max_p99_ms}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 TABLES: dict[str, tuple[type, ...]] = {

@@ -28,6 +28,7 @@ class PipelineConfig:
       metadata_path: ML Metadata's SQLite file; None where the orchestrator keeps the metadata.
       live_version: the newest pushed version the caller sees; part of cache keys. Empty: none, or find it at run time.
       state_token: a hash of the state the caller sees, part of the gate's cache key; see span_records.token.
+      refused: the spans whose candidates were refused by the thresholds of today; see span_records.refused.
       evaluated_at: the time of the decision, seconds since 1970; the model's age is counted to it.
       forced: rerun even where nothing asks for it.
       explain: end the pipeline after the decision, which leaves no record: it is only wanted for a look.
@@ -48,6 +49,7 @@ class PipelineConfig:
     metadata_path: str | None = None
     live_version: str = ""
     state_token: str = ""
+    refused: str = ""
     evaluated_at: int = 0
     forced: bool = False
     explain: bool = False

@@ -133,7 +133,8 @@ def _with_real_reason(decision: Decision, live: Live | None, records: Sequence[s
     if live is not None and live.rollback is not None and repeats[0] in live.rollback.withdrawn_spans:
         text = f"a model that was trained on span {repeats[0]} has been rolled back; --force trains on it all the same"
     elif repeats in not_blessed:
-        text = f"a model that was trained up to span {repeats[0]} was not blessed; --force trains again"
+        refused = f"a model that was trained up to span {repeats[0]} was not blessed"
+        text = f"{refused}; other thresholds judge it again, --force trains again"
     else:
         return decision
     reasons = tuple(
@@ -160,6 +161,11 @@ def _cheap_evidence(
     if forced:
         # So is what was not blessed.
         records = [record for record in records if record.outcome != "not_blessed"]
+    definition = define(settings.features, settings.training, settings.code, span.schema)
+    # Nor does a refused candidate of another definition say anything about this one's.
+    records = [
+        record for record in records if record.outcome != "not_blessed" or record.definition in ("", definition.digest)
+    ]
     content = fingerprint(span.table.to_batches())
     accepted = [record for record in span_records.done(records, trained) if record.accepted]
     repeats = next((r for r in accepted if r.fingerprint == content), None)
@@ -171,11 +177,8 @@ def _cheap_evidence(
         anomalies=span.anomalies,
         known=live.baseline.known if live and live.baseline else None,
     )
-    definition = define(settings.features, settings.training, settings.code, span.schema)
     # A candidate of this definition was refused on this content, or the span's model was withdrawn by someone.
-    tried = any(
-        r.fingerprint == content and r.outcome == "not_blessed" and r.definition == definition.digest for r in records
-    )
+    tried = any(r.fingerprint == content and r.outcome == "not_blessed" and r.definition for r in records)
     tried = tried or bool(repeats and repeats.span in withdrawn)
     return Evidence(
         span=span.number,

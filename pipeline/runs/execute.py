@@ -89,7 +89,13 @@ def execute(
     if result.result in ("pushed", "not_blessed"):
         assert result.decision is not None, "nothing is trained without a decision"
         evidence = result.decision["evidence"]
-        span_records.complete(config.state_dir, evidence["span"], evidence["version"], outcome=result.result)
+        span_records.complete(
+            config.state_dir,
+            evidence["span"],
+            evidence["version"],
+            outcome=result.result,
+            thresholds=request.dataset.thresholds,
+        )
     if refusal is not None and result.decision is None and not request.explain:
         span_records.write_record(config.state_dir, _unreadable(config.span, files[0].version, identity))
     return result

@@ -99,18 +99,20 @@ def pipeline_config(request: Request, now: float) -> PipelineConfig:
     serving_dir = root.serving(dataset.serving.model_name)
     versions = pushed_versions(serving_dir)
     live = version_folder.live_training(serving_dir)
-    closed = span_records.done(span_records.read_records(str(root.state)), live)
+    span = span_files.choose_span(request.data_root, dataset.spans.pattern, request.span)
+    records = span_records.reopened(span_records.read_records(str(root.state)), dataset.thresholds, since=span)
     return PipelineConfig(
         dataset=dataset,
         data_root=request.data_root,
-        span=span_files.choose_span(request.data_root, dataset.spans.pattern, request.span),
+        span=span,
         pipeline_root=artifacts_of(dataset, root, request.engine),
         serving_dir=str(serving_dir),
         state_dir=str(root.state),
         metadata_path=str(root.metadata),
         live_version=str(versions[-1]) if versions else "",
         # What the monitor has found since is a reason to decide anew.
-        state_token=span_records.token(closed) + serving_evidence.token(str(root.state)),
+        state_token=span_records.token(span_records.done(records, live)) + serving_evidence.token(str(root.state)),
+        refused=span_records.refused(records),
         # By the day: a run that was killed and started again finds its gate's decision in the cache.
         evaluated_at=int(now) // SECONDS_PER_DAY * SECONDS_PER_DAY,
         forced=request.forced,

@@ -1,7 +1,7 @@
 """Which spans are still to be processed, oldest first, and which were set aside because they failed time and again."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,12 +27,19 @@ class Waiting:
     changed: bool = field(default=False, compare=False)
 
 
-def unprocessed(root: Root, serving_dir: Path, data_root: str, pattern: str) -> Iterator[Waiting]:
-    """Yields the spans whose newest version is not done and not quarantined, oldest first."""
-    records = span_records.newest_records(span_records.read_records(str(root.state)))
+def unprocessed(
+    root: Root, serving_dir: Path, spans: Mapping[int, Sequence[span_files.SpanFile]], thresholds: str
+) -> Iterator[Waiting]:
+    """Yields the spans whose newest version is not done and not quarantined, oldest first.
+
+    Args:
+      spans: the files of each span's newest version, ascending, as `span_files.newest_versions` lists them.
+      thresholds: a hash of what candidates are judged by; a span whose candidate others refused is not done.
+    """
+    records = span_records.newest_records(span_records.reopened(span_records.read_records(str(root.state)), thresholds))
     live = version_folder.live_training(serving_dir)
     set_aside = read_quarantine(root)
-    for span, newest in span_files.newest_versions(data_root, pattern).items():
+    for span, newest in spans.items():
         version = newest[0].version
         record = records.get(span)
         # A version below a recorded one is an older state of the files, such as a folder that was removed.

@@ -31,6 +31,7 @@ class SpanRecord:
       definition: hash of the definition that a training would have followed; "" where an older release decided.
       outcome: what became of a rerun that came to its end; "" until then, and where an older release ran.
       files: identity of the files that were read, by name, size and modification time; "" where it is not known.
+      thresholds: hash of what the candidate was judged by; "" until then, and where an older release ran.
     """
 
     span: int
@@ -46,6 +47,7 @@ class SpanRecord:
     definition: str = ""
     outcome: Literal["", "pushed", "not_blessed"] = ""
     files: str = ""
+    thresholds: str = ""
 
     @property
     def file_name(self) -> str:
@@ -129,6 +131,41 @@ def is_done(record: SpanRecord, live: LiveTraining) -> bool:
     return decided_before and bool(live.window) and (record.span in live.window or record.span < max(live.window))
 
 
+def reopened(records: Iterable[SpanRecord], thresholds: str, *, since: int = 0) -> list[SpanRecord]:
+    """Returns the records without the refusals by other thresholds: those candidates are to be judged again.
+
+    Args:
+      since: the span at hand. What other thresholds refused before it stays closed, as it was when the gate first
+        decided on the span: so the decision, and all that follows from it up to the Evaluator, is still in the cache.
+    """
+    return [
+        replace(record, outcome="")
+        if record.span >= since and record.outcome == "not_blessed" and record.thresholds not in ("", thresholds)
+        else record
+        for record in records
+    ]
+
+
+def refused(records: Iterable[SpanRecord]) -> str:
+    """Returns the spans and versions whose candidates were refused, as `SPAN/VERSION` with spaces between.
+
+    The gate takes them as a parameter. With the thresholds themselves as one, it would decide anew wherever they
+    change, and the same candidate would be trained again.
+    """
+    return " ".join(f"{record.span}/{record.version}" for record in records if record.outcome == "not_blessed")
+
+
+def with_refusals(records: Iterable[SpanRecord], refusals: str) -> list[SpanRecord]:
+    """Returns the records with no other refusal than these, which `refused` wrote."""
+    counting = refusals.split()
+    return [
+        replace(record, outcome="")
+        if record.outcome == "not_blessed" and f"{record.span}/{record.version}" not in counting
+        else record
+        for record in records
+    ]
+
+
 def done(records: Iterable[SpanRecord], live: LiveTraining) -> list[SpanRecord]:
     """Returns the records whose spans need nothing more."""
     return [record for record in records if is_done(record, live)]
@@ -141,8 +178,18 @@ def complete(state_dir: str, span: int, version: int, **values: str) -> None:
             write_record(state_dir, replace(record, **values))  # type: ignore[arg-type]  # `outcome` is a Literal.
 
 
+_NO_REASON_TO_DECIDE_ANEW = ("files", "waiting", "examples_uri", "thresholds")
+
+
 def token(records: Iterable[SpanRecord]) -> str:
-    """Returns a hash of the records, for a cache key: the gate decides anew when they change."""
-    # Files that were touched and hold what they held are no reason to.
-    text = json.dumps([asdict(replace(record, files="")) for record in records], sort_keys=True)
+    """Returns a hash of the records, for a cache key: the gate decides anew when they change.
+
+    Left out are files that were touched and hold what they held, and what a run adds after its gate has decided, so
+    that the next run finds that decision in the cache: rows that waited have counted, a candidate has been judged.
+    """
+    values = [asdict(record) for record in records]
+    for value in values:
+        for name in _NO_REASON_TO_DECIDE_ANEW:
+            del value[name]
+    text = json.dumps(values, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

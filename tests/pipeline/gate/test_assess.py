@@ -175,6 +175,13 @@ def test_a_definition_that_was_refused_on_this_content_is_not_tried_again(live):
     assert decide(span(number=6, table=rows(seed=8)), live, [refused]).row == 3
 
 
+def test_a_definition_that_was_never_refused_is_tried_where_no_model_is_live_too():
+    refused = dataclasses.replace(assess.record_of(decide(span(), None), "", 101 * DAY), outcome="not_blessed")
+
+    assert decide(span(), None, [refused]).row == 4
+    assert decide(span(), None, [dataclasses.replace(refused, definition="another")]).row == 6
+
+
 def test_a_changed_definition_does_not_bring_back_a_model_that_was_rolled_back(live):
     trained = record(5, verdict="rerun", fingerprint=decide(span(), live).evidence.fingerprint)
     live = rolled_back(defined(live, hashed={"city": 9}, categorical=()))

@@ -28,8 +28,9 @@ def root(tmp_path):
     return root
 
 
-def waiting(root):
-    return list(backlog.unprocessed(root, root.serving("taxi"), str(root.path.parent / "data"), PATTERN))
+def waiting(root, thresholds=""):
+    listed = spans.newest_versions(str(root.path.parent / "data"), PATTERN)
+    return list(backlog.unprocessed(root, root.serving("taxi"), listed, thresholds))
 
 
 def record(root, span, version, **values):
@@ -53,6 +54,15 @@ def test_a_rerun_waits_until_it_has_come_to_its_end(root):
 
     span_records.complete(str(root.state), 2, 1, outcome="not_blessed")
     assert waiting(root) == [Waiting(3, 0), Waiting(10, 0)]
+
+
+def test_what_other_thresholds_refused_waits_again(root):
+    record(root, 2, 1, verdict="rerun", outcome="not_blessed", thresholds="strict")
+    record(root, 3, 0, verdict="rerun", outcome="not_blessed")  # By an older release.
+    record(root, 10, 0, verdict="rerun", outcome="pushed", thresholds="strict")
+
+    assert waiting(root, "strict") == []
+    assert waiting(root, "lenient") == [Waiting(2, 1)]
 
 
 def test_a_rerun_whose_version_became_visible_before_it_was_recorded_is_done(root):

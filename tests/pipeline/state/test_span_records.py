@@ -81,3 +81,26 @@ def test_the_token_changes_with_the_records_and_with_nothing_else(tmp_path):
 
     assert span_records.token(read_back) == span_records.token([record(1)])
     assert span_records.token([record(1)]) != span_records.token([record(1, verdict="block")])
+
+
+def test_what_a_run_adds_after_its_gate_has_decided_leaves_the_token_as_it_was():
+    before = record(1, waiting=True, examples_uri="artifacts/1")
+    after = record(1, waiting=False, files="f", thresholds="t")
+
+    assert span_records.token([before]) == span_records.token([after])
+
+
+def test_a_refusal_counts_under_the_thresholds_that_refused_and_before_the_span_at_hand():
+    refused = {"verdict": "rerun", "outcome": "not_blessed", "thresholds": "strict"}
+    records = [record(3, **refused), record(4, verdict="rerun", outcome="pushed"), record(5, 1, **refused)]
+
+    assert span_records.refused(span_records.reopened(records, "strict")) == "3/0 5/1"
+    assert span_records.refused(span_records.reopened(records, "lenient")) == ""
+    assert span_records.refused(span_records.reopened(records, "lenient", since=5)) == "3/0"
+
+
+def test_the_gate_takes_over_which_refusals_count():
+    records = [record(3, verdict="rerun", outcome="not_blessed"), record(4, verdict="rerun", outcome="pushed")]
+
+    assert [item.outcome for item in span_records.with_refusals(records, "3/0")] == ["not_blessed", "pushed"]
+    assert [item.outcome for item in span_records.with_refusals(records, "3/1 13/0")] == ["", "pushed"]
