@@ -141,7 +141,7 @@ class Gatherer:
         newest = decided[-1][1] if decided else None
         by_span = {decision.span: decision for _, decision in decided}
         records = span_records.newest_records(span_records.read_records(str(self.root.state)))
-        succeeded = [run for run in runs if run.result not in ("failed", "interrupted", "killed")]
+        succeeded = [run for run in runs if run.result.finished]
         looked = _looked(self.root.monitoring / LOOKED)
         return Snapshot(
             newest_decided_at=_modified(self.root.state / records[max(records)].file_name) if records else None,
@@ -155,7 +155,7 @@ class Gatherer:
             ),
             auc_floor=self.dataset.evaluation.min_auc,
             max_age_seconds=self.dataset.gate.max_model_age_days * 86_400,
-            runs=Counter(run.result for run in runs),
+            runs=Counter(run.result.value for run in runs),
             run_seconds=runs[-1].seconds if runs else {},
             last_run_at=runs[-1].ended_at if runs else None,
             last_success_at=succeeded[-1].ended_at if succeeded else None,

@@ -1,4 +1,4 @@
-"""`kubeflow_runner.py rehearse`: a compiled file, run here as its backend would, and what it came to."""
+"""`kubeflow_runner.py rehearse`: a compiled file, run here as its backend would."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pipeline.commands import options
 from pipeline.errors import ConfigError
@@ -15,13 +15,12 @@ from pipeline.gate.decision import Decision, describe
 from pipeline.kubeflow import extras
 from pipeline.kubeflow import package as packages
 from pipeline.kubeflow.package import Package
+from pipeline.runs import outcome
 from pipeline.runs.log_capture import captured
+from pipeline.runs.outcome import REFUSES, Result
 
 if TYPE_CHECKING:
     from pipeline.kubeflow.rehearse.dag import Rehearsal, TaskResult
-
-Result = Literal["pushed", "skipped", "refused", "not_blessed", "failed", "done"]
-EXIT_STATUS: dict[Result, int] = {"pushed": 0, "skipped": 0, "done": 0, "refused": 3, "not_blessed": 4, "failed": 1}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +80,7 @@ def command(args: argparse.Namespace) -> int:
         print(json.dumps(as_json(run, result), sort_keys=True))
     else:
         show(run, result)
-    return EXIT_STATUS[result]
+    return result.exit_status
 
 
 def check(package: Package) -> None:
@@ -135,15 +134,14 @@ def pushed_of(run: Rehearsal) -> str | None:
 
 
 def result_of(run: Rehearsal) -> Result:
-    """Returns what the run came to, in `run --json`'s words."""
-    failed = [result.task for result in run.failed]
-    if failed:
-        return "refused" if failed == ["RefuseSpan"] else "failed"
-    if pushed_of(run):
-        return "pushed"
-    if run.outputs("Pusher", "pushed_model"):
-        return "not_blessed"
-    return "skipped" if decision_of(run) else "done"
+    """Returns how the run ended."""
+    if run.failed and [result.task for result in run.failed] != [REFUSES]:
+        return Result.FAILED
+
+    def left(task: str, output: str) -> dict[str, Any] | None:  # Any: JSON.
+        return next((artifact["metadata"] for artifact in run.outputs(task, output)), None)
+
+    return outcome.result_of(left)
 
 
 def as_json(run: Rehearsal, result: Result) -> dict[str, Any]:  # Any: JSON.
@@ -151,7 +149,7 @@ def as_json(run: Rehearsal, result: Result) -> dict[str, Any]:  # Any: JSON.
     decision = decision_of(run)
     return {
         "result": result,
-        "exit_status": EXIT_STATUS[result],
+        "exit_status": result.exit_status,
         "run": run.name,
         "folder": str(run.folder),
         "tasks": [
@@ -175,4 +173,4 @@ def show(run: Rehearsal, result: Result) -> None:
     skipped = [one.task for one in run.results if one.status == "skipped"]
     if skipped:
         print(f"Not triggered: {', '.join(sorted(skipped))}")
-    print(f"{run.name}: {result}; artifacts and logs: {run.folder}")
+    print(f"{run.name}: {result.text}; artifacts and logs: {run.folder}")

@@ -17,6 +17,7 @@ from pipeline.commands import options
 from pipeline.commands.report_after import write_report, write_series_report
 from pipeline.commands.terminal import Terminal
 from pipeline.errors import ConfigError
+from pipeline.gate.decision import Verdict
 from pipeline.ingest import spans as span_files
 from pipeline.report.series_data import FILE as REPLAY_FILE
 from pipeline.runs.child import in_child
@@ -155,14 +156,13 @@ def play(
     auc = score_live(dataset, serving_dir / str(versions[-1]), data_root, span) if versions else None
     started = time.monotonic()
     outcome = execute.execute(request, log=str(log), on_start=lambda _: None, on_end=lambda *_: None)
-    decision = outcome.decision or {}
-    reasons = [reason["text"] for reason in decision.get("reasons", [])]
+    reasons = outcome.decision.reasons if outcome.decision else ()
     step = Step(
         span=span,
-        verdict=decision.get("verdict", "block"),
-        reason=reasons[0] if reasons else outcome.refusal or "",
+        verdict=(outcome.decision.verdict if outcome.decision else Verdict.BLOCK).value,
+        reason=reasons[0].text if reasons else outcome.refusal or "",
         auc=auc,
-        trained=any(node["node"] == "Trainer" and node["status"] == "ran" for node in outcome.nodes),
+        trained=any(node.node == "Trainer" and node.status == "ran" for node in outcome.nodes),
         pushed=outcome.pushed is not None,
         seconds=round(time.monotonic() - started, 1),
     )

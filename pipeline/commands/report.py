@@ -50,8 +50,7 @@ def find_or_make(root: Root, span: int | None, output: Path | None) -> Path:
     run = files.find_run(root, span)
     if output is not None:
         return files.write(run, output.absolute())
-    path = files.path_of(root, run)
-    return path if path.exists() else files.write(run, path)
+    return files.existing(root, run.span, run.run_id) or files.write(run, files.path_of(root, run.span, run.run_id))
 
 
 def _series(root: Root, span: int | None, output: Path | None) -> Path:

@@ -26,7 +26,7 @@ def write_report(root: Root, run_id: str, terminal: Terminal) -> Path | None:
         run = files.find_run_by_id(root, run_id)
         if run is None:
             return None
-        return files.write(run, files.path_of(root, run))
+        return files.write(run, files.path_of(root, run.span, run.run_id))
 
     return _guarded(make, terminal)
 

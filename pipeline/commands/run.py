@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import shlex
 from pathlib import Path
@@ -15,10 +16,12 @@ from pipeline.commands.report_after import write_report
 from pipeline.commands.terminal import Terminal
 from pipeline.config import beam_options
 from pipeline.evaluation import intervals
+from pipeline.gate.decision import describe
 from pipeline.runs.log_capture import captured, new_log
-from pipeline.runs.outcome import EXIT_STATUS, Outcome
+from pipeline.runs.outcome import Outcome, Result, result_of_error
 
 if TYPE_CHECKING:
+    from pipeline.evaluation.judge import Judgement
     from pipeline.runs.request import Request
 
 
@@ -93,7 +96,7 @@ def command(args: argparse.Namespace) -> int:
                 show(outcome, request, log, terminal)
                 if report is not None:
                     terminal.say(f"Report:    {report}")
-    return EXIT_STATUS[outcome.result]
+    return outcome.result.exit_status
 
 
 def run(request: Request, terminal: Terminal, log: Path) -> Outcome:
@@ -117,9 +120,8 @@ def run(request: Request, terminal: Terminal, log: Path) -> Outcome:
 def failure_as_json(error: BaseException, log: Path, report: Path | None) -> dict[str, Any]:  # Any: JSON.
     """Returns a run that ended without an outcome as `run --json` prints it."""
     failure = edge.describe(error)
-    interrupted = isinstance(error, KeyboardInterrupt)
     return {
-        "result": "interrupted" if interrupted else "failed",
+        "result": result_of_error(error),
         "exit_status": failure.status,
         "error": failure.text.removeprefix("error: "),
         "log": str(log),
@@ -134,11 +136,7 @@ def show(outcome: Outcome, request: Request, log: Path, terminal: Terminal) -> N
     terminal.table(
         f"Components, span {outcome.span}",
         ("component", "status", "seconds"),
-        [
-            (node["node"], node["status"], f"{node['seconds']:.1f}")
-            for node in outcome.nodes
-            if node["status"] != "skipped"
-        ],
+        [(node.node, node.status, f"{node.seconds:.1f}") for node in outcome.nodes if node.status != "skipped"],
     )
     if outcome.statistics_uri:
         statistics = statistics_table.read(outcome.statistics_uri)
@@ -153,8 +151,8 @@ def show(outcome: Outcome, request: Request, log: Path, terminal: Terminal) -> N
     if outcome.judgement:
         show_judgement(outcome.judgement, terminal)
     terminal.say()
-    if outcome.decision_text:
-        terminal.say(outcome.decision_text)
+    if outcome.decision:
+        terminal.say(describe(outcome.decision))
     if outcome.not_servable:
         terminal.say(f"Not servable, so not pushed: {outcome.not_servable}")
     if outcome.refusal:
@@ -164,26 +162,26 @@ def show(outcome: Outcome, request: Request, log: Path, terminal: Terminal) -> N
     terminal.note(f"log: {log}")
 
 
-def show_judgement(judgement: dict[str, Any], terminal: Terminal) -> None:
+def show_judgement(judgement: Judgement, terminal: Terminal) -> None:
     """Prints the metrics overall and per slice, candidate beside live model."""
     rows = [
         (
-            row["slice"] or "all",
-            row["examples"],
-            _number(row["auc"]),
-            f"± {intervals.half_width(row['auc_deviation']):.3f}" if row["auc_deviation"] is not None else "-",
-            _number(row["baseline_auc"]),
-            _number(row["calibration_error"]),
-            f"{row['mean_label']:.3f} / {_number(row['mean_prediction'], 3)}",
-            row["status"] + (f": {row['why']}" if row["why"] else ""),
+            row.slice or "all",
+            row.examples,
+            _number(row.auc),
+            f"± {intervals.half_width(row.auc_deviation):.3f}" if row.auc_deviation is not None else "-",
+            _number(row.baseline_auc),
+            _number(row.calibration_error),
+            f"{row.mean_label:.3f} / {_number(row.mean_prediction, 3)}",
+            row.status + (f": {row.why}" if row.why else ""),
         )
-        for row in judgement["slices"]
+        for row in judgement.slices
     ]
     columns = ("slice", "examples", "AUC", "95 %", "live AUC", "calibration error", "label / predicted", "judgement")
     terminal.table("Evaluation on held-out rows of the newest span", columns, rows)
     terminal.say()
-    terminal.say("Blessed: yes" if judgement["blessed"] else "Blessed: NO")
-    for reason in judgement["reasons"]:
+    terminal.say("Blessed: yes" if judgement.blessed else "Blessed: NO")
+    for reason in judgement.reasons:
         terminal.say(f"  - {reason}")
 
 
@@ -193,13 +191,13 @@ def _number(value: float | None, digits: int = 4) -> str:
 
 def closing_lines(outcome: Outcome, request: Request) -> list[str]:
     """Returns the last lines: what was pushed, and how to ask it."""
-    if outcome.result == "schema_inferred":
+    if outcome.result is Result.SCHEMA_INFERRED:
         return [
             f"There is no schema yet. One was inferred from span {outcome.span}: {outcome.inferred_schema}",
             f"Correct it by what the columns mean, put it beside {request.dataset.path}, name it there "
             '(`schema = "schema.pbtxt"`), and run again.',
         ]
-    if outcome.result == "not_pushed":
+    if outcome.result is Result.NOT_PUSHED:
         return ["The candidate is blessed and was not pushed, as asked (--no-push). Run without it to push."]
     if outcome.pushed is None:
         return []
@@ -231,16 +229,16 @@ def as_json(outcome: Outcome, request: Request, log: Path, report: Path | None) 
     statistics = statistics_table.read(outcome.statistics_uri) if outcome.statistics_uri else {}
     return {
         "result": outcome.result,
-        "exit_status": EXIT_STATUS[outcome.result],
+        "exit_status": outcome.result.exit_status,
         "dataset": request.dataset.name,
         "span": outcome.span,
         "root": str(request.root.path),
         "log": str(log),
         "report": _text(report),
-        "components": outcome.nodes,
+        "components": [dataclasses.asdict(node) for node in outcome.nodes],
         "statistics": {split: statistics_table.as_json(value) for split, value in statistics.items()},
-        "decision": outcome.decision,
-        "evaluation": outcome.judgement,
+        "decision": outcome.decision.to_dict() if outcome.decision else None,
+        "evaluation": outcome.judgement.to_dict() if outcome.judgement else None,
         "not_servable": outcome.not_servable,
         "refusal": outcome.refusal,
         "pushed_version": int(outcome.pushed.name) if outcome.pushed else None,

@@ -4,14 +4,17 @@ import argparse
 import datetime
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from pipeline.commands import options
 from pipeline.commands.terminal import Terminal
 from pipeline.gate.decision import Decision
 from pipeline.report import files as reports
-from pipeline.runs.records import read_decisions, read_runs
+from pipeline.runs.records import EndedRun, read_begun_run, read_decisions, read_runs
 from pipeline.state import rollback, version_folder
+from pipeline.state.root import Root
 
 _SHOWN_DECISIONS = 10
 
@@ -29,8 +32,8 @@ def command(args: argparse.Namespace) -> int:
     versions = rollback.versions(serving_dir)
     decisions = read_decisions(root)[-_SHOWN_DECISIONS:]
     runs = read_runs(root)
-    logs = sorted(root.logs.glob("run-*.log")) if root.logs.is_dir() else []
-    report = reports.newest(root)
+    log = _last_log(root, runs)
+    report = reports.newest(root, runs)
     value = {
         "dataset": dataset.name,
         "root": str(root.path),
@@ -40,7 +43,8 @@ def command(args: argparse.Namespace) -> int:
         "rollbacks": {version.number: asdict(version.rollback) for version in versions if version.rollback},
         "trained_on": list(version_folder.training_window(serving_dir)),
         "decisions": [record.to_dict() for record in decisions],
-        "last_log": str(logs[-1]) if logs else None,
+        "last_run": asdict(runs[-1]) if runs else None,
+        "last_log": str(log) if log else None,
         "last_report": str(report) if report else None,
     }
     if args.json:
@@ -50,8 +54,10 @@ def command(args: argparse.Namespace) -> int:
     terminal.say(f"root        {root.path}")
     terminal.say(f"served from {serving_dir}")
     terminal.say(f"metadata    {root.metadata}")
-    if logs:
-        terminal.say(f"last log    {logs[-1]}")
+    if runs:
+        terminal.say(f"last run    span {runs[-1].span}: {runs[-1].result.text}")
+    if log is not None:
+        terminal.say(f"last log    {log}")
     if report is not None:
         terminal.say(f"last report {report}")
     terminal.table(
@@ -64,11 +70,19 @@ def command(args: argparse.Namespace) -> int:
         ("span", "verdict", "why"),
         [_decision_row(record.decision) for record in decisions],
     )
-    if runs and runs[-1].result not in ("pushed", "skipped"):
-        terminal.say(f"The last run, of span {runs[-1].span}, ended as: {runs[-1].result.replace('_', ' ')}")
     if not versions and not decisions and not runs:
         terminal.say(f"Nothing has run here yet. Try: {options.hint(args, 'run')}")
     return 0
+
+
+def _last_log(root: Root, runs: Sequence[EndedRun]) -> Path | None:
+    """Returns the log of the run at work, else of the last one that ended, by the order of the runs."""
+    begun = read_begun_run(root)
+    log = begun.log if begun else runs[-1].log if runs else ""
+    if log and Path(log).exists():
+        return Path(log)
+    # An older release ran, or the root was moved. The names sort by time.
+    return max(root.logs.glob("run-*.log"), default=None) if root.logs.is_dir() else None
 
 
 def _decision_row(decision: Decision) -> tuple[object, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.commands import options
 from pipeline.commands.rehearse import add_pipeline, check, parse_parameters
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, ExitStatus
 from pipeline.kubeflow import extras
 from pipeline.kubeflow import package as packages
 from pipeline.kubeflow.package import Package
@@ -72,13 +72,16 @@ def command(args: argparse.Namespace) -> int:
     submitted, page, ask = (_vertex if args.to == "vertex" else _kubeflow)(args, package, parameters, name)
     kind = "schedule" if args.schedule is not None else "run"
     print(f"{package.name}: {kind} {submitted}\n{page}".rstrip(), file=sys.stderr)
-    outcome = None
+    value: dict[str, Any] = {kind: submitted, "page": page}  # Any: JSON.
+    status = ExitStatus.DONE
     if args.wait:
-        outcome = follow(ask, poll_s=args.poll, say=lambda text: print(text, file=sys.stderr, flush=True))
-        print(f"{package.name}: {outcome.state} {outcome.message}".rstrip(), file=sys.stderr)
+        result, last = follow(ask, poll_s=args.poll, say=lambda text: print(text, file=sys.stderr, flush=True))
+        print(f"{package.name}: {result.text} {last.message}".rstrip(), file=sys.stderr)
+        status = result.exit_status
+        value |= {"result": result, "exit_status": status, "failed": list(last.failed), "message": last.message}
     if args.json:
-        print(json.dumps(as_json(kind, submitted, page, outcome), sort_keys=True))
-    return outcome.exit_status if outcome else 0
+        print(json.dumps(value, sort_keys=True))
+    return status
 
 
 Submitted = tuple[str, str, Callable[[], RunState]]
@@ -138,16 +141,3 @@ def _token(path: Path | None) -> str:
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise ConfigError(f"--token-file: {path} cannot be read: {error.strerror}.") from error
-
-
-def as_json(kind: str, submitted: str, page: str, outcome: RunState | None) -> dict[str, Any]:  # Any: JSON.
-    """Returns what `submit --json` prints."""
-    result: dict[str, Any] = {kind: submitted, "page": page}  # Any: JSON.
-    if outcome is not None:
-        result |= {
-            "state": outcome.state,
-            "failed": list(outcome.failed),
-            "message": outcome.message,
-            "exit_status": outcome.exit_status,
-        }
-    return result

@@ -21,7 +21,7 @@ from pipeline.errors import ConfigError, PipelineError, RootBusyError
 from pipeline.ingest import spans as span_files
 from pipeline.runs.child import in_child
 from pipeline.runs.log_capture import captured, new_log
-from pipeline.runs.outcome import Outcome
+from pipeline.runs.outcome import Outcome, Result
 from pipeline.state.backlog import QUARANTINE, Waiting, quarantine, unprocessed
 from pipeline.state.root import Root
 
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 _BUSY_POLL_S = 1.0
 
 
-class StopRequestedError(Exception):
+class StopRequestedError(KeyboardInterrupt):
     """SIGTERM or Ctrl-C came; raised between components, where nothing is half done."""
 
 
@@ -163,11 +163,11 @@ def describe(outcome: Outcome) -> str:
     """Returns what became of a span, in a line: the decision, its first reason, and what came of it."""
     if outcome.decision is None:
         return f"refused: {outcome.refusal}"
-    reasons = outcome.decision["reasons"]
-    text = f"{outcome.decision['verdict']:5}  {reasons[0]['text'] if reasons else ''}"
+    reasons = outcome.decision.reasons
+    text = f"{outcome.decision.verdict:5}  {reasons[0].text if reasons else ''}"
     if outcome.pushed is not None:
         return f"{text}; pushed version {outcome.pushed.name}"
-    if outcome.result == "not_blessed":
-        why = outcome.not_servable or "; ".join((outcome.judgement or {}).get("reasons", []))
+    if outcome.result is Result.NOT_BLESSED:
+        why = outcome.not_servable or "; ".join(outcome.judgement.reasons if outcome.judgement else ())
         return f"{text}; not pushed: {why}"
     return text

@@ -12,6 +12,7 @@ from pipeline.config.dataset import Dataset
 from pipeline.config.pipeline_config import SPAN_PARAMETER, PipelineConfig
 from pipeline.errors import ConfigError
 from pipeline.kubeflow.package import Json, Package, Target
+from pipeline.runs.outcome import REFUSES
 
 # As pipeline.components.example_gen has it; importing that would load TFX before the arguments are checked.
 NEWEST = -1
@@ -21,8 +22,6 @@ NEWEST = -1
 READS_STATE = ("LiveModel", "RerunGate")
 # Finds its span's files itself. Vertex asks a driver for their fingerprint first; Kubeflow's backend runs none.
 READS_SPAN = "ExampleGen"
-# Fails on purpose: a second try would only repeat it.
-REFUSES = "RefuseSpan"
 
 # A machine that is taken away is the usual reason to fail, and every task may be run again.
 RETRY_POLICY = {"maxRetryCount": 2, "backoffDuration": "60s", "backoffFactor": 2.0, "backoffMaxDuration": "600s"}
@@ -118,7 +117,7 @@ def _finish(job: Json, request: Request) -> Package:
     for name, task in spec["root"]["dag"]["tasks"].items():
         if name in READS_STATE or (name == READS_SPAN and request.target == "kubeflow"):
             task.pop("cachingOptions", None)
-        if name != REFUSES:
+        if name != REFUSES:  # It fails on purpose: a second try would only repeat it.
             task["retryPolicy"] = dict(RETRY_POLICY)
     _settle_driver(spec, request.target)
     if request.target == "kubeflow":

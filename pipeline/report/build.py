@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from pipeline import json_values
@@ -11,13 +11,14 @@ from pipeline.errors import ReportError
 from pipeline.evaluation import curves as evaluation_curves
 from pipeline.evaluation.judge import Judgement
 from pipeline.gate import distributions as gate_distributions
-from pipeline.gate.decision import Decision, Verdict
+from pipeline.gate.decision import Decision
 from pipeline.gate.distributions import Distribution
 from pipeline.report.configuration import read_configuration
-from pipeline.report.data import Cost, Epoch, Evaluation, Outcome, RunReport, Servability, Training
+from pipeline.report.data import Cost, Epoch, Evaluation, RunReport, Servability, Training
 from pipeline.report.lineage import trace
 from pipeline.report.statistics import compare_statistics
-from pipeline.runs.metadata import NodeRecord, RunRecord
+from pipeline.runs.metadata import ENDED_AS, NodeRecord, RunRecord, Value
+from pipeline.runs.outcome import REFUSES, Result, result_of
 
 T = TypeVar("T")
 
@@ -36,12 +37,12 @@ def build_report(run: RunRecord) -> RunReport:
             "those of the newest runs ([retention] artifacts)."
         )
     decision = _decision(run)
-    outcome = _outcome(run, decision)
+    outcome = _outcome(run)
     training = _training(run)
     evaluation = _evaluation(run)
     servability = _servability(run)
     pushed = run.output("Pusher", "pushed_model")
-    version = str(pushed.properties["pushed_version"]) if pushed and outcome == "pushed" else None
+    version = str(pushed.properties["pushed_version"]) if pushed and outcome is Result.PUSHED else None
     broken = _broken(run)
     error = _error(broken) if broken else ""
     moved = [item.feature for item in decision.evidence.drift.features] if decision and decision.evidence.drift else []
@@ -90,29 +91,27 @@ def _decision(run: RunRecord) -> Decision | None:
     return _read(run, "RerunGate", "decision", "decision.json", Decision.from_json)
 
 
-def _outcome(run: RunRecord, decision: Decision | None) -> Outcome:
-    if _broken(run) is not None:
-        return "failed"
-    if decision is None:
-        return "schema inferred" if run.output("SchemaGen", "schema") else "failed"
-    if decision.verdict is not Verdict.RERUN:
-        return "blocked" if decision.verdict is Verdict.BLOCK else "skipped"
-    pushed = run.output("Pusher", "pushed_model")
-    # A PushedModel exists after a refused push too.
-    if pushed is not None:
-        return "pushed" if pushed.properties.get("pushed") == 1 else "not pushed"
-    if run.output("Evaluator", "blessing"):
-        return "not pushed"
-    return "decided"
+def _outcome(run: RunRecord) -> Result:
+    broken = _broken(run)
+    if broken is not None:
+        # Without the word, an older release ran, or nobody could write it any more.
+        otherwise = Result.FAILED if broken.status == "failed" else Result.KILLED
+        return Result(str(broken.properties.get(ENDED_AS, otherwise)))
+
+    def left(node: str, key: str) -> Mapping[str, Value] | None:
+        artifact = run.output(node, key)
+        return artifact.properties if artifact else None
+
+    return result_of(left)
 
 
 def _broken(run: RunRecord) -> NodeRecord | None:
     """Returns the component at which the run broke off; where the gate refuses a span, the run ends as it should."""
-    return next((n for n in run.nodes if n.status in ("failed", "unfinished") and n.node != "RefuseSpan"), None)
+    return next((n for n in run.nodes if n.status in ("failed", "unfinished") and n.node != REFUSES), None)
 
 
 def _headline(
-    outcome: Outcome,
+    outcome: Result,
     decision: Decision | None,
     evaluation: Evaluation | None,
     servability: Servability | None,
@@ -120,23 +119,24 @@ def _headline(
     error: str,
 ) -> str:
     """Returns what happened and why, in one sentence that stands alone."""
-    if outcome == "schema inferred":
+    if outcome is Result.SCHEMA_INFERRED:
         return "There is no schema yet. One was inferred from this span, for a person to correct."
-    if outcome == "failed" or decision is None:
+    if error or decision is None:
         return error or "The run left no decision; its log says more."
     first = _without_figures(decision.reasons[0].text) if decision.reasons else ""
     more = f", and {len(decision.reasons) - 1} more" if len(decision.reasons) > 1 else ""
-    if outcome == "pushed":
+    if outcome is Result.PUSHED:
         return f"Version {version} is live. Trained because {first}{more}."
-    if outcome == "not pushed":
-        why = "; ".join(evaluation.judgement.reasons) if evaluation and not evaluation.judgement.blessed else ""
-        if not why and servability and not servability.servable:
+    if outcome in (Result.NOT_BLESSED, Result.NOT_PUSHED):
+        why = "as asked (--no-push)"
+        if servability and not servability.servable:
             why = servability.reason
-        why = why or "as asked (--no-push)"
+        if evaluation and not evaluation.judgement.blessed:
+            why = "; ".join(evaluation.judgement.reasons)
         return f"The candidate was not pushed: {why}. Trained because {first}{more}."
-    if outcome == "blocked":
+    if outcome is Result.REFUSED:
         return f"The data was refused, and the live model stays: {first}{more}."
-    if outcome == "skipped":
+    if outcome is Result.SKIPPED:
         return f"Nothing was trained, and the live model stays: {first}{more}."
     return f"A rerun is due, and nothing was trained in this run: {first}{more}."
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from pipeline.evaluation.curves import EvaluationCurves
 from pipeline.evaluation.judge import Judgement
 from pipeline.gate.decision import Decision
 from pipeline.gate.distributions import Distribution
 from pipeline.runs.metadata import Status
-
-Outcome = Literal["pushed", "not pushed", "skipped", "blocked", "decided", "schema inferred", "failed"]
+from pipeline.runs.outcome import Result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +156,7 @@ class RunReport:
     started_at: float
     span: int
     version: int
-    outcome: Outcome
+    outcome: Result
     headline: str
     pushed_version: str | None
     error: str

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import files
 from pipeline.errors import ReportError
 from pipeline.runs.metadata import RunRecord, Store
+from pipeline.runs.records import EndedRun
 from pipeline.state.root import Root
 
 SERIES_PAGE = "replay.html"
 _ALLOWED = re.compile(r"[^0-9A-Za-z]+")
 
 
-def path_of(root: Root, run: RunRecord) -> Path:
-    """Returns where a run's report is: named by the span and by the run's start, to the second."""
-    return root.reports / f"span-{run.span}-{_ALLOWED.sub('-', run.run_id.partition('.')[0])}.html"
+def path_of(root: Root, span: int | None, run_id: str) -> Path:
+    """Returns where a run's report is to be: by the span and the run's whole id, so that no two runs share a page."""
+    return root.reports / f"span-{span}-{_ALLOWED.sub('-', run_id)}.html"
+
+
+def existing(root: Root, span: int | None, run_id: str) -> Path | None:
+    """Returns where a run's report is; None where there is none."""
+    # Older releases named it to the second.
+    paths = (path_of(root, span, run_id), path_of(root, span, run_id.partition(".")[0]))
+    return next((path for path in paths if path.exists()), None)
 
 
 def find_run(root: Root, span: int | None) -> RunRecord:
@@ -46,10 +55,18 @@ def find_run_by_id(root: Root, run_id: str) -> RunRecord | None:
     return run if run and run.nodes else None
 
 
-def newest(root: Root) -> Path | None:
-    """Returns the report that was written last."""
-    found = list(root.reports.glob("span-*.html")) if root.reports.is_dir() else []
-    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+def newest(root: Root, runs: Sequence[EndedRun]) -> Path | None:
+    """Returns the report of the last run that has one, by the order of the runs: a clock may be set back.
+
+    Args:
+      runs: as the journal has them. Of those of older releases it does not say which page they have; the page that was
+        written last is taken then.
+    """
+    for run in reversed(runs):
+        if run.run_id and (path := existing(root, run.span, run.run_id)):
+            return path
+    pages = list(root.reports.glob("span-*.html")) if root.reports.is_dir() else []
+    return max(pages, key=lambda path: path.stat().st_mtime, default=None)
 
 
 def write(run: RunRecord, path: Path) -> Path:

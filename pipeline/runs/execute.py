@@ -3,17 +3,21 @@
 import contextlib
 import importlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pipeline.ingest import spans as span_files
 from pipeline.runs import leftovers, records
-from pipeline.runs.outcome import Outcome
+from pipeline.runs.outcome import Outcome, Result, result_of_error
 from pipeline.runs.quick_imports import quick_imports
 from pipeline.runs.request import Request, pipeline_config
 from pipeline.state import span_records
 from pipeline.state.root import Root
+from pipeline.state.version_folder import pushed_versions
+
+if TYPE_CHECKING:
+    from pipeline.runs.node_runner import NodeResult
 
 
 def preload() -> None:
@@ -54,7 +58,7 @@ def execute(
     files = span_files.newest_versions(request.data_root, request.dataset.spans.pattern)[number]
     identity = span_files.identity(files)
     results: list[node_runner.NodeResult] = []
-    ended_as = "failed"
+    ended_as = Result.FAILED
 
     def ended(result: node_runner.NodeResult) -> None:
         results.append(result)
@@ -70,7 +74,11 @@ def execute(
     leftovers.end_executions(request.root)
     if not request.explain:
         records.end_killed_run(request.root, Path(config.serving_dir), now=round(started))
-        records.begin_run(request.root, config.span, Path(config.serving_dir), now=round(started))
+        newest = max(pushed_versions(Path(config.serving_dir)), default=0)
+        begun = records.BegunRun(
+            span=config.span, started_at=round(started), newest=newest, run_id=request.run_id, log=log
+        )
+        records.begin_run(request.root, begun)
     try:
         try:
             with leftovers.temporary_files():
@@ -79,21 +87,19 @@ def execute(
             refusal = str(error)
         result = outcome.read(config, results, refusal)
         ended_as = result.result
-    except KeyboardInterrupt:
-        ended_as = "interrupted"
+    except BaseException as error:
+        ended_as = result_of_error(error)
         raise
     finally:
         if not request.explain:
-            pushed = outcome.pushed_by(results)
-            record_run(request.root, config.span, started, ended_as, {item.node: item for item in results}, pushed)
-    if result.result in ("pushed", "not_blessed"):
-        assert result.decision is not None, "nothing is trained without a decision"
-        evidence = result.decision["evidence"]
+            record_run(request.root, begun, ended_as, results, outcome.pushed_by(results))
+    if result.decision is not None and result.result in (Result.PUSHED, Result.NOT_BLESSED):
+        evidence = result.decision.evidence
         span_records.complete(
             config.state_dir,
-            evidence["span"],
-            evidence["version"],
-            outcome=result.result,
+            evidence.span,
+            evidence.version,
+            outcome=result.result.value,
             thresholds=request.dataset.thresholds,
         )
     if refusal is not None and result.decision is None and not request.explain:
@@ -116,24 +122,21 @@ def _wait_for_files(request: Request, span: int) -> None:
 
 
 def record_run(
-    root: Root,
-    span: int,
-    started: float,
-    ended_as: str,
-    nodes: Mapping[str, Any],  # NodeResults.
-    pushed: Path | None,
+    root: Root, begun: records.BegunRun, ended_as: Result, nodes: Sequence["NodeResult"], pushed: Path | None
 ) -> None:
     """Appends how a run ended to `runs.jsonl`; a full disk must not hide why it failed."""
     with contextlib.suppress(OSError):
         records.append_run(
             root,
             records.EndedRun(
-                span=span,
-                started_at=round(started),
+                span=begun.span,
+                started_at=begun.started_at,
                 ended_at=round(time.time()),
                 result=ended_as,
-                seconds={name: round(node.seconds, 3) for name, node in nodes.items() if node.status == "ran"},
+                seconds={item.node: round(item.seconds, 3) for item in nodes if item.status == "ran"},
                 version=int(pushed.name) if pushed else None,
+                run_id=begun.run_id,
+                log=begun.log,
             ),
         )
         records.forget_begun_run(root)

@@ -16,6 +16,7 @@ from pipeline.errors import ReportError
 WALL_SECONDS = "wall_seconds"
 PEAK_MEMORY_BYTES = "peak_memory_bytes"
 ERROR = "error"
+ENDED_AS = "ended_as"
 """Custom properties of an execution, as pipeline/runs/node_runner.py records them."""
 
 Status = Literal["ran", "cached", "failed", "unfinished"]

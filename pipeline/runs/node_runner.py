@@ -24,7 +24,8 @@ from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.types import Artifact
 
 from pipeline.errors import PipelineError
-from pipeline.runs.metadata import ERROR, PEAK_MEMORY_BYTES, WALL_SECONDS
+from pipeline.runs.metadata import ENDED_AS, ERROR, PEAK_MEMORY_BYTES, WALL_SECONDS
+from pipeline.runs.outcome import result_of_error
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ def run(
             status, outputs = _published(
                 node_id, info.execution_id if info else None, connection, time.monotonic() - started
             )
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
             _record_failure(run_id, error, time.monotonic() - started, connection)
             raise
         finally:
@@ -154,16 +155,21 @@ def _add_cost(execution: metadata_store_pb2.Execution, seconds: float) -> None:
 
 
 def _record_failure(
-    run_id: str, error: Exception, seconds: float, connection: metadata_store_pb2.ConnectionConfig
+    run_id: str, error: BaseException, seconds: float, connection: metadata_store_pb2.ConnectionConfig
 ) -> None:
-    """Adds to the failed execution what it cost and what it said, which TFX records nowhere but in the log."""
+    """Adds to the execution that broke off what it cost and what it said, which TFX records nowhere but in the log.
+
+    One that was interrupted stays in state RUNNING; the next run finds it so and removes what it has left.
+    """
+    broken = (metadata_store_pb2.Execution.FAILED, metadata_store_pb2.Execution.RUNNING)
     try:
         with metadata.Metadata(connection) as handle:
             run = handle.store.get_context_by_type_and_name(constants.PIPELINE_RUN_CONTEXT_TYPE_NAME, run_id)
             executions = handle.store.get_executions_by_context(run.id) if run else []
             newest = max(executions, key=lambda execution: execution.id, default=None)
-            if newest is not None and newest.last_known_state == metadata_store_pb2.Execution.FAILED:
+            if newest is not None and newest.last_known_state in broken:
                 _add_cost(newest, seconds)
+                newest.custom_properties[ENDED_AS].string_value = result_of_error(error).value
                 newest.custom_properties[ERROR].string_value = str(error)[:_LONGEST_ERROR]
                 handle.store.put_executions([newest])
     except Exception:

@@ -1,68 +1,142 @@
-"""What one run did: the vocabulary of outcomes, and how an outcome is read from the artifacts of a run."""
+"""How one run ended: the vocabulary of outcomes, and how an outcome is read from what a run left."""
 
 from __future__ import annotations
 
+import enum
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import PipelineError
-from pipeline.gate.decision import Decision, Verdict, describe
+from pipeline import json_values
+from pipeline.errors import DataError, ExitStatus, PipelineError
+from pipeline.gate.decision import Decision
 from pipeline.state.version_folder import SAMPLE_REQUEST_FILE
 
 if TYPE_CHECKING:
     from tfx.types import Artifact
 
     from pipeline.config.pipeline_config import PipelineConfig
-    from pipeline.runs.node_runner import NodeResult
+    from pipeline.evaluation.judge import Judgement
+    from pipeline.runs.node_runner import NodeResult, Status
 
 
-Result = Literal["pushed", "skipped", "explained", "decided", "refused", "not_blessed", "not_pushed", "schema_inferred"]
+class Result(enum.StrEnum):
+    """How a run ended, in a word. Commands, `runs.jsonl`, reports, rehearsals and metrics all use these.
+
+    Attributes:
+      exit_status: of the command that ran it. An error that has a status of its own, such as a busy root, goes before.
+      text: for a person, after "Span 7: ".
+    """
+
+    exit_status: ExitStatus
+    text: str
+
+    def __new__(cls, word: str, exit_status: ExitStatus = ExitStatus.DONE, text: str = "") -> Result:
+        """Makes a member; the defaults are for a look-up by the word alone."""
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.exit_status = exit_status
+        member.text = text
+        return member
+
+    PUSHED = "pushed", ExitStatus.DONE, "rerun and pushed"
+    SKIPPED = "skipped", ExitStatus.DONE, "skipped"
+    EXPLAINED = "explained", ExitStatus.DONE, "explained"
+    DECIDED = "decided", ExitStatus.DONE, "a rerun is due"
+    NOT_PUSHED = "not_pushed", ExitStatus.DONE, "rerun, blessed and not pushed, as asked"
+    SCHEMA_INFERRED = "schema_inferred", ExitStatus.DONE, "a schema was inferred"
+    # A backend says no more of a run that went well: what the gate decided is in the run's artifacts.
+    DONE = "done", ExitStatus.DONE, "done"
+    REFUSED = "refused", ExitStatus.REFUSED, "refused"
+    NOT_BLESSED = "not_blessed", ExitStatus.NOT_BLESSED, "rerun, not blessed"
+    FAILED = "failed", ExitStatus.FAILED, "failed"
+    # By Ctrl-C or SIGTERM, which the run itself recorded.
+    INTERRUPTED = "interrupted", ExitStatus.INTERRUPTED, "interrupted"
+    # From outside, before it could record anything: by SIGKILL, a lost machine, a cancelled job.
+    KILLED = "killed", ExitStatus.FAILED, "killed"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its own end, whatever it decided there."""
+        return self not in (Result.FAILED, Result.INTERRUPTED, Result.KILLED)
 
 
-EXIT_STATUS: Mapping[Result, int] = {
-    "pushed": 0,
-    "skipped": 0,
-    "explained": 0,
-    "decided": 0,
-    "not_pushed": 0,
-    "schema_inferred": 0,
-    "refused": 3,
-    "not_blessed": 4,
-}
+def result_of_error(error: BaseException) -> Result:
+    """Returns how a run ended that an error broke off."""
+    if isinstance(error, DataError):
+        return Result.REFUSED
+    return Result.INTERRUPTED if isinstance(error, KeyboardInterrupt) else Result.FAILED
+
+
+REFUSES = "RefuseSpan"
+"""The node that fails where the gate blocks: a run that only it breaks off has ended as it should."""
+
+Properties = Mapping[str, Any]  # Any: an artifact's property is a text or a number.
+
+
+def result_of(left: Callable[[str, str], Properties | None]) -> Result:
+    """Returns how a run ended that no error broke off: one rule for a run, its report and a rehearsal.
+
+    Args:
+      left: takes a node's id and an output's name; returns the artifact's properties, or None where there is none.
+    """
+    if left("SchemaGen", "schema") is not None:
+        return Result.SCHEMA_INFERRED
+    decision = left("RerunGate", "decision")
+    if decision is None:
+        return Result.FAILED
+    if decision["block"]:
+        return Result.REFUSED
+    if not decision["rerun"]:
+        return Result.SKIPPED
+    if left("Trainer", "model") is None:
+        return Result.DECIDED
+    # A PushedModel exists after a refused push too.
+    if (left("Pusher", "pushed_model") or {}).get("pushed") == 1:
+        return Result.PUSHED
+    blessings = [left(node, "blessing") or {} for node in ("Evaluator", "InfraValidator")]
+    return Result.NOT_PUSHED if all(given.get("blessed") == 1 for given in blessings) else Result.NOT_BLESSED
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeOutcome:
+    """What one node cost; `seconds` of wall time, `peak_memory_bytes` of the process until the node's end."""
+
+    node: str
+    status: Status
+    seconds: float
+    peak_memory_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a run came to.
+    """How a run ended that ended without an unexpected error, and what it left.
 
     Attributes:
-      decision: the gate's decision as in decision.json; None where the run ended before it.
-      judgement: the Evaluator's, as in judgement.json; None where nothing was trained.
+      nodes: in order.
+      decision: the gate's; None where the run ended before it.
+      judgement: the Evaluator's; None where nothing was trained.
       not_servable: why a model server could not be trusted with the candidate; None where it could.
-      nodes: node id, status, wall seconds and peak memory, in order.
       statistics_uri: the span's statistics artifact.
       pushed: the new version's folder; None where nothing was pushed.
       sample_request: one row as a predict request, for the `curl` line.
       refusal: why the data was refused, in words.
-      decision_text: the decision as a person reads it.
     """
 
     result: Result
     span: int
-    nodes: list[dict[str, Any]]  # Any: JSON.
-    decision: dict[str, Any] | None = None
-    judgement: dict[str, Any] | None = None
+    nodes: tuple[NodeOutcome, ...]
+    decision: Decision | None = None
+    judgement: Judgement | None = None
     not_servable: str | None = None
     statistics_uri: str | None = None
     pushed: Path | None = None
-    sample_request: dict[str, Any] | None = None
+    sample_request: dict[str, Any] | None = None  # Any: JSON.
     inferred_schema: Path | None = None
     refusal: str | None = None
-    decision_text: str | None = None
 
 
 def read(config: PipelineConfig, results: Sequence[NodeResult], refusal: str | None) -> Outcome:
@@ -70,29 +144,29 @@ def read(config: PipelineConfig, results: Sequence[NodeResult], refusal: str | N
 
     Args:
       refusal: what a component said when it refused the data; None where none did.
+
+    Raises:
+      PipelineError: the gate left no decision.
     """
     assert isinstance(config.span, int), "a local run has chosen its span"
     outputs = {result.node: result.outputs for result in results}
-    decision = _decision(outputs)
-    judgement = _read_json(outputs, "Evaluator", "evaluation", "judgement.json")
     pushed = _pushed(outputs)
     statistics = _artifact(outputs, "StatisticsGen", "statistics")
     sample = pushed / SAMPLE_REQUEST_FILE if pushed else None
     return Outcome(
-        result=_result(config, decision, pushed, refusal, outputs),
+        result=_result(outputs, refusal, explain=config.explain),
         span=config.span,
-        nodes=[
-            {
-                "node": result.node,
-                "status": result.status,
-                "seconds": round(result.seconds, 3),
-                "peak_memory_bytes": result.peak_memory_bytes,
-            }
+        nodes=tuple(
+            NodeOutcome(
+                node=result.node,
+                status=result.status,
+                seconds=round(result.seconds, 3),
+                peak_memory_bytes=result.peak_memory_bytes,
+            )
             for result in results
-        ],
-        decision=decision.to_dict() if decision else None,
-        decision_text=describe(decision) if decision else None,
-        judgement=judgement,
+        ),
+        decision=_decision(outputs),
+        judgement=_judgement(outputs),
         not_servable=_not_servable(outputs),
         statistics_uri=statistics.uri if statistics else None,
         pushed=pushed,
@@ -115,30 +189,22 @@ def pushed_by(results: Sequence[NodeResult]) -> Path | None:
 Outputs = Mapping[str, Mapping[str, "list[Artifact]"]]
 
 
-def _result(
-    config: PipelineConfig, decision: Decision | None, pushed: Path | None, refusal: str | None, outputs: Outputs
-) -> Result:
+def _result(outputs: Outputs, refusal: str | None, *, explain: bool) -> Result:
     if refusal is not None:
-        return "refused"
-    if config.dataset.schema_path is None:
-        return "schema_inferred"
-    if config.explain:
-        return "explained"
-    if pushed is not None:
-        return "pushed"
-    if decision is None:
+        return Result.REFUSED
+
+    def left(node: str, key: str) -> Properties | None:
+        artifact = _artifact(outputs, node, key)
+        if artifact is None:
+            return None
+        message = artifact.mlmd_artifact
+        values = {**message.properties, **message.custom_properties}
+        return {name: getattr(value, value.WhichOneof("value")) for name, value in values.items()}
+
+    result = result_of(left)
+    if result is Result.FAILED:
         raise PipelineError("The gate left no decision, although nothing failed. The log says more.")
-    if config.decide and decision.verdict is Verdict.RERUN:
-        return "decided"
-    if not outputs.get("Trainer"):
-        return "skipped"
-    return "not_pushed" if not config.push and _blessed(outputs) else "not_blessed"
-
-
-def _blessed(outputs: Outputs) -> bool:
-    """Whether Evaluator and InfraValidator have blessed the candidate."""
-    blessings = [_artifact(outputs, node, "blessing") for node in ("Evaluator", "InfraValidator")]
-    return all(blessing is not None and blessing.get_int_custom_property("blessed") == 1 for blessing in blessings)
+    return Result.EXPLAINED if explain and result is not Result.SCHEMA_INFERRED else result
 
 
 def _artifact(outputs: Outputs, node: str, key: str) -> Artifact | None:
@@ -146,12 +212,14 @@ def _artifact(outputs: Outputs, node: str, key: str) -> Artifact | None:
     return artifacts[0] if artifacts else None
 
 
-def _read_json(outputs: Outputs, node: str, key: str, name: str) -> dict[str, Any] | None:  # Any: JSON.
-    artifact = _artifact(outputs, node, key)
+def _judgement(outputs: Outputs) -> Judgement | None:
+    artifact = _artifact(outputs, "Evaluator", "evaluation")
     if artifact is None:
         return None
-    value: dict[str, Any] = json.loads((Path(artifact.uri) / name).read_text(encoding="utf-8"))
-    return value
+    from pipeline.evaluation.judge import Judgement  # Loads NumPy, which `status` needs for nothing.
+
+    values = json.loads((Path(artifact.uri) / "judgement.json").read_text(encoding="utf-8"))
+    return json_values.from_json_values(Judgement, values)
 
 
 def _decision(outputs: Outputs) -> Decision | None:
@@ -163,7 +231,6 @@ def _decision(outputs: Outputs) -> Decision | None:
 
 def _pushed(outputs: Outputs) -> Path | None:
     artifact = _artifact(outputs, "Pusher", "pushed_model")
-    # A PushedModel exists after a refused push too.
     if artifact is None or artifact.get_int_custom_property("pushed") != 1:
         return None
     return Path(artifact.get_string_custom_property("pushed_destination"))

@@ -11,6 +11,7 @@ from typing import Any
 
 from pipeline import files, json_values
 from pipeline.gate.decision import Decision
+from pipeline.runs.outcome import Result
 from pipeline.state import journal
 from pipeline.state.root import Root
 from pipeline.state.version_folder import pushed_versions, read_rollback
@@ -46,7 +47,8 @@ class EndedRun:
 
     Attributes:
       started_at, ended_at: seconds since 1970.
-      result: `outcome.Result`, or "failed", "interrupted" or "killed".
+      run_id: the run's own in ML Metadata, by which its report is named; empty where an older release ran.
+      log: the run's; empty where an older release ran.
       seconds: wall time of each component that ran.
       version: the model version that the run pushed; None where it pushed none.
     """
@@ -54,9 +56,27 @@ class EndedRun:
     span: int
     started_at: int
     ended_at: int
-    result: str
+    result: Result
     seconds: Mapping[str, float]
     version: int | None = None
+    run_id: str = ""
+    log: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BegunRun:
+    """A run that has begun.
+
+    Attributes:
+      newest: the newest version before it; 0 where there was none.
+      run_id, log: as of an ended run.
+    """
+
+    span: int
+    started_at: int
+    newest: int
+    run_id: str = ""
+    log: str = ""
 
 
 def append_decision(root: Root, decision: Decision, log: str) -> None:
@@ -79,10 +99,18 @@ def read_runs(root: Root) -> list[EndedRun]:
     return journal.read(root.runs, lambda line: json_values.from_json_values(EndedRun, line))
 
 
-def begin_run(root: Root, span: int, serving_dir: Path, *, now: int) -> None:
-    """Notes which run is at work, and which version was the newest before it. The caller holds the root's lock."""
-    note = {"span": span, "started_at": now, "newest": max(pushed_versions(serving_dir), default=0)}
-    files.write(str(root.path), BEGUN, json.dumps(note).encode())
+def begin_run(root: Root, run: BegunRun) -> None:
+    """Notes which run is at work. The caller holds the root's lock."""
+    files.write(str(root.path), BEGUN, json.dumps(dataclasses.asdict(run)).encode())
+
+
+def read_begun_run(root: Root) -> BegunRun | None:
+    """Returns the run that is at work, or was killed since the last one ended; None where there is none."""
+    content = files.read(str(root.path), BEGUN)
+    try:
+        return None if content is None else json_values.from_json_values(BegunRun, json.loads(content))
+    except ValueError:
+        return None
 
 
 def forget_begun_run(root: Root) -> None:
@@ -92,23 +120,19 @@ def forget_begun_run(root: Root) -> None:
 
 def end_killed_run(root: Root, serving_dir: Path, *, now: int) -> None:
     """Records the run that was killed before it could: as pushed where its version had become visible."""
-    content = files.read(str(root.path), BEGUN)
-    if content is None:
-        return
-    try:
-        note = json.loads(content)
-        span, started_at, newest = int(note["span"]), int(note["started_at"]), int(note["newest"])
-    except (ValueError, LookupError, TypeError):
-        forget_begun_run(root)
-        return
-    later = [n for n in pushed_versions(serving_dir) if n > newest and read_rollback(serving_dir / str(n)) is None]
-    killed = EndedRun(
-        span=span,
-        started_at=started_at,
-        ended_at=now,
-        result="pushed" if later else "killed",
-        seconds={},
-        version=later[0] if later else None,
-    )
-    append_run(root, killed)
+    begun = read_begun_run(root)
+    if begun is not None:
+        versions = [number for number in pushed_versions(serving_dir) if number > begun.newest]
+        pushed = [number for number in versions if read_rollback(serving_dir / str(number)) is None]
+        killed = EndedRun(
+            span=begun.span,
+            started_at=begun.started_at,
+            ended_at=now,
+            result=Result.PUSHED if pushed else Result.KILLED,
+            seconds={},
+            version=pushed[0] if pushed else None,
+            run_id=begun.run_id,
+            log=begun.log,
+        )
+        append_run(root, killed)
     forget_begun_run(root)

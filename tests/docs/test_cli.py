@@ -7,6 +7,7 @@ import kubeflow_runner
 import local_runner
 from docs import cli
 from pipeline.errors import ExitStatus
+from pipeline.runs.outcome import Result
 
 
 def words(text):
@@ -36,3 +37,10 @@ def test_each_exit_status_is_documented_once():
 
     assert rows == [(str(status.value), status.meaning) for status in ExitStatus]
     assert [status.value for status in ExitStatus] == [0, 1, 2, 3, 4, 5, 130, 143]
+
+
+def test_each_way_to_end_a_run_is_documented_with_its_exit_status():
+    text = (cli.FILE.parent / "pipeline.md").read_text().split("## How a run ends\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| .+ \|$", text, re.MULTILINE)
+
+    assert sorted(rows) == sorted((result.value, str(result.exit_status.value)) for result in Result)

@@ -29,6 +29,7 @@ from pipeline.report.data import (
     StatisticsRow,
     Training,
 )
+from pipeline.runs.outcome import Result
 
 SCRIPT = "<script>document.title='owned'</script>"
 IMAGE = '"><img src=https://example.org/x onerror="console.error(\'owned\')">'
@@ -132,7 +133,7 @@ def hostile() -> RunReport:
         started_at=1_767_225_600.0,
         span=7,
         version=3,
-        outcome="not pushed",
+        outcome=Result.NOT_BLESSED,
         headline=f"The candidate was not pushed: {SCRIPT} {LONG}",
         pushed_version=None,
         error=f"{IMAGE} {LONG}",

@@ -6,12 +6,19 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pipeline.errors import PipelineError
+from pipeline.runs.outcome import REFUSES, Result
 
 State = Literal["running", "succeeded", "failed", "cancelled"]
 
 # A run takes hours and a client's connection does not: so many answers in a row may be missing.
 MAX_LOST_ANSWERS = 5
-REFUSES = "RefuseSpan"
+
+
+_RESULTS: Mapping[State, Result] = {
+    "succeeded": Result.DONE,
+    "failed": Result.FAILED,
+    "cancelled": Result.KILLED,
+}
 
 
 class UnreachableError(PipelineError):
@@ -34,11 +41,11 @@ class RunState:
     message: str = ""
 
     @property
-    def exit_status(self) -> int:
-        """0 succeeded, 3 the gate refused the span, 1 anything else."""
-        if self.state == "succeeded":
-            return 0
-        return 3 if self.state == "failed" and self.failed == (REFUSES,) else 1
+    def result(self) -> Result | None:
+        """How the run ended; None while it has not."""
+        if self.state == "failed" and self.failed == (REFUSES,):
+            return Result.REFUSED
+        return _RESULTS.get(self.state)
 
 
 def follow(
@@ -47,8 +54,8 @@ def follow(
     poll_s: float,
     say: Callable[[str], None],
     sleep: Callable[[float], None] = time.sleep,
-) -> RunState:
-    """Asks until the run has ended, and says each task's new state.
+) -> tuple[Result, RunState]:
+    """Asks until the run has ended, and says each task's new state; returns how it ended, and what was said last.
 
     Raises:
       UnreachableError: the backend has not answered MAX_LOST_ANSWERS times in a row.
@@ -69,6 +76,6 @@ def follow(
                 if known.get(task) != state:
                     say(f"  {task:18} {state}")
                     known[task] = state
-            if seen.state != "running":
-                return seen
+            if seen.result is not None:
+                return seen.result, seen
         sleep(poll_s)

@@ -137,8 +137,8 @@ WORKER = """
 import signal, sys
 from pipeline.commands import edge
 def work():
-    print("at work", flush=True)
     try:
+        print("at work", flush=True)
         signal.pause()
     finally:
         print("put away")

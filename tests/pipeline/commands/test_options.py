@@ -70,5 +70,5 @@ def test_status_after_a_refused_first_span_says_so(tmp_path, capsys):
     local_runner.main(["status", "--root", str(tmp_path)])
 
     out = capsys.readouterr().out
-    assert "The last run, of span 6, ended as: refused" in out
+    assert "last run    span 6: refused\n" in out
     assert "Nothing has run here yet" not in out

@@ -9,17 +9,17 @@ from pipeline.errors import ReportError
 from pipeline.gate.decision import Reason, Verdict
 from pipeline.json_values import to_json_values
 from pipeline.report.build import build_report
-from pipeline.runs.metadata import ArtifactRecord, NodeRecord, RunRecord
+from pipeline.runs.metadata import ENDED_AS, ArtifactRecord, NodeRecord, RunRecord
 from tests.helpers import reports_of
 
 DRIFT = Reason(kind="drift", text="`fare`: median 8 → 13 (Jensen-Shannon 0.040, threshold 0.021)", feature="fare")
 
 
-def node(name, folder=None, status="ran", error="", **properties):
+def node(name, folder=None, status="ran", error="", ended_as=None, **properties):
     """A component's record; its one output, where it has a folder, bears the name that the pipeline gives it."""
-    key = {"ExampleGen": "examples", "RerunGate": "decision", "Pusher": "pushed_model", "SchemaGen": "schema"}.get(
-        name, "x"
-    )
+    keys = {"ExampleGen": "examples", "RerunGate": "decision", "Pusher": "pushed_model", "SchemaGen": "schema"}
+    keys |= {"Trainer": "model", "Evaluator": "blessing", "InfraValidator": "blessing"}
+    key = keys.get(name, "x")
     artifact = ArtifactRecord(id=1, type="T", path=folder, properties=properties) if folder else None
     return NodeRecord(
         node=name,
@@ -28,10 +28,23 @@ def node(name, folder=None, status="ran", error="", **properties):
         started_at=100.0,
         seconds=2.0,
         peak_memory_bytes=None,
-        properties={},
+        properties={ENDED_AS: ended_as} if ended_as else {},
         inputs={},
         outputs={key: (artifact,)} if artifact else {},
         error=error,
+    )
+
+
+def gate(folder, verdict):
+    return node("RerunGate", folder, block=int(verdict is Verdict.BLOCK), rerun=int(verdict is Verdict.RERUN))
+
+
+def trained(folder, *, blessed, servable=1):
+    """What a run leaves that trained a candidate."""
+    return (
+        node("Trainer", folder),
+        node("Evaluator", folder, blessed=blessed),
+        node("InfraValidator", folder, blessed=servable, reason="it answers otherwise than offline"),
     )
 
 
@@ -42,14 +55,17 @@ def made(tmp_path):
     def make(*others, verdict=Verdict.RERUN, reasons=(DRIFT,)):
         decision = dataclasses.replace(reports_of.hostile().decision, verdict=verdict, reasons=reasons)
         (tmp_path / "decision.json").write_text(decision.to_json())
-        nodes = (node("ExampleGen", tmp_path, span=7), node("RerunGate", tmp_path), *others)
+        nodes = (node("ExampleGen", tmp_path, span=7), gate(tmp_path, verdict), *others)
         return build_report(RunRecord(pipeline="taxi", run_id="2026-01-01T00:00:00", nodes=nodes))
 
     return make
 
 
 def test_a_pushed_version_is_named_with_the_first_reason_without_its_figures(made, tmp_path):
-    found = made(node("Pusher", tmp_path, pushed=1, pushed_version="12", pushed_destination="/served/12"))
+    found = made(
+        *trained(tmp_path, blessed=1),
+        node("Pusher", tmp_path, pushed=1, pushed_version="12", pushed_destination="/served/12"),
+    )
 
     assert (found.outcome, found.pushed_version) == ("pushed", "12")
     assert found.headline == "Version 12 is live. Trained because `fare`: median 8 → 13."
@@ -57,16 +73,24 @@ def test_a_pushed_version_is_named_with_the_first_reason_without_its_figures(mad
 
 
 def test_a_refused_push_is_not_a_push(made, tmp_path):
-    found = made(node("Pusher", tmp_path, pushed=0))
+    found = made(*trained(tmp_path, blessed=1, servable=0), node("Pusher", tmp_path, pushed=0))
 
-    assert (found.outcome, found.pushed_version) == ("not pushed", None)
+    assert (found.outcome, found.pushed_version) == ("not_blessed", None)
+    assert found.headline.startswith("The candidate was not pushed: it answers otherwise than offline. Trained because")
+
+
+def test_a_candidate_that_nobody_wanted_pushed_is_not_a_failure(made, tmp_path):
+    found = made(*trained(tmp_path, blessed=1))
+
+    assert found.outcome == "not_pushed"
+    assert found.headline.startswith("The candidate was not pushed: as asked (--no-push).")
 
 
 @pytest.mark.parametrize(
     ("verdict", "outcome", "headline"),
     [
         (Verdict.SKIP, "skipped", "Nothing was trained, and the live model stays: `fare`: median 8 → 13."),
-        (Verdict.BLOCK, "blocked", "The data was refused, and the live model stays: `fare`: median 8 → 13."),
+        (Verdict.BLOCK, "refused", "The data was refused, and the live model stays: `fare`: median 8 → 13."),
         (Verdict.RERUN, "decided", "A rerun is due, and nothing was trained in this run: `fare`: median 8 → 13."),
     ],
 )
@@ -82,10 +106,17 @@ def test_a_component_that_failed_says_why(made):
     assert (found.outcome, found.headline) == ("failed", "Trainer failed: The train split is empty.")
 
 
-def test_a_run_that_was_killed_did_not_end(made):
-    assert (
-        made(node("Trainer", status="unfinished")).headline == "Trainer did not end: the run was stopped from outside"
-    )
+@pytest.mark.parametrize(("ended_as", "outcome"), [(None, "killed"), ("interrupted", "interrupted")])
+def test_a_run_that_was_ended_from_outside_did_not_end(made, ended_as, outcome):
+    found = made(node("Trainer", status="unfinished", ended_as=ended_as))
+
+    assert (found.outcome, found.headline) == (outcome, "Trainer did not end: the run was stopped from outside")
+
+
+def test_data_that_a_component_refused_is_refused_as_by_the_gate(made):
+    found = made(node("TrainingWindow", status="failed", error="data.csv, line 11", ended_as="refused"))
+
+    assert (found.outcome, found.headline) == ("refused", "TrainingWindow failed: data.csv, line 11")
 
 
 def test_a_dataset_without_a_schema_gets_one(tmp_path):
@@ -93,14 +124,14 @@ def test_a_dataset_without_a_schema_gets_one(tmp_path):
 
     found = build_report(RunRecord(pipeline="taxi", run_id="r", nodes=nodes))
 
-    assert (found.outcome, found.decision) == ("schema inferred", None)
+    assert (found.outcome, found.decision) == ("schema_inferred", None)
 
 
 def test_a_decision_of_another_layout_is_refused(made, tmp_path):
     made()
     value = json.loads((tmp_path / "decision.json").read_text())
     (tmp_path / "decision.json").write_text(json.dumps(value | {"layout": 99}))
-    nodes = (node("ExampleGen", tmp_path, span=7), node("RerunGate", tmp_path))
+    nodes = (node("ExampleGen", tmp_path, span=7), gate(tmp_path, Verdict.RERUN))
 
     with pytest.raises(ReportError, match="Received layout 99"):
         build_report(RunRecord(pipeline="taxi", run_id="r", nodes=nodes))
@@ -139,7 +170,8 @@ def damaged_run(folder, name, text):
     outputs = {}
     for file, (component, key) in ARTIFACTS.items():
         if (folder / file).exists():
-            outputs.setdefault(component, {})[key] = (ArtifactRecord(id=1, type="T", path=folder, properties={}),)
+            artifact = ArtifactRecord(id=1, type="T", path=folder, properties={"block": 0, "rerun": 1})
+            outputs.setdefault(component, {})[key] = (artifact,)
     nodes = [node("ExampleGen", folder, span=7)]
     nodes += [dataclasses.replace(node(component), outputs=given) for component, given in outputs.items()]
     return RunRecord(pipeline="taxi", run_id="r", nodes=tuple(nodes))

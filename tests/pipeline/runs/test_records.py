@@ -8,6 +8,7 @@ import local_runner
 from pipeline.gate.decision import decide
 from pipeline.gate.policy import GatePolicy
 from pipeline.runs import records
+from pipeline.runs.outcome import Result
 from pipeline.state.rollback import roll_back
 from pipeline.state.root import Root
 from tests.helpers.evidence_of import evidence
@@ -17,6 +18,12 @@ from tests.helpers.versions import add
 @pytest.fixture
 def root(tmp_path):
     return Root(tmp_path)
+
+
+def begun(*, newest=0):
+    return records.BegunRun(
+        span=6, started_at=100, newest=newest, run_id="2026-01-01T00:00:00.000001", log="/logs/run.log"
+    )
 
 
 @pytest.fixture
@@ -68,7 +75,7 @@ def test_status_shows_the_whole_decisions_of_a_damaged_journal(root, decision, f
 def test_a_killed_run_is_recorded_by_the_next(root, visible, result, version):
     if visible:
         add(root.serving("taxi"), 10)
-    records.begin_run(root, 6, root.serving("taxi"), now=100)
+    records.begin_run(root, begun(newest=10 if visible else 0))
     for number in visible[1:]:
         add(root.serving("taxi"), number)
 
@@ -77,12 +84,48 @@ def test_a_killed_run_is_recorded_by_the_next(root, visible, result, version):
 
     (run,) = records.read_runs(root)
     assert (run.span, run.started_at, run.ended_at, run.result, run.version) == (6, 100, 500, result, version)
+    assert (run.run_id, run.log) == ("2026-01-01T00:00:00.000001", "/logs/run.log")
+
+
+def test_a_killed_run_of_an_older_release_is_recorded_too(root):
+    (root.path / records.BEGUN).write_text('{"span": 6, "started_at": 100, "newest": 0}')
+
+    records.end_killed_run(root, root.serving("taxi"), now=500)
+
+    assert [(run.result, run.run_id) for run in records.read_runs(root)] == [("killed", "")]
+
+
+@pytest.mark.parametrize("torn", ["", '{"span": 6', "[]", '{"span": "x", "started_at": 1, "newest": 0}'])
+def test_a_torn_note_of_a_begun_run_is_forgotten(root, torn):
+    (root.path / records.BEGUN).write_text(torn)
+
+    records.end_killed_run(root, root.serving("taxi"), now=500)
+
+    assert records.read_runs(root) == []
+    assert not (root.path / records.BEGUN).exists()
+
+
+@pytest.mark.parametrize("word", ["failed", "interrupted", "killed", "schema_inferred", "not_pushed", "decided"])
+def test_every_word_that_was_ever_written_is_read(root, word):
+    line = {"ended_at": 2, "result": word, "seconds": {}, "span": 6, "started_at": 1}
+    root.runs.write_text(json.dumps(line) + "\n" + json.dumps({**line, "result": "of a later release"}) + "\n")
+
+    assert [run.result for run in records.read_runs(root)] == [word]
+
+
+def test_what_ended_by_itself_is_told_from_what_did_not():
+    assert {result for result in Result if not result.finished} == {"failed", "interrupted", "killed"}
+
+
+def test_the_exit_statuses_are_the_documented_ones():
+    statuses = {result.value: int(result.exit_status) for result in Result if result.exit_status}
+    assert statuses == {"refused": 3, "not_blessed": 4, "failed": 1, "interrupted": 130, "killed": 1}
 
 
 def test_a_rollback_is_not_the_killed_runs_push(root):
     add(root.serving("taxi"), 10)
     add(root.serving("taxi"), 20)
-    records.begin_run(root, 6, root.serving("taxi"), now=100)
+    records.begin_run(root, begun(newest=20))
     roll_back(root.serving("taxi"), now=200)
 
     records.end_killed_run(root, root.serving("taxi"), now=500)

@@ -24,7 +24,7 @@ def test_each_new_state_is_said_once():
 
     outcome, said, waits = play(first, first, last)
 
-    assert outcome == last
+    assert outcome == ("done", last)
     assert [line.split() for line in said] == [
         ["ExampleGen", "RUNNING"],
         ["ExampleGen", "SUCCEEDED"],
@@ -38,7 +38,7 @@ def test_lost_answers_are_forgiven_but_not_for_ever():
     running, done = RunState(state="running"), RunState(state="succeeded")
 
     outcome, said, _ = play(*[lost] * (MAX_LOST_ANSWERS - 1), running, lost, done)
-    assert outcome == done
+    assert outcome == ("done", done)
     assert said[0] == "  no answer (gone); asking again"
 
     with pytest.raises(UnreachableError):
@@ -46,14 +46,20 @@ def test_lost_answers_are_forgiven_but_not_for_ever():
 
 
 @pytest.mark.parametrize(
-    ("state", "failed", "status"),
+    ("state", "failed", "result", "status"),
     [
-        ("succeeded", (), 0),
-        ("failed", ("RefuseSpan",), 3),
-        ("failed", ("RefuseSpan", "Trainer"), 1),
-        ("failed", (), 1),
-        ("cancelled", (), 1),
+        ("succeeded", (), "done", 0),
+        ("failed", ("RefuseSpan",), "refused", 3),
+        ("failed", ("RefuseSpan", "Trainer"), "failed", 1),
+        ("failed", (), "failed", 1),
+        ("cancelled", (), "killed", 1),
     ],
 )
-def test_the_exit_status_mirrors_the_outcome(state, failed, status):
-    assert RunState(state=state, failed=failed).exit_status == status
+def test_the_backends_state_is_a_result_as_of_a_run_here(state, failed, result, status):
+    ended = RunState(state=state, failed=failed).result
+
+    assert (ended, ended.exit_status) == (result, status)
+
+
+def test_a_run_at_work_has_no_result():
+    assert RunState(state="running").result is None
