@@ -1,8 +1,8 @@
 """Trains the ensemble on rows in memory: an epoch is one TensorFlow call, validation is cross-fitted.
 
 Member m never trains on fold m of the rows. So the folds together judge on rows that the judged member has not seen,
-while the ensemble as a whole learns from all of them. A fold is a span where there are several: random rows of the
-same days flatter a model that learns the days by heart (see docs/decisions/0100-folds-are-spans.md).
+while the ensemble as a whole learns from all of them. A fold is a span where there are several, the newest span first:
+random rows of the same days flatter a model that learns the days by heart (see docs/decisions/0100-folds-are-spans.md).
 """
 
 from __future__ import annotations
@@ -30,6 +30,12 @@ _EPOCH_ROWS = 131_072
 _VALIDATION_ROWS = 65_536
 _PREDICTION_BATCH = 8_192
 _WARM_UP_STEPS = 20
+
+_FEWEST_OF_A_LABEL = 2
+_LARGEST_FOLD = 0.5
+"""A fold with a larger share of the rows leaves too few to train on."""
+_NEWEST = 0
+"""The newest span's fold, where a member holds it out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +76,9 @@ class Fitted:
     Attributes:
       validation_logits: calibrated logits of rows that the members which made them have not been trained on.
       validation_labels: the labels of those rows.
-      newest_probabilities: of every row of the newest span, in order, by the members that were trained on earlier
-        spans alone and calibrated on them: how well the model does out of time. None where the window has one span.
+      newest_probabilities: of every row of the newest span, in order, by members that were trained on earlier spans
+        alone and calibrated on them: how well the model does out of time. None where there are no earlier spans to
+        train on.
     """
 
     network: Ensemble
@@ -93,8 +100,32 @@ def fit(rows: Rows, layout: Layout, spec: TrainingSpec, base_weights: list[np.nd
       TrainingError: too few rows, or labels of one class only.
     """
     _check(rows)
+    trained = _train(rows, layout, spec, base_weights)
+    logits = trained.validation.logits()
+    calibration = calibrate(logits, trained.validation.labels) if spec.calibrate else Calibration()
+    return Fitted(
+        network=trained.network,
+        calibration=calibration,
+        curve=trained.curve,
+        best_epoch=trained.best_epoch,
+        validation_logits=calibration.slope * logits + calibration.offset,
+        validation_labels=trained.validation.labels,
+        newest_probabilities=_out_of_time(trained, logits, rows, layout, spec),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Trained:
+    network: Ensemble
+    validation: _Validation
+    holds_out_newest: bool
+    curve: list[Epoch]
+    best_epoch: int
+
+
+def _train(rows: Rows, layout: Layout, spec: TrainingSpec, base_weights: list[np.ndarray] | None) -> _Trained:
     random = np.random.default_rng(spec.seed)
-    fold, folds = _folds(rows.spans, spec, random)
+    fold, folds, holds_out_newest = _folds(rows.spans, spec, random)
     network = Ensemble(layout, spec)
     if base_weights is None:
         network.set_prior(float(rows.labels.mean()))
@@ -125,37 +156,44 @@ def fit(rows: Rows, layout: Layout, spec: TrainingSpec, base_weights: list[np.nd
         elif epoch - best_epoch >= spec.patience and not spec.max_steps:
             break
     network.set_weights(best_weights)
-    logits = validation.logits()
-    calibration = calibrate(logits, validation.labels) if spec.calibrate else Calibration()
-    newest = int(rows.spans.max())
-    # Folds are the spans themselves, or random rows; only in the former case has any member not seen the newest span.
-    out_of_time = folds > 1 and bool((fold == rows.spans).all()) and newest < network.members
-    return Fitted(
-        network=network,
-        calibration=calibration,
-        curve=curve,
-        best_epoch=best_epoch,
-        validation_logits=calibration.slope * logits + calibration.offset,
-        validation_labels=validation.labels,
-        newest_probabilities=_out_of_time(network, rows, validation, logits, spec) if out_of_time else None,
+    return _Trained(
+        network=network, validation=validation, holds_out_newest=holds_out_newest, curve=curve, best_epoch=best_epoch
     )
 
 
 def _out_of_time(
-    network: Ensemble, rows: Rows, validation: _Validation, logits: np.ndarray, spec: TrainingSpec
-) -> np.ndarray:
-    """Probabilities of the newest span's rows by what has not learned from that span: members and calibration."""
-    newest = int(rows.spans.max())
-    earlier = validation.folds != newest
-    calibration = calibrate(logits[earlier], validation.labels[earlier]) if spec.calibrate else Calibration()
-    of_newest = rows.spans == newest
-    members = np.flatnonzero(np.arange(network.members) % (newest + 1) == newest)
+    trained: _Trained, logits: np.ndarray, rows: Rows, layout: Layout, spec: TrainingSpec
+) -> np.ndarray | None:
+    """Probabilities of the newest span's rows by what has not learned from that span: members and calibration.
+
+    Where no member can be spared the newest span, a second ensemble is trained on the earlier ones, for this alone.
+    """
+    of_newest = rows.spans == rows.spans.max()
+    earlier = _part(rows, ~of_newest)
+    if min(np.count_nonzero(earlier.labels == 0), np.count_nonzero(earlier.labels == 1)) < _FEWEST_OF_A_LABEL:
+        return None
+    if trained.holds_out_newest:
+        judged = trained.validation.folds != _NEWEST
+        members = np.flatnonzero(trained.validation.member_folds == _NEWEST)
+    else:
+        logger.info("A second ensemble is trained on the earlier spans, to be scored on the newest one.")
+        trained = _train(earlier, layout, spec, None)
+        logits = trained.validation.logits()
+        judged = np.ones(len(logits), np.bool_)
+        members = np.arange(trained.network.members)
+    calibration = Calibration()
+    if spec.calibrate:
+        calibration = calibrate(logits[judged], trained.validation.labels[judged])
     floats, ids = rows.floats[of_newest], rows.ids[of_newest]
-    parts = [np.empty(0, np.float32)]
+    parts = []
     for start in range(0, len(floats), _PREDICTION_BATCH):
         batch = slice(start, start + _PREDICTION_BATCH)
-        parts.append(validation.predict(floats[batch], ids[batch]).numpy()[:, members].mean(axis=1))
+        parts.append(trained.validation.predict(floats[batch], ids[batch]).numpy()[:, members].mean(axis=1))
     return sigmoid(calibration.slope * np.concatenate(parts) + calibration.offset)
+
+
+def _part(rows: Rows, chosen: np.ndarray) -> Rows:
+    return Rows(floats=rows.floats[chosen], ids=rows.ids[chosen], labels=rows.labels[chosen], spans=rows.spans[chosen])
 
 
 def _check(rows: Rows) -> None:
@@ -163,20 +201,32 @@ def _check(rows: Rows) -> None:
     negatives = int(np.count_nonzero(rows.labels == 0))
     if positives + negatives != len(rows):
         raise TrainingError(f"Labels must be 0 or 1. {len(rows) - positives - negatives} of {len(rows)} are not.")
-    if positives < 2 or negatives < 2:
+    if min(positives, negatives) < _FEWEST_OF_A_LABEL:
         raise TrainingError(
             "Training needs at least two rows of each label. "
             f"Received: {positives} positive of {len(rows)} rows. Check [label] and [spans] window in dataset.toml."
         )
 
 
-def _folds(spans: np.ndarray, spec: TrainingSpec, random: np.random.Generator) -> tuple[np.ndarray, int]:
-    """Fold of each row, and their number: the spans, where each leaves others enough to train on."""
-    _, fold, counts = np.unique(spans, return_inverse=True, return_counts=True)
-    if len(counts) > 1 and counts.max() <= 0.5 * len(spans):
-        return fold.astype(np.int64), len(counts)
-    folds = max(2, round(1 / spec.validation_fraction))
-    return random.permutation(len(spans)) % folds, folds
+def _folds(spans: np.ndarray, spec: TrainingSpec, random: np.random.Generator) -> tuple[np.ndarray, int, bool]:
+    """Fold of each row, the number of folds, and whether fold _NEWEST is the newest span.
+
+    The folds are the spans, counted from the newest, where each leaves others enough to train on; the members hold
+    out the newest of them. Where an earlier span holds most of the rows, those before the newest span are held out at
+    random. Where the newest span does, where it is the only one, or where the only network would never learn it, no
+    member is spared it.
+    """
+    _, index, counts = np.unique(spans, return_inverse=True, return_counts=True)
+    newest_first = len(counts) - 1 - index.astype(np.int64)
+    several, parts = len(counts) > 1, max(2, round(1 / spec.validation_fraction))
+    if several and counts.max() <= _LARGEST_FOLD * len(spans):
+        if spec.ensemble_size == 1:
+            return index.astype(np.int64), len(counts), False
+        return newest_first, len(counts), True
+    if several and counts[-1] <= _LARGEST_FOLD * len(spans) and spec.ensemble_size > 1:
+        at_random = 1 + random.permutation(len(spans)) % parts
+        return np.where(newest_first == 0, _NEWEST, at_random), 1 + parts, True
+    return random.permutation(len(spans)) % parts, parts, False
 
 
 class _Loop:
@@ -253,13 +303,13 @@ class _Validation:
     def __init__(
         self, network: Ensemble, rows: Rows, fold: np.ndarray, folds: int, random: np.random.Generator
     ) -> None:
-        member_fold = np.arange(network.members) % folds
+        self.member_folds = np.arange(network.members) % folds
         chosen = np.flatnonzero(fold < network.members)
         if len(chosen) > _VALIDATION_ROWS:
             chosen = np.sort(random.choice(chosen, _VALIDATION_ROWS, replace=False))
         self._floats, self._ids, self.labels = rows.floats[chosen], rows.ids[chosen], rows.labels[chosen]
         self.folds = fold[chosen]
-        held_out = (fold[chosen][:, None] == member_fold).astype(np.float32)  # (rows, members)
+        held_out = (fold[chosen][:, None] == self.member_folds).astype(np.float32)  # (rows, members)
         self._weights = held_out / held_out.sum(axis=1, keepdims=True)
         self.predict = tf.function(lambda floats, ids: network((floats, ids)), reduce_retracing=True, autograph=False)
 

@@ -24,7 +24,7 @@ import tensorflow as tf
 
 from columnar import examples
 from models import label, scores, signatures, warm_start
-from models.errors import LabelError, TrainingError
+from models.errors import TrainingError
 from models.features import FeatureSpec
 from models.fitting import Fitted, Rows, fit
 from models.network import Layout, pack
@@ -45,9 +45,10 @@ def run_fn(fn_args: Any) -> None:
       fn_args: tfx.components.FnArgs. Its train_files may come from several artifacts or, in one artifact, from shards
         named `span-<number>-*`; each is then a fold that validates members not trained on it.
 
+    Rows without a label are left out: labels may come in parts.
+
     Raises:
-      LabelError: a row of the train split has no label.
-      TrainingError: the train split is empty, or of one label only.
+      TrainingError: the train split is empty, has no label, or one label only.
     """
     start = time.perf_counter()
     features = FeatureSpec.from_json(fn_args.custom_config["features"])
@@ -82,7 +83,7 @@ def run_fn(fn_args: Any) -> None:
 
 
 def _write_out_of_time(folder: str, rows: Rows, probabilities: np.ndarray) -> None:
-    """Writes labels and out-of-time probabilities of the newest span's train rows, in the order of its shards."""
+    """Writes labels and out-of-time probabilities of the newest span's labelled train rows, in the order of shards."""
     data = io.BytesIO()
     np.savez_compressed(data, labels=rows.labels[rows.spans == rows.spans.max()], probabilities=probabilities)
     with tf.io.gfile.GFile(os.path.join(folder, OUT_OF_TIME), "wb") as file:
@@ -90,11 +91,10 @@ def _write_out_of_time(folder: str, rows: Rows, probabilities: np.ndarray) -> No
 
 
 def read_rows(paths: Sequence[str], graph: TransformGraph, layout: Layout) -> Rows:
-    """Reads, transforms and packs the examples of these shards; each row remembers its span.
+    """Reads, transforms and packs the labelled examples of these shards; each row remembers its span.
 
     Raises:
-      LabelError: a row has no label.
-      TrainingError: there is no row.
+      TrainingError: there is no row, or none with a label.
     """
     schema = graph.raw_schema()
     columns = graph.features.columns
@@ -111,37 +111,41 @@ def pack_batches(batches: Iterable[tuple[str, pa.RecordBatch]], graph: Transform
     """Like `read_rows`, from pairs of a span's name and a flat record batch of it."""
     floats, ids, labels, spans = [], [], [], []
     numbers: dict[str, int] = {}
+    rows = 0
     for span, batch in batches:
+        rows += batch.num_rows
+        batch, of_batch = labelled(batch, graph.features)
+        if not batch.num_rows:
+            continue
         packed = pack(graph.transform_batch(batch), layout)
         floats.append(packed[0])
         ids.append(packed[1])
-        labels.append(labels_of(batch, graph.features))
+        labels.append(of_batch)
         spans.append(np.full(batch.num_rows, numbers.setdefault(span, len(numbers)), np.int32))
-    if not labels:
+    if not rows:
         raise TrainingError("The train split is empty. Give a window with examples.")
-    return Rows(
+    if not labels:
+        raise TrainingError(
+            f"None of the {rows} rows of the train split has a label: a column of {graph.features.label!r} is missing "
+            "in each, or is not 0 or 1. Train on a window with labels."
+        )
+    together = Rows(
         floats=np.concatenate(floats),
         ids=np.concatenate(ids),
         labels=np.concatenate(labels),
         spans=np.concatenate(spans),
     )
+    if len(together) < rows:
+        logger.info("%d of %d rows have a label and are trained on.", len(together), rows)
+    return together
 
 
-def labels_of(batch: pa.RecordBatch, features: FeatureSpec) -> np.ndarray:
-    """Labels of a flat record batch, 0 or 1, int64.
-
-    Raises:
-      LabelError: a row has no label.
-    """
+def labelled(batch: pa.RecordBatch, features: FeatureSpec) -> tuple[pa.RecordBatch, np.ndarray]:
+    """Returns the rows of a flat record batch that have a label, and their labels, 0 or 1, int64."""
     columns = {name: batch.column(name) for name in features.label_columns}
     labels: np.ndarray = label.evaluate(features.label, columns)
-    unknown = int(np.count_nonzero(labels == label.NO_LABEL))
-    if unknown:
-        raise LabelError(
-            f"{unknown} of {len(labels)} rows have no label: a column of {features.label!r} is missing in them, or is "
-            "not 0 or 1. Train on labelled examples only."
-        )
-    return labels
+    has_label = labels != label.NO_LABEL
+    return (batch, labels) if has_label.all() else (batch.filter(pa.array(has_label)), labels[has_label])
 
 
 def describe(fitted: Fitted, spec: TrainingSpec, rows: int, seconds: Mapping[str, float]) -> dict[str, Any]:

@@ -152,7 +152,9 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
             examples=window.outputs["examples"],
             statistics=window_statistics.outputs["statistics"],
             schema=schema.outputs["schema"],
+            model=trainer.outputs["model"],
             model_run=trainer.outputs["model_run"],
+            live_baseline=live.outputs["baseline"],
             settings=config.gate_settings(),
         )
 

@@ -1,27 +1,34 @@
 """Measures the training window for the comparisons of later spans."""
 
+import dataclasses
 import json
+import logging
 import os
 import re
 import time
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.io import fileio
-from tfx.types.standard_artifacts import Examples, ExampleStatistics, ModelRun, Schema
-from tfx.utils import io_utils
+from tfx.types.standard_artifacts import Examples, ExampleStatistics, Model, ModelRun, Schema
+from tfx.utils import io_utils, path_utils
 
 from columnar import examples as example_files
+from columnar.errors import ExamplesError
 from pipeline.artifacts import Baseline
 from pipeline.components.rerun_gate import read_statistics
-from pipeline.gate import scoring
+from pipeline.gate import baseline as baseline_files
+from pipeline.gate import labels, performance, scoring
 from pipeline.gate.baseline import build_baseline
 from pipeline.gate.definition import define
-from pipeline.gate.performance import Evaluation
+from pipeline.gate.performance import Evaluation, Yardstick
 from pipeline.gate.settings import Settings
 from pipeline.state.version_folder import DEFINITION_FILE, WINDOW_FILE
+
+logger = logging.getLogger(__name__)
 
 # As models.training writes it; importing that would load TensorFlow's training parts.
 OUT_OF_TIME = "out_of_time.npz"
@@ -33,7 +40,9 @@ def BaselineGen(
     examples: InputArtifact[Examples],
     statistics: InputArtifact[ExampleStatistics],
     schema: InputArtifact[Schema],
+    model: InputArtifact[Model],
     model_run: InputArtifact[ModelRun],
+    live_baseline: InputArtifact[Baseline],
     baseline: OutputArtifact[Baseline],
     settings: Parameter[str],
 ) -> None:
@@ -41,7 +50,9 @@ def BaselineGen(
 
     Args:
       examples: the training window, shards named by span.
+      model: the new model, which is measured on held-out rows where out-of-time predictions do not suffice.
       model_run: holds the out-of-time predictions that training left, where the window has several spans.
+      live_baseline: the live model's, whose yardstick may still hold.
       settings: Settings.to_json().
     """
     parsed = Settings.from_json(settings)
@@ -49,12 +60,20 @@ def BaselineGen(
     compared = {*parsed.features.columns, *(column for crossed in parsed.slices for column in crossed)}
     columns = [feature.name for feature in schema_proto.feature if feature.name in compared]
     tables = tables_by_span(example_files.split_paths(examples.uri, "train"), schema_proto, columns)
+    yardstick = performance.choose_yardstick(
+        out_of_time(model_run.uri, tables, parsed),
+        lambda: held_out_evaluation(model, examples, schema_proto, parsed),
+        live_yardstick(live_baseline, parsed.features.label),
+        list(tables),
+        parsed.policy,
+    )
     measured = build_baseline(
         tables,
         schema_proto,
         parsed.features,
         parsed.policy,
-        evaluation=out_of_time(model_run.uri, tables[max(tables)], parsed),
+        evaluation=yardstick.evaluation if yardstick else None,
+        origin=yardstick.origin if yardstick else None,
         statistics=read_statistics(statistics.uri),
         created_at=int(time.time()),
     )
@@ -75,14 +94,41 @@ def tables_by_span(paths: list[str], schema: "Schema", columns: list[str]) -> di
     return {span: example_files.read_table(names, schema, columns) for span, names in sorted(shards.items())}
 
 
-def out_of_time(model_run_uri: str, newest: pa.Table, settings: Settings) -> Evaluation | None:
-    """Returns the evaluation on the newest span by the part of the model that was trained on earlier spans alone.
-
-    None where the window has one span: held-out rows of the same days would flatter, and every later span would look
-    like a decline.
-    """
+def out_of_time(model_run_uri: str, tables: Mapping[int, pa.Table], settings: Settings) -> Evaluation | None:
+    """Returns the evaluation on the newest labelled span by what was trained on earlier spans alone; None without."""
     path = os.path.join(model_run_uri, OUT_OF_TIME)
     if not fileio.exists(path):
         return None
+    label = settings.features.label
+    newest = max(span for span, table in tables.items() if labels.is_labelled(table, label))
+    rows, _ = labels.labelled(tables[newest], label)
     with fileio.open(path, "rb") as file, np.load(file) as arrays:
-        return scoring.evaluate(newest, arrays["labels"], arrays["probabilities"], settings.slices)
+        return scoring.evaluate(rows, arrays["labels"], arrays["probabilities"], settings.slices)
+
+
+def held_out_evaluation(model: Model, examples: Examples, schema: "Schema", settings: Settings) -> Evaluation | None:
+    """Returns the evaluation of the new model on the held-out rows; None where none of them has a label."""
+    try:
+        table = example_files.read_table(example_files.split_paths(examples.uri, "eval"), schema)
+    except ExamplesError:  # A split without rows has no shard.
+        return None
+    if not labels.is_labelled(table, settings.features.label):
+        return None
+    return scoring.evaluate_model(path_utils.serving_model_path(model.uri), table, settings)
+
+
+def live_yardstick(baseline: Baseline, label: str) -> Yardstick | None:
+    """Returns the live model's yardstick; None where there is none, or of another label."""
+    if not baseline.get_int_custom_property("present"):
+        return None
+    try:
+        live = baseline_files.Baseline.load(baseline.uri)
+    except baseline_files.BaselineError as error:
+        logger.warning("The live model's yardstick cannot be read: %s", error)
+        return None
+    if live.yardstick is None or live.label != label:
+        return None
+    version = live.yardstick.origin.version or baseline.get_string_custom_property("version")
+    return Yardstick(
+        evaluation=live.yardstick.evaluation, origin=dataclasses.replace(live.yardstick.origin, version=version)
+    )

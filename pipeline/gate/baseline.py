@@ -29,7 +29,7 @@ from pipeline.gate.bins import FeatureBins
 from pipeline.gate.chance import Calibration
 from pipeline.gate.distances import Floats
 from pipeline.gate.evidence import NotCompared
-from pipeline.gate.performance import Evaluation
+from pipeline.gate.performance import Evaluation, Origin, Yardstick
 from pipeline.gate.policy import SMALLEST_COMPARED, GatePolicy
 
 FORMAT = 1
@@ -61,7 +61,8 @@ class Baseline:
       known: the values of each categorical feature, sorted; features with too many are left out.
       positives: positive and labelled rows.
       calibration: what chance does.
-      evaluation: the model on rows later than its training rows; None where there was none.
+      evaluation: what the model's performance on later spans is held against; None where nothing was measured.
+      origin: where that came from; None where it was measured before this was kept, which was out of time.
       statistics: TFDV's, of the window.
       not_compared: features that no span can be compared on, and why.
     """
@@ -81,12 +82,21 @@ class Baseline:
     evaluation: Evaluation | None
     statistics: statistics_pb2.DatasetFeatureStatisticsList | None
     not_compared: tuple[NotCompared, ...]
+    origin: Origin | None = None
 
     @functools.cached_property
     def rows(self) -> int:
         """Rows of the training window."""
         first = self.bins[0].size if self.bins else 0
         return int(self.counts[:first].sum())
+
+    @property
+    def yardstick(self) -> Yardstick | None:
+        """What the model's performance on later spans is held against, and where it came from."""
+        if self.evaluation is None:
+            return None
+        origin = self.origin or Origin(source="out_of_time", span=max(self.window))
+        return Yardstick(evaluation=self.evaluation, origin=origin)
 
     def unseen_share(self, feature: str, table: pa.Table) -> float:
         """Returns the share of a table's rows whose value the training window did not have."""
@@ -178,6 +188,7 @@ class _Manifest:
     evaluation: Evaluation | None
     not_compared: tuple[NotCompared, ...]
     has_statistics: bool
+    origin: Origin | None = None
 
 
 def build_baseline(
@@ -188,6 +199,7 @@ def build_baseline(
     *,
     evaluation: Evaluation | None,
     statistics: statistics_pb2.DatasetFeatureStatisticsList | None,
+    origin: Origin | None = None,
     version: str = "",
     created_at: int = 0,
     seed: int = 0,
@@ -197,7 +209,8 @@ def build_baseline(
     Args:
       tables: span to the rows of it that the model was trained on: flat columns, features and label columns.
       schema: the curated one; a feature that is not in it is said to be missing, not skipped.
-      evaluation: of the model, on rows later than these.
+      evaluation: what the model's performance on later spans is held against; None where nothing was measured.
+      origin: where that came from.
       statistics: TFDV's, over all of these rows.
 
     Raises:
@@ -232,6 +245,7 @@ def build_baseline(
         positives=labels.positives(raw, features.label),
         calibration=null,
         evaluation=evaluation,
+        origin=origin,
         statistics=statistics,
         not_compared=tuple(gaps),
     )

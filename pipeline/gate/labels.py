@@ -29,6 +29,13 @@ def is_labelled(table: pa.Table, label: str) -> bool:
     return bool((evaluate(table, label) != label_expression.NO_LABEL).any())
 
 
+def labelled(table: pa.Table, label: str) -> tuple[pa.Table, npt.NDArray[np.int64]]:
+    """Returns the rows that have a label, and their labels."""
+    values = evaluate(table, label)
+    has_label = values != label_expression.NO_LABEL
+    return table.filter(pa.array(has_label)), values[has_label]
+
+
 def with_label(table: pa.Table, label: str) -> pa.Table:
     """Returns the table with a column named like the label's expression: "1", "0" or null."""
     values = evaluate(table, label)

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from models import label as label_expression
 from pipeline.gate import labels, performance
 from pipeline.gate.performance import Evaluation
 from pipeline.gate.settings import Settings
@@ -15,10 +14,8 @@ def evaluate_model(model_dir: Path | str, table: pa.Table, settings: Settings) -
     """Measures a SavedModel on the labelled rows of `table`, overall and per slice."""
     from models.predictor import predictor_of  # Loads TensorFlow, which most decisions do without.
 
-    values = labels.evaluate(table, settings.features.label)
-    labelled = table.filter(pa.array(values != label_expression.NO_LABEL))
-    probabilities = predictor_of(str(model_dir)).predict(labelled)
-    return evaluate(labelled, values[values != label_expression.NO_LABEL], probabilities, settings.slices)
+    table, values = labels.labelled(table, settings.features.label)
+    return evaluate(table, values, predictor_of(str(model_dir)).predict(table), settings.slices)
 
 
 def evaluate(

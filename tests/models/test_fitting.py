@@ -75,6 +75,40 @@ def test_a_span_is_judged_by_members_that_have_not_seen_it():
     assert fitted.curve[-1].train_loss < 0.1
 
 
+@pytest.mark.parametrize(
+    ("sizes", "members"),
+    [
+        ([200, 200, 200], 4),  # Members hold out the spans, newest first.
+        ([150, 150, 150, 150, 150], 4),  # More spans than members.
+        ([150, 150, 150, 150, 150], 2),
+        ([600, 200], 4),  # The earlier span holds most rows.
+        ([200, 600], 4),  # The newest span does: a second ensemble.
+        ([300, 300], 1),  # One network learns every span: a second one.
+    ],
+)
+def test_the_newest_span_is_scored_by_what_has_not_seen_it(sizes, members):
+    # The newest span's labels are turned round. Whatever has learned from the earlier spans alone gets them wrong.
+    rows = make_rows(sum(sizes), seed=4)
+    spans = np.repeat(np.arange(len(sizes)), sizes)
+    newest = spans == len(sizes) - 1
+    rows = dataclasses.replace(rows, spans=spans, labels=np.where(newest, 1 - rows.labels, rows.labels))
+    spec = dataclasses.replace(SPEC, ensemble_size=members, epochs=10, patience=10, learning_rate=0.02)
+
+    fitted = fit(rows, LAYOUT, spec)
+
+    assert fitted.newest_probabilities.shape == (sizes[-1],)
+    assert scores.auc(fitted.newest_probabilities, rows.labels[newest]) < 0.3
+
+
+@pytest.mark.parametrize(("spans", "turned"), [(1, 0), (2, 60)])
+def test_without_earlier_spans_to_train_on_there_is_no_out_of_time_score(spans, turned):
+    # 60 of 120 rows are of the earlier span, all of one label.
+    rows = make_rows(120, spans=spans)
+    rows = dataclasses.replace(rows, labels=np.where(np.arange(120) < turned, 0, rows.labels))
+
+    assert fit(rows, LAYOUT, dataclasses.replace(SPEC, epochs=1)).newest_probabilities is None
+
+
 def test_stops_when_the_validation_loss_rises_and_keeps_the_best_weights():
     rows = make_rows(200)
     spec = dataclasses.replace(SPEC, epochs=200, patience=2, learning_rate=0.05, calibrate=False)

@@ -2,11 +2,12 @@ import json
 import os
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 
 from models import training
-from models.errors import LabelError, TrainingError
+from models.errors import TrainingError
 from models.predictor import Predictor
 from models.transform_graph import TransformGraph
 from tests.models.conftest import FEATURES, TRAINING, fn_args, make_table, write_shard
@@ -77,13 +78,24 @@ def test_training_twice_gives_the_same_model(tmp_path, transform_dir, examples_d
     np.testing.assert_array_equal(first.predict(table), second.predict(table))
 
 
-def test_rows_without_a_label_are_refused(tmp_path, transform_dir):
-    table = make_table(20)
-    paid = [None, *table["paid"].to_pylist()[1:]]
-    table = table.set_column(table.schema.get_field_index("paid"), "paid", [paid])
-    write_shard(tmp_path / "Split-train" / "data-00000-of-00001.gz", table)
+def without_labels(table, rows):
+    """The table, its first rows without the column that the label is computed from."""
+    paid = [*[None] * rows, *table["paid"].to_pylist()[rows:]]
+    return table.set_column(table.schema.get_field_index("paid"), "paid", pa.array(paid, pa.float64()))
 
-    with pytest.raises(LabelError, match=r"1 of 20 rows have no label"):
+
+def test_rows_without_a_label_are_left_out(tmp_path, transform_dir):
+    write_shard(tmp_path / "Split-train" / "data-00000-of-00001.gz", without_labels(make_table(60), 20))
+
+    training.run_fn(fn_args(transform_dir, tmp_path, tmp_path / "out"))
+
+    assert json.loads((tmp_path / "out" / "run" / "history.json").read_text(encoding="utf-8"))["rows"] == 40
+
+
+def test_a_split_without_any_label_is_refused(tmp_path, transform_dir):
+    write_shard(tmp_path / "Split-train" / "data-00000-of-00001.gz", without_labels(make_table(20), 20))
+
+    with pytest.raises(TrainingError, match=r"None of the 20 rows of the train split has a label"):
         training.run_fn(fn_args(transform_dir, tmp_path, tmp_path / "out"))
 
 

@@ -97,6 +97,23 @@ def test_a_missing_file_is_named(baseline, tmp_path):
         Baseline.load(str(tmp_path))
 
 
+def test_a_baseline_remembers_where_its_yardstick_came_from(tmp_path):
+    evaluation = performance.evaluate(np.array([0, 1]), np.array([0.1, 0.7]))
+    origin = performance.Origin(source="held_out", span=3, version="77")
+    build(evaluation=evaluation, origin=origin).save(str(tmp_path))
+
+    assert Baseline.load(str(tmp_path)).yardstick == performance.Yardstick(evaluation=evaluation, origin=origin)
+
+
+def test_a_baseline_from_before_that_was_kept_was_measured_out_of_time(baseline, tmp_path):
+    baseline.save(str(tmp_path))
+    manifest = json.loads((tmp_path / "baseline.json").read_text())
+    del manifest["baseline"]["origin"]
+    (tmp_path / "baseline.json").write_text(json.dumps(manifest))
+
+    assert Baseline.load(str(tmp_path)).yardstick.origin == performance.Origin(source="out_of_time", span=4)
+
+
 def test_another_format_is_refused(baseline, tmp_path):
     baseline.save(str(tmp_path))
     manifest = json.loads((tmp_path / "baseline.json").read_text())

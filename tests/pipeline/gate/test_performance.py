@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -5,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
+from pipeline.evaluation import intervals
 from pipeline.gate import performance
 from pipeline.gate.policy import GatePolicy
 
@@ -207,3 +210,52 @@ def test_slices_are_named_by_column_and_value():
         "a=x,b=1": [True, False, False],
         "a=x,b=2": [False, True, False],
     }
+
+
+def at(auc, *, error=0.01):
+    """An evaluation of which only the AUC counts."""
+    evaluation = performance.evaluate(*scored(1000))
+    overall = dataclasses.replace(evaluation.overall, auc=intervals.around(auc, error, 1000))
+    return performance.Evaluation(slices=(overall,))
+
+
+def origin_of(out_of_time, held_out=None, previous=None, window=(4, 5, 6, 7)):
+    """Where the yardstick comes from, and its AUC; `previous` is an AUC and the span it was measured on."""
+    live = previous and performance.Yardstick(
+        evaluation=at(previous[0]), origin=performance.Origin(source="out_of_time", span=previous[1], version="77")
+    )
+    found = performance.choose_yardstick(
+        None if out_of_time is None else at(out_of_time),
+        lambda: None if held_out is None else at(held_out),
+        live,
+        window,
+        POLICY,
+    )
+    return found and (found.origin.source, found.origin.span, found.origin.version, found.evaluation.overall.auc.value)
+
+
+def test_the_yardstick_is_the_new_model_out_of_time():
+    assert origin_of(0.93) == ("out_of_time", 7, "", 0.93)
+    assert origin_of(0.93, previous=(0.92, 6)) == ("out_of_time", 7, "", 0.93)
+    # A difference within noise or within the margin is no change.
+    assert origin_of(0.93, previous=(0.945, 6)) == ("out_of_time", 7, "", 0.93)
+
+
+def test_a_collapse_is_no_yardstick_while_the_window_holds_earlier_spans():
+    assert origin_of(0.205, previous=(0.93, 6)) == ("out_of_time", 6, "77", 0.93)
+    assert origin_of(0.70, previous=(0.93, 4)) == ("out_of_time", 4, "77", 0.93)
+
+
+def test_a_model_of_later_spans_alone_sets_its_own_yardstick():
+    assert origin_of(0.80, previous=(0.93, 3)) == ("out_of_time", 7, "", 0.80)
+
+
+def test_held_out_rows_count_where_out_of_time_less_than_half_is_left():
+    assert origin_of(0.205, held_out=0.70) == ("held_out", 7, "", 0.70)
+    # They flatter: 0.744 beside 0.643 is what flights show in an ordinary month.
+    assert origin_of(0.643, held_out=0.744) == ("out_of_time", 7, "", 0.643)
+
+
+def test_a_window_of_one_span_is_measured_on_held_out_rows():
+    assert origin_of(None, held_out=0.9, window=(7,)) == ("held_out", 7, "", 0.9)
+    assert origin_of(None, window=(7,)) is None
