@@ -33,8 +33,20 @@ class Model:
         self.closed.set()
 
 
+OPEN: list[ModelRegistry] = []
+
+
 def registry(load=lambda _, folder: Model(folder), **options) -> ModelRegistry:
-    return ModelRegistry(load, retries=Retries(count=0), **options)
+    OPEN.append(ModelRegistry(load, retries=Retries(count=0), **options))
+    return OPEN[-1]
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    """Ends what a test has started, so that no thread of it logs into a later test."""
+    yield
+    while OPEN:
+        OPEN.pop().close(wait=True)
 
 
 def config(folder, *versions: int, policy: Policy | None = None, **labels: int) -> ModelConfig:
