@@ -5,6 +5,7 @@ enough from each span to the next that the gate reruns.
 """
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 NAME = "tiny"
@@ -17,6 +18,7 @@ schema = "schema.pbtxt"
 [spans]
 pattern = "span-{SPAN}/v{VERSION}/data.csv"
 window = 2
+settle_seconds = 1.0
 
 [label]
 column = "clicked"
@@ -95,4 +97,18 @@ def write_span(data: Path, span: int, version: int = 1) -> Path:
     unfinished = path.with_name(".data.csv.part")
     unfinished.write_text(span_text(span, version), encoding="utf-8")
     unfinished.rename(path)
+    return path
+
+
+def write_span_slowly(data: Path, span: int, parts: int, pause: Callable[[], None]) -> Path:
+    """Writes a span in its place, part by part, as a careless sender does. Returns the file."""
+    path = data / f"span-{span}" / "v1" / "data.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = span_text(span)
+    step = len(text) // parts + 1
+    with path.open("w", encoding="utf-8") as file:
+        for start in range(0, len(text), step):
+            file.write(text[start : start + step])
+            file.flush()
+            pause()
     return path
