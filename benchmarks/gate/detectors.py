@@ -32,7 +32,7 @@ def detect(
     found: dict[str, dict[str, int]] = {"gate": {}}
     for change, table in changed.items():
         compared = drift.compare(table, base, dataset.features, dataset.gate).drift
-        moved, _ = labels.compare(table, dataset.label.text, base.positives, dataset.gate)
+        moved, _ = labels.compare(table, dataset.label.text, base.label_spans, dataset.gate)
         found["gate"][change] = int(bool(compared and compared.moved) or bool(moved and moved.matters))
     before = _statistics(reference, dataset)
     for change, table in changed.items():

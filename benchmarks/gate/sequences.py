@@ -45,7 +45,7 @@ def play(name: str, tables: list[pa.Table]) -> dict[str, int]:
     for span in range(WINDOW, len(tables)):
         table = tables[span]
         compared = drift.compare(table, base, dataset.features, dataset.gate).drift
-        change, _ = labels.compare(table, dataset.label.text, base.positives, dataset.gate)
+        change, _ = labels.compare(table, dataset.label.text, base.label_spans, dataset.gate)
         drifted, labelled = bool(compared and compared.moved), bool(change and change.matters)
         counts["spans"] += 1
         counts["drift"] += drifted

@@ -208,7 +208,7 @@ def _compare(
     table = pa.concat_tables([*(span.waiting[number] for number in sorted(span.waiting)), span.table])
     policy, features = settings.policy, settings.features
     compared = drift.compare(table, live.baseline, features, policy, schema=span.schema, statistics=span.statistics)
-    label, label_gaps = labels.compare(table, features.label, live.baseline.positives, policy)
+    label, label_gaps = labels.compare(table, features.label, live.baseline.label_spans, policy)
     if evidence.labelled and live.baseline.evaluation is not None:
         now = evaluate_model(live.model_dir, table, settings)
         changes, gaps = performance.compare(now, live.baseline.evaluation, policy)

@@ -59,7 +59,8 @@ class Baseline:
       raised_by: the span that it is the distance of; NO_SPAN where a change was left out, int64 (features,).
       quantiles: of the numeric features, at QUANTILE_LEVELS; NaN for others, float64 (features, levels).
       known: the values of each categorical feature, sorted; features with too many are left out.
-      positives: positive and labelled rows.
+      label_spans: positive and labelled rows of each span of the window, as it stands there; of all in one where an
+        older release measured them.
       calibration: what chance does.
       evaluation: what the model's performance on later spans is held against; None where nothing was measured.
       origin: where that came from; None where it was measured before this was kept, which was out of time.
@@ -77,7 +78,7 @@ class Baseline:
     raised_by: npt.NDArray[np.int64]
     quantiles: Floats
     known: Mapping[str, tuple[str, ...]]
-    positives: tuple[int, int]
+    label_spans: tuple[tuple[int, int], ...]
     calibration: Calibration
     evaluation: Evaluation | None
     statistics: statistics_pb2.DatasetFeatureStatisticsList | None
@@ -160,7 +161,8 @@ class Baseline:
         except (KeyError, ValueError) as error:
             raise BaselineError(f"{folder}: not a baseline that this program can read: {error}. {_REPAIR}") from error
         values = {f.name: getattr(plain, f.name) for f in dataclasses.fields(_Manifest)}
-        has_statistics = values.pop("has_statistics")
+        has_statistics, positives = values.pop("has_statistics"), values.pop("positives")
+        values["label_spans"] = plain.label_spans or (positives,)
         values["known"] = {item.feature: item.values for item in plain.known}
         return cls(**values, **loaded, calibration=null, statistics=statistics if has_statistics else None)
 
@@ -176,7 +178,11 @@ class _Known:
 
 @dataclass(frozen=True, kw_only=True)
 class _Manifest:
-    """The part of a baseline that is JSON."""
+    """The part of a baseline that is JSON.
+
+    Attributes:
+      positives: of the whole window, where an older release wrote no `label_spans`.
+    """
 
     version: str
     created_at: int
@@ -184,11 +190,12 @@ class _Manifest:
     label: str
     bins: tuple[FeatureBins, ...]
     known: tuple[_Known, ...]
-    positives: tuple[int, int]
     evaluation: Evaluation | None
     not_compared: tuple[NotCompared, ...]
     has_statistics: bool
     origin: Origin | None = None
+    label_spans: tuple[tuple[int, int], ...] = ()
+    positives: tuple[int, int] = (0, 0)
 
 
 def build_baseline(
@@ -242,7 +249,7 @@ def build_baseline(
         raised_by=np.where(between.raised_by < 0, NO_SPAN, np.array(list(spans))[between.raised_by]),
         quantiles=np.array([_quantiles(table, feature) for feature in bins]),
         known=_known_values(table, bins),
-        positives=labels.positives(raw, features.label),
+        label_spans=tuple(labels.positives(spans[span], features.label) for span in spans),
         calibration=null,
         evaluation=evaluation,
         origin=origin,

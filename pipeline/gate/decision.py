@@ -320,9 +320,10 @@ def describe_metric(change: MetricChange) -> str:
 
 def describe_label(change: LabelChange) -> str:
     """Returns the label's change in words."""
+    varies = f", the window's spans vary by {change.between_spans:.3f}" if change.between_spans else ""
     return (
         f"`{change.label}`: share of positive labels {change.baseline.value:.3f} → {change.current.value:.3f} "
-        f"(interval of the change {change.low:+.3f} to {change.high:+.3f}, margin {change.margin:g})"
+        f"(interval of the change {change.low:+.3f} to {change.high:+.3f}{varies}, margin {change.margin:g})"
     )
 
 

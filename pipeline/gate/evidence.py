@@ -125,7 +125,13 @@ class MetricChange:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelChange:
-    """The share of positive labels in the training window and now; `matters` where certain and beyond the margin."""
+    """The share of positive labels in the training window and now; `matters` where certain and beyond the margin.
+
+    Attributes:
+      low, high: interval of the change, the variation between spans included.
+      between_spans: standard deviation of the share between the window's spans, sampling taken off; None where it has
+        one span, or an older release measured it.
+    """
 
     label: str
     baseline: Estimate
@@ -134,6 +140,7 @@ class LabelChange:
     high: float
     margin: float
     matters: bool
+    between_spans: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

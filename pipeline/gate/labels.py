@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,8 @@ import pyarrow as pa
 
 from models import label as label_expression
 from pipeline.evaluation import intervals
+from pipeline.gate import between_spans
+from pipeline.gate.between_spans import Between
 from pipeline.gate.evidence import LabelChange, NotCompared
 from pipeline.gate.policy import GatePolicy
 
@@ -54,25 +56,27 @@ def positives(table: pa.Table, label: str) -> tuple[int, int]:
 
 
 def compare(
-    table: pa.Table, label: str, baseline: tuple[int, int], policy: GatePolicy
+    table: pa.Table, label: str, window: Sequence[tuple[int, int]], policy: GatePolicy
 ) -> tuple[LabelChange | None, list[NotCompared]]:
-    """Compares the share of positive labels with the training window's.
+    """Compares the share of positive labels with the training window's, given how that varies from span to span.
 
     Args:
-      baseline: positive and labelled rows of the training window.
+      window: positive and labelled rows of each span of the training window, or of all in one where no more is known.
 
     Returns:
       The change, or None and why there is none.
     """
     now = positives(table, label)
+    spans = [span for span in window if span[1]]
+    baseline = (sum(span[0] for span in spans), sum(span[1] for span in spans))
     for rows, where in ((now[1], "the span"), (baseline[1], "the baseline")):
         if rows == 0:
             return None, [NotCompared(subject="label", text=f"the label was not compared: {where} has no labels")]
-    z = NormalDist().inv_cdf(1 - policy.alarm_rate("label") / 2)
     before, after = intervals.wilson(*baseline), intervals.wilson(*now)
+    ordinary = _ordinary(spans, before.value)
+    rate = policy.alarm_rate("label")
+    low, high = between_spans.difference(before, after, ordinary, rate, spans_before=len(spans))
     change = after.value - before.value
-    error = math.hypot(intervals.standard_error(before), intervals.standard_error(after))
-    low, high = change - z * error, change + z * error
     return LabelChange(
         label=label,
         baseline=before,
@@ -81,4 +85,13 @@ def compare(
         high=high,
         margin=policy.label_share_margin,
         matters=abs(change) > policy.label_share_margin and not low <= 0 <= high,
+        between_spans=math.sqrt(ordinary.variance) if len(spans) > 1 else None,
     ), []
+
+
+def _ordinary(spans: Sequence[tuple[int, int]], share: float) -> Between:
+    """Returns how the share varies between spans; each errs as a span of the common share would."""
+    if not 0 < share < 1:
+        return between_spans.NOTHING
+    errors = [math.sqrt(share * (1 - share) / rows) for _, rows in spans]
+    return between_spans.between([positive / rows for positive, rows in spans], errors)

@@ -41,7 +41,7 @@ def test_it_holds_what_later_spans_are_compared_with(baseline):
     ]
     assert baseline.rows == 3200
     assert baseline.known["payment"] == ("Card", "Cash")
-    assert baseline.positives[1] == 3200
+    assert [rows for _, rows in baseline.label_spans] == [800, 800, 800, 800]
 
 
 def test_save_and_load_keep_everything(baseline, tmp_path):
@@ -49,7 +49,17 @@ def test_save_and_load_keep_everything(baseline, tmp_path):
 
     loaded = Baseline.load(str(tmp_path))
 
-    for name in ("version", "created_at", "window", "label", "bins", "known", "positives", "evaluation", "statistics"):
+    for name in (
+        "version",
+        "created_at",
+        "window",
+        "label",
+        "bins",
+        "known",
+        "label_spans",
+        "evaluation",
+        "statistics",
+    ):
         assert getattr(loaded, name) == getattr(baseline, name), name
     assert loaded.not_compared == baseline.not_compared
     span = rows(1000, 9, card=0.4)
