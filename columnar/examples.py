@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
-from columnar import tfrecords, uniform_examples
+from columnar import split_files, tfrecords, uniform_examples
 from columnar.errors import ExamplesError
 from columnar.threads import map_ahead, read_ahead
 
@@ -34,10 +34,12 @@ def split_paths(uri: str, split: str) -> list[str]:
     Raises:
       ExamplesError: the artifact has no such split, or it has no shard.
     """
-    folder = os.path.join(uri, f"Split-{split}")
-    paths = matching(folder, "*.gz")
+    folder = split_files.folder(uri, split)
+    paths = matching(folder, split_files.SHARDS)
     if not paths:
-        there = [os.path.basename(name).removeprefix("Split-") for name in matching(uri, "Split-*")]
+        there = [
+            os.path.basename(name).removeprefix(split_files.PREFIX) for name in matching(uri, f"{split_files.PREFIX}*")
+        ]
         raise ExamplesError(f"No examples in {folder}. Splits of this artifact: {', '.join(there) or 'none'}.")
     return paths
 
@@ -91,6 +93,16 @@ def iter_list_batches(paths: Sequence[str], *, batch_size: int = BATCH_SIZE) -> 
 def read_table(paths: Sequence[str], schema: schema_pb2.Schema, columns: Sequence[str] | None = None) -> pa.Table:
     """Reads all of `paths` into memory. Raises as iter_batches."""
     return pa.Table.from_batches(iter_batches(paths, schema, columns=columns), flat_schema(schema, columns))
+
+
+def read_splits(uris: Sequence[str], splits: Sequence[str], schema: schema_pb2.Schema) -> pa.Table:
+    """Reads these splits of Examples artifacts into memory; a split without rows has no shard and adds none.
+
+    Raises as iter_batches.
+    """
+    folders = [split_files.folder(uri, split) for uri in uris for split in splits]
+    paths = [path for folder in folders for path in matching(folder, split_files.SHARDS)]
+    return read_table(paths, schema)
 
 
 def flatten(batch: pa.RecordBatch, target: pa.Schema, where: str) -> pa.RecordBatch:

@@ -22,7 +22,7 @@ from pathlib import Path
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from columnar import examples
+from columnar import examples, split_files
 from columnar.example_encoder import encode
 from columnar.example_writer import SplitWriter
 from monitoring.log_files import FileProgress
@@ -127,6 +127,12 @@ def _place(text: str) -> Place:
     return int(start), int(version)
 
 
+def _examples(batch: Path, place: Place) -> str:
+    """Returns where the rows of a window and version are."""
+    start, version = place
+    return str(batch / f"window-{start}" / f"version-{version}")
+
+
 class Batch:
     """A batch that is being written."""
 
@@ -139,8 +145,8 @@ class Batch:
         """Appends rows to their windows."""
         for (start, version), table in tables.items():
             if (start, version) not in self._writers:
-                folder = self._folder / f"window-{start}" / f"version-{version}" / f"Split-{SPLIT}"
-                self._writers[start, version] = self._stack.enter_context(SplitWriter(str(folder)))
+                folder = split_files.folder(_examples(self._folder, (start, version)), SPLIT)
+                self._writers[start, version] = self._stack.enter_context(SplitWriter(folder))
             for batch in table.combine_chunks().to_batches():
                 self._writers[start, version].write(encode(batch).records)
 
@@ -199,13 +205,8 @@ class Store:
 
     def read(self, places: Sequence[Place], schema: schema_pb2.Schema) -> pa.Table:
         """Returns the rows of these windows and versions."""
-        found = [
-            str(path)
-            for batch in self._batches()
-            for start, version in places
-            for path in sorted((batch / f"window-{start}" / f"version-{version}" / f"Split-{SPLIT}").glob("*.gz"))
-        ]
-        return examples.read_table(found, schema)
+        uris = [_examples(batch, place) for batch in self._batches() for place in places]
+        return examples.read_splits(uris, [SPLIT], schema)
 
     def remove_before(self, time: float) -> None:
         """Removes batches all of whose windows begin before `time`; never the newest, which holds the progress."""

@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from columnar import split_files
 from monitoring.predictions import PredictionChange
 from pipeline import files, json_values
 from pipeline.gate.evidence import Drift, Finding, MetricChange, NotCompared, ServingAlert
@@ -19,7 +20,6 @@ logger = logging.getLogger(__name__)
 
 LAYOUT = 1
 REPORT = "report.json"
-STATISTICS = "FeatureStats.pb"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +101,7 @@ def describe_period(start: int, end: int) -> str:
 def write(folder: Path, report: WindowReport, statistics: bytes) -> None:
     """Writes the report and TFDV's statistics of the window; the report last, for it makes the folder one."""
     target = str(folder / report.folder)
-    files.write(target, STATISTICS, statistics)
+    files.write(target, split_files.STATISTICS, statistics)
     files.write(target, REPORT, report.to_json().encode())
 
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from columnar import split_files
+
 SPLITS = ("train", "eval")
 RELATIVE = 1e-6
 METRICS = 1e-4
@@ -59,7 +61,7 @@ def examples(ours: Path, theirs: Path) -> list[str]:
     """Compares the multisets of serialized examples, whatever their order and shards."""
     found = []
     for split in SPLITS:
-        one, other = (_digests(folder / f"Split-{split}") for folder in (ours, theirs))
+        one, other = (_digests(Path(split_files.folder(str(uri), split))) for uri in (ours, theirs))
         if not np.array_equal(one, other):
             found.append(f"{split}: {len(one)} and {len(other)} examples, or different ones")
     return found

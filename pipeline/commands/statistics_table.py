@@ -5,6 +5,8 @@ from typing import Any
 
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
+from columnar import split_files
+
 COLUMNS = ("feature", "type", "present", "distinct", "mean", "min", "median", "max", "most frequent")
 
 
@@ -40,10 +42,10 @@ def read(uri: str) -> dict[str, statistics_pb2.DatasetFeatureStatisticsList]:
     from pathlib import Path
 
     found = {}
-    for path in sorted(Path(uri).glob("Split-*/FeatureStats.pb")):
+    for path in sorted(Path(uri).glob(f"{split_files.PREFIX}*/{split_files.STATISTICS}")):
         statistics = statistics_pb2.DatasetFeatureStatisticsList()
         statistics.ParseFromString(path.read_bytes())
-        found[path.parent.name.removeprefix("Split-")] = statistics
+        found[path.parent.name.removeprefix(split_files.PREFIX)] = statistics
     return found
 
 

@@ -6,7 +6,6 @@ import logging
 import os
 import time
 
-import pyarrow as pa
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
@@ -23,7 +22,7 @@ from tfx.types.standard_artifacts import (
 from tfx.utils import io_utils, path_utils
 
 from columnar import examples as example_files
-from columnar.errors import ExamplesError
+from columnar import split_files
 from pipeline import files
 from pipeline.artifacts import Baseline, GateDecision
 from pipeline.gate import assess, distributions, serving_evidence
@@ -77,11 +76,14 @@ def RerunGate(
     span = assess.Span(
         number=number,
         version=examples.get_int_custom_property("version"),
-        table=read_rows(examples.uri, schema_proto),
+        table=example_files.read_splits([examples.uri], SPLITS, schema_proto),
         schema=schema_proto,
         statistics=read_statistics(statistics.uri),
         anomalies=read_anomalies(anomalies.uri),
-        waiting={number: read_rows(record.examples_uri, schema_proto) for number, record in waiting.items()},
+        waiting={
+            number: example_files.read_splits([record.examples_uri], SPLITS, schema_proto)
+            for number, record in waiting.items()
+        },
     )
     live = find_live(live_model, baseline)
     assessed = assess.assess(
@@ -111,8 +113,8 @@ def RerunGate(
     decision.set_int_custom_property("span", span.number)
     decision.set_int_custom_property("version", span.version)
     for name, proto in assessed.anomalies.items():
-        folder = os.path.join(comparison.uri, f"Split-{name}")
-        io_utils.write_bytes_file(os.path.join(folder, "SchemaDiff.pb"), proto.SerializeToString())
+        folder = split_files.folder(comparison.uri, name)
+        io_utils.write_bytes_file(os.path.join(folder, split_files.ANOMALIES), proto.SerializeToString())
     io_utils.write_string_file(
         os.path.join(comparison.uri, distributions.FILE), distributions.to_json(assessed.distributions)
     )
@@ -154,20 +156,9 @@ def read_definition(folder: str) -> Definition | None:
         return None
 
 
-def read_rows(uri: str, schema: "Schema") -> pa.Table:
-    """Returns all rows of an Examples artifact, both splits; a split without rows has no shard."""
-    paths = []
-    for split in SPLITS:
-        try:
-            paths += example_files.split_paths(uri, split)
-        except ExamplesError:
-            continue
-    return example_files.read_table(paths, schema)
-
-
 def read_statistics(uri: str) -> statistics_pb2.DatasetFeatureStatisticsList | None:
     """Returns TFDV's statistics of the train split; None where they were not computed."""
-    path = os.path.join(uri, "Split-train", "FeatureStats.pb")
+    path = os.path.join(split_files.folder(uri, "train"), split_files.STATISTICS)
     if not fileio.exists(path):
         return None
     with fileio.open(path, "rb") as file:
@@ -178,7 +169,7 @@ def read_anomalies(uri: str) -> list[anomalies_pb2.Anomalies]:
     """Returns what TFDV found, split by split."""
     found = []
     for split in SPLITS:
-        path = os.path.join(uri, f"Split-{split}", "SchemaDiff.pb")
+        path = os.path.join(split_files.folder(uri, split), split_files.ANOMALIES)
         if fileio.exists(path):
             with fileio.open(path, "rb") as file:
                 found.append(anomalies_pb2.Anomalies.FromString(file.read()))

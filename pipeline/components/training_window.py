@@ -23,6 +23,7 @@ from tfx.types import Artifact, BaseChannel, Channel, artifact_utils, standard_a
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 from tfx.utils import io_utils, proto_utils
 
+from columnar import split_files
 from pipeline.artifacts import GateDecision
 from pipeline.components import example_gen
 from pipeline.errors import DataError
@@ -125,7 +126,7 @@ class BeamExecutor(base_beam_executor.BaseBeamExecutor):
                 prefix = training_window.shard_prefix(span.span)
                 records = pipeline | prefix >> example_gen.ReadAndSplit(list(span.paths), config)
                 for split in splits:
-                    target = os.path.join(examples.uri, f"Split-{split}", prefix)
+                    target = os.path.join(split_files.folder(examples.uri, split), prefix)
                     name = f"{prefix}-{split}"
                     _ = records[split] | name >> beam.io.WriteToTFRecord(target, file_name_suffix=".gz")
         _describe(examples, spans)

@@ -1,7 +1,6 @@
 """Turns the raw files of a span into the splits of an Examples artifact, in one streaming pass."""
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from columnar import split_files
 from columnar.example_encoder import encode
 from columnar.example_writer import DEFAULT_PREFIX, SplitWriter, each_bytes
 from columnar.examples import split_paths
@@ -75,7 +75,7 @@ def write_examples(
     span = open_span(paths, file_format, columns)
     with ExitStack() as stack:
         writers = {
-            name: stack.enter_context(SplitWriter(os.path.join(output_uri, f"Split-{name}"), prefix))
+            name: stack.enter_context(SplitWriter(split_files.folder(output_uri, name), prefix))
             for name in (splits if only is None else only)
         }
         append_examples(span.batches, writers, splits)

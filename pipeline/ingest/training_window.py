@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from columnar import split_files
 from columnar.examples import split_paths
 from pipeline.errors import ConfigError
 from pipeline.ingest.config import IngestConfig
@@ -81,7 +82,7 @@ def _write_span(span: WindowSpan, config: IngestConfig, output_uri: str, splits:
 
 def _take_over(examples_uri: str, splits: Sequence[str], output_uri: str, prefix: str) -> None:
     for split in splits:
-        _link(split_paths(examples_uri, split), os.path.join(output_uri, f"Split-{split}"), prefix)
+        _link(split_paths(examples_uri, split), split_files.folder(output_uri, split), prefix)
 
 
 def _link(shards: Sequence[str], folder: str, prefix: str) -> None:

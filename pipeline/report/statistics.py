@@ -7,20 +7,20 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
+from columnar import split_files
 from pipeline.errors import ReportError
 from pipeline.gate.bins import PRESENCE
 from pipeline.gate.decision import Decision
 from pipeline.report.data import FeatureSummary, Statistics, StatisticsRow
 from pipeline.runs.metadata import RunRecord
 
-_SPAN_FILE = Path("Split-train") / "FeatureStats.pb"
 _BASELINE_FILE = Path("statistics.pb")
 
 
 def compare_statistics(run: RunRecord, decision: Decision | None) -> Statistics | None:
     """Returns a row per feature, those that moved first; None where the span was never measured."""
     artifact = run.output("StatisticsGen", "statistics")
-    span = _read(artifact.path / _SPAN_FILE) if artifact else None
+    span = _read(Path(split_files.folder(str(artifact.path), "train")) / split_files.STATISTICS) if artifact else None
     if span is None:
         return None
     live = run.output("LiveModel", "baseline")

@@ -101,6 +101,16 @@ def test_a_split_that_is_not_there_is_an_error_that_names_those_that_are(write, 
         examples.split_paths(os.fspath(tmp_path), "test")
 
 
+def test_splits_are_read_one_after_the_other_and_one_without_rows_adds_none(write, schema, tmp_path):
+    one = 'feature { key: "i" value { int64_list { value: %d } } }'
+    write(one % 1, one % 2)
+    write(one % 3, split="eval")
+    uris = [os.fspath(tmp_path)]
+
+    assert examples.read_splits(uris, ["eval", "test", "train"], schema)["i"].to_pylist() == [3, 1, 2]
+    assert examples.read_splits(uris, ["test"], schema).num_rows == 0
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
