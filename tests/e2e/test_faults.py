@@ -1,11 +1,13 @@
 """A run that dies loses nothing: the store is readable, only whole versions are served, the next run carries on."""
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -81,29 +83,135 @@ def test_a_run_killed_at_several_moments_is_finished_by_the_next(pushed, tmp_pat
     store.close()
 
 
-def test_a_full_disk_is_one_clear_line_and_nothing_is_pushed(pushed, tmp_path):
+def processes_of(session: int) -> list[str]:
+    """Returns the command lines of the processes that a run has started, and of the run itself."""
+    lines = subprocess.run(["ps", "-o", "args=", "-s", str(session)], capture_output=True, text=True, check=False)
+    return lines.stdout.splitlines()
+
+
+def test_sigterm_ends_a_run_and_is_recorded(root):
+    with subprocess.Popen(
+        command("run", "--span", 5, "--force", "--root", root),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert "StatisticsGen" in next(line for line in process.stderr if line.split()[:1] == ["StatisticsGen"])
+        process.send_signal(signal.SIGTERM)
+        err = process.stderr.read()
+
+    assert process.returncode == 143
+    assert "terminated\nNothing is lost: the same command carries on.\nThe log: " in err
+    assert "Traceback" not in err
+    ended = json.loads((root / "runs.jsonl").read_text().splitlines()[-1])
+    assert (ended["span"], ended["result"], ended["version"]) == (5, "interrupted", None)
+    assert f"The log: {ended['log']}\n" in err
+    assert not (root / "running.json").exists()
+    assert processes_of(process.pid) == []
+
+
+EARLIER = """
+import datetime, sys, time
+
+true_time, a_day = time.time, 86_400
+time.time = lambda: true_time() - a_day
+
+class Earlier(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return super().now(tz) - datetime.timedelta(seconds=a_day)
+
+datetime.datetime = Earlier
+import local_runner
+sys.exit(local_runner.main(sys.argv[1:]))
+"""
+
+
+def test_a_clock_that_is_set_back_mixes_no_two_runs(root):
+    options = ("run", "--span", "5", "--root", str(root), "--json")
+    first = run(*options)
+    assert first.status == 0, first.err
+
+    second = subprocess.run(
+        [sys.executable, "-c", EARLIER, *options],
+        capture_output=True, text=True, timeout=TIMEOUT_S, check=False, cwd=REPOSITORY,
+    )  # fmt: skip
+
+    assert second.returncode == 0, second.stderr
+    before, after = first.json, json.loads(second.stdout)
+    first_run, second_run = [json.loads(line) for line in (root / "runs.jsonl").read_text().splitlines()[-2:]]
+    assert second_run["run_id"] < first_run["run_id"]
+    assert [first_run["log"], second_run["log"]] == [before["log"], after["log"]]
+    assert before["log"] != after["log"]
+    for ended, printed in ((first_run, before), (second_run, after)):
+        assert f"Run of {ended['run_id']}." in Path(printed["report"]).read_text()
+    status = run("status", "--root", root, "--json").json
+    assert (status["last_report"], status["last_log"]) == (after["report"], after["log"])
+    assert run("report", "--root", root).out == f"{after['report']}\n"
+
+
+def mounted(*arguments: object) -> bool:
+    """Mounts something; False where this user may not."""
+    return os.geteuid() == 0 and subprocess.run(["mount", *map(str, arguments)], check=False).returncode == 0
+
+
+def test_a_full_disk_is_one_clear_line_and_with_room_the_same_command_carries_on(pushed, tmp_path):
     mount = tmp_path / "small"
     mount.mkdir()
-    if (
-        os.geteuid() != 0
-        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "none", mount], check=False).returncode
-    ):
+    if not mounted("-t", "tmpfs", "-o", "size=1500k", "none", mount):
         pytest.skip("a small file system can be mounted by root only")
+    root = mount / "root"
+    same = ("run", "--span", 5, "--root", root, "--data-root", pushed[0] / "data")
     try:
-        done = run("run", "--span", 5, "--root", mount / "root", "--data-root", pushed[0] / "data")
+        full = run(*same)
+
+        assert full.status == 1
+        assert "Traceback" not in full.err
+        (line,) = [line for line in full.err.splitlines() if line.startswith("error:")]
+        assert line.endswith("the disk is full. Make room and run the same command again.")
+        assert versions(root) == []
+        assert not list(root.glob("serving/*/.pushing-*"))
+        with contextlib.closing(sqlite3.connect(root / "metadata.sqlite")) as store:
+            assert store.execute("pragma integrity_check").fetchone() == ("ok",)
+        assert not is_done(root, 5)
+
+        assert mounted("-o", "remount,size=300m", mount)
+        done = run(*same, "--json")
+
+        assert done.status == 0, done.err
+        assert versions(root) == [str(done.json["pushed_version"])]
+        results = [json.loads(line)["result"] for line in (root / "runs.jsonl").read_text().splitlines()]
+        assert results in (["failed", "pushed"], ["killed", "pushed"])
+    finally:
+        subprocess.run(["umount", mount], check=True)
+
+
+def test_a_read_only_database_is_one_clear_line(root, pushed):
+    database = root / "metadata.sqlite"
+    shutil.copy(pushed[0] / "metadata.sqlite", database)
+    if not mounted("--bind", database, database):
+        pytest.skip("a file can be mounted by root only")
+    try:
+        assert mounted("-o", "remount,bind,ro", database)
+        assert run("report", "--root", root).status == 0
+
+        done = run("run", "--span", 5, "--root", root)
 
         assert done.status == 1
         assert "Traceback" not in done.err
-        assert "error:" in done.err
-        assert versions(mount / "root") == []
+        (line,) = [line for line in done.err.splitlines() if line.startswith("error:")]
+        assert line == (
+            "error: the file system or the database is read-only. Make it writable, or name another --root."
+        )
     finally:
-        subprocess.run(["umount", mount], check=True)
+        subprocess.run(["umount", database], check=True)
 
 
 def test_a_read_only_root_is_one_clear_line(pushed, tmp_path):
     mount = tmp_path / "read-only"
     mount.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", mount], check=False).returncode:
+    if not mounted("-t", "tmpfs", "-o", "ro", "none", mount):
         pytest.skip("a read-only file system can be mounted by root only")
     try:
         done = run("run", "--root", mount / "root", "--data-root", pushed[0] / "data")
