@@ -59,6 +59,11 @@ def monitor(args: argparse.Namespace) -> int:
     dataset, root = options.load(args)
     if args.once and not args.log_dir.is_dir():
         raise ConfigError(f"--log-dir: there is no folder {args.log_dir}. Start the server with a request log first.")
+    if dataset.schema_path is None:
+        raise ConfigError(
+            f"{dataset.path} names no schema yet, so no model can have been served. "
+            f"Have one inferred, and correct it: {options.hint(args, 'run')}"
+        )
     if args.every <= 0:
         raise ConfigError(f"--every: expected more than 0 seconds. Received: {args.every:g}.")
     if args.labels is not None and "://" not in args.labels and not Path(args.labels).is_dir():

@@ -25,7 +25,7 @@ from monitoring.window_report import WindowReport
 from pipeline import files
 from pipeline.config.dataset import Dataset
 from pipeline.config.schema import read_schema
-from pipeline.errors import ConfigError, RootBusyError
+from pipeline.errors import RootBusyError
 from pipeline.gate import serving_evidence
 from pipeline.gate.baseline import Baseline, BaselineError
 from pipeline.gate.settings import Settings
@@ -74,12 +74,8 @@ class Monitor:
         Args:
           labels_root: folder of spans with labels; None to watch without.
           judge_open: judge windows that are not over, too.
-
-        Raises:
-          ConfigError: the dataset has no schema yet.
         """
-        if dataset.schema_path is None:
-            raise ConfigError(f"{dataset.path} has no schema yet. Run the pipeline once to have one inferred.")
+        assert dataset.schema_path is not None, "the command has asked for a schema"
         self._dataset, self._root, self._log_dir, self._judge_open = dataset, root, log_dir, judge_open
         schema = read_schema(dataset.schema_path)
         self._format = RowFormat(

@@ -57,3 +57,16 @@ def test_metrics_are_written_for_cron(argv, tmp_path):
     text = (tmp_path / "driftgate.prom").read_text()
     assert 'driftgate_skew_alert{dataset="small",feature="fare"} 1.0' in text
     assert "driftgate_monitor_last_look_timestamp_seconds" in text
+
+
+def test_without_a_schema_the_command_that_infers_one_can_be_pasted(argv, site, capfd):
+    text = site.dataset.path.read_text()
+    site.dataset.path.write_text(text.replace('schema = "schema.pbtxt"\n', ""))
+
+    assert local_runner.main(argv) == 2
+
+    folder = site.dataset.path.parent
+    assert capfd.readouterr().err == (
+        f"error: {site.dataset.path} names no schema yet, so no model can have been served. "
+        f"Have one inferred, and correct it: python local_runner.py run --dataset {folder} --root {site.root.path}\n"
+    )
