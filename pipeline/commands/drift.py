@@ -13,7 +13,7 @@ from pipeline.commands.terminal import Terminal
 from pipeline.errors import ConfigError
 from pipeline.ingest import spans as span_files
 from pipeline.json_values import to_json_values
-from pipeline.runs.log_capture import captured
+from pipeline.runs.log_capture import captured, readers_log
 from pipeline.state.root import Root
 from pipeline.state.version_folder import BASELINE_FOLDER, pushed_versions
 
@@ -54,7 +54,7 @@ def command(args: argparse.Namespace) -> int:
     span = span_files.choose_span(data_root, dataset.spans.pattern, args.span)
     table = read_span(dataset, data_root, span)
     baseline, name = find_baseline(dataset, root, data_root, args.against)
-    with captured(root.logs / "drift.log") as (out, err):
+    with captured(readers_log(root.logs, "drift")) as (out, err):
         compared = drift_comparison.compare(table, baseline, dataset.features, dataset.gate)
         if compared.drift is None:
             raise ConfigError("; ".join(gap.text for gap in compared.not_compared))
@@ -88,7 +88,7 @@ def read_span(dataset: Dataset, data_root: str, span: int) -> pa.Table:
 
     assert dataset.schema_path is not None, "the command has checked it"
     schema = read_schema(dataset.schema_path)
-    columns = columns_of(schema, dataset.features.label, dataset.features.names)
+    columns = columns_of(schema, dataset.features.label, dataset.features.names).without_label()
     paths = [file.path for file in span_files.newest_versions(data_root, dataset.spans.pattern)[span]]
     opened = open_span(paths, dataset.spans.format, columns)
     return pa.Table.from_batches(opened.batches, opened.schema)

@@ -13,7 +13,7 @@ from pipeline.config.dataset import Dataset
 from pipeline.config.schema import read_schema
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.ingest import spans as span_files
-from pipeline.runs.log_capture import captured, new_log
+from pipeline.runs.log_capture import captured, readers_log
 from pipeline.runs.request import locate_data
 from pipeline.state.root import Root
 from pipeline.state.version_folder import pushed_versions
@@ -42,9 +42,8 @@ def command(args: argparse.Namespace) -> int:
     version = choose_version(root, dataset, args.version)
     paths, file_format = choose_input(args, root, dataset)
     output = Path(args.output).absolute()
-    root.prepare()
     started = time.monotonic()
-    with captured(new_log(root.logs, "predict")) as (out, err):
+    with captured(readers_log(root.logs, "predict")) as (out, err):
         rows = _infer(dataset, version, paths, file_format, output)
         seconds = time.monotonic() - started
         terminal = Terminal(out, err, quiet=args.json)
@@ -115,7 +114,7 @@ def _infer(dataset: Dataset, version: Path, paths: list[str], file_format: Forma
 
     assert dataset.schema_path is not None, "checked"
     features = dataset.features
-    columns = columns_of(read_schema(dataset.schema_path), features.label, features.names)
+    columns = columns_of(read_schema(dataset.schema_path), features.label, features.names).without_label()
     batches = open_span(paths, file_format, columns).batches
     model = AskedModel(name=dataset.serving.model_name, version=int(version.name), signature=_SIGNATURE, input=_INPUT)
     try:

@@ -1,6 +1,5 @@
-"""ExampleGen for both engines: TFX's driver, span rules, fingerprint and cache; our reader, encoder and splits."""
+"""ExampleGen for both engines: TFX's driver, fingerprint and cache; our search, reader, encoder and splits."""
 
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, TypeAlias
 
@@ -9,6 +8,7 @@ from tfx.components.example_gen import driver as stock_driver
 from tfx.components.example_gen import utils as example_gen_utils
 from tfx.components.example_gen.base_example_gen_executor import BaseExampleGenExecutor
 from tfx.components.example_gen.component import FileBasedExampleGen
+from tfx.components.example_gen.input_processor import FileBasedInputProcessor
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_component
 from tfx.dsl.components.base.base_executor import BaseExecutor
@@ -17,7 +17,7 @@ from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.types import Artifact, Channel, artifact_utils, standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ExecutionParameter
-from tfx.utils import proto_utils
+from tfx.utils import io_utils, proto_utils
 
 from columnar.example_encoder import encode
 from columnar.example_writer import each_bytes
@@ -51,8 +51,40 @@ class ExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
     }
 
 
+class _InputProcessor(FileBasedInputProcessor):
+    """Finds the span by pipeline/ingest/spans.py: TFX's own would read `*`, `?` and `[` in the data root's path."""
+
+    _filled: str
+
+    def __init__(self, data_root: str, splits: Any, range_config: range_config_pb2.RangeConfig | None) -> None:
+        super().__init__(data_root, splits, range_config)
+        self._wanted = range_config.static_range.start_span_number if range_config is not None else None
+        (self._split,) = splits
+
+    def resolve_span_and_version(self) -> tuple[int, int | None]:
+        """Returns the span and its newest version; None where versions have no place in the pattern."""
+        pattern = str(self._split.pattern)
+        span = span_files.choose_span(self._input_base_uri, pattern, self._wanted)
+        newest = span_files.newest_versions(self._input_base_uri, pattern)[span][0]
+        self._filled = newest.pattern
+        files = span_files.below(self._input_base_uri, self._filled)
+        self._fingerprint = io_utils.generate_fingerprint(self._split.name, files)
+        return span, newest.version if self._is_match_version else None
+
+    def get_pattern_for_span_version(self, pattern: str, span: int, version: int | None) -> str:
+        """Returns the pattern of the span that was found; TFX's own would lose zeros in front of a number."""
+        del pattern, span, version
+        return self._filled
+
+
 class Driver(stock_driver.FileBasedDriver):
     """TFX's driver, asked for the parameter `span`."""
+
+    def get_input_processor(
+        self, splits: Any, range_config: range_config_pb2.RangeConfig | None = None, input_base_uri: str | None = None
+    ) -> _InputProcessor:
+        """Returns what finds the span. Any: protobuf's repeated field."""
+        return _InputProcessor(str(input_base_uri), splits, range_config)
 
     def resolve_exec_properties(
         self, exec_properties: ExecProperties, pipeline_info: Any, component_info: Any
@@ -122,9 +154,6 @@ def resolved(exec_properties: ExecProperties) -> ExecProperties:
     """
     if example_gen_utils.FINGERPRINT_PROPERTY_NAME in exec_properties:
         return exec_properties
-    wanted = int(exec_properties[example_gen_utils.SPAN_PROPERTY_NAME])
-    pattern = _pattern(exec_properties)
-    span_files.choose_span(exec_properties["input_base"], pattern, None if wanted == NEWEST else wanted)
     return Driver(None).resolve_exec_properties(exec_properties, None, None)
 
 
@@ -235,7 +264,7 @@ def _work_items(paths: list[str], config: IngestConfig) -> list[tuple[str, int |
 
 def _inputs(exec_properties: ExecProperties) -> tuple[list[str], IngestConfig]:
     """Returns the files of the span that the driver has resolved, sorted, and how to read them."""
-    pattern = os.path.join(exec_properties["input_base"], _pattern(exec_properties))
+    pattern = span_files.below(exec_properties["input_base"], _pattern(exec_properties))
     paths = sorted(str(path) for path in fileio.glob(pattern))
     return paths, IngestConfig.from_json(exec_properties["custom_config"])
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +32,10 @@ class Columns:
     label: frozenset[str] = field(default=frozenset())
     label_only: frozenset[str] = field(default=frozenset())
     label_expression: str = ""
+
+    def without_label(self) -> "Columns":
+        """Returns the same for rows whose label nobody needs: it may be missing, or any value."""
+        return replace(self, label=frozenset(), label_only=frozenset(), label_expression="")
 
 
 def columns_of(schema: schema_pb2.Schema, label: str = "", features: Collection[str] = ()) -> Columns:
@@ -169,7 +173,9 @@ def first_without_label(batch: pa.RecordBatch, columns: Columns) -> int | None:
 
 
 def is_without_label(values: Mapping[str, float | str | None], columns: Columns) -> bool:
-    """Returns whether one row has no label of 0 or 1. `values`: of the label's columns; None is missing."""
+    """Returns whether one row lacks a label that it should have. `values`: of its columns; None is missing."""
+    if not columns.label:
+        return False
     row = {name: pa.array([value], columns.flat.field(name).type) for name, value in values.items()}
     return bool(label_expression.evaluate(columns.label_expression, row)[0] == label_expression.NO_LABEL)
 

@@ -25,11 +25,17 @@ _DATE_PARTS = ("YYYY", "MM", "DD")
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class SpanFile:
-    """One version of one span: its numbers and its file (or the glob that TFX will expand)."""
+    """One version of one span.
+
+    Attributes:
+      path: its file; of several that a pattern with wildcards has, one.
+      pattern: the pattern with the numbers in it as the folders have them, zeros in front included.
+    """
 
     span: int
     version: int
     path: str
+    pattern: str
 
 
 def check_pattern(pattern: str) -> None:
@@ -80,8 +86,13 @@ def _span_number(match: re.Match[str]) -> int | None:
     return (day - datetime.date(1970, 1, 1)).days
 
 
+def _fill(pattern: str, match: re.Match[str]) -> str:
+    """Returns the pattern with the numbers of a path that it matches."""
+    return _PLACEHOLDER.sub(lambda placeholder: match[placeholder[1] or placeholder[3]], pattern)
+
+
 def _matches(data_root: str, pattern: str) -> Sequence[str]:
-    wildcard = os.path.join(data_root, _PLACEHOLDER.sub("*", pattern))
+    wildcard = below(data_root, _PLACEHOLDER.sub("*", pattern))
     if "://" not in data_root:
         return glob.glob(wildcard)
     from tfx.dsl.io import fileio  # Remote file systems are TFX's business; importing it takes seconds.
@@ -89,26 +100,33 @@ def _matches(data_root: str, pattern: str) -> Sequence[str]:
     return [str(path) for path in fileio.glob(wildcard)]
 
 
+def below(data_root: str, pattern: str) -> str:
+    """Returns the glob of `pattern` below a folder whose own path is taken as it is, `*`, `?` and `[` in it too."""
+    return os.path.join(data_root if "://" in data_root else glob.escape(data_root), pattern)
+
+
 def all_versions(data_root: str, pattern: str) -> list[SpanFile]:
     """Returns every span and version under `data_root`, lowest first; a glob's files count as one entry each.
 
     Raises:
-      ConfigError: the path of `data_root` holds characters that TFX's driver, too, would read as a wildcard.
+      ConfigError: `data_root` is in a bucket and holds characters that are wildcards there.
       DataError: two folders are the same span and version, such as `span-2` and `span-02`.
     """
-    if glob.has_magic(data_root):
+    if "://" in data_root and glob.has_magic(data_root):
         raise ConfigError(
-            "The path of the data folder may not hold any of * ? [ : TFX reads them as wildcards. "
-            f"Received: {data_root}. Rename the folder, or name it by a symbolic link."
+            "The path of a data folder in a bucket may not hold any of * ? [ : they are wildcards there. "
+            f"Received: {data_root}. Name another folder."
         )
     written: dict[tuple[int, int], tuple[str, ...]] = {}
-    regex = _as_regex(os.path.join(data_root, pattern))
+    regex = re.compile(re.escape(os.path.join(data_root, "")) + _as_regex(pattern).pattern)
     found: list[SpanFile] = []
     for path in _matches(data_root, pattern):
         match = regex.fullmatch(path)
         number = _span_number(match) if match else None
         if match and number is not None:
-            file = SpanFile(span=number, version=int(match.groupdict().get("VERSION") or 0), path=path)
+            filled = _fill(pattern, match)
+            version = int(match.groupdict().get("VERSION") or 0)
+            file = SpanFile(span=number, version=version, path=path, pattern=filled)
             spelling = match.groups()
             if written.setdefault((file.span, file.version), spelling) != spelling:
                 other = next(one.path for one in found if (one.span, one.version) == (file.span, file.version))

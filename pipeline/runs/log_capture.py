@@ -26,6 +26,14 @@ def new_log(folder: Path, command: str) -> Path:
             return path
 
 
+def readers_log(folder: Path, command: str) -> Path | None:
+    """Makes a log as `new_log` does, for a command that only reads: None where nothing may be written there."""
+    try:
+        return new_log(folder, command)
+    except OSError:
+        return None
+
+
 @contextlib.contextmanager
 def captured(log: Path | None = None) -> Iterator[tuple[TextIO, TextIO]]:
     """Points file descriptors 1 and 2 at `log` and yields the real (standard output, standard error).

@@ -46,7 +46,7 @@ class RetentionPolicy:
       runs: runs that ML Metadata remembers. Each component of a run reads all of them.
       versions: pushed versions; the live one, and those that a rollback may need, are kept besides.
       reports: pages of runs.
-      logs: logs of runs, and as many of watchers.
+      logs: logs of runs, and as many of watchers, of `predict --batch` and of `drift`.
     """
 
     artifacts: Annotated[int, Range(1, _MOST)] = 10
@@ -127,7 +127,8 @@ def plan(root: Root, serving_dir: Path, policy: RetentionPolicy) -> Plan:
         forgotten = runs.forgotten
     removals += [Removal(kind="version", path=path) for path in _old_versions(serving_dir, policy.versions)]
     removals += [Removal(kind="report", path=path) for path in _oldest(root.reports.glob("*.html"), policy.reports)]
-    for pattern in ("run-*.log", "watch-*.log"):  # Apart: a watcher's log, which it still writes to, is seldom new.
+    # Apart: a watcher's log, which it still writes to, is seldom new.
+    for pattern in ("run-*.log", "watch-*.log", "predict-*.log", "drift-*.log"):
         removals += [Removal(kind="log", path=path) for path in _oldest(root.logs.glob(pattern), policy.logs)]
     return Plan(removals=tuple(removals), deleted=deleted, forgotten=forgotten)
 

@@ -3,11 +3,15 @@
 import contextlib
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import PipelineError, RootBusyError
+from pipeline.errors import ConfigError, PipelineError, RootBusyError
+
+# TensorFlow's own list, in GetMatchingPaths of core/platform/file_system_helper.cc.
+_WILDCARDS = re.compile(r"[*?\[\\]")
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,14 @@ class Root:
         """Makes the folders.
 
         Raises:
+          ConfigError: TensorFlow could not read a model from a folder of such a name.
           PipelineError: the root cannot be written.
         """
+        if _WILDCARDS.search(str(self.path)):
+            raise ConfigError(
+                "--root: the path may not hold any of * ? [ and backslash: TensorFlow reads them as wildcards. "
+                f"Received: {self.path}. Name another folder; the data may stay in one of such a name."
+            )
         try:
             for folder in (self.path, self.artifacts, self.state, self.logs):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +97,8 @@ class Root:
             probe.unlink()
         except OSError as error:
             raise PipelineError(
-                f"The root {self.path} cannot be written: {error.strerror}. Make room, or name another with --root."
+                f"The root {self.path} cannot be written: {error.strerror}. "
+                "Make room there, make it writable, or name another with --root."
             ) from error
 
     @contextlib.contextmanager

@@ -219,7 +219,7 @@ def test_a_read_only_root_is_one_clear_line(pushed, tmp_path):
         assert done.status == 1
         assert done.err == (
             f"error: The root {mount / 'root'} cannot be written: Read-only file system. "
-            "Make room, or name another with --root.\n"
+            "Make room there, make it writable, or name another with --root.\n"
         )
     finally:
         subprocess.run(["umount", mount], check=True)

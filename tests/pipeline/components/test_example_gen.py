@@ -207,10 +207,12 @@ def run_pipeline(tmp_path):
 def test_the_driver_finds_the_newest_span_and_version_and_reuses_what_it_has_seen(
     run_pipeline, read_examples, taxi_root, taxi, tmp_path
 ):
-    root = tmp_path / "data"
-    for span, version in ((2, 1), (11, 0), (11, 1)):
-        (root / f"span-{span}" / f"v{version}").mkdir(parents=True)
-        shutil.copy(os.path.join(taxi_root, f"span-{span - version}", "data.csv"), root / f"span-{span}/v{version}")
+    # The folder's own path is no pattern, although TFX's search would take it for one and find span 12.
+    root, other = tmp_path / "data[1] *?", tmp_path / "data1 of others"
+    for folder, span, version in ((root, "2", 1), (root, "11", 0), (root, "0011", 1), (other, "12", 1)):
+        target = folder / f"span-{span}" / f"v{version}"
+        target.mkdir(parents=True)
+        shutil.copy(os.path.join(taxi_root, f"span-{int(span) - version}", "data.csv"), target)
     pattern = "span-{SPAN}/v{VERSION}/data.csv"
 
     for _ in range(2):

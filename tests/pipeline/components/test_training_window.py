@@ -16,7 +16,7 @@ from tests.helpers.records import record
 
 
 def files(*spans, version=0):
-    return {span: [SpanFile(span=span, version=version, path=f"span-{span}")] for span in spans}
+    return {span: [SpanFile(span=span, version=version, path=f"span-{span}", pattern=f"span-{span}")] for span in spans}
 
 
 def test_the_last_spans_up_to_the_newest():

@@ -284,6 +284,21 @@ def test_whole_numbers_of_another_form_may_begin_far_into_the_file(write, column
     assert [row["id"] for row in read(path, columns)] == list(range(500))
 
 
+def test_rows_that_need_no_label_may_lack_it_or_hold_anything(write, columns):
+    path = write(HEADER + "1,2.5,a,b,\n2,0,a,b,0\n3,2.5,a,b,nan\n")
+
+    assert [row["id"] for row in read(path, columns.without_label())] == [1, 2, 3]
+
+
+def test_a_fault_in_rows_that_need_no_label_is_found_behind_a_row_without_one(write, columns):
+    path = write(HEADER + "1,2.5,a,b,\n2,cheap,a,b,0\n")
+
+    with pytest.raises(ValueTypeError) as caught:
+        read(path, columns.without_label())
+
+    assert (caught.value.line, caught.value.column) == (3, "fare")
+
+
 def test_the_first_of_two_faults_is_the_one_reported(write, columns):
     path = write(HEADER + "1,2,a,b,0\nx,2,a,b,0\n2,3,a\n")
 

@@ -90,12 +90,18 @@ def test_two_folders_that_are_the_same_span_are_an_error(tmp_path):
     assert str(tmp_path / "span-02/data.csv") in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["a[b]", "a*", "a?"])
-def test_a_data_folder_that_would_be_a_wildcard_is_refused(tmp_path, name):
-    write(tmp_path, f"{name}/span-1/data.csv")
+@pytest.mark.parametrize("name", ["a[b]", "a*", "a?", "{SPAN}b"])
+def test_a_data_folder_is_never_a_wildcard(tmp_path, name):
+    write(tmp_path, f"{name}/span-1/data.csv", "ab/span-2/data.csv", "{SPAN}/span-3/data.csv")
 
-    with pytest.raises(ConfigError, match=r"TFX reads them as wildcards. Received: "):
-        spans.choose_span(str(tmp_path / name), "span-{SPAN}/data.csv")
+    (file,) = spans.all_versions(str(tmp_path / name), "span-{SPAN}/*.csv")
+
+    assert (file.span, file.path) == (1, str(tmp_path / name / "span-1" / "data.csv"))
+
+
+def test_a_bucket_with_wildcards_in_its_path_is_refused():
+    with pytest.raises(ConfigError, match=r"they are wildcards there. Received: gs://b/a\*. Name another"):
+        spans.choose_span("gs://b/a*", "span-{SPAN}/data.csv")
 
 
 class Clock:
@@ -111,7 +117,7 @@ class Clock:
             self.at_sleep.pop(0)()
 
     def wait_for(self, path, settle_seconds=5.0):
-        files = [spans.SpanFile(span=1, version=0, path=str(path))]
+        files = [spans.SpanFile(span=1, version=0, path=str(path), pattern=path.name)]
         spans.wait_until_settled(lambda: files, settle_seconds, clock=lambda: self.now, sleep=self.sleep)
 
 

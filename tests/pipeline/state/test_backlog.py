@@ -85,7 +85,7 @@ def test_a_corrected_version_is_not_done_because_the_live_model_was_trained_on_t
 
 def test_files_that_changed_in_place_are_taken_again_until_they_are_processed(root):
     path = root.path.parent / "data" / "span-3" / "v0" / "data.csv"
-    files = [SpanFile(span=3, version=0, path=str(path))]
+    files = [SpanFile(span=3, version=0, path=str(path), pattern=path.name)]
     record(root, 3, 0, verdict="block", files=spans.identity(files))
     assert Waiting(3, 0) not in waiting(root)
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from pipeline.errors import PipelineError, RootBusyError
+from pipeline.errors import ConfigError, PipelineError, RootBusyError
 from pipeline.state.root import Root
 from pipeline.state.version_folder import pushed_versions
 
@@ -40,6 +40,13 @@ def test_a_root_that_cannot_be_made_is_one_clear_error(tmp_path):
 
     with pytest.raises(PipelineError, match=r"root .*/file/root cannot be written: Not a directory"):
         Root(tmp_path / "file" / "root").prepare()
+
+
+def test_a_root_that_tensorflow_would_take_for_a_wildcard_is_refused(tmp_path):
+    for name in ("a*", "a?", "a[1]", "a\\b"):
+        with pytest.raises(ConfigError, match=r"TensorFlow reads them as wildcards. Received: /"):
+            Root(tmp_path / name).prepare()
+    assert not list(tmp_path.iterdir())
 
 
 def test_only_numbered_folders_are_versions(tmp_path):
