@@ -50,6 +50,11 @@ def save(folder: Path, factor: float, *only: str) -> None:
             "n": tf.while_loop(lambda i: i < tf.reduce_max(n), lambda i: [i + 1], [tf.zeros([], tf.int64)])[0] + n * 0
         }
 
+    @function(("path", tf.string, []))
+    def file(path):
+        """Waits where the file is a named pipe, until somebody opens that for writing."""
+        return {"content": tf.io.read_file(path)}
+
     features = {
         "x": tf.io.FixedLenFeature([], tf.float32),
         "c": tf.io.FixedLenFeature([], tf.int64, default_value=0),
@@ -82,7 +87,7 @@ def save(folder: Path, factor: float, *only: str) -> None:
 
     signatures = {
         "serving_default": scale, "mixed": mixed, "divide": divide, "total": total, "unlike": unlike, "halves": halves,
-        "count": count, "classify": classify, "classes_only": classes_only, "scores_only": scores_only,
+        "count": count, "file": file, "classify": classify, "classes_only": classes_only, "scores_only": scores_only,
         "regress": regress, "wide_regress": wide_regress,
     }  # fmt: skip
     for dtype in DTYPES:

@@ -1,10 +1,10 @@
 """A watcher that waits for spans is in nobody's way."""
 
+import contextlib
 import json
-import os
-import signal
-import threading
-import time
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,32 +16,25 @@ from pipeline.state import span_records
 from pipeline.state.root import Root
 from tests.helpers.records import record
 
+RUNNER = Path(local_runner.__file__)
+
 
 def test_the_root_is_free_while_there_is_nothing_to_do(tmp_path):
     (tmp_path / "spans").mkdir()
-    taken = threading.Event()
-
-    def take_the_root():
-        deadline = time.monotonic() + 60
-        while not taken.is_set() and time.monotonic() < deadline:
-            try:
-                # Its process id is in the lock, so the watcher has begun.
-                if (tmp_path / "root" / "lock").read_text():
-                    with Root(tmp_path / "root").locked():
-                        taken.set()
-            except (RootBusyError, FileNotFoundError):
-                pass
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    thread = threading.Thread(target=take_the_root)
-    thread.start()
-    status = local_runner.main(
-        ["watch", "--root", str(tmp_path / "root"), "--data-root", str(tmp_path / "spans"), "--poll", "60"]
-    )
-    thread.join()
-
-    assert status == 0
-    assert taken.is_set()
+    root = Root(tmp_path / "root")
+    command = [sys.executable, str(RUNNER), "watch", "--root", str(root.path), "--poll", "600"]
+    command += ["--data-root", str(tmp_path / "spans")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as watcher:
+        try:
+            # Said while the watcher has the root.
+            assert watcher.stderr.readline().startswith("watching ")
+            while watcher.poll() is None:
+                with contextlib.suppress(RootBusyError), root.locked():
+                    break
+            assert watcher.poll() is None
+        finally:
+            watcher.terminate()
+        assert watcher.wait(60) == 0
 
 
 def test_without_a_schema_it_says_what_to_type_and_ends(tmp_path, capsys):
