@@ -68,6 +68,11 @@ class RootBusyError(PipelineError):
     exit_status = ExitStatus.BUSY
 
 
+def printable(text: str) -> str:
+    """Returns the text with what a terminal would obey, such as an escape sequence in a category, written out."""
+    return "".join(mark if mark.isprintable() or mark in "\n\N{NO-BREAK SPACE}" else repr(mark)[1:-1] for mark in text)
+
+
 def clipped(text: str, most: int = 80) -> str:
     """Returns the text, its end left out where it is longer than an error can show."""
     return text if len(text) <= most else f"{text[: most - 1]}…"

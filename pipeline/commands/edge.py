@@ -17,7 +17,7 @@ from types import FrameType
 
 from columnar.errors import ExamplesError
 from models.errors import ModelError
-from pipeline.errors import ExitStatus, PipelineError
+from pipeline.errors import ExitStatus, PipelineError, printable
 
 _LONGEST_TEXT = 500
 # What C++ says of a full disk and of a read-only one: TensorFlow's writers, and SQLite below ML Metadata.
@@ -115,7 +115,7 @@ def _kept_traceback(error: BaseException) -> list[str]:
 
 def _say(failure: Failure, notes: list[str]) -> None:
     with contextlib.suppress(OSError):  # Nobody reads standard error any more.
-        print("\n".join([failure.text, *notes]), file=sys.stderr, flush=True)
+        print(printable("\n".join([failure.text, *notes])), file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

@@ -1,9 +1,16 @@
 """A span's statistics as rows for a table."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tensorflow_metadata.proto.v0 import statistics_pb2
+
+from pipeline.errors import clipped
+
+if TYPE_CHECKING:
+    from pipeline.report.data import FeatureSummary
 
 from columnar import split_files
 
@@ -12,24 +19,18 @@ COLUMNS = ("feature", "type", "present", "distinct", "mean", "min", "median", "m
 
 def rows(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> list[tuple[object, ...]]:
     """Returns one row per feature of the first dataset, in `COLUMNS`' order; "-" where a column does not apply."""
+    from pipeline.report.statistics import summaries
+
     (dataset, *_) = statistics.datasets
-    return [_row(feature, dataset.num_examples) for feature in dataset.features]
+    return [_row(name, kind, summary) for name, (kind, summary) in summaries(dataset).items()]
 
 
-def _row(feature: statistics_pb2.FeatureNameStatistics, examples: int) -> tuple[object, ...]:
-    name = feature.path.step[0] if feature.path.step else feature.name
-    kind = statistics_pb2.FeatureNameStatistics.Type.Name(feature.type)
-    if feature.HasField("num_stats"):
-        numeric = feature.num_stats
-        present = numeric.common_stats.num_non_missing / examples if examples else 0.0
-        if not numeric.common_stats.num_non_missing:
-            return (name, kind, f"{present:.1%}", "-", "-", "-", "-", "-", "-")
-        return (name, kind, f"{present:.1%}", "-", numeric.mean, numeric.min, numeric.median, numeric.max, "-")
-    strings = feature.string_stats
-    present = strings.common_stats.num_non_missing / examples if examples else 0.0
-    top = strings.top_values[0] if strings.top_values else None
-    share = f"{top.value} ({top.frequency / max(strings.common_stats.num_non_missing, 1):.0%})" if top else "-"
-    return (name, kind, f"{present:.1%}", strings.unique, "-", "-", "-", "-", share)
+def _row(name: str, kind: str, summary: FeatureSummary) -> tuple[object, ...]:
+    figures = (summary.distinct, summary.mean, summary.minimum, summary.median, summary.maximum)
+    # A value may be a text of thousands of characters.
+    top = f"{clipped(summary.top[0])} ({summary.top[1]:.0%})" if summary.top else "-"
+    shown = ("-" if figure is None else figure for figure in figures)
+    return (name, kind.upper(), f"{summary.present:.1%}", *shown, top)
 
 
 def num_examples(statistics: Mapping[str, statistics_pb2.DatasetFeatureStatisticsList]) -> dict[str, int]:

@@ -2,12 +2,12 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.errors import clipped
+from pipeline.errors import clipped, printable
 
 # What each node does, in the words that a waiting person reads.
 DOING = {
@@ -82,6 +82,10 @@ class Terminal:
 
 
 class _Console(Console):
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Prints as rich does, and texts as what they are. Any: rich's own."""
+        super().print(*(printable(one) if isinstance(one, str) else one for one in objects), **options)
+
     def on_broken_pipe(self) -> None:
         """Lets the error reach the edge; rich would end the process with status 1."""
         raise
@@ -110,5 +114,4 @@ def shown(cell: object) -> str:
         return f"{cell:,}"
     if isinstance(cell, float):
         return f"{cell:,.4g}" if abs(cell) >= 1 or cell == 0 else f"{cell:.4f}"
-    # What a terminal would obey, such as an escape sequence in a category, is written out.
-    return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in str(cell))
+    return printable(str(cell)).replace("\n", "\\n")

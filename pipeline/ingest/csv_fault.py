@@ -18,7 +18,8 @@ _LONGEST_FIELD = 1 << 30
 
 
 def find(path: str, header: list[str], columns: Columns, labelled: bool, hint: str = "") -> IngestError:
-    """Returns the first fault of a file: a ragged row, a wrong type, a missing label, an unclosed quote, no UTF-8.
+    """Returns the first fault of a file: a ragged row, a wrong type, a missing label, an unclosed quote, no UTF-8,
+    a NUL byte.
 
     Args:
       hint: what the fast reader said; used where this slower one finds nothing.
@@ -78,6 +79,9 @@ def _fault_of(
             continue
         if is_undecoded(cell):
             return UnreadableError("expected UTF-8. Save the file as UTF-8.", path=path, line=line, column=column)
+        if "\0" in cell:
+            what = "the value holds a NUL byte, which no text does. Write the file again, as UTF-8."
+            return UnreadableError(what, path=path, line=line, column=column)
         if not _fits(cell, target):
             expected = KIND_NAMES[str(target)]
             return ValueTypeError(f"expected {expected}. Received: {cell!r}.", path=path, line=line, column=column)

@@ -34,7 +34,7 @@ def read_header(path: str) -> list[str]:
             header = next(csv.reader(text), [])
         except csv.Error as error:
             raise UnreadableError(f"not a CSV header: {error}.", path=path, line=1) from error
-    if any(csv_fault.is_undecoded(name) for name in header):
+    if any(csv_fault.is_undecoded(name) or "\0" in name for name in header):
         raise UnreadableError("expected UTF-8. Save the file as UTF-8.", path=path, line=1)
     if not header:
         raise UnreadableError("the file is empty. Expected a header with the schema's columns.", path=path, line=1)
@@ -103,7 +103,11 @@ def _scan(path: str, header: list[str], columns: Columns, labelled: bool) -> Ite
     """
     with open_binary(path) as file:
         watched = _Watched(file)
-        yield from _open(watched, header, columns)
+        for batch in _open(watched, header, columns):
+            # A byte that no text holds: a damaged file, or one in UTF-16. pyarrow takes it for a letter.
+            if watched.has_nul:
+                raise csv_fault.find(path, header, columns, labelled)
+            yield batch
         # An odd number of quotes is how an unclosed one looks; pyarrow reads on to the end and says nothing.
         if watched.quotes % 2:
             fault = csv_fault.unclosed_quote(path)
@@ -154,7 +158,7 @@ def _complete(batch: pa.RecordBatch, columns: Columns) -> pa.RecordBatch:
 
 
 class _Watched:
-    """A readable file that counts the quotes it hands out, and remembers whether `0x` was among them.
+    """A readable file that counts the quotes it hands out, and remembers whether `0x` and NUL were among them.
 
     It never hands out a piece that ends between CR and LF: pyarrow 18 would lose the LF of a value that holds both.
     """
@@ -164,6 +168,7 @@ class _Watched:
         self._held = b""
         self.quotes = 0
         self.has_hexadecimal = False
+        self.has_nul = False
         self.closed = False
 
     def read(self, size: int = -1) -> bytes:
@@ -173,6 +178,7 @@ class _Watched:
             data, self._held = data[:-1], data[-1:]
         self.quotes += data.count(b'"')
         self.has_hexadecimal = self.has_hexadecimal or b"0x" in data or b"0X" in data
+        self.has_nul = self.has_nul or b"\0" in data
         return data
 
     def close(self) -> None:

@@ -74,6 +74,8 @@ def _from_csv(lines: Iterable[str], name: str) -> Iterator[Row]:
     twice = sorted({column for column in header if header.count(column) > 1})
     if twice:
         raise DataError(f"{name}: the header has column {twice[0]!r} more than once. Keep one.")
+    if any("\0" in column for column in header):
+        raise DataError(f"{name}: line 1 holds a NUL byte. Expected UTF-8 text. Save the file as UTF-8.")
     if "" in header:
         raise DataError(f"{name}: a column of the header has no name: {header}. The first line must name the columns.")
     number = 0
@@ -93,6 +95,10 @@ def _from_csv(lines: Iterable[str], name: str) -> Iterator[Row]:
         number += 1
         if len(fields) != len(header):
             yield Row(number, {}, f"expected {len(header)} fields, as in the header. Received: {len(fields)}")
+            continue
+        nul = next((column for column, text in zip(header, fields, strict=True) if "\0" in text), None)
+        if nul is not None:
+            yield Row(number, {}, f"{nul}: the value holds a NUL byte (line {reader.line_num})")
             continue
         values = {column: text for column, text in zip(header, fields, strict=True) if text != ""}
         yield Row(number, values, columns=header)

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from pipeline import files
-from pipeline.errors import ReportError
+from pipeline.errors import ReportError, printable
 from pipeline.gate.distributions import Distribution
 from pipeline.gate.evidence import Drift
 from pipeline.report import sheet
@@ -51,7 +51,7 @@ def drift_table(drift: Drift, *, title: str = "") -> Table:
     ):
         table.add_column(name, justify="right" if justify == "right" else "left", overflow="fold")
     for row in drift_rows(drift):
-        table.add_row(*row, style="bold" if row[6] else None)
+        table.add_row(*map(printable, row), style="bold" if row[6] else None)
     return table
 
 

@@ -27,7 +27,7 @@ def compare_statistics(run: RunRecord, decision: Decision | None) -> Statistics 
     baseline = _read(live.path / _BASELINE_FILE) if live and live.properties.get("present") == 1 else None
     drift = decision.evidence.drift if decision else None
     moved = {item.feature.removesuffix(PRESENCE) for item in drift.moved} if drift else set()
-    now, before = _summaries(span), _summaries(baseline) if baseline else {}
+    now, before = summaries(span), summaries(baseline) if baseline else {}
     rows = [
         StatisticsRow(
             feature=name,
@@ -56,8 +56,8 @@ def _read(path: Path) -> statistics_pb2.DatasetFeatureStatistics | None:
     return datasets[0] if datasets else None
 
 
-def _summaries(dataset: statistics_pb2.DatasetFeatureStatistics) -> dict[str, tuple[str, FeatureSummary]]:
-    """Returns feature name to its type and summary."""
+def summaries(dataset: statistics_pb2.DatasetFeatureStatistics) -> dict[str, tuple[str, FeatureSummary]]:
+    """Returns feature name to its type and summary: what people see of TFDV's statistics, in reports and tables."""
     kind = statistics_pb2.FeatureNameStatistics.Type
     return {
         ".".join(feature.path.step) or feature.name: (

@@ -31,7 +31,9 @@ def test_values_of_the_data_are_no_markup():
 
     terminal.table("of [/]", ("n/a [/]", "[red]"), [("n/a [/]", "[bold]x"), (":smile:", "\x1b[2J\n\0")])
     terminal.say("[/] :smile:")
+    terminal.say("a \x1b]0;title\x07 b\r")
     terminal.note("[/b] [link=x]")
+    terminal.err.print("\x1b[31mred")
 
     assert [line.split() for line in out.getvalue().splitlines()] == [
         [],
@@ -40,8 +42,9 @@ def test_values_of_the_data_are_no_markup():
         ["n/a", "[/]", "[bold]x"],
         [":smile:", r"\x1b[2J\n\x00"],
         ["[/]", ":smile:"],
+        ["a", r"\x1b]0;title\x07", r"b\r"],
     ]
-    assert err.getvalue() == "[/b] [link=x]\n"
+    assert err.getvalue() == "[/b] [link=x]\n\\x1b[31mred\n"
 
 
 def test_a_long_value_does_not_push_the_figures_off_the_table():

@@ -215,6 +215,17 @@ FAULTS = {
         UnreadableError,
         ", line 2, column 'company': expected UTF-8",
     ),
+    "a NUL byte in a text": (
+        HEADER.encode() + b"1,2,a,b,0\n2,2,a\0,b,0\n",
+        UnreadableError,
+        ", line 3, column 'company': the value holds a NUL byte",
+    ),
+    "a NUL byte in a number": (
+        HEADER.encode() + b"1,2,a,b,0\n2\0,2,a,b,0\n",
+        UnreadableError,
+        ", line 3, column 'id': the value holds a NUL byte",
+    ),
+    "UTF-16 without its mark": ("id,fare\n1,2\n".encode("utf-16-le"), UnreadableError, ", line 1: expected UTF-8"),
     "header not UTF-8": ("id,fare\n".encode("utf-16"), UnreadableError, ", line 1: expected UTF-8"),
 }
 

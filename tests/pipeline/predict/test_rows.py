@@ -29,6 +29,16 @@ def test_a_ragged_csv_row_does_not_lose_the_others():
     ]
 
 
+def test_a_nul_byte_is_a_fault_with_its_line():
+    assert read('a,b\n"1\n",2\n1,x\0\n4,5\n')[1:] == [
+        Row(2, {}, "b: the value holds a NUL byte (line 4)"),
+        Row(3, {"a": "4", "b": "5"}),
+    ]
+    assert read('{"a": 1}\n{"a": "x\0"}\n')[1].error.startswith("not JSON: Invalid control character")
+    with pytest.raises(DataError, match=r"line 1 holds a NUL byte\. Expected UTF-8"):
+        read("a\0,\0b\0\n")
+
+
 def test_in_a_csv_of_one_column_an_empty_line_is_a_row():
     assert read("a\n1\n\n2\n") == [Row(1, {"a": "1"}), Row(2, {}), Row(3, {"a": "2"})]
     assert read("a,b\n1,2\n\n3,4\n") == [Row(1, {"a": "1", "b": "2"}), Row(2, {"a": "3", "b": "4"})]
