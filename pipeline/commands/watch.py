@@ -147,6 +147,10 @@ def process(request: Request, waiting: Waiting, terminal: Terminal, stop: thread
             one = dataclasses.replace(request, span=waiting.span, run_id=new_run_id())
             try:
                 outcome = execute.execute(one, log=str(log), on_start=before, on_end=lambda *_: None)
+            except Exception:
+                write_report(request.root, one.run_id, terminal)
+                raise
+            else:
                 write_report(request.root, one.run_id, terminal)
                 return outcome
             finally:

@@ -11,6 +11,7 @@ import pytest
 import local_runner
 from pipeline.commands import watch
 from pipeline.errors import RootBusyError
+from pipeline.runs import execute
 from pipeline.runs.outcome import Outcome
 from pipeline.state import span_records
 from pipeline.state.root import Root
@@ -95,3 +96,19 @@ def test_a_span_whose_run_does_not_come_to_its_end_after_the_gate_is_tried_again
     assert status == 0
     assert tried == [1, 1, 2, 2]
     assert json.loads((root.path / "quarantine.json").read_text()) == {"1/0": why, "2/0": why}
+
+
+def test_a_span_whose_run_fails_has_a_report_as_with_run(tmp_path, monkeypatch):
+    (tmp_path / "spans" / "span-1").mkdir(parents=True)
+    (tmp_path / "spans" / "span-1" / "data.csv").write_text("x\n")
+    root = Root(tmp_path / "root")
+    monkeypatch.setattr(execute, "preload", lambda: None)
+    monkeypatch.setattr(execute, "execute", lambda request, **_: fails(request.span))
+    # In the run's own process, so what it does is seen in files.
+    monkeypatch.setattr(watch, "write_report", lambda root, run_id, _: (root.path / "reported").write_text(run_id))
+
+    local_runner.main(
+        ["watch", "--once", "--root", str(root.path), "--data-root", str(tmp_path / "spans"), "--tries", "1"]
+    )
+
+    assert (root.path / "reported").read_text()
