@@ -28,13 +28,11 @@ from models.errors import TrainingError
 from models.features import FeatureSpec
 from models.fitting import Fitted, Rows, fit
 from models.network import Layout, pack
-from models.training_spec import TrainingSpec
+from models.training_spec import HISTORY_FILE, OUT_OF_TIME_FILE, TrainingSpec
 from models.transform_graph import TransformGraph
 
 logger = logging.getLogger(__name__)
 
-HISTORY = "history.json"
-OUT_OF_TIME = "out_of_time.npz"
 _SPAN_OF_SHARD = re.compile(r"span-\d+")
 
 
@@ -76,7 +74,7 @@ def run_fn(fn_args: Any) -> None:
     history = describe(fitted, spec, len(rows), seconds) | {"warm_start": base is not None, "warm_start_reason": reason}
     if fn_args.model_run_dir:
         tf.io.gfile.makedirs(fn_args.model_run_dir)
-        with tf.io.gfile.GFile(os.path.join(fn_args.model_run_dir, HISTORY), "w") as file:
+        with tf.io.gfile.GFile(os.path.join(fn_args.model_run_dir, HISTORY_FILE), "w") as file:
             file.write(json.dumps(history, indent=2, sort_keys=True) + "\n")
         if fitted.newest_probabilities is not None:
             _write_out_of_time(fn_args.model_run_dir, rows, fitted.newest_probabilities)
@@ -86,7 +84,7 @@ def _write_out_of_time(folder: str, rows: Rows, probabilities: np.ndarray) -> No
     """Writes labels and out-of-time probabilities of the newest span's labelled train rows, in the order of shards."""
     data = io.BytesIO()
     np.savez_compressed(data, labels=rows.labels[rows.spans == rows.spans.max()], probabilities=probabilities)
-    with tf.io.gfile.GFile(os.path.join(folder, OUT_OF_TIME), "wb") as file:
+    with tf.io.gfile.GFile(os.path.join(folder, OUT_OF_TIME_FILE), "wb") as file:
         file.write(data.getvalue())
 
 

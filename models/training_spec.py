@@ -12,6 +12,10 @@ from models.errors import TrainingError
 from models.settings import Range
 
 MOST_LAYERS = 64
+HISTORY_FILE = "history.json"
+"""In the Trainer's model run: the training curve and what came of it."""
+OUT_OF_TIME_FILE = "out_of_time.npz"
+"""There too, where the window has several spans: labels and predictions on the newest, by earlier spans' training."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2, trainer_pb2
 
-from pipeline.components import engines, vertex
+from pipeline.components import engines, nodes, vertex
 from pipeline.components.baseline_gen import BaselineGen
 from pipeline.components.infra_validator import InfraValidator
 from pipeline.components.live_model import LiveModel
@@ -107,7 +107,7 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
         # The statistics that later spans and requests are compared with.
         window_statistics = parts.statistics_gen(
             examples=window.outputs["examples"], schema=schema.outputs["schema"]
-        ).with_id("WindowStatistics")
+        ).with_id(nodes.WINDOW_STATISTICS)
 
         # Vocabularies, quantiles and means, as a graph that travels inside the model.
         transform = parts.transform(
@@ -145,7 +145,7 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
             schema=schema.outputs["schema"],
             eval_config=eval_config(dataset.evaluation),
             settings=config.evaluator_settings(),
-        ).with_id("Evaluator")
+        ).with_id(nodes.EVALUATOR)
 
         # What the next spans will be compared with, should this model go live.
         baseline = BaselineGen(

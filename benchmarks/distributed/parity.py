@@ -208,7 +208,7 @@ def evaluation(cluster: Path, schema: Any, dataset: Any) -> tuple[list[str], lis
             if not undefined and not math.isclose(value.value, other.value, rel_tol=METRICS, abs_tol=METRICS):
                 found.append(f"{judge.slice_name(key) or 'all'} {metric}: {value.value} and {other.value}")
     ours = judge.judge(here, None, dataset.evaluation)
-    theirs = json.loads((folder / evaluator.JUDGEMENT).read_text())
+    theirs = json.loads((folder / judge.JUDGEMENT_FILE).read_text())
     rows = [[(row["slice"], row["status"]) for row in one["slices"]] for one in (ours.to_dict(), theirs)]
     same = rows[0] == rows[1] and ours.blessed == theirs["blessed"]
     return found, [] if same else [f"blessed {ours.blessed} and {theirs['blessed']}, or slices judged differently"]

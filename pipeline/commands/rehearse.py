@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.commands import options
+from pipeline.components import nodes
 from pipeline.errors import ConfigError
-from pipeline.gate.decision import Decision, describe
+from pipeline.gate.decision import DECISION_FILE, Decision, describe
 from pipeline.kubeflow import extras
 from pipeline.kubeflow import package as packages
 from pipeline.kubeflow.package import Package
 from pipeline.runs import outcome
 from pipeline.runs.log_capture import captured
-from pipeline.runs.outcome import REFUSES, Result
+from pipeline.runs.outcome import Result
 
 if TYPE_CHECKING:
     from pipeline.kubeflow.rehearse.dag import Rehearsal, TaskResult
@@ -120,14 +121,14 @@ def parse_parameters(given: Sequence[str], package: Package) -> dict[str, Any]: 
 
 def decision_of(run: Rehearsal) -> Decision | None:
     """Returns the gate's decision; None where it did not come to one."""
-    for artifact in run.outputs("RerunGate", "decision"):
-        return Decision.from_json((Path(artifact["uri"]) / "decision.json").read_text(encoding="utf-8"))
+    for artifact in run.outputs(nodes.RERUN_GATE, "decision"):
+        return Decision.from_json((Path(artifact["uri"]) / DECISION_FILE).read_text(encoding="utf-8"))
     return None
 
 
 def pushed_of(run: Rehearsal) -> str | None:
     """Returns the folder of the version that was pushed; None where none was."""
-    for artifact in run.outputs("Pusher", "pushed_model"):
+    for artifact in run.outputs(nodes.PUSHER, "pushed_model"):
         if artifact["metadata"].get("pushed") == 1:
             return str(artifact["metadata"]["pushed_destination"])
     return None
@@ -135,7 +136,7 @@ def pushed_of(run: Rehearsal) -> str | None:
 
 def result_of(run: Rehearsal) -> Result:
     """Returns how the run ended."""
-    if run.failed and [result.task for result in run.failed] != [REFUSES]:
+    if run.failed and [result.task for result in run.failed] != [nodes.REFUSE_SPAN]:
         return Result.FAILED
 
     def left(task: str, output: str) -> dict[str, Any] | None:  # Any: JSON.

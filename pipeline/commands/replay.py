@@ -16,6 +16,7 @@ from pipeline import files
 from pipeline.commands import options
 from pipeline.commands.report_after import write_report, write_series_report
 from pipeline.commands.terminal import Terminal
+from pipeline.components import nodes
 from pipeline.errors import ConfigError
 from pipeline.gate.decision import Verdict
 from pipeline.ingest import spans as span_files
@@ -162,7 +163,7 @@ def play(
         verdict=(outcome.decision.verdict if outcome.decision else Verdict.BLOCK).value,
         reason=reasons[0].text if reasons else outcome.refusal or "",
         auc=auc,
-        trained=any(node.node == "Trainer" and node.status == "ran" for node in outcome.nodes),
+        trained=any(node.node == nodes.TRAINER and node.status == "ran" for node in outcome.nodes),
         pushed=outcome.pushed is not None,
         seconds=round(time.monotonic() - started, 1),
     )

@@ -7,26 +7,27 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.components import nodes
 from pipeline.errors import clipped, printable
 
 # What each node does, in the words that a waiting person reads.
 DOING = {
-    "ExampleGen": "reading the span",
-    "StatisticsGen": "measuring the span",
-    "SchemaGen": "inferring a schema",
-    "SchemaImporter": "reading the schema",
-    "ExampleValidator": "validating the span against the schema",
-    "LiveModel": "finding the live model",
-    "RerunGate": "deciding: block, skip or rerun",
-    "RefuseSpan": "refusing the span",
-    "TrainingWindow": "gathering the training window",
-    "WindowStatistics": "measuring the training window",
-    "Transform": "computing the transform graph",
-    "Trainer": "training",
-    "Evaluator": "evaluating against the live model",
-    "BaselineGen": "measuring the baseline for later spans",
-    "InfraValidator": "asking the candidate over REST",
-    "Pusher": "pushing",
+    nodes.EXAMPLE_GEN: "reading the span",
+    nodes.STATISTICS_GEN: "measuring the span",
+    nodes.SCHEMA_GEN: "inferring a schema",
+    nodes.SCHEMA_IMPORTER: "reading the schema",
+    nodes.EXAMPLE_VALIDATOR: "validating the span against the schema",
+    nodes.LIVE_MODEL: "finding the live model",
+    nodes.RERUN_GATE: "deciding: block, skip or rerun",
+    nodes.REFUSE_SPAN: "refusing the span",
+    nodes.TRAINING_WINDOW: "gathering the training window",
+    nodes.WINDOW_STATISTICS: "measuring the training window",
+    nodes.TRANSFORM: "computing the transform graph",
+    nodes.TRAINER: "training",
+    nodes.EVALUATOR: "evaluating against the live model",
+    nodes.BASELINE_GEN: "measuring the baseline for later spans",
+    nodes.INFRA_VALIDATOR: "asking the candidate over REST",
+    nodes.PUSHER: "pushing",
 }
 
 

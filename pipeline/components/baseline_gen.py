@@ -4,7 +4,6 @@ import dataclasses
 import json
 import logging
 import os
-import re
 import time
 from collections.abc import Mapping
 
@@ -17,7 +16,7 @@ from tfx.types.standard_artifacts import Examples, ExampleStatistics, Model, Mod
 from tfx.utils import io_utils, path_utils
 
 from columnar import examples as example_files
-from columnar.errors import ExamplesError
+from models.training_spec import OUT_OF_TIME_FILE
 from pipeline.artifacts import Baseline
 from pipeline.components.rerun_gate import read_statistics
 from pipeline.gate import baseline as baseline_files
@@ -26,13 +25,10 @@ from pipeline.gate.baseline import build_baseline
 from pipeline.gate.definition import define
 from pipeline.gate.performance import Evaluation, Yardstick
 from pipeline.gate.settings import Settings
+from pipeline.ingest.training_window import span_of_shard
 from pipeline.state.version_folder import DEFINITION_FILE, WINDOW_FILE
 
 logger = logging.getLogger(__name__)
-
-# As models.training writes it; importing that would load TensorFlow's training parts.
-OUT_OF_TIME = "out_of_time.npz"
-_SPAN_OF_SHARD = re.compile(r"span-0*(\d+)-")
 
 
 @component
@@ -88,15 +84,13 @@ def tables_by_span(paths: list[str], schema: "Schema", columns: list[str]) -> di
     """Returns these columns of the window's train rows, span by span, in the order of the shards."""
     shards: dict[int, list[str]] = {}
     for path in paths:
-        match = _SPAN_OF_SHARD.search(os.path.basename(path))
-        assert match is not None, f"{path} is not named by its span; TrainingWindow names shards so"
-        shards.setdefault(int(match.group(1)), []).append(path)
+        shards.setdefault(span_of_shard(path), []).append(path)
     return {span: example_files.read_table(names, schema, columns) for span, names in sorted(shards.items())}
 
 
 def out_of_time(model_run_uri: str, tables: Mapping[int, pa.Table], settings: Settings) -> Evaluation | None:
     """Returns the evaluation on the newest labelled span by what was trained on earlier spans alone; None without."""
-    path = os.path.join(model_run_uri, OUT_OF_TIME)
+    path = os.path.join(model_run_uri, OUT_OF_TIME_FILE)
     if not fileio.exists(path):
         return None
     label = settings.features.label
@@ -108,10 +102,7 @@ def out_of_time(model_run_uri: str, tables: Mapping[int, pa.Table], settings: Se
 
 def held_out_evaluation(model: Model, examples: Examples, schema: "Schema", settings: Settings) -> Evaluation | None:
     """Returns the evaluation of the new model on the held-out rows; None where none of them has a label."""
-    try:
-        table = example_files.read_table(example_files.split_paths(examples.uri, "eval"), schema)
-    except ExamplesError:  # A split without rows has no shard.
-        return None
+    table = example_files.read_splits([examples.uri], ["eval"], schema)
     if not labels.is_labelled(table, settings.features.label):
         return None
     return scoring.evaluate_model(path_utils.serving_model_path(model.uri), table, settings)

@@ -15,7 +15,7 @@ from tfx.components.transform.component import Transform
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.orchestration.data_types import RuntimeParameter
 
-from pipeline.components import evaluator, example_gen, statistics_gen, transform
+from pipeline.components import evaluator, example_gen, nodes, statistics_gen, transform
 from pipeline.components.example_gen import NEWEST, ExampleGen, Span
 from pipeline.components.training_window import TrainingWindow, beam_training_window
 from pipeline.config.pipeline_config import SPAN_PARAMETER, PipelineConfig
@@ -37,14 +37,14 @@ def parts(engine: Literal["local", "beam"]) -> Parts:
     """Returns what a pipeline on `engine` is built from."""
     if engine == "local":
         return Parts(
-            example_gen=lambda config: example_gen.local_example_gen(*_source(config)).with_id("ExampleGen"),
+            example_gen=lambda config: example_gen.local_example_gen(*_source(config)).with_id(nodes.EXAMPLE_GEN),
             training_window=TrainingWindow,
             statistics_gen=statistics_gen.local_statistics_gen,
             transform=transform.local_transform,
             evaluator=evaluator.local_evaluator,
         )
     return Parts(
-        example_gen=lambda config: example_gen.beam_example_gen(*_source(config)).with_id("ExampleGen"),
+        example_gen=lambda config: example_gen.beam_example_gen(*_source(config)).with_id(nodes.EXAMPLE_GEN),
         training_window=beam_training_window,
         statistics_gen=statistics_gen.beam_statistics_gen,
         transform=transform.beam_transform,

@@ -42,7 +42,6 @@ Artifacts = dict[str, list[Artifact]]
 ExecProperties = dict[str, Any]  # TFX's own type.
 Results = dict[str, dict[SliceKey, dict[str, Metric]]]
 
-JUDGEMENT = "judgement.json"
 SETTINGS = "settings"
 
 
@@ -182,7 +181,7 @@ def _publish(
     exec_properties: ExecProperties,
 ) -> None:
     """Writes the judgement in words, and the blessing as the stock executor does."""
-    io_utils.write_string_file(os.path.join(output, JUDGEMENT), judgement.to_json())
+    io_utils.write_string_file(os.path.join(output, judge.JUDGEMENT_FILE), judgement.to_json())
     blessing = artifact_utils.get_single_instance(output_dict["blessing"])
     candidate = artifact_utils.get_single_instance(inputs["model"])
     blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, candidate.uri)

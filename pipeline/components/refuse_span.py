@@ -8,7 +8,7 @@ from tfx.utils import io_utils
 
 from pipeline.artifacts import GateDecision
 from pipeline.errors import DataError
-from pipeline.gate.decision import Decision, describe
+from pipeline.gate.decision import DECISION_FILE, Decision, describe
 
 
 @component
@@ -18,5 +18,5 @@ def RefuseSpan(decision: InputArtifact[GateDecision]) -> None:
     Raises:
       DataError: always.
     """
-    text = io_utils.read_string_file(os.path.join(decision.uri, "decision.json"))
+    text = io_utils.read_string_file(os.path.join(decision.uri, DECISION_FILE))
     raise DataError(describe(Decision.from_json(text)))

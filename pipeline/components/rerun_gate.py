@@ -27,7 +27,7 @@ from pipeline import files
 from pipeline.artifacts import Baseline, GateDecision
 from pipeline.gate import assess, distributions, serving_evidence
 from pipeline.gate import baseline as baseline_files
-from pipeline.gate.decision import Row, Verdict
+from pipeline.gate.decision import DECISION_FILE, Row, Verdict
 from pipeline.gate.definition import Definition
 from pipeline.gate.settings import Settings
 from pipeline.state import span_records
@@ -106,7 +106,7 @@ def RerunGate(
             # Their rows have counted now.
             span_records.write_record(state_dir, dataclasses.replace(record, waiting=False, examples_uri=""))
 
-    io_utils.write_string_file(os.path.join(decision.uri, "decision.json"), made.to_json())
+    io_utils.write_string_file(os.path.join(decision.uri, DECISION_FILE), made.to_json())
     decision.set_string_custom_property("verdict", made.verdict.value)
     decision.set_int_custom_property("rerun", int(made.verdict is Verdict.RERUN))
     decision.set_int_custom_property("block", int(made.verdict is Verdict.BLOCK))

@@ -16,6 +16,8 @@ Status = Literal["passed", "failed", "not judged"]
 Values = Mapping[str, Metric]
 
 OVERALL: SliceKey = ()
+JUDGEMENT_FILE = "judgement.json"
+"""In the Evaluator's artifact, beside TFMA's files."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,6 +33,7 @@ from pipeline.gate.performance import Evaluation, Origin, Yardstick
 from pipeline.gate.policy import SMALLEST_COMPARED, GatePolicy
 
 FORMAT = 1
+STATISTICS_FILE = "statistics.pb"
 QUANTILE_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 NO_SPAN = -1
 MOST_KNOWN_VALUES = 100_000
@@ -119,7 +120,7 @@ class Baseline:
             **{f.name: getattr(self.calibration, f.name) for f in dataclasses.fields(Calibration)},
         )
         statistics = self.statistics or statistics_pb2.DatasetFeatureStatisticsList()
-        contents = {"arrays.npz": arrays.getvalue(), "statistics.pb": statistics.SerializeToString(deterministic=True)}
+        contents = {"arrays.npz": arrays.getvalue(), STATISTICS_FILE: statistics.SerializeToString(deterministic=True)}
         for name, content in contents.items():
             files.write(folder, name, content)
         manifest = {
@@ -157,7 +158,7 @@ class Baseline:
             # Written before it was kept: the largest distance, whichever span's it was.
             loaded.setdefault("raised_by", np.full(len(plain.bins), NO_SPAN))
             null = Calibration(**{f.name: loaded.pop(f.name) for f in dataclasses.fields(Calibration)})
-            statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(contents["statistics.pb"])
+            statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(contents[STATISTICS_FILE])
         except (KeyError, ValueError) as error:
             raise BaselineError(f"{folder}: not a baseline that this program can read: {error}. {_REPAIR}") from error
         values = {f.name: getattr(plain, f.name) for f in dataclasses.fields(_Manifest)}

@@ -16,6 +16,9 @@ from pipeline.gate.policy import GatePolicy
 LAYOUT = 2
 """Of the JSON form; readers take the one before as well, and refuse any other."""
 
+DECISION_FILE = "decision.json"
+"""In the gate's artifact."""
+
 SECONDS_PER_DAY = 86_400
 
 ReasonKind = Literal[

@@ -1,6 +1,7 @@
 """Assembles what a model is trained on: train rows of the last K spans, held-out rows of the newest."""
 
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from pipeline.ingest.config import IngestConfig
 from pipeline.ingest.errors import ColumnsError
 from pipeline.ingest.reader import open_span
 from pipeline.ingest.span_to_examples import converted, write_examples
+
+_SHARD_NAME = re.compile(r"span-0*(\d+)-")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,13 @@ def write_window(spans: Sequence[WindowSpan], config: IngestConfig, output_uri: 
 def shard_prefix(span: int) -> str:
     """Returns how the names of a span's shards begin; the baseline tells the spans of a window apart by it."""
     return f"span-{span:05d}"
+
+
+def span_of_shard(path: str) -> int:
+    """Returns the span that a shard of a window came from, by its name."""
+    match = _SHARD_NAME.match(os.path.basename(path))
+    assert match is not None, f"{path} is not named by its span; shard_prefix names a window's shards"
+    return int(match.group(1))
 
 
 def _write_span(span: WindowSpan, config: IngestConfig, output_uri: str, splits: list[str]) -> Mapping[str, int]:

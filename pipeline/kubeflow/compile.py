@@ -8,20 +8,20 @@ import copy
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pipeline.components import nodes
 from pipeline.config.dataset import Dataset
 from pipeline.config.pipeline_config import SPAN_PARAMETER, PipelineConfig
 from pipeline.errors import ConfigError
 from pipeline.kubeflow.package import Json, Package, Target
-from pipeline.runs.outcome import REFUSES
 
 # As pipeline.components.example_gen has it; importing that would load TFX before the arguments are checked.
 NEWEST = -1
 
 # Read at run time what is not among their inputs: the served folder and the span records. Cached, they would answer of
 # an earlier day. What depends on them gets new artifacts and so runs anew too.
-READS_STATE = ("LiveModel", "RerunGate")
+READS_STATE = (nodes.LIVE_MODEL, nodes.RERUN_GATE)
 # Finds its span's files itself. Vertex asks a driver for their fingerprint first; Kubeflow's backend runs none.
-READS_SPAN = "ExampleGen"
+READS_SPAN = nodes.EXAMPLE_GEN
 
 # A machine that is taken away is the usual reason to fail, and every task may be run again.
 RETRY_POLICY = {"maxRetryCount": 2, "backoffDuration": "60s", "backoffFactor": 2.0, "backoffMaxDuration": "600s"}
@@ -117,7 +117,7 @@ def _finish(job: Json, request: Request) -> Package:
     for name, task in spec["root"]["dag"]["tasks"].items():
         if name in READS_STATE or (name == READS_SPAN and request.target == "kubeflow"):
             task.pop("cachingOptions", None)
-        if name != REFUSES:  # It fails on purpose: a second try would only repeat it.
+        if name != nodes.REFUSE_SPAN:  # It fails on purpose: a second try would only repeat it.
             task["retryPolicy"] = dict(RETRY_POLICY)
     _settle_driver(spec, request.target)
     if request.target == "kubeflow":

@@ -6,19 +6,21 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from models.training_spec import HISTORY_FILE
 from pipeline import json_values
+from pipeline.components import nodes
 from pipeline.errors import ReportError
 from pipeline.evaluation import curves as evaluation_curves
-from pipeline.evaluation.judge import Judgement
+from pipeline.evaluation.judge import JUDGEMENT_FILE, Judgement
 from pipeline.gate import distributions as gate_distributions
-from pipeline.gate.decision import Decision
+from pipeline.gate.decision import DECISION_FILE, Decision
 from pipeline.gate.distributions import Distribution
 from pipeline.report.configuration import read_configuration
 from pipeline.report.data import Cost, Epoch, Evaluation, RunReport, Servability, Training
 from pipeline.report.lineage import trace
 from pipeline.report.statistics import compare_statistics
 from pipeline.runs.metadata import ENDED_AS, NodeRecord, RunRecord, Value
-from pipeline.runs.outcome import REFUSES, Result, result_of
+from pipeline.runs.outcome import Result, result_of
 
 T = TypeVar("T")
 
@@ -41,7 +43,7 @@ def build_report(run: RunRecord) -> RunReport:
     training = _training(run)
     evaluation = _evaluation(run)
     servability = _servability(run)
-    pushed = run.output("Pusher", "pushed_model")
+    pushed = run.output(nodes.PUSHER, "pushed_model")
     version = str(pushed.properties["pushed_version"]) if pushed and outcome is Result.PUSHED else None
     broken = _broken(run)
     error = _error(broken) if broken else ""
@@ -88,7 +90,7 @@ def _read(run: RunRecord, node: str, key: str, name: str, parse: Callable[[str],
 
 
 def _decision(run: RunRecord) -> Decision | None:
-    return _read(run, "RerunGate", "decision", "decision.json", Decision.from_json)
+    return _read(run, nodes.RERUN_GATE, "decision", DECISION_FILE, Decision.from_json)
 
 
 def _outcome(run: RunRecord) -> Result:
@@ -107,7 +109,7 @@ def _outcome(run: RunRecord) -> Result:
 
 def _broken(run: RunRecord) -> NodeRecord | None:
     """Returns the component at which the run broke off; where the gate refuses a span, the run ends as it should."""
-    return next((n for n in run.nodes if n.status in ("failed", "unfinished") and n.node != REFUSES), None)
+    return next((n for n in run.nodes if n.status in ("failed", "unfinished") and n.node != nodes.REFUSE_SPAN), None)
 
 
 def _headline(
@@ -154,13 +156,13 @@ def _error(node: NodeRecord) -> str:
 
 
 def _distributions(run: RunRecord, order: list[str]) -> tuple[Distribution, ...]:
-    compared = _read(run, "RerunGate", "comparison", gate_distributions.FILE, gate_distributions.from_json)
+    compared = _read(run, nodes.RERUN_GATE, "comparison", gate_distributions.FILE, gate_distributions.from_json)
     by_name = {item.bins.name: item for item in compared or ()}
     return tuple(by_name[name] for name in dict.fromkeys(order) if name in by_name)
 
 
 def _training(run: RunRecord) -> Training | None:
-    return _read(run, "Trainer", "model_run", "history.json", _training_of)
+    return _read(run, nodes.TRAINER, "model_run", HISTORY_FILE, _training_of)
 
 
 def _training_of(text: str) -> Training:
@@ -179,11 +181,13 @@ def _training_of(text: str) -> Training:
 
 
 def _evaluation(run: RunRecord) -> Evaluation | None:
-    judgement = _read(run, "Evaluator", "evaluation", "judgement.json", _judgement_of)
+    judgement = _read(run, nodes.EVALUATOR, "evaluation", JUDGEMENT_FILE, _judgement_of)
     if judgement is None:
         return None
     curves = evaluation_curves.EvaluationCurves.from_json
-    return Evaluation(judgement=judgement, curves=_read(run, "Evaluator", "evaluation", evaluation_curves.FILE, curves))
+    return Evaluation(
+        judgement=judgement, curves=_read(run, nodes.EVALUATOR, "evaluation", evaluation_curves.FILE, curves)
+    )
 
 
 def _judgement_of(text: str) -> Judgement:
@@ -191,7 +195,7 @@ def _judgement_of(text: str) -> Judgement:
 
 
 def _servability(run: RunRecord) -> Servability | None:
-    blessing = run.output("InfraValidator", "blessing")
+    blessing = run.output(nodes.INFRA_VALIDATOR, "blessing")
     if blessing is None:
         return None
     p99 = blessing.properties.get("p99_ms")

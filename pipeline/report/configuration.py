@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.components import nodes
 from pipeline.report.data import Settings
 from pipeline.runs.metadata import RunRecord
 
@@ -15,15 +16,15 @@ _GROUPS = {"features": "features", "policy": "gate", "evaluation": "evaluation"}
 def read_configuration(run: RunRecord) -> tuple[Settings, ...]:
     """Returns the settings by group, named as in dataset.toml; a group that the run did not come to is left out."""
     found = []
-    gate = _parsed(run, "RerunGate", "settings")
+    gate = _parsed(run, nodes.RERUN_GATE, "settings")
     # Runs of before had the thresholds of the evaluation among the gate's settings.
-    read = {**gate, **_parsed(run, "Evaluator", "settings")}
+    read = {**gate, **_parsed(run, nodes.EVALUATOR, "settings")}
     found += [_group(_GROUPS[name], read[name]) for name in _GROUPS if isinstance(read.get(name), Mapping)]
-    custom = _parsed(run, "Trainer", "custom_config")
+    custom = _parsed(run, nodes.TRAINER, "custom_config")
     training = custom.get("training")
     if isinstance(training, str):
         found.append(_group("training", json.loads(training)))
-    serving = run.node("InfraValidator")
+    serving = run.node(nodes.INFRA_VALIDATOR)
     if serving is not None:
         names = ("model_name", "max_p99_ms")
         found.append(
@@ -35,12 +36,12 @@ def read_configuration(run: RunRecord) -> tuple[Settings, ...]:
 
 def _of_the_run(run: RunRecord, custom: Mapping[str, Any]) -> dict[str, Any]:  # Any: JSON.
     values: dict[str, Any] = {"run": run.run_id}
-    gate = run.node("RerunGate")
+    gate = run.node(nodes.RERUN_GATE)
     if gate is not None:
         values["forced"] = bool(gate.properties.get("forced"))
     if "code" in custom:
         values["code of models/, hash"] = custom["code"]
-    examples = run.output("ExampleGen", "examples")
+    examples = run.output(nodes.EXAMPLE_GEN, "examples")
     if examples is not None:
         for name in ("input_fingerprint", "tfx_version"):
             if name in examples.properties:

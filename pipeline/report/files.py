@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import files
+from pipeline.components import nodes
 from pipeline.errors import ReportError
 from pipeline.runs.metadata import RunRecord, Store
 from pipeline.runs.records import EndedRun
@@ -36,7 +37,7 @@ def find_run(root: Root, span: int | None) -> RunRecord:
     """
     spans = set()
     for run in Store(root.metadata, root.artifacts).runs():
-        gate = run.node("RerunGate")
+        gate = run.node(nodes.RERUN_GATE)
         if run.span is None or (gate is not None and gate.properties.get("remember") == 0):
             continue
         if span is None or run.span == span:

@@ -9,41 +9,42 @@ from __future__ import annotations
 import json
 import os
 
+from pipeline.components import nodes
 from pipeline.report.data import LineageStep
 from pipeline.runs.metadata import NodeRecord, RunRecord
 
 _STEPS = (
-    ("ExampleGen", "examples", "the span's examples"),
-    ("SchemaImporter", "schema", "the curated schema"),
-    ("StatisticsGen", "statistics", "the span's statistics"),
-    ("ExampleValidator", "anomalies", "TFDV's anomalies"),
-    ("LiveModel", "model", "the live model"),
-    ("RerunGate", "decision", "the decision"),
-    ("TrainingWindow", "examples", "the training window's examples"),
-    ("WindowStatistics", "statistics", "the training window's statistics"),
-    ("Transform", "transform_graph", "the transform graph"),
-    ("Trainer", "model", "the candidate"),
-    ("Evaluator", "evaluation", "its evaluation"),
-    ("BaselineGen", "baseline", "the baseline for later spans"),
-    ("InfraValidator", "blessing", "the model server's blessing"),
-    ("Pusher", "pushed_model", "the pushed version"),
+    (nodes.EXAMPLE_GEN, "examples", "the span's examples"),
+    (nodes.SCHEMA_IMPORTER, "schema", "the curated schema"),
+    (nodes.STATISTICS_GEN, "statistics", "the span's statistics"),
+    (nodes.EXAMPLE_VALIDATOR, "anomalies", "TFDV's anomalies"),
+    (nodes.LIVE_MODEL, "model", "the live model"),
+    (nodes.RERUN_GATE, "decision", "the decision"),
+    (nodes.TRAINING_WINDOW, "examples", "the training window's examples"),
+    (nodes.WINDOW_STATISTICS, "statistics", "the training window's statistics"),
+    (nodes.TRANSFORM, "transform_graph", "the transform graph"),
+    (nodes.TRAINER, "model", "the candidate"),
+    (nodes.EVALUATOR, "evaluation", "its evaluation"),
+    (nodes.BASELINE_GEN, "baseline", "the baseline for later spans"),
+    (nodes.INFRA_VALIDATOR, "blessing", "the model server's blessing"),
+    (nodes.PUSHER, "pushed_model", "the pushed version"),
 )
 
 
 def trace(run: RunRecord) -> tuple[LineageStep, ...]:
     """Returns the artifacts of a run in data-flow order, the span's files first, the served folder last."""
     steps = []
-    examples = run.node("ExampleGen")
+    examples = run.node(nodes.EXAMPLE_GEN)
     if examples is not None:
         steps.append(LineageStep(what=f"span {run.span}", source="", kind="", path=_files(examples, run.span)))
     for name, key, what in _STEPS:
         node = run.node(name)
         artifact = run.output(name, key)
-        if node is None or artifact is None or (name == "LiveModel" and artifact.properties.get("present") != 1):
+        if node is None or artifact is None or (name == nodes.LIVE_MODEL and artifact.properties.get("present") != 1):
             continue
-        if name == "LiveModel":
+        if name == nodes.LIVE_MODEL:
             what = f"the live model, version {artifact.properties.get('version', 'unknown')}"
-        if name == "TrainingWindow":
+        if name == nodes.TRAINING_WINDOW:
             what = f"{what}: spans {', '.join(map(str, json.loads(str(artifact.properties.get('window', '[]')))))}"
         cached = ", from the cache" if node.status == "cached" else ""
         steps.append(
@@ -54,7 +55,7 @@ def trace(run: RunRecord) -> tuple[LineageStep, ...]:
                 path=str(artifact.path),
             )
         )
-    pushed = run.output("Pusher", "pushed_model")
+    pushed = run.output(nodes.PUSHER, "pushed_model")
     if pushed is not None and pushed.properties.get("pushed") == 1:
         destination = str(pushed.properties["pushed_destination"])
         steps.append(

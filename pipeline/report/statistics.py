@@ -8,23 +8,23 @@ from google.protobuf.message import DecodeError
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from columnar import split_files
+from pipeline.components import nodes
 from pipeline.errors import ReportError
+from pipeline.gate.baseline import STATISTICS_FILE
 from pipeline.gate.bins import PRESENCE
 from pipeline.gate.decision import Decision
 from pipeline.report.data import FeatureSummary, Statistics, StatisticsRow
 from pipeline.runs.metadata import RunRecord
 
-_BASELINE_FILE = Path("statistics.pb")
-
 
 def compare_statistics(run: RunRecord, decision: Decision | None) -> Statistics | None:
     """Returns a row per feature, those that moved first; None where the span was never measured."""
-    artifact = run.output("StatisticsGen", "statistics")
+    artifact = run.output(nodes.STATISTICS_GEN, "statistics")
     span = _read(Path(split_files.folder(str(artifact.path), "train")) / split_files.STATISTICS) if artifact else None
     if span is None:
         return None
-    live = run.output("LiveModel", "baseline")
-    baseline = _read(live.path / _BASELINE_FILE) if live and live.properties.get("present") == 1 else None
+    live = run.output(nodes.LIVE_MODEL, "baseline")
+    baseline = _read(live.path / STATISTICS_FILE) if live and live.properties.get("present") == 1 else None
     drift = decision.evidence.drift if decision else None
     moved = {item.feature.removesuffix(PRESENCE) for item in drift.moved} if drift else set()
     now, before = summaries(span), summaries(baseline) if baseline else {}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.components import nodes
 from pipeline.ingest import spans as span_files
 from pipeline.runs import leftovers, records
 from pipeline.runs.outcome import Outcome, Result, result_of_error
@@ -63,9 +64,9 @@ def execute(
     def ended(result: node_runner.NodeResult) -> None:
         results.append(result)
         on_end(result.node, result.status, result.seconds)
-        if result.node == "RerunGate" and result.status in ("ran", "cached") and not request.explain:
+        if result.node == nodes.RERUN_GATE and result.status in ("ran", "cached") and not request.explain:
             span_records.complete(config.state_dir, number, files[0].version, files=identity)
-        if result.node == "RerunGate" and result.status == "ran" and not request.explain:
+        if result.node == nodes.RERUN_GATE and result.status == "ran" and not request.explain:
             decision = outcome.decision_of(result)
             if decision is not None:
                 records.append_decision(request.root, decision, log)

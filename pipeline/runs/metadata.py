@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pipeline.components import nodes
 from pipeline.errors import ReportError
 
 WALL_SECONDS = "wall_seconds"
@@ -84,7 +85,7 @@ class RunRecord:
     @property
     def span(self) -> int | None:
         """The span that was processed; of a span that could not be read, the one that was asked for."""
-        examples, node = self.output("ExampleGen", "examples"), self.node("ExampleGen")
+        examples, node = self.output(nodes.EXAMPLE_GEN, "examples"), self.node(nodes.EXAMPLE_GEN)
         for properties in (examples.properties if examples else {}, node.properties if node else {}):
             if "span" in properties:
                 return int(properties["span"])

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import json_values
+from pipeline.components import nodes
 from pipeline.errors import DataError, ExitStatus, PipelineError
-from pipeline.gate.decision import Decision
+from pipeline.gate.decision import DECISION_FILE, Decision
 from pipeline.state.version_folder import SAMPLE_REQUEST_FILE
 
 if TYPE_CHECKING:
@@ -71,9 +72,6 @@ def result_of_error(error: BaseException) -> Result:
     return Result.INTERRUPTED if isinstance(error, KeyboardInterrupt) else Result.FAILED
 
 
-REFUSES = "RefuseSpan"
-"""The node that fails where the gate blocks: a run that only it breaks off has ended as it should."""
-
 Properties = Mapping[str, Any]  # Any: an artifact's property is a text or a number.
 
 
@@ -83,21 +81,21 @@ def result_of(left: Callable[[str, str], Properties | None]) -> Result:
     Args:
       left: takes a node's id and an output's name; returns the artifact's properties, or None where there is none.
     """
-    if left("SchemaGen", "schema") is not None:
+    if left(nodes.SCHEMA_GEN, "schema") is not None:
         return Result.SCHEMA_INFERRED
-    decision = left("RerunGate", "decision")
+    decision = left(nodes.RERUN_GATE, "decision")
     if decision is None:
         return Result.FAILED
     if decision["block"]:
         return Result.REFUSED
     if not decision["rerun"]:
         return Result.SKIPPED
-    if left("Trainer", "model") is None:
+    if left(nodes.TRAINER, "model") is None:
         return Result.DECIDED
     # A PushedModel exists after a refused push too.
-    if (left("Pusher", "pushed_model") or {}).get("pushed") == 1:
+    if (left(nodes.PUSHER, "pushed_model") or {}).get("pushed") == 1:
         return Result.PUSHED
-    blessings = [left(node, "blessing") or {} for node in ("Evaluator", "InfraValidator")]
+    blessings = [left(node, "blessing") or {} for node in (nodes.EVALUATOR, nodes.INFRA_VALIDATOR)]
     return Result.NOT_PUSHED if all(given.get("blessed") == 1 for given in blessings) else Result.NOT_BLESSED
 
 
@@ -151,7 +149,7 @@ def read(config: PipelineConfig, results: Sequence[NodeResult], refusal: str | N
     assert isinstance(config.span, int), "a local run has chosen its span"
     outputs = {result.node: result.outputs for result in results}
     pushed = _pushed(outputs)
-    statistics = _artifact(outputs, "StatisticsGen", "statistics")
+    statistics = _artifact(outputs, nodes.STATISTICS_GEN, "statistics")
     sample = pushed / SAMPLE_REQUEST_FILE if pushed else None
     return Outcome(
         result=_result(outputs, refusal, explain=config.explain),
@@ -178,7 +176,7 @@ def read(config: PipelineConfig, results: Sequence[NodeResult], refusal: str | N
 
 def decision_of(gate: NodeResult) -> Decision | None:
     """Returns the decision that the gate has published; None where it has not come so far."""
-    return _decision({"RerunGate": gate.outputs})
+    return _decision({nodes.RERUN_GATE: gate.outputs})
 
 
 def pushed_by(results: Sequence[NodeResult]) -> Path | None:
@@ -213,24 +211,24 @@ def _artifact(outputs: Outputs, node: str, key: str) -> Artifact | None:
 
 
 def _judgement(outputs: Outputs) -> Judgement | None:
-    artifact = _artifact(outputs, "Evaluator", "evaluation")
+    artifact = _artifact(outputs, nodes.EVALUATOR, "evaluation")
     if artifact is None:
         return None
-    from pipeline.evaluation.judge import Judgement  # Loads NumPy, which `status` needs for nothing.
+    from pipeline.evaluation.judge import JUDGEMENT_FILE, Judgement  # Loads NumPy, which `status` needs for nothing.
 
-    values = json.loads((Path(artifact.uri) / "judgement.json").read_text(encoding="utf-8"))
+    values = json.loads((Path(artifact.uri) / JUDGEMENT_FILE).read_text(encoding="utf-8"))
     return json_values.from_json_values(Judgement, values)
 
 
 def _decision(outputs: Outputs) -> Decision | None:
-    artifact = _artifact(outputs, "RerunGate", "decision")
+    artifact = _artifact(outputs, nodes.RERUN_GATE, "decision")
     if artifact is None:
         return None
-    return Decision.from_json((Path(artifact.uri) / "decision.json").read_text(encoding="utf-8"))
+    return Decision.from_json((Path(artifact.uri) / DECISION_FILE).read_text(encoding="utf-8"))
 
 
 def _pushed(outputs: Outputs) -> Path | None:
-    artifact = _artifact(outputs, "Pusher", "pushed_model")
+    artifact = _artifact(outputs, nodes.PUSHER, "pushed_model")
     if artifact is None or artifact.get_int_custom_property("pushed") != 1:
         return None
     return Path(artifact.get_string_custom_property("pushed_destination"))
@@ -238,7 +236,7 @@ def _pushed(outputs: Outputs) -> Path | None:
 
 def _not_servable(outputs: Outputs) -> str | None:
     """Returns why the model server could not be trusted with the candidate; None where it could, or was not asked."""
-    artifact = _artifact(outputs, "InfraValidator", "blessing")
+    artifact = _artifact(outputs, nodes.INFRA_VALIDATOR, "blessing")
     if artifact is None or artifact.get_int_custom_property("blessed") == 1:
         return None
     return str(artifact.get_string_custom_property("reason"))
@@ -246,7 +244,7 @@ def _not_servable(outputs: Outputs) -> str | None:
 
 def _inferred_schema(config: PipelineConfig, outputs: Outputs) -> Path | None:
     """Copies a schema that SchemaGen inferred to where a person finds it."""
-    artifact = _artifact(outputs, "SchemaGen", "schema")
+    artifact = _artifact(outputs, nodes.SCHEMA_GEN, "schema")
     if artifact is None:
         return None
     target = Path(config.pipeline_root).parent / "inferred_schema.pbtxt"

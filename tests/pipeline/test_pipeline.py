@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from pipeline.components import nodes
 from pipeline.config.dataset import load_dataset
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.pipeline import create_pipeline
@@ -23,6 +24,12 @@ def changed(**tables):
     """Returns the components whose parameters another dataset file changes."""
     before, after = parameters(TAXI), parameters(dataclasses.replace(TAXI, **tables))
     return {node for node in before if before[node] != after[node]}
+
+
+def test_every_node_is_there_by_the_id_that_readers_ask_for():
+    with_schema, without = parameters(TAXI), parameters(dataclasses.replace(TAXI, schema_path=None))
+
+    assert {*with_schema, *without} == {value for name, value in vars(nodes).items() if name.isupper()}
 
 
 @pytest.mark.parametrize("setting", [{"min_auc": 0.999}, {"max_slice_auc_drop": 0.2}, {"bootstraps": 0}])

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pipeline.components import nodes
 from pipeline.errors import PipelineError
-from pipeline.runs.outcome import REFUSES, Result
+from pipeline.runs.outcome import Result
 
 State = Literal["running", "succeeded", "failed", "cancelled"]
 
@@ -43,7 +44,7 @@ class RunState:
     @property
     def result(self) -> Result | None:
         """How the run ended; None while it has not."""
-        if self.state == "failed" and self.failed == (REFUSES,):
+        if self.state == "failed" and self.failed == (nodes.REFUSE_SPAN,):
             return Result.REFUSED
         return _RESULTS.get(self.state)
 

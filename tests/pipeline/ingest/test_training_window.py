@@ -9,7 +9,7 @@ from pipeline.errors import ConfigError
 from pipeline.ingest.config import IngestConfig
 from pipeline.ingest.errors import ColumnsError
 from pipeline.ingest.span_to_examples import write_examples
-from pipeline.ingest.training_window import WindowSpan, write_window
+from pipeline.ingest.training_window import WindowSpan, shard_prefix, span_of_shard, write_window
 
 SCHEMA_TEXT = 'feature { name: "id" type: INT } feature { name: "tips" type: FLOAT }'
 SCHEMA = text_format.Parse(SCHEMA_TEXT, schema_pb2.Schema())
@@ -51,6 +51,11 @@ def test_train_rows_of_all_spans_and_held_out_rows_of_the_newest(spans, as_artif
     assert ids(uri, "train") == train
     assert ids(uri, "eval") == ids(artifacts[2].examples_uri, "eval")
     assert counts == {"train": len(train), "eval": len(ids(uri, "eval"))}
+
+
+@pytest.mark.parametrize("span", [0, 7, 100, 19_000, 123_456])
+def test_a_shard_names_its_span(span):
+    assert span_of_shard(f"/a/Split-train/{shard_prefix(span)}-00000-of-00001.gz") == span
 
 
 def test_no_held_out_row_of_any_span_is_trained_on(spans, as_artifact, tmp_path):
