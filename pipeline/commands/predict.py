@@ -1,5 +1,7 @@
 """`predict`: rows from a file or standard input to a served model, answers as a table, JSON lines or CSV."""
 
+from __future__ import annotations
+
 import argparse
 import csv
 import itertools
@@ -7,15 +9,17 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.commands import options
 from pipeline.commands.terminal import Terminal
 from pipeline.errors import ConfigError, ExitStatus
 from pipeline.predict.client import Endpoint, Signature
-from pipeline.predict.online import Notes, Prediction, predict_rows
 from pipeline.predict.rows import open_text, read_rows
 from pipeline.state.version_folder import pushed_versions
+
+if TYPE_CHECKING:
+    from pipeline.predict.online import Notes, Prediction
 
 LOCAL_SERVER = "http://127.0.0.1:8501"
 FEATURE_DEFAULTS = Path("assets.extra") / "feature_defaults.json"
@@ -62,6 +66,8 @@ def command(args: argparse.Namespace) -> int:
         from pipeline.commands import predict_batch
 
         return predict_batch.command(args)
+    from pipeline.predict.online import Notes, predict_rows
+
     if args.batch_size < 1:
         raise ConfigError(f"--batch-size must be at least 1. Received: {args.batch_size}.")
     dataset, root = options.load(args)

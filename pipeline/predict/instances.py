@@ -1,24 +1,59 @@
 """Rows as clients send them: predict instances, and the warm-up requests that a server replays."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from pipeline.errors import clipped
+from pipeline.ingest import csv_integers
+
 Instance = dict[str, Any]  # Any: JSON.
 
-# How a value of each input's dtype is written; a float32 as the shortest text that reads back to it. Any: JSON.
-_AS_JSON: Mapping[str, Callable[[Any], Any]] = {
-    "float32": lambda value: float(str(np.float32(value))),
-    "int64": int,
-    "string": str,
-}
+_INTEGERS = frozenset({"DT_INT8", "DT_UINT8", "DT_INT16", "DT_INT32", "DT_INT64", "DT_UINT32", "DT_UINT64"})
+_FLOATS = frozenset({"DT_FLOAT", "DT_DOUBLE"})
+_BOOLEANS = {"true": True, "false": False}
+# How assets.extra/feature_defaults.json names what a signature calls otherwise.
+_SIGNATURE_TYPES = {"float32": "DT_FLOAT", "int64": "DT_INT64", "string": "DT_STRING"}
 # TensorFlow Serving replays at most this many records, from this file.
 MAX_WARMUP_RECORDS = 1000
 WARMUP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
+
+
+class InputError(ValueError):
+    """A row that a signature does not take; names the input, what was expected and what was received."""
+
+
+def instance(values: Mapping[str, Any], inputs: Mapping[str, str], defaults: Mapping[str, Any]) -> Instance:
+    """Returns a row as a predict request holds it.
+
+    Args:
+      values: by column, of a table or of a person's file, where numbers may be texts; None and absent are missing.
+        Columns that are no inputs are left out. Any: JSON.
+      inputs: dtype by name, in TensorFlow's terms such as `DT_FLOAT`.
+      defaults: what stands for a missing value, by input; inputs without one are required. "NaN" is the number, and is
+        written as the bare token that TensorFlow Serving reads.
+
+    Raises:
+      InputError: a value that its input cannot hold, or a missing one that nothing stands for; names the first.
+    """
+    row = {}
+    for name, dtype in inputs.items():
+        value = values.get(name)
+        if value is None:
+            if name not in defaults:
+                raise InputError(f"{name}: the value is missing, and nothing says what stands for it")
+            row[name] = float("nan") if defaults[name] == "NaN" and dtype in _FLOATS else defaults[name]
+            continue
+        try:
+            row[name] = _as_json(value, dtype)
+        except (ValueError, OverflowError) as error:
+            raise InputError(f"{name}: expected {_expected(dtype)}. Received: {clipped(repr(value))}") from error
+    return row
 
 
 def instances(table: pa.Table | pa.RecordBatch, model_dir: Path) -> list[Instance]:
@@ -26,17 +61,59 @@ def instances(table: pa.Table | pa.RecordBatch, model_dir: Path) -> list[Instanc
 
     Args:
       table: flat columns; those that are no input of the model are left out.
-      model_dir: a SavedModel with `assets.extra/feature_defaults.json`. "NaN" there is the number, and is written as
-        the bare token that TensorFlow Serving reads.
+      model_dir: a SavedModel with `assets.extra/feature_defaults.json`.
     """
     described = json.loads((model_dir / "assets.extra" / "feature_defaults.json").read_text(encoding="utf-8"))
-    columns: list[list[Any]] = []  # Any: JSON.
-    for name, entry in described.items():
-        missing = float("nan") if entry["missing"] == "NaN" else entry["missing"]
-        write = _AS_JSON[entry["dtype"]]
-        values = table.column(name).to_pylist() if name in table.schema.names else [None] * table.num_rows
-        columns.append([missing if value is None else write(value) for value in values])
-    return [dict(zip(described, row, strict=True)) for row in zip(*columns, strict=True)]
+    inputs = {name: _SIGNATURE_TYPES[entry["dtype"]] for name, entry in described.items()}
+    defaults = {name: entry["missing"] for name, entry in described.items()}
+    rows = table.select([name for name in inputs if name in table.schema.names]).to_pylist()
+    return [instance(row, inputs, defaults) for row in rows or [{}] * table.num_rows]
+
+
+def _as_json(value: Any, dtype: str) -> Any:
+    """Returns a value as JSON for an input of `dtype`; lists are left to the server. Raises ValueError."""
+    if isinstance(value, list | dict):
+        return value
+    if dtype == "DT_BOOL":
+        if str(value).lower() not in _BOOLEANS:
+            raise ValueError
+        return _BOOLEANS[str(value).lower()]
+    if dtype not in _FLOATS | _INTEGERS:
+        if not isinstance(value, str):
+            raise ValueError
+        return value
+    if dtype in _INTEGERS:
+        return _whole_number(value)
+    # Python reads 1_000 as a number, which nobody else does.
+    if isinstance(value, str) and "_" in value:
+        raise ValueError
+    number = float(_BOOLEANS.get(value.strip().lower(), value) if isinstance(value, str) else value)
+    if dtype == "DT_FLOAT":
+        with np.errstate(over="ignore"):
+            nearest = np.float32(number)
+        # The shortest text that reads back to it; beyond its range the server shall say so.
+        return float(str(nearest)) if math.isfinite(nearest) else number
+    return number
+
+
+def _whole_number(value: Any) -> int:
+    """Returns what a text says as in a span's CSV, or a JSON number or Boolean. Raises ValueError."""
+    if isinstance(value, str):
+        number = csv_integers.parse(value)
+        if number is None:
+            raise ValueError
+        return number
+    if isinstance(value, float) and not value.is_integer():
+        raise ValueError
+    return int(value)
+
+
+def _expected(dtype: str) -> str:
+    if dtype in _FLOATS:
+        return "a number"
+    if dtype in _INTEGERS:
+        return "a whole number"
+    return "true or false" if dtype == "DT_BOOL" else "text"
 
 
 def write_warmup(model_dir: Path, model_name: str, requests: Sequence[Sequence[Instance]]) -> None:

@@ -7,13 +7,11 @@ from typing import Any
 
 from pipeline.errors import DataError, clipped
 from pipeline.predict.client import Endpoint, Instance, RefusedError, Signature
+from pipeline.predict.instances import InputError, instance
 from pipeline.predict.rows import Row
 
-_INTEGERS = frozenset({"DT_INT8", "DT_UINT8", "DT_INT16", "DT_INT32", "DT_INT64", "DT_UINT32", "DT_UINT64"})
-_FLOATS = frozenset({"DT_FLOAT", "DT_DOUBLE"})
 _SEPARATORS = (";", "\t", "|")
 _SHOWN_COLUMNS = 20
-_BOOLEANS = {"true": True, "false": False}
 
 
 @dataclass(frozen=True)
@@ -72,12 +70,10 @@ def predict_rows(
             _check_columns(batch, signature)
             first = False
         made = [_instance(row, signature, defaults, notes) for row in batch]
-        good = [
-            (row.number, instance) for row, instance in zip(batch, made, strict=True) if not isinstance(instance, str)
-        ]
+        good = [(row.number, one) for row, one in zip(batch, made, strict=True) if not isinstance(one, str)]
         answers = {one.number: one for one in _ask(good, lambda asked: endpoint.predict(name, asked), signature)}
-        for row, instance in zip(batch, made, strict=True):
-            yield Prediction(row.number, {}, instance) if isinstance(instance, str) else answers[row.number]
+        for row, one in zip(batch, made, strict=True):
+            yield Prediction(row.number, {}, one) if isinstance(one, str) else answers[row.number]
 
 
 def _check_columns(batch: Iterable[Row], signature: Signature) -> None:
@@ -102,7 +98,7 @@ def _ask(
     if not asked:
         return
     try:
-        answers = predict([instance for _, instance in asked])
+        answers = predict([one for _, one in asked])
     except RefusedError as error:
         if len(asked) == 1:
             yield Prediction(asked[0][0], {}, str(error))
@@ -126,46 +122,9 @@ def _instance(row: Row, signature: Signature, defaults: Mapping[str, Any], notes
     for name in signature.inputs:
         if name not in row.columns:
             notes.absent[name] = notes.absent.get(name, 0) + 1
-    instance = {}
-    for name, dtype in signature.inputs.items():
-        if name not in row.values:
-            if name not in defaults:
-                return f"{name}: the value is missing, and nothing says what stands for it"
+        if name not in row.values and name in defaults:
             notes.filled[name] = notes.filled.get(name, 0) + 1
-            instance[name] = float("nan") if defaults[name] == "NaN" and dtype in _FLOATS else defaults[name]
-            continue
-        try:
-            instance[name] = _convert(row.values[name], dtype)
-        except (ValueError, OverflowError):
-            return f"{name}: expected {_expected(dtype)}. Received: {clipped(repr(row.values[name]))}"
-    return instance
-
-
-def _convert(value: Any, dtype: str) -> Any:
-    """Returns a value as JSON for an input of `dtype`; lists are left to the server. Raises ValueError."""
-    if isinstance(value, list | dict):
-        return value
-    if dtype == "DT_BOOL":
-        if str(value).lower() not in _BOOLEANS:
-            raise ValueError
-        return _BOOLEANS[str(value).lower()]
-    if dtype not in _FLOATS | _INTEGERS:
-        if not isinstance(value, str):
-            raise ValueError
-        return value
-    # Python reads 1_000 as a number, which nobody else does.
-    if isinstance(value, bool) or (isinstance(value, str) and "_" in value):
-        raise ValueError
-    if dtype in _FLOATS:
-        return float(value)
-    if isinstance(value, float) and not value.is_integer():
-        raise ValueError
-    return int(value)
-
-
-def _expected(dtype: str) -> str:
-    if dtype in _FLOATS:
-        return "a number"
-    if dtype in _INTEGERS:
-        return "a whole number"
-    return "true or false" if dtype == "DT_BOOL" else "text"
+    try:
+        return instance(row.values, signature.inputs, defaults)
+    except InputError as error:
+        return str(error)
