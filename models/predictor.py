@@ -14,6 +14,7 @@ from models.transform_graph import serving_arrays
 
 _BATCH_ROWS = 32_768
 _SIGNATURE = "serving_default"
+_PROBABILITY = "probability"
 
 
 @functools.lru_cache(maxsize=2)
@@ -63,10 +64,17 @@ class Predictor:
         return tuple(sorted(self._specs))
 
     def predict(self, batch: pa.RecordBatch | pa.Table) -> np.ndarray:
-        """Probabilities of the positive label, float32, (rows,)."""
+        """Probabilities of the positive label, float32, (rows,).
+
+        Raises:
+          ModelError: the model has no output `probability`, as one that someone else pushed may not.
+          FeatureError: see `outputs`.
+        """
+        if _PROBABILITY not in self._fetches:
+            raise ModelError(f"The model in {self._model_dir} has no output 'probability'. It has: {[*self._fetches]}.")
         parts = [np.empty(0, np.float32)]
         for start in range(0, batch.num_rows, _BATCH_ROWS):
-            parts.append(self.outputs(batch.slice(start, _BATCH_ROWS))["probability"])
+            parts.append(self.outputs(batch.slice(start, _BATCH_ROWS))[_PROBABILITY])
         return np.concatenate(parts)
 
     def outputs(self, batch: pa.RecordBatch | pa.Table) -> dict[str, np.ndarray]:

@@ -25,11 +25,13 @@ from columnar import examples as example_files
 from columnar import split_files
 from pipeline import files
 from pipeline.artifacts import Baseline, GateDecision
+from pipeline.components import training_window
 from pipeline.gate import assess, distributions, serving_evidence
 from pipeline.gate import baseline as baseline_files
 from pipeline.gate.decision import DECISION_FILE, Row, Verdict
 from pipeline.gate.definition import Definition
-from pipeline.gate.settings import Settings
+from pipeline.gate.settings import Floors, Settings
+from pipeline.ingest import spans as span_files
 from pipeline.state import span_records
 from pipeline.state.version_folder import DEFINITION_FILE, read_rollback
 
@@ -51,6 +53,10 @@ def RerunGate(
     hyperparameters: OutputArtifact[HyperParameters],
     settings: Parameter[str],
     state_dir: Parameter[str],
+    data_root: Parameter[str],
+    pattern: Parameter[str],
+    window: Parameter[int],
+    floors: Parameter[str] = "",
     state_token: Parameter[str] = "",
     refused: Parameter[str] = "",
     evaluated_at: Parameter[int] = 0,
@@ -62,6 +68,8 @@ def RerunGate(
     Args:
       settings: Settings.to_json().
       state_dir: where one record per span is kept.
+      data_root, pattern, window: from which a training would take its spans, and how many; see TrainingWindow.
+      floors: Floors.to_json(); empty where no model is live.
       state_token: only part of the cache key; see docs/decisions/0003-cache-keys.md.
       refused: the spans whose candidates were refused by the thresholds of today; see span_records.refused.
       evaluated_at: seconds since 1970; 0 for now.
@@ -86,6 +94,15 @@ def RerunGate(
         },
     )
     live = find_live(live_model, baseline)
+    more_spans = None
+    if live is not None and live.baseline is not None and live.rollback is None:
+        readable = training_window.choose_spans(
+            span_files.newest_versions(data_root, pattern),
+            span_records.newest_records(records),
+            newest=number,
+            size=window,
+        )
+        more_spans = training_window.more_spans(readable or [number], records, live.baseline.window, window)
     assessed = assess.assess(
         span,
         live,
@@ -94,6 +111,8 @@ def RerunGate(
         evaluated_at=now,
         forced=bool(forced),
         skew=serving_evidence.alerts(state_dir, live.version) if live else None,
+        floors=Floors.from_json(floors) if floors else None,
+        more_spans=more_spans,
     )
     made = assessed.decision
     # A span met again keeps its record; another span's content under a new number or version gets one of its own, or it
@@ -104,7 +123,8 @@ def RerunGate(
     if remember and made.compared:
         for record in waiting.values():
             # Their rows have counted now.
-            span_records.write_record(state_dir, dataclasses.replace(record, waiting=False, examples_uri=""))
+            counted = dataclasses.replace(record, waiting=False, examples_uri="", counted_with=span.number)
+            span_records.write_record(state_dir, counted)
 
     io_utils.write_string_file(os.path.join(decision.uri, DECISION_FILE), made.to_json())
     decision.set_string_custom_property("verdict", made.verdict.value)

@@ -9,6 +9,7 @@ version of any of them is noticed; by the executor, where the orchestrator runs 
 import json
 import logging
 import os
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, ClassVar
 
 import apache_beam as beam
@@ -81,8 +82,9 @@ def choose_spans(
 ) -> dict[int, list[SpanFile]]:
     """Returns the last `size` usable spans up to `newest`, ascending.
 
-    A span whose present version the gate has blocked is left out; one that was never judged is taken, because its
-    rows must pass the same reader and are measured with the window.
+    Small spans that waited and counted together are one of them: else a few handfuls of rows would take the place of
+    whole spans. A span whose present version the gate has blocked is left out; one that was never judged is taken,
+    because its rows must pass the same reader and are measured with the window.
     """
     usable = []
     for span, files in spans.items():
@@ -92,7 +94,43 @@ def choose_spans(
             logger.warning("Span %d was blocked and is left out of the training window.", span)
         elif span <= newest:
             usable.append(span)
-    return {span: spans[span] for span in sorted(usable)[-size:]}
+    group = span_records.groups(usable, records, newest)
+    last = sorted(set(group.values()))[-size:]
+    return {span: spans[span] for span in sorted(usable) if group[span] in last}
+
+
+def more_spans(
+    spans: Collection[int], records: Sequence[span_records.SpanRecord], trained: Sequence[int], size: int
+) -> tuple[int, int] | None:
+    """Returns how many spans the live model was trained on and how many a training would read, where that is a reason.
+
+    It is one where the window becomes full, or at least half as large again; and only once for each number of spans: a
+    model that was trained on as many and refused is not tried again. Groups count as one.
+
+    Args:
+      spans: that a training would read now, the newest of which is at hand.
+      records: of all spans.
+      trained: the live model's window; empty where it is not known.
+      size: `[spans] window`.
+    """
+    newest, by_span = max(spans), span_records.newest_records(records)
+
+    def count(numbers: Iterable[int]) -> int:
+        return len(set(span_records.groups(numbers, by_span, newest).values()))
+
+    def with_later(last: int) -> int:
+        return then + count(span for span in by_span.keys() | {newest} if max(trained) < span <= last)
+
+    if not trained:
+        return None
+    then = count(trained)
+    labelled = [span for span in spans if span not in by_span or by_span[span].labelled or span == newest]
+    # What was never judged may have no labels: the live model's window grows by what has come since, at most.
+    now = min(count(labelled), with_later(newest))
+    refused = [record.span for record in records if record.outcome == "not_blessed" and record.span > max(trained)]
+    tried = max((min(with_later(span), size) for span in refused), default=0)
+    enough = now == size or 2 * now >= 3 * then
+    return (then, now) if now > max(then, tried) and enough else None
 
 
 def is_labelled(span: int, paths: list[str], config: IngestConfig) -> bool:

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from pipeline import REPOSITORY
 from pipeline.config.dataset import Dataset
 from pipeline.config.sections import VertexConfig
-from pipeline.gate.settings import EvaluatorSettings, Settings
+from pipeline.gate.settings import EvaluatorSettings, Floors, Settings
 
 # A compiled pipeline's run-time parameter, and what PipelineConfig.span is in one.
 SPAN_PARAMETER: Final = "span"
@@ -84,6 +84,16 @@ class PipelineConfig:
             training=dataset.training.to_json(),
             code=self.code_version,
         ).to_json()
+
+    def floors(self) -> str:
+        """Returns, as JSON, what RerunGate holds a live model to; empty where the caller sees that none is live.
+
+        There a threshold is a matter of the Evaluator alone, and a candidate is judged anew without being trained anew.
+        """
+        if self.metadata_path is not None and not self.live_version:
+            return ""
+        evaluation = self.dataset.evaluation
+        return Floors(min_auc=evaluation.min_auc, max_calibration_error=evaluation.max_calibration_error).to_json()
 
     def evaluator_settings(self) -> str:
         """Returns, as JSON, what the Evaluator reads of the dataset file."""

@@ -13,6 +13,7 @@ import pyarrow as pa
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
 from columnar.fingerprint import fingerprint
+from models.errors import ModelError
 from pipeline.gate import drift, labels, performance, quality
 from pipeline.gate.baseline import Baseline
 from pipeline.gate.decision import Decision, Row, Verdict, decide
@@ -20,7 +21,7 @@ from pipeline.gate.definition import Definition, changes, define
 from pipeline.gate.distributions import Distribution
 from pipeline.gate.evidence import Evidence, LiveModel, NotCompared, ServingAlert
 from pipeline.gate.scoring import evaluate_model
-from pipeline.gate.settings import Settings
+from pipeline.gate.settings import Floors, Settings
 from pipeline.state import span_records
 from pipeline.state.version_folder import LiveTraining, Rollback
 
@@ -102,6 +103,8 @@ def assess(
     evaluated_at: int,
     forced: bool,
     skew: tuple[ServingAlert, ...] | None = None,
+    floors: Floors | None = None,
+    more_spans: tuple[int, int] | None = None,
 ) -> Assessment:
     """Decides what happens with a span.
 
@@ -109,14 +112,16 @@ def assess(
       records: of every span that was processed before.
       evaluated_at: seconds since 1970.
       skew: alerts from the requests that the live model answered; None where none were compared.
+      floors: what the live model is held to, whatever its baseline; None for nothing.
+      more_spans: see Evidence.
     """
     first = _cheap_evidence(span, live, records, settings, evaluated_at=evaluated_at, forced=forced)
-    first = dataclasses.replace(first, skew=skew)
+    first = dataclasses.replace(first, skew=skew, more_spans=more_spans if first.labelled else None)
     early = decide(first, settings.policy)
     # A model of another definition may read other columns and answer another question.
     if live is None or early.row in _WITHOUT_COMPARISON or first.changes:
         return Assessment(decision=_with_real_reason(early, live, records), anomalies={})
-    evidence, compared = _compare(first, span, live, settings)
+    evidence, compared = _compare(first, span, live, settings, floors)
     decision = decide(evidence, settings.policy)
     if compared is None:
         return Assessment(decision=decision, anomalies={})
@@ -153,7 +158,7 @@ def _cheap_evidence(
     forced: bool,
 ) -> Evidence:
     label = settings.features.label
-    labelled = labels.is_labelled(span.table, label)
+    labelled = sum(labels.positives(table, label)[1] for table in (span.table, *span.waiting.values()))
     window = live.baseline.window if live and live.baseline else ()
     # What only a withdrawn model was trained on is closed too, unless someone asks for it.
     withdrawn = live.rollback.withdrawn_spans if live and live.rollback and not forced else ()
@@ -194,36 +199,51 @@ def _cheap_evidence(
         forced=forced,
         changes=changes(live.definition, definition) if live and live.definition and not tried else (),
         definition=definition.digest,
-        labelled=labelled,
+        labelled=labelled > 0,
+        labelled_rows=labelled,
         findings=findings,
     )
 
 
 def _compare(
-    evidence: Evidence, span: Span, live: Live, settings: Settings
+    evidence: Evidence, span: Span, live: Live, settings: Settings, floors: Floors | None
 ) -> tuple[Evidence, drift.Comparison | None]:
-    if live.baseline is None:
-        text = f"nothing could be compared with what version {live.version} was trained on: {live.why_no_baseline}"
-        return dataclasses.replace(evidence, not_compared=(NotCompared(subject="drift", text=text),)), None
     table = pa.concat_tables([*(span.waiting[number] for number in sorted(span.waiting)), span.table])
     policy, features = settings.policy, settings.features
+    evidence = _score(evidence, table, live, settings, floors)
+    if live.baseline is None:
+        text = f"nothing could be compared with what version {live.version} was trained on: {live.why_no_baseline}"
+        gaps = (NotCompared(subject="drift", text=text), *evidence.not_compared)
+        return dataclasses.replace(evidence, not_compared=gaps), None
     compared = drift.compare(table, live.baseline, features, policy, schema=span.schema, statistics=span.statistics)
     label, label_gaps = labels.compare(table, features.label, live.baseline.label_spans, policy)
-    if evidence.labelled and live.baseline.evaluation is not None:
-        now = evaluate_model(live.model_dir, table, settings)
-        changes, gaps = performance.compare(now, live.baseline.evaluation, policy)
-    else:
-        changes = ()
-        why = "the span has no labels" if not evidence.labelled else "no out-of-time evaluation was stored at push"
-        gaps = [NotCompared(subject="performance", text=f"the live model was not scored on this span: {why}")]
     complete = dataclasses.replace(
         evidence,
         drift=compared.drift,
         label=label,
-        performance=changes,
-        not_compared=(*compared.not_compared, *label_gaps, *gaps),
+        not_compared=(*compared.not_compared, *label_gaps, *evidence.not_compared),
     )
     return complete, compared
+
+
+def _score(evidence: Evidence, table: pa.Table, live: Live, settings: Settings, floors: Floors | None) -> Evidence:
+    """Scores the live model: against its yardstick, and always against the dataset file's own limits."""
+
+    def without(why: str) -> Evidence:
+        return dataclasses.replace(evidence, not_compared=(NotCompared(subject="performance", text=why),))
+
+    if not evidence.labelled:
+        return without("the live model was not scored on this span: the span has no labels")
+    try:
+        now = evaluate_model(live.model_dir, table, settings)
+    except (ModelError, ValueError) as error:  # A version that someone else pushed, a damaged one, or NaN for answers.
+        return without(f"the live model was not scored on this span: {error}")
+    if floors is not None:
+        evidence = dataclasses.replace(evidence, floors=performance.hold_to_floors(now, floors))
+    if live.baseline is None or live.baseline.evaluation is None:
+        return without("the live model is held to the dataset's own limits alone: it carries no yardstick")
+    changes, gaps = performance.compare(now, live.baseline.evaluation, settings.policy)
+    return dataclasses.replace(evidence, performance=changes, not_compared=tuple(gaps))
 
 
 def record_of(decision: Decision, examples_uri: str, evaluated_at: int) -> span_records.SpanRecord:
@@ -242,4 +262,5 @@ def record_of(decision: Decision, examples_uri: str, evaluated_at: int) -> span_
         decided_at=evaluated_at,
         live_version=evidence.live.version if evidence.live else "",
         definition=evidence.definition,
+        labelled=evidence.labelled,
     )

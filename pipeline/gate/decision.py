@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipeline import json_values
-from pipeline.gate.evidence import Drift, Evidence, FeatureDrift, LabelChange, MetricChange
+from pipeline.gate.evidence import Drift, Evidence, FeatureDrift, FloorCheck, LabelChange, MetricChange
 from pipeline.gate.policy import GatePolicy
 
 LAYOUT = 2
@@ -29,8 +29,10 @@ ReasonKind = Literal[
     "forced",
     "definition",
     "model_age",
+    "short_window",
     "not_enough_rows",
     "performance",
+    "floor",
     "label",
     "drift",
     "serving_skew",
@@ -123,6 +125,14 @@ class Decision:
     def compared(self) -> bool:
         """Whether a comparison with the live model's training data decided."""
         return self.row >= Row.PERFORMANCE
+
+    @property
+    def not_scored(self) -> bool:
+        """Whether the span has labels, and the live model could not be scored on them."""
+        evidence = self.evidence
+        asked = self.row >= Row.PERFORMANCE or self.row in (Row.FORCED, Row.MODEL_AGE)
+        scored = bool(evidence.performance or evidence.floors)
+        return asked and evidence.live is not None and evidence.labelled and not evidence.changes and not scored
 
     def to_dict(self) -> dict[str, Any]:  # Any: JSON.
         """Returns JSON values; the keys are part of the layout and do not change within it."""
@@ -220,9 +230,16 @@ def _matches(evidence: Evidence, policy: GatePolicy) -> Iterator[tuple[Row, Verd
         yield Row.NO_LIVE_MODEL, Verdict.RERUN, [Reason(kind="no_live_model", text="no model is live yet")]
         return
     age_days = evidence.live.age_seconds / SECONDS_PER_DAY
+    reasons = []
     if age_days > policy.max_model_age_days:
         text = f"the live model is {age_days:.0f} days old (limit: {policy.max_model_age_days:g})"
-        yield Row.MODEL_AGE, Verdict.RERUN, [Reason(kind="model_age", text=text)]
+        reasons.append(Reason(kind="model_age", text=text))
+    if evidence.more_spans is not None and evidence.rows >= policy.min_rows:
+        then, now = evidence.more_spans
+        text = f"the live model was trained on {then} span{'s' if then > 1 else ''}, and {now} are there to train on"
+        reasons.append(Reason(kind="short_window", text=text))
+    if reasons:
+        yield Row.MODEL_AGE, Verdict.RERUN, reasons
     if evidence.rows < policy.min_rows:
         text = (
             f"not enough evidence: {_rows(evidence)} (minimum: {policy.min_rows:,}); "
@@ -231,6 +248,7 @@ def _matches(evidence: Evidence, policy: GatePolicy) -> Iterator[tuple[Row, Verd
         yield Row.NOT_ENOUGH_ROWS, Verdict.SKIP, [Reason(kind="not_enough_rows", text=text)]
     worse = sorted((c for c in evidence.performance if c.matters), key=lambda c: (c.slice != "", -_beyond(c)))
     reasons = [Reason(kind="performance", text=describe_metric(change)) for change in worse]
+    reasons += [Reason(kind="floor", text=describe_floor(check)) for check in evidence.floors if check.missed]
     if evidence.label is not None and evidence.label.matters:
         reasons.append(Reason(kind="label", text=describe_label(evidence.label)))
     served = evidence.skew or ()
@@ -264,7 +282,7 @@ def _gaps(evidence: Evidence) -> list[Reason]:
     said = {item.subject for item in evidence.not_compared}
     silent = {
         "drift": (evidence.drift is None, "the span's distributions were not compared with the training data"),
-        "performance": (not evidence.performance, "the live model was not scored on this span"),
+        "performance": (not evidence.performance and not evidence.floors, "the live model was not scored on this span"),
         "label": (evidence.label is None, "the label's share was not compared"),
     }
     unsaid = [text for subject, (missing, text) in silent.items() if missing and subject not in said]
@@ -321,6 +339,16 @@ def describe_metric(change: MetricChange) -> str:
     )
 
 
+def describe_floor(check: FloorCheck) -> str:
+    """Returns one of the dataset file's limits that the live model misses, in words."""
+    name, limit = ("AUC", "min_auc") if check.metric == "auc" else ("calibration error", "max_calibration_error")
+    side = "below" if check.metric == "auc" else "above"
+    return (
+        f"the live model's {name} {check.current.value:.3f} (interval {check.current.low:.3f} to "
+        f"{check.current.high:.3f}) is {side} {limit} {check.limit:g}, whatever it was at push"
+    )
+
+
 def describe_label(change: LabelChange) -> str:
     """Returns the label's change in words."""
     varies = f", the window's spans vary by {change.between_spans:.3f}" if change.between_spans else ""
@@ -333,7 +361,8 @@ def describe_label(change: LabelChange) -> str:
 def describe(decision: Decision) -> str:
     """Returns the decision as a person on call reads it: the verdict, then one reason a line."""
     evidence = decision.evidence
-    lines = [f"{decision.verdict.upper()} span {evidence.span}{_version(evidence.version)} ({_rows(evidence)})"]
+    headline = f"{decision.verdict.upper()} span {evidence.span}{_version(evidence.version)} ({_rows(evidence)})"
+    lines = [headline + (", NOT SCORED" if decision.not_scored else "")]
     lines += [f"  - {reason.text}" for reason in decision.reasons]
     if decision.verdict is Verdict.RERUN and decision.row is Row.DRIFT:
         lines.append("  training starts from " + ("the live model's weights" if decision.warm_start else "scratch"))
@@ -347,7 +376,11 @@ def describe(decision: Decision) -> str:
 
 def _rows(evidence: Evidence) -> str:
     waiting = f", with those of waiting {_spans(evidence.waiting)}" if evidence.waiting else ""
-    return f"{evidence.rows:,} row{'' if evidence.rows == 1 else 's'}{waiting}"
+    labelled = ""
+    if evidence.labelled_rows is not None and 0 < evidence.labelled_rows < evidence.rows:
+        share = evidence.labelled_rows / evidence.rows
+        labelled = f", {evidence.labelled_rows:,} of them labelled ({share:.0%})"
+    return f"{evidence.rows:,} row{'' if evidence.rows == 1 else 's'}{waiting}{labelled}"
 
 
 def _version(version: int) -> str:

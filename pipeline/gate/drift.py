@@ -158,11 +158,14 @@ def _kept(
             text = f"`{name}`: the baseline of the live model does not cover it"
             gaps.append(NotCompared(subject="feature", feature=name, text=text))
     kept = []
+    starts = frozen_bins.offsets(baseline.bins)
     for index, feature in enumerate(baseline.bins):
         if feature.name == baseline.label:
-            if table.column(baseline.label).null_count < table.num_rows:
+            without = table.column(baseline.label).null_count
+            # Labels that come in parts are no drift: then the share among labelled rows says it, gate/labels.py.
+            if without == 0 and baseline.counts[starts[index] + frozen_bins.MISSING] == 0:
                 kept.append(index)
-            else:
+            elif without == table.num_rows:
                 text = "the label was not compared: the span has no labels"
                 gaps.append(NotCompared(subject="label", feature=baseline.label, text=text))
         elif feature.column not in policy.exclude:

@@ -102,7 +102,7 @@ class Drift:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricChange:
-    """One metric of the live model on the new span, against its out-of-time evaluation at push.
+    """One metric of the live model on the new span, against its yardstick.
 
     Attributes:
       slice: "" for the whole span, or the slice's name, such as `payment_type=Cash`.
@@ -121,6 +121,22 @@ class MetricChange:
     margin: float
     judged: bool
     matters: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class FloorCheck:
+    """The live model on the new span, held to what the dataset file asks of every model, whatever it was at push.
+
+    Attributes:
+      metric: `auc`, or `ece`: the expected calibration error.
+      limit: what the AUC must reach, or the calibration error may reach at most.
+      missed: even the interval lies on the wrong side of the limit.
+    """
+
+    metric: Literal["auc", "ece"]
+    current: Estimate
+    limit: float
+    missed: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,9 +208,13 @@ class Evidence:
       changes: how the definition that a training would follow differs from the live model's, in words; empty where it
         does not, where the live version carries none, and where it was tried on this content to no avail.
       labelled: whether the span has labels.
+      labelled_rows: how many of the rows have one; None where an older release decided.
+      more_spans: how many spans the live model was trained on, and how many a training would read now, where the live
+        model's window is short and that is reason to train; a group of spans that waited together counts as one.
       findings: what is wrong with the data, the worst first.
       drift: None where nothing was compared.
-      performance: empty where the live model was not scored.
+      performance: empty where the live model was not scored, or had no yardstick.
+      floors: the live model held to the dataset file's own limits; empty where it was not scored.
       label: None where the label was not compared.
       skew: alerts from the requests that the live model answered; None where requests were not compared.
       not_compared: why something is None or empty, and features left out that should have been compared.
@@ -212,9 +232,12 @@ class Evidence:
     definition: str = ""
     changes: tuple[str, ...] = ()
     labelled: bool = True
+    labelled_rows: int | None = None
+    more_spans: tuple[int, int] | None = None
     findings: tuple[Finding, ...] = ()
     drift: Drift | None = None
     performance: tuple[MetricChange, ...] = ()
+    floors: tuple[FloorCheck, ...] = ()
     label: LabelChange | None = None
     skew: tuple[ServingAlert, ...] | None = None
     not_compared: tuple[NotCompared, ...] = ()

@@ -19,8 +19,9 @@ import numpy.typing as npt
 from pipeline.evaluation import intervals
 from pipeline.evaluation.intervals import Estimate
 from pipeline.evaluation.slicing import Column, groups
-from pipeline.gate.evidence import Metric, MetricChange, NotCompared
-from pipeline.gate.policy import GatePolicy
+from pipeline.gate.evidence import FloorCheck, Metric, MetricChange, NotCompared
+from pipeline.gate.policy import SMALLEST_COMPARED, GatePolicy
+from pipeline.gate.settings import Floors
 
 Floats = npt.NDArray[np.float64]
 
@@ -204,6 +205,19 @@ def compare(
     return tuple(_change(*row, z=z) for row in rows), gaps
 
 
+def hold_to_floors(now: Evaluation, floors: Floors) -> tuple[FloorCheck, ...]:
+    """Holds the live model on a span to the dataset file's limits; nothing is said of a handful of rows."""
+    if now.overall.rows < SMALLEST_COMPARED:
+        return ()
+    checks = []
+    if now.overall.auc is not None:
+        missed = now.overall.auc.high < floors.min_auc
+        checks.append(FloorCheck(metric="auc", current=now.overall.auc, limit=floors.min_auc, missed=missed))
+    missed = now.overall.ece.low > floors.max_calibration_error
+    limit = floors.max_calibration_error
+    return (*checks, FloorCheck(metric="ece", current=now.overall.ece, limit=limit, missed=missed))
+
+
 _Row = tuple[Metric, str, Estimate, Estimate, float, bool]
 _MOST_NAMED = 3
 
@@ -290,15 +304,20 @@ def midranks(values: Floats) -> Floats:
 
 
 def _expected_calibration_error(y: Floats, p: Floats, seed: int) -> Estimate:
-    """Mean distance of predicted and observed rate over equally filled bins, with a parametric bootstrap's interval."""
+    """Mean distance of predicted and observed rate over equally filled bins, with a parametric bootstrap's interval.
+
+    In small bins chance alone makes a distance. The true error is at least the measured one less what chance adds to
+    it (the triangle inequality), which is the interval's lower end.
+    """
     parts = np.array_split(np.argsort(p, kind="stable"), min(_ECE_BINS, len(y)))
     weights = np.array([len(part) for part in parts]) / len(y)
     gaps = np.array([(p[part] - y[part]).mean() for part in parts])
     errors = np.array([(p[part] - y[part]).std() / math.sqrt(len(part)) for part in parts])
-    draws = gaps + errors * np.random.default_rng(seed).standard_normal((_BOOTSTRAPS, len(parts)))
-    low, high = np.quantile(np.abs(draws) @ weights, [0.025, 0.975])
+    noise = errors * np.random.default_rng(seed).standard_normal((_BOOTSTRAPS, len(parts)))
+    high = float(np.quantile(np.abs(gaps + noise) @ weights, 0.975))
     value = float(np.abs(gaps) @ weights)
-    return Estimate(value=value, low=min(float(low), value), high=max(float(high), value), rows=len(y))
+    low = value - float(np.quantile(np.abs(noise) @ weights, 0.975))
+    return Estimate(value=value, low=max(low, 0.0), high=max(high, value), rows=len(y))
 
 
 def slice_masks(columns: Mapping[str, Column], crossed: Sequence[str]) -> dict[str, npt.NDArray[np.bool_]]:

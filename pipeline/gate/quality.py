@@ -37,8 +37,8 @@ def check(
     Args:
       table: all rows of the span, flat columns.
       schema: the curated one: what a person says the columns mean.
-      features: what a model reads: these columns are required. Columns of the label alone may be absent throughout, in
-        a span whose labels are yet to come.
+      features: what a model reads: these columns are required. Columns of the label alone may have gaps, or be absent
+        throughout, in a span whose labels are yet to come.
       anomalies: what TFDV found, one proto per split. What is counted here is not repeated; everything else is said.
       known: the values of categorical features in the training window; without, no value counts as unseen.
     """
@@ -58,7 +58,8 @@ def check(
         if wrong is not None:
             findings.append(wrong)
             continue
-        findings += _check_presence(feature, values, table.num_rows, policy)
+        if feature.name not in _label_only(features) or "missing_values" in policy.severity.get(feature.name, {}):
+            findings += _check_presence(feature, values, table.num_rows, policy)
         findings += _check_range(feature, column, table.num_rows, policy)
         domain = domains.get(feature.domain) if feature.domain else feature.string_domain
         if domain is not None and domain.value:
@@ -78,6 +79,11 @@ def check(
             key=lambda finding: (order[finding.severity], -(finding.share or 0.0), finding.feature or ""),
         )
     )
+
+
+def _label_only(features: FeatureSpec) -> frozenset[str]:
+    """Columns that only the label needs: labels may come in parts, and no gap in them is a fault."""
+    return frozenset(features.label_columns) - frozenset(features.names)
 
 
 def _overridden(finding: Finding, policy: GatePolicy) -> Finding:
@@ -297,7 +303,7 @@ def _from_tfdv(
         for name, info in entries:
             for reason in info.reason:
                 kind = _KINDS.get(reason.type, "schema_anomaly")
-                unlabelled = kind == "empty_column" and name in features.label_columns
+                unlabelled = kind in ("empty_column", "missing_values") and name in _label_only(features)
                 if reason.type in _DRIFT or (name, kind) in said or name in absent or unlabelled:
                     continue
                 blocks = kind == "wrong_type" or reason.type in _OF_THE_DATASET

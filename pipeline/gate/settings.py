@@ -39,6 +39,23 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Floors:
+    """What RerunGate holds the live model to on each span: the thresholds that a candidate had to reach."""
+
+    min_auc: float
+    max_calibration_error: float
+
+    def to_json(self) -> str:
+        """Serializes to JSON, the same text for equal floors."""
+        return _to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> Floors:
+        """Reads what `to_json` wrote."""
+        return json_values.from_json_values(cls, json.loads(text))
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluatorSettings:
     """What the Evaluator judges a candidate by."""
 
@@ -55,5 +72,5 @@ class EvaluatorSettings:
         return json_values.from_json_values(cls, json.loads(text))
 
 
-def _to_json(settings: Settings | EvaluatorSettings) -> str:
+def _to_json(settings: Settings | Floors | EvaluatorSettings) -> str:
     return json.dumps(json_values.to_json_values(dataclasses.asdict(settings)), sort_keys=True, allow_nan=False)

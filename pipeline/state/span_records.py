@@ -7,7 +7,7 @@ was blocked. Files, not ML Metadata, because Vertex and Kubeflow give a componen
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any, Literal
 
@@ -31,6 +31,8 @@ class SpanRecord:
       definition: hash of the definition that a training would have followed; "" where an older release decided.
       outcome: what became of a rerun that came to its end; "" until then, and where an older release ran.
       files: identity of the files that were read, by name, size and modification time; "" where it is not known.
+      counted_with: the span with whose rows those of this one, too few alone, have counted; 0 for a span of its own.
+      labelled: whether the span had labels.
       thresholds: hash of what the candidate was judged by; "" until then, and where an older release ran.
     """
 
@@ -48,6 +50,8 @@ class SpanRecord:
     outcome: Literal["", "pushed", "not_blessed"] = ""
     files: str = ""
     thresholds: str = ""
+    counted_with: int = 0
+    labelled: bool = True
 
     @property
     def file_name(self) -> str:
@@ -118,6 +122,21 @@ def newest_records(records: Iterable[SpanRecord]) -> dict[int, SpanRecord]:
     return {record.span: record for record in sorted(records, key=lambda record: (record.span, record.version))}
 
 
+def groups(spans: Iterable[int], records: Mapping[int, SpanRecord], newest: int) -> dict[int, int]:
+    """Returns each span's group, by span: small spans that waited count as one with the span that ended the waiting.
+
+    Args:
+      records: of each span, the newest.
+      newest: the span at hand, with which those that still wait count.
+    """
+    found = {}
+    for span in spans:
+        record = records.get(span)
+        ended_by = record.counted_with or (newest if record.waiting else 0) if record is not None else 0
+        found[span] = ended_by or span
+    return found
+
+
 def is_done(record: SpanRecord, live: LiveTraining) -> bool:
     """Tells whether a span's version needs nothing more. `run`, `watch`, `spans`, Airflow and the gate all ask this.
 
@@ -178,7 +197,7 @@ def complete(state_dir: str, span: int, version: int, **values: str) -> None:
             write_record(state_dir, replace(record, **values))  # type: ignore[arg-type]  # `outcome` is a Literal.
 
 
-_NO_REASON_TO_DECIDE_ANEW = ("files", "waiting", "examples_uri", "thresholds")
+_NO_REASON_TO_DECIDE_ANEW = ("files", "waiting", "examples_uri", "thresholds", "counted_with")
 
 
 def token(records: Iterable[SpanRecord]) -> str:

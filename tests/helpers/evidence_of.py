@@ -7,6 +7,7 @@ from pipeline.gate.evidence import (
     Drift,
     Evidence,
     FeatureDrift,
+    FloorCheck,
     Finding,
     LabelChange,
     LiveModel,
@@ -51,6 +52,10 @@ def metric_change(*, matters: bool) -> MetricChange:
         judged=True,
         matters=matters,
     )
+
+
+def floor_check(*, missed: bool) -> FloorCheck:
+    return FloorCheck(metric="auc", current=estimate(0.80 if missed else 0.86), limit=0.85, missed=missed)
 
 
 def label_change(*, matters: bool) -> LabelChange:

@@ -12,17 +12,25 @@ from pipeline.pipeline import create_pipeline
 TAXI = load_dataset("taxi")
 
 
-def parameters(dataset):
-    """Returns each component's parameters, by node id."""
+def parameters(dataset, **values):
+    """Returns each component's parameters, by node id; no model is live yet."""
     config = PipelineConfig(
-        dataset=dataset, data_root="/data", span=1, pipeline_root="/root", serving_dir="/serving", state_dir="/state"
+        dataset=dataset,
+        data_root="/data",
+        span=1,
+        pipeline_root="/root",
+        serving_dir="/serving",
+        state_dir="/state",
+        metadata_path="/root/metadata.sqlite",
+        **values,
     )
     return {component.id: dict(component.exec_properties) for component in create_pipeline(config).components}
 
 
-def changed(**tables):
+def changed(live_version="", **tables):
     """Returns the components whose parameters another dataset file changes."""
-    before, after = parameters(TAXI), parameters(dataclasses.replace(TAXI, **tables))
+    before = parameters(TAXI, live_version=live_version)
+    after = parameters(dataclasses.replace(TAXI, **tables), live_version=live_version)
     return {node for node in before if before[node] != after[node]}
 
 
@@ -35,6 +43,14 @@ def test_every_node_is_there_by_the_id_that_readers_ask_for():
 @pytest.mark.parametrize("setting", [{"min_auc": 0.999}, {"max_slice_auc_drop": 0.2}, {"bootstraps": 0}])
 def test_a_threshold_of_the_evaluation_runs_the_evaluator_alone(setting):
     assert changed(evaluation=dataclasses.replace(TAXI.evaluation, **setting)) == {"Evaluator"}
+
+
+def test_a_live_model_is_held_to_the_floors_too():
+    live = {"live_version": "1700000000"}
+
+    floors = dataclasses.replace(TAXI.evaluation, min_auc=0.999, max_calibration_error=0.01)
+    assert changed(evaluation=floors, **live) == {"RerunGate", "Evaluator"}
+    assert changed(evaluation=dataclasses.replace(TAXI.evaluation, max_auc_drop=0.2), **live) == {"Evaluator"}
 
 
 def test_a_hyperparameter_is_a_matter_of_the_gate_and_none_of_the_evaluation():

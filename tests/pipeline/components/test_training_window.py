@@ -1,5 +1,6 @@
 """Which spans a model is trained on, and the same rows whichever engine writes them."""
 
+import dataclasses
 import json
 
 import pytest
@@ -8,7 +9,7 @@ from tfx.utils import proto_utils
 
 from columnar.tfrecords import iter_record_batches
 from data.taxi import source as taxi
-from pipeline.components.training_window import BeamExecutor, Executor, choose_spans
+from pipeline.components.training_window import BeamExecutor, Executor, choose_spans, more_spans
 from pipeline.config.dataset import load_dataset
 from pipeline.ingest.config import IngestConfig
 from pipeline.ingest.spans import SpanFile
@@ -34,6 +35,53 @@ def test_a_corrected_version_of_a_blocked_span_is_taken():
     records = {4: record(4, version=0, verdict="block")}
 
     assert list(choose_spans(files(3, 4, 5, version=1), records, newest=5, size=3)) == [3, 4, 5]
+
+
+def test_small_spans_that_counted_together_are_one_of_the_window():
+    together = {span: dataclasses.replace(record(span), counted_with=8) for span in (5, 6, 7)}
+    records = {span: record(span) for span in (2, 3, 4, 8)} | together
+
+    assert list(choose_spans(files(*range(1, 9)), records, newest=8, size=4)) == [2, 3, 4, 5, 6, 7, 8]
+    assert list(choose_spans(files(*range(1, 10)), records, newest=9, size=2)) == [5, 6, 7, 8, 9]
+
+
+def test_spans_that_still_wait_count_with_the_newest():
+    records = {span: dataclasses.replace(record(span), waiting=True) for span in (5, 6)}
+
+    assert list(choose_spans(files(*range(1, 8)), records, newest=7, size=2)) == [4, 5, 6, 7]
+
+
+def window(spans, records=(), *, trained, size=4):
+    return more_spans(spans, records, trained, size)
+
+
+def test_a_short_window_is_reason_to_train_while_it_grows_by_half_or_becomes_full():
+    assert window([1, 2], [record(1)], trained=[1]) == (1, 2)
+    assert window([1, 2, 3], [record(1), record(2)], trained=[1, 2]) == (2, 3)
+    assert window([2, 3, 4, 5], [record(n) for n in range(1, 5)], trained=[1, 2, 3, 4]) is None
+    eight = [record(n) for n in range(1, 9)]
+    assert window(range(1, 10), eight, trained=range(1, 9), size=10) is None
+    assert window(range(1, 11), [*eight, record(9)], trained=range(1, 9), size=10) == (8, 10)
+
+
+def test_a_short_window_that_does_not_grow_asks_for_nothing():
+    # Only two spans are kept on the disk.
+    assert window([5, 6], [record(4), record(5)], trained=[4, 5]) is None
+    # The spans between have no labels.
+    unlabelled = [dataclasses.replace(record(span), labelled=False) for span in (2, 3)]
+    assert window([1, 2, 3, 4], [record(1), *unlabelled], trained=[1], size=9) == (1, 2)
+    assert window([1, 2, 3], [record(1), record(3), unlabelled[0]], trained=[1, 3], size=9) is None
+    # What was never judged may have no labels: what came since is what counts.
+    assert window([2, 3, 4, 5, 6], [record(5)], trained=[5], size=9) == (1, 2)
+
+
+def test_a_larger_window_whose_model_was_refused_is_not_tried_again():
+    refused = dataclasses.replace(record(5, verdict="rerun"), outcome="not_blessed")
+
+    assert window([2, 3, 4, 5], [record(4)], trained=[3, 4]) == (2, 3)
+    assert window([2, 3, 4, 5, 6], [record(4), refused], trained=[3, 4]) == (2, 4)
+    full = dataclasses.replace(refused, span=6)
+    assert window([4, 5, 6, 7], [record(4), refused, full], trained=[3, 4]) is None
 
 
 @pytest.fixture(scope="module")

@@ -83,13 +83,12 @@ def test_the_first_span_reruns(live):
     assert (decide(span(), None).verdict, decide(span(), None).row) == (Verdict.RERUN, 6)
 
 
-def test_like_data_is_skipped_and_says_that_the_model_was_not_scored(live):
+def test_like_data_is_skipped_and_says_in_its_first_line_that_the_model_was_not_scored(live):
     decision = decide(span(), live)
 
     assert (decision.verdict, decision.row) == (Verdict.SKIP, 12)
-    assert "the live model was not scored on this span: no out-of-time evaluation was stored at push" in describe(
-        decision
-    )
+    assert describe(decision).splitlines()[0] == "SKIP span 5 (400 rows), NOT SCORED"
+    assert "the live model was not scored on this span: No SavedModel can be loaded from" in describe(decision)
 
 
 def test_a_doubled_price_is_drift(live):
@@ -228,7 +227,20 @@ def test_a_span_without_labels_is_judged_on_its_inputs(live):
     moved = decide(span(table=rows(price=2.0, labelled=False)), live)
 
     assert (same.row, moved.row) == (12, 10)
+    assert describe(same).splitlines()[0] == "SKIP span 5 (400 rows)"
     assert "the span has no labels" in describe(same)
+
+
+def test_labels_may_come_in_parts(live):
+    bought = rows()["bought"].to_pylist()
+    table = rows().set_column(2, "bought", pa.array([*bought[:100], *[None] * 300], pa.int64()))
+
+    decision = decide(span(table=table), live)
+
+    assert decision.evidence.labelled_rows == decision.evidence.label.current.rows == 100
+    assert describe(decision).startswith("SKIP span 5 (400 rows, 100 of them labelled (25%))")
+    # When more have come, the content is another, and the span is judged again.
+    assert decide(span(), live, [assess.record_of(decision, "", 0)]).row == 12
 
 
 def test_a_live_model_without_a_baseline_says_that_nothing_was_compared(live, tmp_path):

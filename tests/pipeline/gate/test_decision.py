@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from pipeline.gate.decision import Decision, Verdict, decide, describe
 from pipeline.gate.evidence import Finding, LiveModel, NotCompared, ServingAlert
 from pipeline.gate.policy import GatePolicy
-from tests.helpers.evidence_of import blocking, drift, evidence, feature_drift, label_change, metric_change
+from tests.helpers.evidence_of import (
+    blocking,
+    drift,
+    evidence,
+    feature_drift,
+    floor_check,
+    label_change,
+    metric_change,
+)
 
 POLICY = GatePolicy()
 
@@ -100,6 +108,14 @@ def test_a_model_exactly_at_the_limit_is_not_too_old():
     assert decide(evidence(live=at_limit), GatePolicy(max_model_age_days=30)).row == 12
 
 
+def test_row_7_reruns_where_more_spans_are_there_to_train_on():
+    decision = decide(evidence(more_spans=(1, 2)), POLICY)
+
+    assert (decision.row, decision.verdict) == (7, Verdict.RERUN)
+    assert decision.reasons[0].text == "the live model was trained on 1 span, and 2 are there to train on"
+    assert decide(evidence(more_spans=(1, 2), rows=299), POLICY).row == 8
+
+
 def test_row_8_skips_too_few_rows_which_wait():
     decision = decide(evidence(rows=299), POLICY)
 
@@ -125,6 +141,26 @@ def test_row_9_reruns_where_performance_or_the_label_moved(found, kind):
 
     assert (decision.row, decision.verdict) == (9, Verdict.RERUN)
     assert decision.reasons[0].kind == kind
+
+
+def test_row_9_holds_the_live_model_to_the_datasets_own_floors():
+    decision = decide(evidence(performance=(), floors=(floor_check(missed=True),)), POLICY)
+
+    assert (decision.row, decision.verdict) == (9, Verdict.RERUN)
+    assert [(reason.kind, reason.text) for reason in decision.reasons] == [
+        (
+            "floor",
+            "the live model's AUC 0.800 (interval 0.780 to 0.820) is below min_auc 0.85, whatever it was at push",
+        )
+    ]
+    assert not decision.not_scored
+    assert decide(evidence(floors=(floor_check(missed=False),)), POLICY).row == 12
+
+
+def test_a_labelled_span_that_was_not_scored_says_so_in_the_first_line():
+    assert describe(decide(evidence(performance=()), POLICY)).startswith("SKIP span 5 (1,200 rows), NOT SCORED")
+    assert "NOT SCORED" not in describe(decide(evidence(performance=(), labelled=False), POLICY))
+    assert "NOT SCORED" not in describe(decide(evidence(performance=(), rows=100), POLICY))
 
 
 def test_row_9_ranks_the_whole_span_before_its_slices():

@@ -10,6 +10,7 @@ from sklearn import metrics
 from pipeline.evaluation import intervals
 from pipeline.gate import performance
 from pipeline.gate.policy import GatePolicy
+from pipeline.gate.settings import Floors
 
 POLICY = GatePolicy()
 
@@ -201,6 +202,30 @@ def test_one_class_alone_has_no_auc_and_says_so():
 def test_what_cannot_be_scored_is_refused(labels, scores, message):
     with pytest.raises(ValueError, match=message):
         performance.evaluate(np.array(labels), np.array(scores))
+
+
+FLOORS = Floors(min_auc=0.75, max_calibration_error=0.05)
+
+
+def missed(labels, probabilities):
+    return {check.metric for check in performance.hold_to_floors(performance.evaluate(labels, probabilities), FLOORS)
+            if check.missed}  # fmt: skip
+
+
+def test_a_floor_is_missed_where_the_interval_lies_beyond_it():
+    # Two normals apart by d have an AUC of Phi(d / sqrt 2): 0.80 at 1.2, 0.64 at 0.5.
+    assert missed(*scored(2000, separation=1.2)) == set()
+    assert missed(*scored(2000, separation=0.5)) == {"auc"}
+    assert missed(*scored(2000, bias=1.0)) == {"ece"}
+    # 24 rows prove nothing.
+    assert missed(np.array([0, 1] * 12), np.array([0.9, 0.1] * 12)) == set()
+
+
+def test_chance_alone_rarely_misses_the_calibration_floor():
+    # Of 300 rows the measured error of a calibrated model is about 0.06.
+    found = [missed(*scored(300, seed=seed)) for seed in range(200)]
+
+    assert sum("ece" in metrics for metrics in found) <= 5
 
 
 def test_slices_are_named_by_column_and_value():
