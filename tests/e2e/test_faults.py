@@ -33,8 +33,8 @@ def end_after(node: str, root: Path, span: int, how: signal.Signals) -> int:
     return process.pid
 
 
-def is_done(root: Path, span: int) -> bool:
-    (row,) = [row for row in run("spans", "--root", root, "--json").json["spans"] if row["span"] == span]
+def is_done(root: Path, span: int, *options: object) -> bool:
+    (row,) = [row for row in run("spans", "--root", root, *options, "--json").json["spans"] if row["span"] == span]
     return row["done"]
 
 
@@ -162,7 +162,8 @@ def test_a_full_disk_is_one_clear_line_and_with_room_the_same_command_carries_on
     if not mounted("-t", "tmpfs", "-o", "size=1500k", "none", mount):
         pytest.skip("a small file system can be mounted by root only")
     root = mount / "root"
-    same = ("run", "--span", 5, "--root", root, "--data-root", pushed[0] / "data")
+    data = ("--data-root", pushed[0] / "data")
+    same = ("run", "--span", 5, "--root", root, *data)
     try:
         full = run(*same)
 
@@ -174,7 +175,7 @@ def test_a_full_disk_is_one_clear_line_and_with_room_the_same_command_carries_on
         assert not list(root.glob("serving/*/.pushing-*"))
         with contextlib.closing(sqlite3.connect(root / "metadata.sqlite")) as store:
             assert store.execute("pragma integrity_check").fetchone() == ("ok",)
-        assert not is_done(root, 5)
+        assert not is_done(root, 5, *data)
 
         assert mounted("-o", "remount,size=300m", mount)
         done = run(*same, "--json")
