@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,8 +52,9 @@ def command(args: argparse.Namespace) -> int:
     if args.plot and not args.plot.endswith(drift_plot.ENDINGS):
         raise ConfigError(f"--plot: expected a file name that ends in .png or .svg. Received: {args.plot}.")
     data_root = locate_data(dataset, root, args.data_root)
-    span = span_files.choose_span(data_root, dataset.spans.pattern, args.span)
-    table = read_span(dataset, data_root, span)
+    files = span_files.choose_span(data_root, dataset.spans.pattern, args.span)
+    span = files[0].span
+    table = read_files(dataset, files)
     baseline, name = find_baseline(dataset, root, data_root, args.against)
     with captured(readers_log(root.logs, "drift")) as (out, err):
         compared = drift_comparison.compare(table, baseline, dataset.features, dataset.gate)
@@ -80,6 +82,11 @@ def command(args: argparse.Namespace) -> int:
 
 def read_span(dataset: Dataset, data_root: str, span: int) -> pa.Table:
     """Reads a span's raw rows, flat columns typed by the schema."""
+    return read_files(dataset, span_files.choose_span(data_root, dataset.spans.pattern, span))
+
+
+def read_files(dataset: Dataset, files: Sequence[span_files.SpanFile]) -> pa.Table:
+    """Reads the raw rows of a span's files, as `read_span`."""
     import pyarrow as pa
 
     from pipeline.config.schema import read_schema
@@ -89,8 +96,7 @@ def read_span(dataset: Dataset, data_root: str, span: int) -> pa.Table:
     assert dataset.schema_path is not None, "the command has checked it"
     schema = read_schema(dataset.schema_path)
     columns = columns_of(schema, dataset.features.label, dataset.features.names).without_label()
-    paths = [file.path for file in span_files.newest_versions(data_root, dataset.spans.pattern)[span]]
-    opened = open_span(paths, dataset.spans.format, columns)
+    opened = open_span([file.path for file in files], dataset.spans.format, columns)
     return pa.Table.from_batches(opened.batches, opened.schema)
 
 
@@ -100,17 +106,16 @@ def find_baseline(dataset: Dataset, root: Root, data_root: str, against: int | N
     from pipeline.gate.baseline import Baseline, build_baseline
 
     if against is not None:
-        span = span_files.choose_span(data_root, dataset.spans.pattern, against)
         assert dataset.schema_path is not None, "the command has checked it"
         measured = build_baseline(
-            {span: read_span(dataset, data_root, span)},
+            {against: read_span(dataset, data_root, against)},
             read_schema(dataset.schema_path),
             dataset.features,
             dataset.gate,
             evaluation=None,
             statistics=None,
         )
-        return measured, f"span {span}"
+        return measured, f"span {against}"
     serving_dir = root.serving(dataset.serving.model_name)
     versions = pushed_versions(serving_dir)
     if not versions:

@@ -93,8 +93,7 @@ def choose_input(args: argparse.Namespace, root: Root, dataset: Dataset) -> tupl
     """
     if args.span is not None:
         data_root = locate_data(dataset, root, args.data_root)
-        span = span_files.choose_span(data_root, dataset.spans.pattern, args.span)
-        files = span_files.newest_versions(data_root, dataset.spans.pattern)[span]
+        files = span_files.choose_span(data_root, dataset.spans.pattern, args.span)
         return [file.path for file in files], dataset.spans.format
     path = Path(args.file)
     if not path.is_file():

@@ -74,7 +74,8 @@ def command(args: argparse.Namespace) -> int:
     data = Root(base)
     log = base / "replay.log"
     data_root = locate_data(dataset, data, args.data_root)
-    spans = choose(span_files.newest_versions(data_root, dataset.spans.pattern), args.spans)
+    listing = span_files.newest_versions(data_root, dataset.spans.pattern)
+    spans = choose(listing, args.spans)
     policies = POLICIES if args.compare else POLICIES[:1]
     played: dict[Policy, list[Step]] = {}
     with captured(log) as (out, err):
@@ -85,7 +86,15 @@ def command(args: argparse.Namespace) -> int:
             played[policy] = [
                 in_child(
                     functools.partial(
-                        play, dataset, Root(base / policy), data_root, span, policy, terminal, log, keep=args.keep
+                        play,
+                        dataset,
+                        Root(base / policy),
+                        data_root,
+                        listing[span],
+                        policy,
+                        terminal,
+                        log,
+                        keep=args.keep,
                     )
                 )
                 for span in spans
@@ -132,7 +141,7 @@ def play(
     dataset: Dataset,
     root: Root,
     data_root: str,
-    span: int,
+    span_as_listed: Sequence[span_files.SpanFile],
     policy: Policy,
     terminal: Terminal,
     log: Path,
@@ -143,6 +152,7 @@ def play(
     from pipeline.runs import execute
     from pipeline.runs.request import Request
 
+    span = span_as_listed[0].span
     root.prepare()
     serving_dir = root.serving(dataset.serving.model_name)
     versions = pushed_versions(serving_dir)
@@ -150,7 +160,7 @@ def play(
         dataset=dataset,
         root=root,
         data_root=data_root,
-        span=span,
+        files=tuple(span_as_listed),
         forced=policy == "always",
         explain=policy == "never" and bool(versions),
     )

@@ -64,7 +64,7 @@ def command(args: argparse.Namespace) -> int:
             dataset=dataset,
             root=root,
             data_root=data_root,
-            span=span_files.choose_span(data_root, dataset.spans.pattern, args.span),
+            files=tuple(span_files.choose_span(data_root, dataset.spans.pattern, args.span)),
             forced=args.force,
             explain=args.explain,
             decide=args.decide,

@@ -144,7 +144,7 @@ def process(request: Request, waiting: Waiting, terminal: Terminal, stop: thread
 
     def work() -> Outcome:
         with captured(log):
-            one = dataclasses.replace(request, span=waiting.span, run_id=new_run_id())
+            one = dataclasses.replace(request, files=waiting.files, run_id=new_run_id())
             try:
                 outcome = execute.execute(one, log=str(log), on_start=before, on_end=lambda *_: None)
             except Exception:

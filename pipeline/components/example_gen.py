@@ -64,12 +64,11 @@ class _InputProcessor(FileBasedInputProcessor):
     def resolve_span_and_version(self) -> tuple[int, int | None]:
         """Returns the span and its newest version; None where versions have no place in the pattern."""
         pattern = str(self._split.pattern)
-        span = span_files.choose_span(self._input_base_uri, pattern, self._wanted)
-        newest = span_files.newest_versions(self._input_base_uri, pattern)[span][0]
+        newest = span_files.choose_span(self._input_base_uri, pattern, self._wanted)[0]
         self._filled = newest.pattern
         files = span_files.below(self._input_base_uri, self._filled)
         self._fingerprint = io_utils.generate_fingerprint(self._split.name, files)
-        return span, newest.version if self._is_match_version else None
+        return newest.span, newest.version if self._is_match_version else None
 
     def get_pattern_for_span_version(self, pattern: str, span: int, version: int | None) -> str:
         """Returns the pattern of the span that was found; TFX's own would lose zeros in front of a number."""

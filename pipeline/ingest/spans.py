@@ -189,17 +189,17 @@ def wait_until_settled(
             return
 
 
-def choose_span(data_root: str, pattern: str, span: int | None = None) -> int:
-    """Returns `span` if it exists, or the newest one where `span` is None.
+def choose_span(data_root: str, pattern: str, span: int | None = None) -> list[SpanFile]:
+    """Returns the files of the newest version of `span`, or of the newest span where `span` is None; never none.
 
     Raises:
       SpanNotFoundError: there is no such span; says what was looked for and what exists.
     """
     spans = newest_versions(data_root, pattern)
     if span is None and spans:
-        return max(spans)
+        return spans[max(spans)]
     if span is not None and span in spans:
-        return span
+        return spans[span]
     existing = ", ".join(map(str, spans)) if spans else "nothing"
     raise SpanNotFoundError(
         f"{'No span' if span is None else f'Span {span} does not'} match {pattern!r} in {data_root}. "

@@ -52,11 +52,8 @@ def execute(
         from pipeline.runs import node_runner, outcome
 
     config = pipeline_config(request, started)
-    assert isinstance(config.span, int)
-    _wait_for_files(request, config.span)
     # Before they are read: what changes from now on is another state of them.
-    number = config.span
-    files = span_files.newest_versions(request.data_root, request.dataset.spans.pattern)[number]
+    files = _settled_files(request)
     identity = span_files.identity(files)
     results: list[node_runner.NodeResult] = []
     ended_as = Result.FAILED
@@ -65,7 +62,7 @@ def execute(
         results.append(result)
         on_end(result.node, result.status, result.seconds)
         if result.node == nodes.RERUN_GATE and result.status in ("ran", "cached") and not request.explain:
-            span_records.complete(config.state_dir, number, files[0].version, files=identity)
+            span_records.complete(config.state_dir, request.span, files[0].version, files=identity)
         if result.node == nodes.RERUN_GATE and result.status == "ran" and not request.explain:
             decision = outcome.decision_of(result)
             if decision is not None:
@@ -77,7 +74,7 @@ def execute(
         records.end_killed_run(request.root, Path(config.serving_dir), now=round(started))
         newest = max(pushed_versions(Path(config.serving_dir)), default=0)
         begun = records.BegunRun(
-            span=config.span, started_at=round(started), newest=newest, run_id=request.run_id, log=log
+            span=request.span, started_at=round(started), newest=newest, run_id=request.run_id, log=log
         )
         records.begin_run(request.root, begun)
     try:
@@ -104,22 +101,27 @@ def execute(
             thresholds=request.dataset.thresholds,
         )
     if refusal is not None and result.decision is None and not request.explain:
-        span_records.write_record(config.state_dir, _unreadable(config.span, files[0].version, identity))
+        span_records.write_record(config.state_dir, _unreadable(request.span, files[0].version, identity))
     return result
 
 
-def _wait_for_files(request: Request, span: int) -> None:
-    """Waits until the files of the span and of those that it may be trained with have settled."""
+def _settled_files(request: Request) -> Sequence[span_files.SpanFile]:
+    """Waits until the files of the span and of those that it may be trained with have settled; returns the span's."""
     spans = request.dataset.spans
-    if spans.source is not None and request.data_root == str(request.root.path / "data"):
-        return  # This process has written them.
+    written_here = spans.source is not None and request.data_root == str(request.root.path / "data")
+    if written_here or "://" in request.data_root:
+        return request.files  # In a bucket objects appear whole, and a listing is a request.
+    files = request.files
 
     def find() -> list[span_files.SpanFile]:
+        nonlocal files
         versions = span_files.newest_versions(request.data_root, spans.pattern)
-        window = [number for number in versions if number <= span][-spans.window :]
+        files = tuple(versions.get(request.span, files))
+        window = [number for number in versions if number <= request.span][-spans.window :]
         return [file for number in window for file in versions[number]]
 
     span_files.wait_until_settled(find, spans.settle_seconds, clock=time.time, sleep=time.sleep)
+    return files
 
 
 def record_run(

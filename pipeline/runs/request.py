@@ -9,7 +9,7 @@ from pipeline.config.dataset import Dataset
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.config.source import write_spans
 from pipeline.errors import ConfigError
-from pipeline.ingest import spans as span_files
+from pipeline.ingest.spans import SpanFile
 from pipeline.state import span_records
 from pipeline.state.root import Root
 from pipeline.state.version_folder import pushed_versions
@@ -27,6 +27,7 @@ class Request:
     """What the user asked for.
 
     Attributes:
+      files: of the span to process, as the data root was listed; empty for `watch`, until a span comes.
       explain: only look at the decision.
       decide: make it and stop there.
       push: False to train and evaluate, and push nothing.
@@ -36,7 +37,7 @@ class Request:
     dataset: Dataset
     root: Root
     data_root: str
-    span: int | None = None
+    files: tuple[SpanFile, ...] = ()
     forced: bool = False
     explain: bool = False
     decide: bool = False
@@ -44,6 +45,11 @@ class Request:
     engine: Literal["local", "beam"] = "local"
     beam_args: tuple[str, ...] = ()
     run_id: str = field(default_factory=new_run_id)
+
+    @property
+    def span(self) -> int:
+        """The span to process."""
+        return self.files[0].span
 
 
 def locate_data(dataset: Dataset, root: Root, data_root: str | None) -> str:
@@ -99,12 +105,11 @@ def pipeline_config(request: Request, now: float) -> PipelineConfig:
     serving_dir = root.serving(dataset.serving.model_name)
     versions = pushed_versions(serving_dir)
     live = version_folder.live_training(serving_dir)
-    span = span_files.choose_span(request.data_root, dataset.spans.pattern, request.span)
-    records = span_records.reopened(span_records.read_records(str(root.state)), dataset.thresholds, since=span)
+    records = span_records.reopened(span_records.read_records(str(root.state)), dataset.thresholds, since=request.span)
     return PipelineConfig(
         dataset=dataset,
         data_root=request.data_root,
-        span=span,
+        span=request.span,
         pipeline_root=artifacts_of(dataset, root, request.engine),
         serving_dir=str(serving_dir),
         state_dir=str(root.state),

@@ -20,11 +20,13 @@ class Waiting:
 
     Attributes:
       changed: it was processed, and its files have changed since.
+      files: as the data root was listed; empty for what was set aside.
     """
 
     span: int
     version: int
     changed: bool = field(default=False, compare=False)
+    files: tuple[span_files.SpanFile, ...] = field(default=(), compare=False)
 
 
 def unprocessed(
@@ -46,7 +48,7 @@ def unprocessed(
         done = record is not None and record.version >= version and span_records.is_done(record, live)
         changed = files_changed(record, newest)
         if (not done or changed) and Waiting(span, version) not in set_aside:
-            yield Waiting(span, version, changed)
+            yield Waiting(span, version, changed, tuple(newest))
 
 
 def files_changed(record: span_records.SpanRecord | None, newest: Sequence[span_files.SpanFile]) -> bool:

@@ -59,7 +59,7 @@ def test_a_date_counts_the_days_since_1970(tmp_path):
 def test_the_newest_span_is_chosen_where_none_is_named(tmp_path):
     write(tmp_path, "span-9/data.csv", "span-10/data.csv")
 
-    assert spans.choose_span(str(tmp_path), "span-{SPAN}/data.csv") == 10
+    assert spans.choose_span(str(tmp_path), "span-{SPAN}/data.csv")[0].span == 10
 
 
 def test_a_missing_span_names_what_exists(tmp_path):

@@ -1,0 +1,36 @@
+"""How often a run lists the data root: on a bucket each listing is a request."""
+
+import local_runner
+from pipeline.errors import DataError
+from pipeline.ingest import spans
+from pipeline.ingest.spans import SpanFile
+from pipeline.runs import node_runner
+from pipeline.state import span_records
+from pipeline.state.root import Root
+
+
+def refuse(*_, **__):
+    raise DataError("line 2: expected FLOAT")
+
+
+def test_a_run_lists_a_bucket_once_before_its_components_do(tmp_path, monkeypatch):
+    listings = []
+
+    def listing(data_root, pattern):
+        listings.append(data_root)
+        return [
+            SpanFile(span=n, version=2, path=f"{data_root}/span-{n}/data.csv", pattern=f"span-{n}/data.csv")
+            for n in (4, 5)
+        ]
+
+    monkeypatch.setattr(spans, "all_versions", listing)
+    # The components find their files themselves, as they do on every orchestrator.
+    monkeypatch.setattr(node_runner, "run", refuse)
+    root = Root(tmp_path / "root")
+
+    status = local_runner.main(["run", "--root", str(root.path), "--data-root", "gs://bucket/taxi"])
+
+    assert status == 3
+    assert listings == ["gs://bucket/taxi"]
+    (record,) = span_records.read_records(str(root.state))
+    assert (record.span, record.version, record.verdict) == (5, 2, "block")
