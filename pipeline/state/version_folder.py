@@ -109,4 +109,5 @@ def pushed_versions(serving_dir: Path) -> list[int]:
     """Returns the versions a model server would see, ascending."""
     if not serving_dir.is_dir():
         return []
-    return sorted(int(entry.name) for entry in serving_dir.iterdir() if entry.name.isdecimal() and entry.is_dir())
+    names = [entry.name for entry in serving_dir.iterdir() if entry.is_dir()]
+    return sorted(int(name) for name in names if name.isascii() and name.isdecimal())
