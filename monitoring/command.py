@@ -1,4 +1,4 @@
-"""`monitor`: looks at the request log once, or again and again, and prints what it found."""
+"""`monitor`: looks at the request log once or repeatedly, and prints its findings."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command(args: argparse.Namespace) -> int:
-    """Monitors until it is told to stop. Exit status: 0 looked, or stopped, whatever was found; 1 a look failed."""
+    """Monitors until it is told to stop. Exit status: 0 looked or stopped, with or without alerts; 1 a look failed."""
     with metrics_options.exporting(args):
         return monitor(args)
 
@@ -97,7 +97,7 @@ def monitor(args: argparse.Namespace) -> int:
 
 
 def show(look: Look, terminal: Terminal, *, changes_only: bool) -> None:
-    """Prints what a look found; nothing where it found nothing new and only changes are wanted."""
+    """Prints the findings of a look. If only changes are wanted, it prints nothing for a look without news."""
     from monitoring.window_report import describe_period
 
     for fault in look.label_faults:

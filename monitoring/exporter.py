@@ -44,17 +44,17 @@ class SnapshotCollector(Collector):
         """Yields the metrics."""
         with self._lock:
             try:
-                found = list(metrics.families(self._gather(), self._dataset))
+                families = list(metrics.families(self._gather(), self._dataset))
             except Exception:  # Whatever it is: the next scrape may fare better.
                 logger.exception("The metrics could not be gathered.")
-                found = []
+                families = []
                 self._failures += 1
             failures = self._failures
         family = CounterMetricFamily(
             FAILURES.removesuffix("_total"), "Scrapes at which the metrics could not be gathered.", labels=["dataset"]
         )
         family.add_metric([self._dataset], failures)
-        yield from [*found, family]
+        yield from [*families, family]
 
 
 def serve(registry: CollectorRegistry, address: str) -> Callable[[], None]:

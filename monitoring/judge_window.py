@@ -1,4 +1,4 @@
-"""A window of requests, judged as the gate judges a span: values, distributions, answers, labels where they came."""
+"""Judges a window of requests as the gate judges a span: values, distributions, answers, and labels that have come."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pipeline.gate.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """What is known of the version that answered.
+    """The version that answered, with the data that its requests are compared with.
 
     Attributes:
       baseline: of its training window; None where it carries none or is gone.
@@ -124,9 +124,9 @@ def alerts(
     changes: Sequence[MetricChange],
     period: str,
 ) -> list[ServingAlert]:
-    """Returns what someone should look at, in words that name the window."""
+    """Returns the alerts of the window; each text names the window."""
     where = f"requests of {period}: "
-    found = [
+    raised = [
         ServingAlert(kind="skew", feature=item.feature, text=where + item.text)
         for item in findings
         if item.severity == "block"
@@ -134,19 +134,19 @@ def alerts(
     if skew is not None:
         # A column and its share of missing values may have moved for the same reason, which is said once.
         first = {item.direction: item for item in reversed(skew.moved)}
-        found += [
+        raised += [
             ServingAlert(kind="skew", feature=item.feature, text=where + decision.describe_drift(item))
             for item in skew.moved
             if first[item.direction] is item
         ]
     if answers is not None and answers.drift is not None and answers.drift.moved:
-        found.append(ServingAlert(kind="prediction", text=where + decision.describe_drift(answers.drift)))
-    found += [
+        raised.append(ServingAlert(kind="prediction", text=where + decision.describe_drift(answers.drift)))
+    raised += [
         ServingAlert(kind="performance", text=where + decision.describe_metric(change))
         for change in changes
         if change.matters
     ]
-    return found
+    return raised
 
 
 def with_skew_comparators(schema: schema_pb2.Schema) -> schema_pb2.Schema:

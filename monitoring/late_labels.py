@@ -66,14 +66,14 @@ def _unique(span: int, keys: Integers, labels: Integers) -> SpanLabels:
     return SpanLabels(span=span, keys=distinct, labels=np.where(lowest == highest, lowest, NO_LABEL))
 
 
-def lookup(keys: Integers, found: Iterable[SpanLabels], window: Sequence[int]) -> Integers:
+def lookup(keys: Integers, spans: Iterable[SpanLabels], window: Sequence[int]) -> Integers:
     """Returns the label of each request, NO_LABEL where none has come, (rows,).
 
     Args:
       keys: of the requests; a key that was asked several times counts once, where it was asked first.
       window: the spans that the version was trained on; their labels do not count.
     """
-    later = [item for item in found if item.span > max(window, default=0) and len(item.keys)]
+    later = [item for item in spans if item.span > max(window, default=0) and len(item.keys)]
     result = np.full(len(keys), NO_LABEL, np.int64)
     if not later:
         return result
@@ -86,7 +86,7 @@ def lookup(keys: Integers, found: Iterable[SpanLabels], window: Sequence[int]) -
 
 
 class LabelFolder:
-    """The spans of a folder, each read once; what was read is kept as keys and labels in `cache`."""
+    """The labelled spans of a folder. It reads each span once and keeps its keys and labels in `cache`."""
 
     def __init__(self, root: str, cache: Path, dataset: Dataset, schema: schema_pb2.Schema) -> None:
         self._root, self._cache, self._dataset, self._schema = root, cache, dataset, schema
@@ -101,15 +101,15 @@ class LabelFolder:
         """
         self._cache.mkdir(parents=True, exist_ok=True)
         self.faults = []
-        found = []
+        labels = []
         for span, newest in span_files.newest_versions(self._root, self._dataset.spans.pattern).items():
             if span > after:
                 try:
-                    found.append(self._read_span(span, [file.path for file in newest]))
+                    labels.append(self._read_span(span, [file.path for file in newest]))
                 except (IngestError, OSError) as error:
                     self.faults.append(str(error))
                     logger.warning("The labels of span %d were not read: %s", span, error)
-        return found
+        return labels
 
     def _read_span(self, span: int, paths: list[str]) -> SpanLabels:
         signature = json.dumps([[path, os.stat(path).st_size, os.stat(path).st_mtime_ns, *self._key] for path in paths])

@@ -1,7 +1,7 @@
 """Which files a request log has, and the records of them that were not read yet.
 
 Any TFRecord file below the folder counts, gzipped or not, whoever wrote it; hidden files are still being written. A
-file may grow: what was read of it is remembered by the offset behind the last whole record.
+file may grow: the progress holds the offset behind the last whole record that was read.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class FileProgress:
 
 def find(folder: Path) -> list[Path]:
     """Returns the log's files, oldest first; none where the folder does not exist."""
-    found = [path for pattern in _PATTERNS for path in folder.rglob(pattern)]
-    visible = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    paths = [path for pattern in _PATTERNS for path in folder.rglob(pattern)]
+    visible = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
     dated = []
     for path in visible:
         try:

@@ -71,8 +71,8 @@ def _available(snapshot: Snapshot) -> list[Sample]:
 
 
 def _prediction(snapshot: Snapshot, field: str) -> list[Sample]:
-    found = snapshot.served.prediction if snapshot.served else None
-    return [] if found is None else _one(getattr(found, field))
+    prediction = snapshot.served.prediction if snapshot.served else None
+    return [] if prediction is None else _one(getattr(prediction, field))
 
 
 METRICS: tuple[Metric, ...] = (

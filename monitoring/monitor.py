@@ -1,4 +1,4 @@
-"""One look at the request log: what is new is kept, windows that are over are judged, the gate is told."""
+"""One look at the request log: keeps new requests, judges the windows that are over, and tells the gate."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SECONDS_PER_DAY = 86_400
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """What a look found.
+    """The result of a look.
 
     Attributes:
       progress: what was read and counted since the monitor first ran.
@@ -112,7 +112,7 @@ class Monitor:
             yield
 
     def look(self, now: float, interval_seconds: float = SECONDS_PER_DAY) -> Look:
-        """Reads what is new, judges what is over, and writes what the gate is to know.
+        """Reads the new records, judges the windows that are over, and writes the evidence for the gate.
 
         Args:
           now: seconds since 1970.
@@ -204,13 +204,15 @@ class Monitor:
         table = self._store.read(places, self._format.rows_schema())
         version = self._version(number)
         window = version.baseline.window if version.baseline else ()
-        found = lookup(table.column(KEY).to_numpy(), labels, window)
-        labelled = int(np.count_nonzero(found != NO_LABEL))
+        labels_of_rows = lookup(table.column(KEY).to_numpy(), labels, window)
+        labelled = int(np.count_nonzero(labels_of_rows != NO_LABEL))
         before = existing.performance.labelled if existing is not None and existing.performance else 0
         if unchanged and labelled == before:
             return None
         period = (places[0][0], end)
-        report, statistics = judge(table, found, period, version, self._format.features_schema(), self._settings)
+        report, statistics = judge(
+            table, labels_of_rows, period, version, self._format.features_schema(), self._settings
+        )
         window_report.write(self._reports, report, statistics.SerializeToString())
         for alert in report.alerts:
             logger.warning("Version %d, %s", number, alert.text)
@@ -227,7 +229,7 @@ class Monitor:
         return self._labels.read(after=min((max(window, default=0) for window in windows), default=0))
 
     def _version(self, number: int) -> Version:
-        """Returns what a version carries; read once in a look."""
+        """Returns the baseline and the predictions of a version; reads them once in a look."""
         if number not in self._versions:
             self._versions[number] = self._load_version(number)
         return self._versions[number]
@@ -246,7 +248,7 @@ class Monitor:
         return Version(number=number, baseline=baseline, predictions=at_push)
 
     def _tell_gate(self, reports: Sequence[WindowReport]) -> serving_evidence.ServingEvidence | None:
-        """Writes what the newest window of the live version says; labels may belong to an earlier one."""
+        """Writes the findings of the newest window of the live version; labels may belong to an earlier window."""
         live = pushed_versions(self._format.serving_dir)
         own = [report for report in reports if live and report.version == live[-1]]
         if not own:

@@ -85,6 +85,6 @@ def compare(
         text = "the predictions were not compared: none were stored with this version when it was pushed"
         return PredictionChange(mean=mean, mean_at_push=None, drift=None), [NotCompared(subject="skew", text=text)]
     compared = drift.compare(pa.table({_NAME: values}), at_push.distribution, _SPEC, policy, measure=tfdv.measure_skew)
-    found = [item for item in compared.drift.features if item.feature == _NAME] if compared.drift else []
+    measured = [item for item in compared.drift.features if item.feature == _NAME] if compared.drift else []
     gaps = [gap for gap in compared.not_compared if gap.subject != "label"]
-    return PredictionChange(mean=mean, mean_at_push=at_push.mean, drift=found[0] if found else None), gaps
+    return PredictionChange(mean=mean, mean_at_push=at_push.mean, drift=measured[0] if measured else None), gaps

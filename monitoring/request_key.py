@@ -1,7 +1,7 @@
-"""What a request and the label that comes for it later have in common: a hash of feature values.
+"""The key that joins a request with the label that comes later: a hash of feature values.
 
 A predict request cannot carry an identifier: TensorFlow Serving answers 400 to an input that the signature does not
-have. So the key is made of features, by default of all of them. See docs/decisions/0700-request-key.md.
+have. So the key consists of features, by default of all of them. See docs/decisions/0700-request-key.md.
 """
 
 from __future__ import annotations

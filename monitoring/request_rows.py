@@ -120,27 +120,27 @@ class Decoder:
         from google.protobuf.message import DecodeError
         from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-        found = Decoded()
+        decoded = Decoded()
         rows: dict[Place, _Rows] = {}
         for data in records:
             try:
                 log = PredictionLog.FromString(data)
             except DecodeError:
-                found.dropped[NOT_A_RECORD] += 1
+                decoded.dropped[NOT_A_RECORD] += 1
                 continue
             if name_of(log) not in ("", self._format.model):
-                found.dropped[OTHER_MODEL] += 1
+                decoded.dropped[OTHER_MODEL] += 1
                 continue
             version = version_of(log)
             try:
                 logged = reader.logged_rows(log, self._missing_values(version), self._kinds)
             except (ValueError, TypeError, DecodeError) as error:
                 logger.warning("A logged request of version %d cannot be read: %s", version, error)
-                found.dropped[UNREADABLE] += 1
+                decoded.dropped[UNREADABLE] += 1
                 continue
-            found.requests[version] += 1
-            found.represented[version] += round(1 / (log.log_metadata.sampling_config.sampling_rate or 1.0))
-            found.errors[version] += not any(row.answer for row in logged)
+            decoded.requests[version] += 1
+            decoded.represented[version] += round(1 / (log.log_metadata.sampling_config.sampling_rate or 1.0))
+            decoded.errors[version] += not any(row.answer for row in logged)
             seconds = self._format.window_seconds
             time = log.log_metadata.timestamp_secs or int(written_at)
             place = rows.setdefault((time // seconds * seconds, version), _Rows())
@@ -152,12 +152,12 @@ class Decoder:
                 table = self._table(gathered)
             except _NOT_THE_SCHEMA:
                 readable = gathered.only([self._fits(example) for example in gathered.examples])
-                found.dropped[UNREADABLE] += len(gathered.examples) - len(readable.examples)
+                decoded.dropped[UNREADABLE] += len(gathered.examples) - len(readable.examples)
                 if not readable.examples:
                     continue
                 table = self._table(readable)
-            found.tables[where] = table
-        return found
+            decoded.tables[where] = table
+        return decoded
 
     def _fits(self, example: bytes) -> bool:
         try:

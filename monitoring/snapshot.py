@@ -1,7 +1,7 @@
-"""What a root says at this moment, as plain values: everything that the metrics are made of.
+"""The state of a root at this moment, as plain values: the source of every metric.
 
-Nothing is counted in memory. Every number is read from what runs and the monitor left on disk, so it survives them, and
-every exporter of a root (the monitor's, `watch`'s, a file for cron) says the same.
+The exporter counts nothing in memory. It reads every number from files that runs and the monitor wrote. So the numbers
+survive a restart, and every exporter of a root (the monitor's, `watch`'s, a file for cron) shows the same.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ def summarise(record: DecisionRecord) -> tuple[tuple[str, str], SpanDecision]:
 
 
 def served(reports: Sequence[WindowReport], live_version: int) -> Served | None:
-    """Returns what the windows of the live version say; None where none was judged."""
+    """Returns the findings of the live version's windows; None if no window was judged."""
     own = [report for report in reports if report.version == live_version]
     if not own:
         return None

@@ -3,8 +3,9 @@
     monitoring/batch-0000007/progress.json                          how far the log had been read, and what was counted
     monitoring/batch-0000007/window-1795564800/version-1795590347/  an Examples artifact with the split `requests`
 
-A batch appears by one rename, rows and progress together: whatever happens, a record is counted once. The newest
-batch's progress is the current one; older batches are only rows, and are removed when their windows are old.
+A batch appears by one rename, rows and progress together, so each record is counted once, even after a crash. The
+newest batch's progress is the current one. Older batches only hold rows; the monitor removes them when their windows
+are old.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class VersionCounts:
 
 @dataclass(frozen=True)
 class Progress:
-    """What was read, and counted since the monitor first ran.
+    """The files that were read, and the counts since the monitor first ran.
 
     Attributes:
       files: by name below the log's folder; files that are gone are forgotten.
@@ -67,7 +68,7 @@ class Progress:
     windows: Mapping[Place, int] = field(default_factory=dict)
 
     def with_decoded(self, decoded: Decoded) -> Progress:
-        """Returns the progress with what a chunk of records held."""
+        """Returns the progress after a chunk of records."""
         versions = dict(self.versions)
         windows = dict(self.windows)
         rows = dict.fromkeys(decoded.requests, 0)

@@ -1,4 +1,4 @@
-"""What was found in one window of requests that one version answered, as plain values and as a file."""
+"""The report on one window of requests that one version answered, as plain values and as a file."""
 
 from __future__ import annotations
 
@@ -113,11 +113,11 @@ def _read(path: Path, _modified: int, _size: int) -> WindowReport:
 
 def read_all(folder: Path) -> list[WindowReport]:
     """Returns every report, the oldest first. One that is damaged is passed over with a warning; it is made again."""
-    found = []
+    reports = []
     for path in folder.glob(f"window-*/{REPORT}"):
         try:
             stat = path.stat()
-            found.append(_read(path, stat.st_mtime_ns, stat.st_size))
+            reports.append(_read(path, stat.st_mtime_ns, stat.st_size))
         except (OSError, ValueError) as error:
             logger.warning("%s is not a report of a window: %r", path, error)
-    return sorted(found, key=lambda report: (report.end, report.version))
+    return sorted(reports, key=lambda report: (report.end, report.version))

@@ -149,8 +149,8 @@ class _Calls:
         choice = spec.WhichOneof("version_choice")
         version = spec.version.value if choice == "version" else None
         label = spec.version_label if choice == "version_label" else None
-        with self.registry.lease(spec.name, version, label) as found:
-            yield found
+        with self.registry.lease(spec.name, version, label) as model:
+            yield model
 
     def timed(self, name: str, api: str, work: Callable[[], Any]) -> Any:
         """Runs `work` and records how long it took."""

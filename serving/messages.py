@@ -29,15 +29,15 @@ def examples(request_input: Any) -> list[bytes]:
     """
     kind = request_input.WhichOneof("kind")
     if kind == "example_list":
-        found = [example.SerializeToString(deterministic=True) for example in request_input.example_list.examples]
+        serialized = [example.SerializeToString(deterministic=True) for example in request_input.example_list.examples]
     elif kind == "example_list_with_context":
         listed = request_input.example_list_with_context
-        found = [_in_context(listed.context, example) for example in listed.examples]
+        serialized = [_in_context(listed.context, example) for example in listed.examples]
     else:
         raise invalid("Input is empty.")
-    if not found:
+    if not serialized:
         raise invalid("Input is empty.")
-    return found
+    return serialized
 
 
 def _in_context(context: Any, example: Any) -> bytes:

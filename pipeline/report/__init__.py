@@ -1,4 +1,4 @@
 """One self-contained page per run, and one per replay: data first (`build_report`), then a template.
 
-Everything is read from what a run has left on disk, so a report can be made again at any later time.
+A report reads only files that a run left on disk, so it can be made again at any later time.
 """

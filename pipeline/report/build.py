@@ -149,7 +149,7 @@ def _without_figures(reason: str) -> str:
 
 
 def _error(node: NodeRecord) -> str:
-    """Returns what a failed component said."""
+    """Returns the error message of a failed component."""
     if node.status == "unfinished":
         return f"{node.node} did not end: the run was stopped from outside"
     return f"{node.node} failed: {node.error or 'what it said is in the log'}"

@@ -1,4 +1,4 @@
-"""The configuration that a run was made with, from what its executions recorded: the dataset file may have changed."""
+"""The configuration of a run, as its executions recorded it: the dataset file may have changed since."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ _GROUPS = {"features": "features", "policy": "gate", "evaluation": "evaluation"}
 
 def read_configuration(run: RunRecord) -> tuple[Settings, ...]:
     """Returns the settings by group, named as in dataset.toml; a group that the run did not come to is left out."""
-    found = []
+    groups = []
     gate = _parsed(run, nodes.RERUN_GATE, "settings")
-    # Runs of before had the thresholds of the evaluation among the gate's settings.
+    # Earlier versions kept the thresholds of the evaluation among the gate's settings.
     read = {**gate, **_parsed(run, nodes.EVALUATOR, "settings")}
-    found += [_group(_GROUPS[name], read[name]) for name in _GROUPS if isinstance(read.get(name), Mapping)]
+    groups += [_group(_GROUPS[name], read[name]) for name in _GROUPS if isinstance(read.get(name), Mapping)]
     custom = _parsed(run, nodes.TRAINER, "custom_config")
     training = custom.get("training")
     if isinstance(training, str):
-        found.append(_group("training", json.loads(training)))
+        groups.append(_group("training", json.loads(training)))
     serving = run.node(nodes.INFRA_VALIDATOR)
     if serving is not None:
         names = ("model_name", "max_p99_ms")
-        found.append(
+        groups.append(
             _group("serving", {name: serving.properties[name] for name in names if name in serving.properties})
         )
-    found.append(_group("run", _of_the_run(run, custom)))
-    return tuple(group for group in found if group.values)
+    groups.append(_group("run", _of_the_run(run, custom)))
+    return tuple(group for group in groups if group.values)
 
 
 def _of_the_run(run: RunRecord, custom: Mapping[str, Any]) -> dict[str, Any]:  # Any: JSON.

@@ -41,10 +41,10 @@ def distributions(drift: Drift, compared: Sequence[Distribution]) -> list[Pictur
     return [_distribution(item, by_name[item.feature]) for item in chosen]
 
 
-def _distribution(item: FeatureDrift, found: Distribution) -> Picture:
-    order, names = (_columns if found.bins.kind == "numeric" else _values)(found)
-    before, after = _shares(found.baseline, order), _shares(found.span, order)
-    draw = charts.steps if found.bins.kind == "numeric" else charts.pairs
+def _distribution(item: FeatureDrift, counts: Distribution) -> Picture:
+    order, names = (_columns if counts.bins.kind == "numeric" else _values)(counts)
+    before, after = _shares(counts.baseline, order), _shares(counts.span, order)
+    draw = charts.steps if counts.bins.kind == "numeric" else charts.pairs
     description = "; ".join(
         f"{name}: {numbers.share(was)} then {numbers.share(now)}"
         for name, was, now in zip(names[:40], before, after, strict=False)
@@ -62,9 +62,9 @@ def _shares(counts: Sequence[int], order: Sequence[Sequence[int]]) -> list[float
     return [sum(counts[index] for index in group) / total for group in order]
 
 
-def _columns(found: Distribution) -> tuple[list[list[int]], list[str]]:
+def _columns(counts: Distribution) -> tuple[list[list[int]], list[str]]:
     """Returns a numeric feature's bins by value, those that are empty on both sides left out, and their names."""
-    bins = found.bins
+    bins = counts.bins
     places = [(-math.inf, 0.0, MISSING, "missing")]
     places += [(point, 0.5, 1 + index, numbers.value(point)) for index, point in enumerate(bins.points)]
     first = 1 + len(bins.points)
@@ -72,15 +72,15 @@ def _columns(found: Distribution) -> tuple[list[list[int]], list[str]]:
     for index, edge in enumerate(edges):
         name = f"≥ {numbers.value(edge)}" if index else f"< {numbers.value(bins.edges[0])}" if bins.edges else "any"
         places.append((edge, 1.0, first + index, name))
-    filled = [place for place in sorted(places) if found.baseline[place[2]] or found.span[place[2]]]
+    filled = [place for place in sorted(places) if counts.baseline[place[2]] or counts.span[place[2]]]
     return [[place[2]] for place in filled], [place[3] for place in filled]
 
 
-def _values(found: Distribution) -> tuple[list[list[int]], list[str]]:
+def _values(counts: Distribution) -> tuple[list[list[int]], list[str]]:
     """Returns a categorical feature's most frequent values on either side; the others together are the last row."""
-    bins: FeatureBins = found.bins
+    bins: FeatureBins = counts.bins
     names = [name.removeprefix("= ") for name in bins.labels()]
-    baseline, span = np.array(found.baseline, float), np.array(found.span, float)
+    baseline, span = np.array(counts.baseline, float), np.array(counts.span, float)
     shares = np.maximum(baseline / max(baseline.sum(), 1), span / max(span.sum(), 1))
     filled = [int(index) for index in np.argsort(-shares, kind="stable") if shares[index] >= _LEAST_SHARE]
     kept, rest = filled[:_MOST_VALUES], filled[_MOST_VALUES:]

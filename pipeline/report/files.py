@@ -45,8 +45,8 @@ def find_run(root: Root, span: int | None) -> RunRecord:
         spans.add(run.span)
     if span is None:
         raise ReportError(f"No run is recorded in {root.metadata}. Run the pipeline first.")
-    known = ", ".join(map(str, sorted(spans))) or "none"
-    raise ReportError(f"Span {span} has not been run in {root.path}. Spans that have: {known}.")
+    with_runs = ", ".join(map(str, sorted(spans))) or "none"
+    raise ReportError(f"Span {span} has not been run in {root.path}. Spans that have: {with_runs}.")
 
 
 def find_run_by_id(root: Root, run_id: str) -> RunRecord | None:

@@ -40,15 +40,15 @@ def change_interval(item: MetricChange) -> Markup:
     return charts.interval(item.low, middle, item.high, 0.0, (-reach, reach), strong=item.matters, words=words)
 
 
-def training(found: Training) -> Markup:
+def training(history: Training) -> Markup:
     """Returns the training curve with the epoch whose weights were kept."""
-    epochs = [point.epoch for point in found.curve]
-    losses = [loss for point in found.curve for loss in (point.train_loss, point.validation_loss)]
+    epochs = [point.epoch for point in history.curve]
+    losses = [loss for point in history.curve for loss in (point.train_loss, point.validation_loss)]
     low, high = min(losses), max(losses)
     room = (high - low) * 0.08 or 0.01
     x = Axis(name="epoch", low=min(epochs), high=max(max(epochs), min(epochs) + 1), write=lambda value: f"{value:g}")
     y = Axis(name="log loss, nats", low=low - room, high=high + room, write=lambda value: f"{value:.2f}")
-    across = Scale(x.low, x.high, 0.5, 99.5)(found.best_epoch)
+    across = Scale(x.low, x.high, 0.5, 99.5)(history.best_epoch)
     best = tag(
         "line",
         x1=percent(across),
@@ -58,15 +58,17 @@ def training(found: Training) -> Markup:
         class_="reference",
     )
     drawn = [
-        Line(name="train", points=[(point.epoch, point.train_loss) for point in found.curve], class_="baseline"),
-        Line(name="validation", points=[(point.epoch, point.validation_loss) for point in found.curve], class_="span"),
+        Line(name="train", points=[(point.epoch, point.train_loss) for point in history.curve], class_="baseline"),
+        Line(
+            name="validation", points=[(point.epoch, point.validation_loss) for point in history.curve], class_="span"
+        ),
     ]
     near = "end" if across > 80 else "start"
     kept = text(across + (-0.8 if near == "end" else 0.8), charts.TOP + 10, "kept", anchor=near, class_="tick")
     every = max(1, len(epochs) // 8)
     description = "; ".join(
         f"epoch {point.epoch}: train {point.train_loss:.3f}, validation {point.validation_loss:.3f}"
-        for point in found.curve[:: max(1, len(found.curve) // 40)]
+        for point in history.curve[:: max(1, len(history.curve) // 40)]
     )
     return charts.lines(
         "Training curve: log loss by epoch",
@@ -81,13 +83,13 @@ def training(found: Training) -> Markup:
     )
 
 
-def curves(found: EvaluationCurves) -> list[Picture]:
+def curves(evaluation: EvaluationCurves) -> list[Picture]:
     """Returns ROC, precision against recall, and calibration of the candidate, the live model's behind it."""
-    models = [("live", "baseline", found.live)] if found.live else []
-    models.append(("candidate", "span", found.candidate))
+    models = [("live", "baseline", evaluation.live)] if evaluation.live else []
+    models.append(("candidate", "span", evaluation.candidate))
     unit = {"low": 0.0, "high": 1.0, "write": _unit}
     pictures = []
-    if found.candidate.roc:
+    if evaluation.candidate.roc:
         drawn = [Line(name=name, points=model.roc, class_=class_) for name, class_, model in models if model.roc]
         pictures.append(
             Picture(
@@ -104,7 +106,7 @@ def curves(found: EvaluationCurves) -> list[Picture]:
                 ),
             )
         )
-    if found.candidate.precision_recall:
+    if evaluation.candidate.precision_recall:
         drawn = [
             Line(name=name, points=model.precision_recall, class_=class_)
             for name, class_, model in models
@@ -124,7 +126,7 @@ def curves(found: EvaluationCurves) -> list[Picture]:
                 ),
             )
         )
-    if found.candidate.calibration:
+    if evaluation.candidate.calibration:
         pictures.append(_calibration(models))
     return pictures
 
@@ -195,16 +197,16 @@ def slice_intervals(report: RunReport) -> list[Markup | None]:
         )
     ]
     low = math.floor(max(min(ends, default=0.0), 0.0) * 20) / 20
-    found: list[Markup | None] = []
+    intervals: list[Markup | None] = []
     for row in rows:
         if row.auc is None:
-            found.append(None)
+            intervals.append(None)
             continue
         half = half_width(row.auc_deviation)
         words = f"AUC {row.auc:.3f} ± {half:.3f}" + (
             f", live {row.baseline_auc:.3f}" if row.baseline_auc is not None else ""
         )
-        found.append(
+        intervals.append(
             charts.interval(
                 row.auc - half,
                 row.auc,
@@ -215,7 +217,7 @@ def slice_intervals(report: RunReport) -> list[Markup | None]:
                 words=words,
             )
         )
-    return found
+    return intervals
 
 
 def cost_bars(costs: Sequence[Cost]) -> list[Markup]:

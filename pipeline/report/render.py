@@ -37,17 +37,17 @@ SHOWN_ROWS, MOST_ROWS = 15, 600
 @functools.cache
 def environment() -> jinja2.Environment:
     """Returns the templates; everything in them is escaped unless it is markup already."""
-    found = jinja2.Environment(
+    templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters.update(numbers.FILTERS)
-    found.filters["marked"] = marked
-    found.globals.update(limits=LIMITS, metric_names=METRICS, shown_rows=SHOWN_ROWS, most_rows=MOST_ROWS)
-    return found
+    templates.filters.update(numbers.FILTERS)
+    templates.filters["marked"] = marked
+    templates.globals.update(limits=LIMITS, metric_names=METRICS, shown_rows=SHOWN_ROWS, most_rows=MOST_ROWS)
+    return templates
 
 
 def marked(text: str) -> Markup:

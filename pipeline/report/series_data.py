@@ -45,7 +45,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicySeries:
-    """All steps of one policy, and what they came to; `mean_auc` is over the spans that met a live model."""
+    """All steps of one policy with their totals; `mean_auc` is over the spans that met a live model."""
 
     policy: Policy
     steps: tuple[Step, ...]
@@ -104,8 +104,8 @@ def _policy(base: Path, name: Policy, value: dict[str, Any]) -> PolicySeries:  #
 
 
 def _page(base: Path, policy: str, span: int) -> str | None:
-    found = sorted((base / policy / "reports").glob(f"span-{span}-*.html"))
-    return os.path.relpath(found[-1], base) if found else None
+    pages = sorted((base / policy / "reports").glob(f"span-{span}-*.html"))
+    return os.path.relpath(pages[-1], base) if pages else None
 
 
 def _heat(root: Path, spans: tuple[int, ...]) -> tuple[HeatRow, ...]:
@@ -124,5 +124,5 @@ def _heat(root: Path, spans: tuple[int, ...]) -> tuple[HeatRow, ...]:
 
 def _movement(excess: tuple[float | None, ...]) -> tuple[int, float]:
     """Sorts by how often a feature moved, then by how far at most."""
-    known = [value for value in excess if value is not None]
-    return sum(value > 1 for value in known), max(known, default=0.0)
+    measured = [value for value in excess if value is not None]
+    return sum(value > 1 for value in measured), max(measured, default=0.0)

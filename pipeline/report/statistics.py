@@ -75,14 +75,14 @@ def _summary(feature: statistics_pb2.FeatureNameStatistics, examples: float) -> 
     if not common.num_non_missing:
         return FeatureSummary(present=present)
     if numeric:
-        found = feature.num_stats
+        statistics = feature.num_stats
         return FeatureSummary(
             present=present,
-            mean=found.mean,
-            deviation=found.std_dev,
-            minimum=found.min,
-            median=found.median,
-            maximum=found.max,
+            mean=statistics.mean,
+            deviation=statistics.std_dev,
+            minimum=statistics.min,
+            median=statistics.median,
+            maximum=statistics.max,
         )
     strings = feature.string_stats
     top = strings.top_values[0] if strings.top_values else None

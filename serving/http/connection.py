@@ -1,4 +1,4 @@
-"""One HTTP client: what it sends is parsed by httptools and bounded, what it gets is sent or the client is cut off.
+"""One HTTP client. httptools parses its requests, limits bound them, and a client that does not read is cut off.
 
 A connection has one request under way; what the client sends ahead waits unread.
 """

@@ -98,8 +98,8 @@ class RestService:
         if not path.lower().startswith("/v1/"):
             return html(404, "Not Found")
         if method == "OPTIONS":
-            known = "http://" in origin or "https://" in origin
-            return Answer(200 if known else 400, b"", "")
+            has_origin = "http://" in origin or "https://" in origin
+            return Answer(200 if has_origin else 400, b"", "")
         name = ""
         try:
             call, last = _match(method, path)

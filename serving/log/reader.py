@@ -66,13 +66,13 @@ class LoggedRow:
 
 def log_files(folder: Path) -> list[LogFile]:
     """Returns a model's closed files, `LOGDIR/MODEL/requests-*.tfrecord`, oldest first."""
-    found = []
+    files = []
     for path in folder.glob("requests-*.tfrecord"):
         match = _FILE.fullmatch(path.name)
         if match:
             start = datetime.datetime.strptime(match.group(1), "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=datetime.UTC)
-            found.append(LogFile(path, start.timestamp()))
-    return sorted(found, key=lambda file: (file.started_at, file.path.name))
+            files.append(LogFile(path, start.timestamp()))
+    return sorted(files, key=lambda file: (file.started_at, file.path.name))
 
 
 def read_logs(path: Path) -> Iterator["PredictionLog"]:

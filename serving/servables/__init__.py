@@ -1,1 +1,1 @@
-"""SavedModels: loaded, batched, run, and which versions are there."""
+"""Loads SavedModels, batches their requests, runs them, and knows which versions exist."""

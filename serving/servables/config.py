@@ -1,4 +1,4 @@
-"""Which models are served: TensorFlow Serving's `ModelServerConfig`, read, checked and made values of ours."""
+"""The configuration of the served models: reads and checks TensorFlow Serving's `ModelServerConfig`."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -30,13 +30,13 @@ class Policy:
     every: bool = False
     specific: frozenset[int] = frozenset()
 
-    def choose(self, found: Mapping[int, Path]) -> dict[int, Path]:
+    def choose(self, folders: Mapping[int, Path]) -> dict[int, Path]:
         """Returns the versions to serve, of those found on disk."""
         if self.every:
-            return dict(found)
+            return dict(folders)
         if self.specific:
-            return {number: found[number] for number in self.specific if number in found}
-        return {number: found[number] for number in sorted(found)[-self.latest :]}
+            return {number: folders[number] for number in self.specific if number in folders}
+        return {number: folders[number] for number in sorted(folders)[-self.latest :]}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the APIs compute, on one loaded model: predict, classify, regress. No transport, no JSON, no messages."""
+"""Computes predict, classify and regress on one loaded model. Knows no transport, no JSON and no messages."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple

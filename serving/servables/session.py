@@ -226,8 +226,8 @@ def _has_loop(graph: Any) -> bool:
 def _raise_if_failed(fast: Any, status: int) -> None:
     code = fast.TF_GetCode(status)
     if code:
-        known = Code(code) if code in Code._value2member_map_ else Code.UNKNOWN
-        raise TensorFlowError(known, fast.TF_Message(status).decode(errors="replace"))
+        error_code = Code(code) if code in Code._value2member_map_ else Code.UNKNOWN
+        raise TensorFlowError(error_code, fast.TF_Message(status).decode(errors="replace"))
 
 
 def _to_native(lib: _Library, value: Tensor) -> int:

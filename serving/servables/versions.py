@@ -118,12 +118,12 @@ class VersionManager:
           ServingError: 404, there is none.
         """
         with self._lock:
-            known = sorted(self._versions.values(), key=lambda version: -version.number)
+            versions = sorted(self._versions.values(), key=lambda version: -version.number)
         if number is not None:
-            known = [version for version in known if version.number == number]
-        if not known:
+            versions = [version for version in versions if version.number == number]
+        if not versions:
             raise unknown(self.name, number)
-        return known
+        return versions
 
     def available(self) -> list[int]:
         """Returns the numbers of the versions that answer, highest first."""
@@ -144,13 +144,13 @@ class VersionManager:
 
     def _may_load(self, number: int, folder: Path) -> bool:
         with self._lock:
-            known = self._versions.get(number)
-            if known is None or (known.state is State.END and not known.error):
+            version = self._versions.get(number)
+            if version is None or (version.state is State.END and not version.error):
                 return True
-            if known.state is State.AVAILABLE and known.folder == folder:
+            if version.state is State.AVAILABLE and version.folder == folder:
                 return False
-            waited = time.monotonic() >= known.retry_at
-            return known.state is not State.UNLOADING and waited and known.attempts <= self._retries.count
+            waited = time.monotonic() >= version.retry_at
+            return version.state is not State.UNLOADING and waited and version.attempts <= self._retries.count
 
     def _load_version(self, number: int, folder: Path) -> None:
         with self._lock:
