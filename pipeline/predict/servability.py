@@ -110,18 +110,6 @@ def starting(base_path: Path, model_name: str, log: Path) -> Iterator[Server]:
                 process.kill()
 
 
-@contextlib.contextmanager
-def served(base_path: Path, model_name: str, log: Path) -> Iterator[str]:
-    """Like `starting`, but waits; yields the model's URL.
-
-    Raises:
-      ServerNotReadyError: as `Server.wait`.
-    """
-    with starting(base_path, model_name, log) as server:
-        server.wait()
-        yield server.url
-
-
 class ServerNotReadyError(Exception):
     """The model server could not load the candidate."""
 

@@ -32,7 +32,9 @@ def test_the_server_follows_a_rollback_and_the_next_run_compares_with_the_live_v
     (serving / str(bad) / "assets.extra" / "baseline" / "window.json").write_text("[2, 3, 4, 5, 6]")
     sample = json.loads((serving / str(good) / "assets.extra" / "sample_request.json").read_text())
 
-    with servability.served(serving, "taxi", tmp_path / "server.log") as url:
+    with servability.starting(serving, "taxi", tmp_path / "server.log") as server:
+        server.wait()
+        url = server.url
         assert available(url) == [bad]
 
         done = run("rollback", "--root", root, "--json")

@@ -40,7 +40,9 @@ def url(tmp_path_factory):
     tf.saved_model.save(
         model, str(folder / "m" / "7"), signatures={"serving_default": model.total, "double": model.double}
     )
-    with servability.served(folder / "m", "m", folder / "server.log") as url:
+    with servability.starting(folder / "m", "m", folder / "server.log") as server:
+        server.wait()
+        url = server.url
         yield url
 
 
