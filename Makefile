@@ -10,7 +10,7 @@ ARGS ?=
 WORKERS ?= 2
 EXTRAS ?=
 
-.PHONY: help run test test-pythons docs install doctor lint unit e2e golden image prove-image prove-airflow prove-rehearsal bench prove-beam prove-soak lock clean
+.PHONY: help run test test-pythons docs install doctor lint unit e2e golden image prove-image prove-airflow prove-rehearsal bench prove-onboarding prove-beam prove-soak lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -76,6 +76,9 @@ bench: install ## remake benchmarks/results and the tables in the docs (long)
 
 prove-soak: install ## 50 spans under watch, with kills and a full disk (minutes; the full disk needs root)
 	@$(PY) -m benchmarks.soak $(ARGS)
+
+prove-onboarding: install ## thirty odd files, each with `init` and `run` alone to a pushed model (long)
+	@$(PY) -m benchmarks.onboarding $(ARGS)
 
 prove-beam: install ## the pipeline on real Flink and Spark clusters, with machines lost on the way (long)
 	@$(PY) -m benchmarks.distributed.prove_beam

@@ -8,6 +8,13 @@ RUNNER = Runner(
     "local_runner.py",
     __doc__,
     (
+        Command(
+            "init",
+            "pipeline.commands.init",
+            "a dataset from your own file",
+            "Read a table, propose what each column is for, and write a dataset's folder that `run` takes. The file is "
+            "never changed.",
+        ),
         Command("run", "pipeline.commands.run", "run the pipeline on one span", "Run the pipeline on one span."),
         Command("watch", "monitoring.watch", "process each new span as it arrives", "Watch for new spans."),
         Command(

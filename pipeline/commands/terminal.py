@@ -1,7 +1,7 @@
 """What a person sees of a run: live progress on a terminal, plain lines in a pipe, tables at the end."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -55,6 +55,15 @@ class Terminal:
             return
         with self.err.status(f"{node}: {DOING.get(node, 'at work')}"):
             yield
+
+    @contextlib.contextmanager
+    def progress(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Shows one changing line while the block works; yields what changes it. Nothing where there is no terminal."""
+        if self._quiet or not self.err.is_terminal:
+            yield lambda _text: None
+            return
+        with self.err.status(text) as status:
+            yield status.update
 
     def note(self, text: str) -> None:
         """Says one line of progress."""

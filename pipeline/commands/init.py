@@ -1,0 +1,206 @@
+"""`init`: a dataset's folder from a file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.commands import options
+from pipeline.commands.terminal import Terminal
+from pipeline.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from pipeline.onboarding.onboard import NoLabelError, Onboarded
+
+_EVERY = ("hour", "day", "week", "month", "quarter", "year")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `init` reads."""
+    parser.add_argument(
+        "path",
+        type=Path,
+        metavar="FILE|FOLDER",
+        help="CSV, Parquet or JSON lines, gzipped or not; of a folder, all its files in the order of their names",
+    )
+    parser.add_argument("--label", metavar="COLUMN", help="what is predicted; without it candidates are listed")
+    parser.add_argument(
+        "--positive",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="VALUE",
+        help="the label's values that count as 1 (not needed for pairs such as Yes and No, true and false, 1 and 0)",
+    )
+    parser.add_argument("--time", metavar="COLUMN", help="cut spans by this column: dates, years or seconds since 1970")
+    parser.add_argument("--every", choices=_EVERY, help="how long a span is; goes with --time")
+    parser.add_argument(
+        "--rows-per-span",
+        type=_rows,
+        metavar="N",
+        help="cut spans of N rows, in the order of the file (default: one span a file)",
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the folder to write (default: the dataset's name)")
+    parser.add_argument("--name", help="the dataset's name (default: the file's)")
+    parser.add_argument("--force", action="store_true", help="replace what an earlier `init` wrote into the folder")
+    options.add_json(parser)
+
+
+def _rows(text: str) -> int:
+    rows = int(text) if text.isdecimal() else 0
+    if rows < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of rows from 1 on. Received: {text!r}.")
+    return rows
+
+
+def command(args: argparse.Namespace) -> int:
+    """Writes the folder and shows what each column is for."""
+    from pipeline.onboarding.onboard import NoLabelError, Wish, onboard
+
+    terminal = Terminal(sys.stdout, sys.stderr, quiet=args.json)
+    wish = Wish(
+        path=args.path,
+        label=args.label,
+        positive=tuple(args.positive),
+        time=args.time,
+        every=args.every,
+        rows_per_span=args.rows_per_span,
+        out=args.out,
+        name=args.name,
+        force=args.force,
+    )
+    try:
+        with terminal.progress("reading") as progress:
+            outcome = onboard(wish, progress)
+    except NoLabelError as error:
+        _show_candidates(error, args, terminal)
+        raise
+    if args.json:
+        print(json.dumps(_json(outcome), sort_keys=True))
+    else:
+        _show(outcome, terminal)
+    return ExitStatus.DONE if outcome.written or not outcome.diff else ExitStatus.USAGE
+
+
+def _next(outcome: Onboarded) -> str:
+    """Returns the command that runs the dataset: by its name where it is in this folder, else by its path."""
+    here = outcome.folder == Path(outcome.table.name)
+    return shlex.join(
+        ["python", "local_runner.py", "run", "--dataset", str(outcome.folder) if not here else outcome.table.name]
+    )
+
+
+def _show(outcome: Onboarded, terminal: Terminal) -> None:
+    table = outcome.table
+    terminal.say(f"{table.given}: {table.rows:,} rows; {table.description}")
+    for column, why in table.left_out.items():
+        terminal.say(f"left out: {column}: {why}")
+    rows = [
+        (role.name, role.role, role.type, f"{role.missing:.1%}", role.distinct, role.why)
+        for role in sorted(table.roles, key=lambda role: (role.role != "label", not role.is_feature))
+    ]
+    terminal.table("Columns", ("column", "role", "type", "missing", "values", "why"), rows)
+    terminal.say()
+    for line in _notes(outcome):
+        terminal.say(line)
+    if outcome.diff and not outcome.written:
+        terminal.say()
+        terminal.say(outcome.diff)
+        terminal.note(f"{outcome.folder} is there already and differs; nothing was written. Add --force to replace it.")
+        return
+    if not outcome.written:
+        terminal.say(f"{outcome.folder} is there already and says the same; nothing was written.")
+    terminal.say(f"Next: {_next(outcome)}")
+
+
+def _notes(outcome: Onboarded) -> list[str]:
+    table, result = outcome.table, outcome.table.result
+    notes = [f"warning: {role.warning}" for role in table.roles if role.warning]
+    if not table.label.is_plain:
+        positive = " or ".join(repr(str(value)) for value in table.label.positive)
+        notes.append(f"The label {table.label.column!r} counts as 1 where it is {positive}, else as 0.")
+    if result.without_label:
+        notes.append(f"{result.without_label:,} rows have no label and are left out.")
+    if result.without_time:
+        notes.append(f"{result.without_time:,} rows have no {table.cutting.time!r} and are left out.")
+    spans = result.spans
+    fewest, most = min(span.rows for span in spans), max(span.rows for span in spans)
+    count = f"1 span of {most:,} rows" if len(spans) == 1 else f"{len(spans)} spans of {fewest:,} to {most:,} rows"
+    if table.cutting.time:
+        how = f"cut by {table.cutting.time!r}, every {table.cutting.every}"
+    elif table.cutting.rows:
+        how = "cut by rows in the order of the file: no time was named, so a span is not a period"
+    else:
+        how = "one for each file: no time was named (--time COLUMN --every month)"
+    notes.append(f"{count}, {how}.")
+    newest = spans[-1]
+    if newest.positives in (0, newest.rows):
+        notes.append(
+            f"warning: every row of the newest span, {newest.number}, has one label; no model can be judged on it. "
+            "Take longer spans, or another order of the rows."
+        )
+    if outcome.written:
+        notes.append(f"Wrote {outcome.folder}: dataset.toml, schema.pbtxt, README.md and the spans.")
+    return notes
+
+
+def _show_candidates(error: NoLabelError, args: argparse.Namespace, terminal: Terminal) -> None:
+    commands = []
+    for column, values, clear in error.candidates:
+        positive = [] if clear else ["--positive", values[-1]]
+        line = ["python", "local_runner.py", "init", str(args.path), "--label", column, *positive]
+        line += ["--time", args.time, "--every", args.every] if args.time and args.every else []
+        line += ["--rows-per-span", str(args.rows_per_span)] if args.rows_per_span else []
+        line += ["--out", str(args.out)] if args.out else []
+        line += ["--name", args.name] if args.name else []
+        commands.append(shlex.join(line))
+    if args.json:
+        listed = [
+            {"column": column, "values": values, "command": line}
+            for (column, values, _), line in zip(error.candidates, commands, strict=True)
+        ]
+        print(json.dumps({"candidates": listed}, sort_keys=True))
+        return
+    rows = [
+        (column, ", ".join(values), line) for (column, values, _), line in zip(error.candidates, commands, strict=True)
+    ]
+    terminal.table("What could be predicted", ("column", "values", "the command to type next"), rows)
+
+
+def _json(outcome: Onboarded) -> dict[str, Any]:  # Any: JSON.
+    table = outcome.table
+    return {
+        "name": table.name,
+        "folder": str(outcome.folder),
+        "written": outcome.written,
+        "diff": outcome.diff,
+        "rows": table.rows,
+        "file": table.description,
+        "label": {
+            "column": table.label.column,
+            "positive": [str(value) for value in table.label.positive],
+        },
+        "columns": [
+            {
+                "name": role.name,
+                "role": role.role,
+                "feature": role.is_feature,
+                "type": role.type,
+                "why": role.why,
+                "missing": role.missing,
+                "distinct": role.distinct,
+            }
+            for role in table.roles
+        ],
+        "left_out": dict(table.left_out),
+        "spans": [
+            {"span": span.number, "begins": span.begins, "rows": span.rows, "positive": span.positives}
+            for span in table.result.spans
+        ],
+        "notes": _notes(outcome),
+        "next": _next(outcome),
+    }

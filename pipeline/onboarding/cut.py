@@ -1,0 +1,327 @@
+"""The second pass over a table: typed rows, cut into spans by time, by number of rows or by file, as Parquet."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.errors import ConfigError, DataError
+from pipeline.onboarding import readings
+from pipeline.onboarding.label import Label
+from pipeline.onboarding.profile import convert
+from pipeline.onboarding.readings import Reading
+from pipeline.onboarding.sources import Source
+
+Every = Literal["hour", "day", "week", "month", "quarter", "year"]
+SchemaType = Literal["INT", "FLOAT", "BYTES"]
+
+FILE_NAME = "data.parquet"
+_MOST_SPANS = 800
+"""Each span is an open file while it is written."""
+_ROW_GROUP = 50_000
+_MOST_HELD = 400_000
+_SAMPLE_ROWS = 100_000
+_MOST_WITHOUT_TIME = 0.05
+_ARROW_TYPES = {"INT": pa.int64(), "FLOAT": pa.float64(), "BYTES": pa.string()}
+_MONTHS = {"month": 1, "quarter": 3, "year": 12}
+_SECONDS = {"hour": 3_600, "day": 86_400, "week": 604_800}
+_FIRST_MONDAY = 4 * 86_400
+"""Seconds from 1970-01-01, a Thursday, to the Monday after."""
+_YEARS = (1_800, 2_200)
+_EPOCH_SECONDS = (10**8, 5 * 10**9)
+_EPOCH_MILLISECONDS = (10**11, 5 * 10**12)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Typed:
+    """A column of the spans: how its text is read, and what it is there.
+
+    Attributes:
+      resolution: what a date's number counts; None for all that is no date.
+    """
+
+    reading: Reading
+    type: SchemaType
+    resolution: Literal["seconds", "days"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cutting:
+    """Where one span ends and the next begins; all None for one span a file.
+
+    Attributes:
+      time: the column whose periods are spans.
+      rows: of each span, in the order of the file.
+    """
+
+    time: str | None = None
+    every: Every | None = None
+    rows: int | None = None
+
+
+@dataclass(kw_only=True)
+class SpanSummary:
+    """One span.
+
+    Attributes:
+      begins: its period's first moment; "" where no time cut it.
+      present: rows with a value, by column.
+    """
+
+    number: int
+    begins: str = ""
+    rows: int = 0
+    positives: int = 0
+    present: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """What was written.
+
+    Attributes:
+      sample: up to 100,000 rows from all over the table, for what needs rows side by side.
+      labels: of the sample, 0 or 1.
+      ranges: least and greatest value of each column of numbers.
+    """
+
+    spans: tuple[SpanSummary, ...]
+    sample: pa.Table
+    labels: npt.NDArray[np.int64]
+    ranges: Mapping[str, tuple[float, float]]
+    without_label: int
+    without_time: int
+
+    @property
+    def rows(self) -> int:
+        """Of all spans."""
+        return sum(span.rows for span in self.spans)
+
+
+def cut(
+    source: Source,
+    columns: Mapping[str, Typed],
+    label: Label,
+    cutting: Cutting,
+    rows: int,
+    folder: Path,
+    progress: Callable[[int], None],
+) -> Cut:
+    """Writes `span-N/data.parquet` below `folder`, N from 1 on; rows without a label or a time are left out.
+
+    Args:
+      columns: in the order of the spans' columns.
+      rows: of the table, as the first pass counted them.
+
+    Raises:
+      ConfigError: the time cannot be read, is missing in many rows, or cuts into too many spans.
+      DataError: a file changed between the passes.
+    """
+    writer = _SpanWriter(folder, pa.schema([(name, _ARROW_TYPES[typed.type]) for name, typed in columns.items()]))
+    kept = {"seen": 0, "kept": 0, "without label": 0, "without time": 0}
+    stride = max(1, -(-rows // _SAMPLE_ROWS))
+    samples: list[pa.RecordBatch] = []
+    sample_labels: list[npt.NDArray[np.int64]] = []
+    ranges: dict[str, tuple[float, float]] = {}
+    for file, batch in source.batches():
+        table, labels = _typed(batch, columns, label, source)
+        keep = labels.is_valid()
+        kept["without label"] += len(labels) - pc.sum(keep).as_py()
+        moments = _moments(batch, columns, cutting)
+        if moments is not None:
+            kept["without time"] += pc.sum(pc.and_(keep, moments.is_null())).as_py() or 0
+            keep = pc.and_(keep, moments.is_valid())
+            moments = moments.filter(keep)
+        table, labels = table.filter(keep), labels.filter(keep)
+        if kept["without time"] > _MOST_WITHOUT_TIME * rows:
+            raise ConfigError(
+                f"--time {cutting.time!r}: {kept['without time']:,} rows have none, more than "
+                f"{_MOST_WITHOUT_TIME:.0%}. Name a column that every row has, or leave --time out."
+            )
+        keys = _keys(table.num_rows, moments, cutting, file, kept["kept"], rows)
+        writer.write(keys, table, labels)
+        picked = np.flatnonzero((np.arange(table.num_rows) + kept["kept"]) % stride == 0)
+        samples.append(table.take(pa.array(picked)))
+        sample_labels.append(labels.to_numpy(zero_copy_only=False)[picked].astype(np.int64))
+        for name, array in zip(table.schema.names, table.columns, strict=True):
+            _widen(ranges, name, array)
+        kept["kept"] += table.num_rows
+        kept["seen"] += batch.num_rows
+        progress(kept["seen"])
+    if not kept["kept"]:
+        raise DataError(f"{source.files[0]}: no row has a label, so there is nothing to train on.")
+    return Cut(
+        spans=writer.close(cutting),
+        sample=pa.Table.from_batches(samples),
+        labels=np.concatenate(sample_labels),
+        ranges=ranges,
+        without_label=kept["without label"],
+        without_time=kept["without time"],
+    )
+
+
+def _typed(
+    batch: pa.RecordBatch, columns: Mapping[str, Typed], label: Label, source: Source
+) -> tuple[pa.RecordBatch, pa.Array]:
+    """Returns the batch as the spans hold it, and its labels, null where there is none."""
+    arrays = {}
+    for name, typed in columns.items():
+        try:
+            values = convert(batch.column(name), typed.reading)
+        except ValueError as error:
+            raise DataError(f"{source.files[0]}: it changed while it was read: column {name!r}: {error}.") from error
+        if typed.resolution == "days":
+            values = readings.days(values)
+        arrays[name] = values.cast(_ARROW_TYPES[typed.type])
+    compared = convert(batch.column(label.column), label.reading)
+    positive = pc.is_in(compared, pa.array(label.positive).cast(compared.type))
+    given = arrays[label.column].is_valid()
+    return pa.RecordBatch.from_pydict(arrays), pc.if_else(given, positive, pa.scalar(None, pa.bool_())).cast(pa.int64())
+
+
+def _moments(batch: pa.RecordBatch, columns: Mapping[str, Typed], cutting: Cutting) -> pa.Array | None:
+    """Returns seconds since 1970 of each row; None where no time cuts."""
+    if cutting.time is None:
+        return None
+    reading = columns[cutting.time].reading
+    values = convert(batch.column(cutting.time), reading)
+    if reading.kind == "date":
+        return values
+    if reading.kind != "number":
+        example = next((value for value in batch.column(cutting.time).to_pylist() if value not in (None, "")), "")
+        raise ConfigError(
+            f"--time {cutting.time!r}: expected dates, such as 2024-03-31 or 31.03.2024 14:30, in every row. "
+            f"Received values such as {str(example)[:40]!r}, not all of them in one form."
+        )
+    return _from_numbers(values, cutting.time)
+
+
+def _from_numbers(values: pa.Array, column: str) -> pa.Array:
+    """Returns the moments that numbers mean: years, seconds or milliseconds since 1970, told by their size."""
+    numbers = values.cast(pa.float64(), safe=False)
+    extremes = pc.min_max(numbers)
+    low, high = extremes["min"].as_py(), extremes["max"].as_py()
+    if low is None:
+        return pa.nulls(len(values), pa.int64())
+    if _YEARS[0] <= low and high <= _YEARS[1]:
+        years = pc.if_else(numbers.is_valid(), numbers, _YEARS[0]).to_numpy(zero_copy_only=False).astype(np.int64)
+        starts = (years - 1970).astype("datetime64[Y]").astype("datetime64[s]").astype(np.int64)
+        return pa.array(starts, mask=~numbers.is_valid().to_numpy(zero_copy_only=False))
+    for (least, most), unit in ((_EPOCH_SECONDS, 1.0), (_EPOCH_MILLISECONDS, 1000.0)):
+        if least <= low and high <= most:
+            return pc.floor(pc.divide(numbers, unit)).cast(pa.int64())
+    raise ConfigError(
+        f"--time {column!r}: expected dates, years, or seconds or milliseconds since 1970. "
+        f"Received numbers from {low:g} to {high:g}."
+    )
+
+
+def _keys(
+    count: int, moments: pa.Array | None, cutting: Cutting, file: int, first: int, rows: int
+) -> npt.NDArray[np.int64]:
+    """Returns the number of each row's period, of its piece, or of its file."""
+    if moments is not None and cutting.every is not None:
+        return _periods(moments.to_numpy(zero_copy_only=False), cutting.every)
+    if cutting.rows is not None:
+        # A rest of less than half a span goes to the span before it.
+        pieces = max(1, round(rows / cutting.rows))
+        return np.minimum((np.arange(count) + first) // cutting.rows, pieces - 1)
+    return np.full(count, file)
+
+
+def _periods(seconds: npt.NDArray[np.int64], every: Every) -> npt.NDArray[np.int64]:
+    if every in _MONTHS:
+        months = seconds.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)
+        return months // _MONTHS[every]
+    shift = _FIRST_MONDAY if every == "week" else 0
+    return (seconds - shift) // _SECONDS[every]
+
+
+def _begins(period: int, every: Every) -> str:
+    if every in _MONTHS:
+        text = str(np.datetime64(int(period) * _MONTHS[every], "M"))
+        return text[:4] if every == "year" else text
+    seconds = period * _SECONDS[every] + (_FIRST_MONDAY if every == "week" else 0)
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    return moment.strftime("%Y-%m-%d %H:00" if every == "hour" else "%Y-%m-%d")
+
+
+def _widen(ranges: dict[str, tuple[float, float]], name: str, array: pa.Array) -> None:
+    if pa.types.is_string(array.type):
+        return
+    extremes = pc.min_max(array)
+    if extremes["min"].is_valid:
+        low, high = ranges.get(name, (float("inf"), float("-inf")))
+        ranges[name] = min(low, extremes["min"].as_py()), max(high, extremes["max"].as_py())
+
+
+class _SpanWriter:
+    """Rows that come in any order, written to one Parquet file a span, in the order in which they come."""
+
+    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+        self._folder = folder
+        self._schema = schema
+        self._held: dict[int, list[pa.RecordBatch]] = {}
+        self._held_rows: dict[int, int] = {}
+        self._writers: dict[int, pq.ParquetWriter] = {}
+        self._spans: dict[int, SpanSummary] = {}
+
+    def write(self, keys: npt.NDArray[np.int64], batch: pa.RecordBatch, labels: pa.Array) -> None:
+        """Takes the rows of one batch; `keys` says which span each belongs to."""
+        for key in np.unique(keys).tolist():
+            rows = pa.array(np.flatnonzero(keys == key))
+            part = batch.take(rows)
+            span = self._spans.setdefault(key, SpanSummary(number=0))
+            span.rows += part.num_rows
+            span.positives += pc.sum(labels.take(rows)).as_py()
+            for name, array in zip(part.schema.names, part.columns, strict=True):
+                span.present[name] = span.present.get(name, 0) + len(array) - array.null_count
+            self._held.setdefault(key, []).append(part)
+            self._held_rows[key] = self._held_rows.get(key, 0) + part.num_rows
+            if self._held_rows[key] >= _ROW_GROUP:
+                self._flush(key)
+        if len(self._spans) > _MOST_SPANS:
+            raise ConfigError(
+                f"The table would be cut into more than {_MOST_SPANS} spans. "
+                "Take a longer --every, or more --rows-per-span."
+            )
+        if sum(self._held_rows.values()) > _MOST_HELD:
+            for key in list(self._held):
+                self._flush(key)
+
+    def close(self, cutting: Cutting) -> tuple[SpanSummary, ...]:
+        """Ends every file and gives each its span's number: periods keep their distances, so that the next fits on."""
+        for key in list(self._held):
+            self._flush(key)
+        for writer in self._writers.values():
+            writer.close()
+        first = min(self._spans)
+        for key, span in sorted(self._spans.items()):
+            span.number = key - first + 1
+            span.begins = _begins(key, cutting.every) if cutting.every else ""
+            target = self._folder / f"span-{span.number}"
+            target.mkdir(parents=True)
+            self._path(key).rename(target / FILE_NAME)
+        return tuple(span for _, span in sorted(self._spans.items()))
+
+    def _flush(self, key: int) -> None:
+        held = self._held.pop(key, [])
+        self._held_rows.pop(key, None)
+        if not held:
+            return
+        if key not in self._writers:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._writers[key] = pq.ParquetWriter(self._path(key), self._schema, compression="zstd")
+        self._writers[key].write_table(pa.Table.from_batches(held).combine_chunks(), row_group_size=_ROW_GROUP)
+
+    def _path(self, key: int) -> Path:
+        return self._folder / f"{key}.parquet"

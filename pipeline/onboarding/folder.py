@@ -1,0 +1,346 @@
+"""What `init` writes beside the spans: dataset.toml, schema.pbtxt and README.md, each with its reasons."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.onboarding.cut import Cut, Cutting, SpanSummary
+from pipeline.onboarding.label import Label
+from pipeline.onboarding.profile import Profile
+from pipeline.onboarding.roles import Role
+
+SPANS_FOLDER = "spans"
+_EVAL_SHARE = 1 / 3
+_ENOUGH_ROWS = 10_000
+_FEWEST_SPANS, _MOST_SPANS = 4, 52
+_STEPS = 800
+_CLOSED_MOST = 50
+_NEW_VALUES = 0.002
+_DOMAIN_MASS = 0.99
+_CALIBRATION_BINS = 10
+
+_LIMITS = (
+    (r"(?:^|[^a-z])lat(?:itude)?$", -90, 90, "Degrees of latitude."),
+    (r"(?:^|[^a-z])(?:lon|lng|longitude)$", -180, 180, "Degrees of longitude."),
+    (r"(?:^|[^a-z])age$", 0, 130, "Years of a life."),
+    (r"(?:^|[^a-z])(?:count|counts|tenure|num|n)(?:$|[^a-z])|number of|^num", 0, None, "A count is never below 0."),
+)
+"""Ranges that follow from what a column is, by its name; they are written where every value seen agrees."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """All that the files say.
+
+    Attributes:
+      given: the file's name.
+      description: how the file is written.
+      rows: of the file; `result` says how many are in the spans.
+    """
+
+    name: str
+    given: str
+    description: str
+    rows: int
+    label: Label
+    cutting: Cutting
+    result: Cut
+    roles: Sequence[Role]
+    left_out: Mapping[str, str]
+    profiles: Mapping[str, Profile]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Floors:
+    """Limits of the evaluation that noise alone rarely crosses, from the rows that the evaluation will have."""
+
+    rows: int
+    min_auc: float
+    max_auc_drop: float
+    max_calibration_error: float
+
+
+def window_of(spans: Sequence[SpanSummary]) -> int:
+    """Returns how many of the newest spans are trained on: at least 4, more until they hold 10,000 rows, at most 52."""
+    rows = 0
+    for count, span in enumerate(reversed(spans), 1):
+        rows += span.rows
+        if count >= _FEWEST_SPANS and rows >= _ENOUGH_ROWS:
+            return count
+    return min(max(_FEWEST_SPANS, len(spans)), _MOST_SPANS)
+
+
+def floors_of(span: SpanSummary) -> Floors:
+    """Returns the limits for a candidate that is judged on a third of this span's rows.
+
+    A model that knows nothing has an AUC of 0.5 with the standard deviation of Mann and Whitney's statistic; the floor
+    is two of them below. Two models that are equally good differ by one deviation at most times. The calibration error
+    of a perfect model is positive by chance: over ten bins about sqrt(2/pi * 10 p (1-p) / rows).
+    """
+    rows = max(int(span.rows * _EVAL_SHARE), 2)
+    rate = min(max(span.positives / span.rows, 1 / rows), 1 - 1 / rows)
+    positives, negatives = rows * rate, rows * (1 - rate)
+    deviation = math.sqrt((rows + 1) / (12 * positives * negatives))
+    by_chance = math.sqrt(2 / math.pi * _CALIBRATION_BINS * rate * (1 - rate) / rows)
+    spread = math.sqrt((1 - 2 / math.pi) * rate * (1 - rate) / rows)
+    return Floors(
+        rows=rows,
+        min_auc=max(0.0, math.floor(100 * (0.5 - 2 * deviation)) / 100),
+        max_auc_drop=min(0.2, max(0.01, math.ceil(100 * deviation) / 100)),
+        max_calibration_error=min(0.5, math.ceil(100 * (0.05 + by_chance + 2 * spread)) / 100),
+    )
+
+
+def dataset_toml(table: Table) -> str:
+    """Returns dataset.toml."""
+    spans = table.result.spans
+    window = window_of(spans)
+    newest = spans[-1]
+    floors = floors_of(newest)
+    rows = sum(span.rows for span in spans[-window:])
+    batch, epochs, patience = _budget(rows)
+    typical = sorted(span.rows for span in spans)[len(spans) // 2]
+    groups: dict[str, list[str]] = {"numeric": [], "categorical": [], "never": []}
+    for role in table.roles:
+        key = {"category": "categorical", "numeric": "numeric", "date": "numeric"}.get(role.role)
+        if key is None and role.role not in ("hashed", "cyclical", "label"):
+            key = "never"
+        if key:
+            groups[key].append(role.name)
+    lines = [
+        f"# {table.name}: written by `init` from {table.given}; README.md has a table of the columns. Edit it freely.",
+        f"name = {_text(table.name)}",
+        'schema = "schema.pbtxt"',
+        "",
+        "[spans]",
+        f"data = {_text(SPANS_FOLDER)}",
+        'format = "parquet"',
+        'pattern = "span-{SPAN}/data.parquet"',
+        f"window = {window}  # spans; {rows:,} rows here",
+        "",
+        "[label]",
+        f"column = {_text(table.label.column)}",
+        *_positive(table),
+        "",
+        "[features]",
+        *(line for key in ("numeric", "categorical", "never") for line in _list_of(key, groups[key])),
+    ]
+    if rows < 1_600:
+        lines.append(f"numeric_buckets = {max(4, rows // 100)}  # quantiles need rows: {rows:,} are few")
+    for key, role_name in (("hashed", "hashed"), ("cyclical", "cyclical")):
+        chosen = [role for role in table.roles if role.role == role_name]
+        if chosen:
+            lines += ["", f"[features.{key}]", *(f"{_text(role.name)} = {role.size}" for role in chosen)]
+    if (batch, epochs) != (128, 12):
+        lines += [
+            "",
+            "# Few rows: smaller batches and more passes over them, so that training has steps enough.",
+            "[training]",
+            f"batch_size = {batch}",
+            f"epochs = {epochs}",
+            f"patience = {patience}",
+        ]
+    lines += [
+        "",
+        f"# A candidate is judged on the third of a span that is held out, {floors.rows:,} rows or so. The limits",
+        "# leave room for what so many rows do by chance: two standard deviations of an AUC that knows nothing",
+        "# (min_auc), one between two models (max_auc_drop), the expected calibration error of a perfect model",
+        "# and 0.05 (max_calibration_error). Raise min_auc to what the model is worth once you have seen it.",
+        "[evaluation]",
+        f"min_auc = {floors.min_auc:g}",
+        f"max_auc_drop = {floors.max_auc_drop:g}",
+        f"max_calibration_error = {floors.max_calibration_error:g}",
+        "",
+        "[gate]",
+        f"min_rows = {max(25, min(300, typical // 2))}  # half of a usual span ({typical:,} rows), at most 300",
+        "",
+        "[serving]",
+        f"model_name = {_text(table.name)}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _budget(rows: int) -> tuple[int, int, int]:
+    """Returns batch size, epochs and patience: the defaults from about 10,000 rows on, about 800 steps below."""
+    train = max(1, int(rows * (1 - _EVAL_SHARE)))
+    batch = min(128, max(16, 1 << int(math.log2(max(train / 32, 1)))))
+    steps = max(1, math.ceil(train / batch))
+    epochs = max(12, min(100, math.ceil(_STEPS / steps)))
+    return batch, epochs, max(2, epochs // 8)
+
+
+def _positive(table: Table) -> list[str]:
+    label = table.label
+    if label.is_plain:
+        return []
+    is_text = next(role for role in table.roles if role.name == label.column).type == "BYTES"
+    values = [_text(str(value)) for value in label.positive] if is_text else [str(number) for number in label.numbers]
+    return [f"positive = {values[0] if len(values) == 1 else '[' + ', '.join(values) + ']'}"]
+
+
+def _list_of(key: str, names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    flat = f"{key} = [{', '.join(map(_text, names))}]"
+    if len(flat) <= 110:
+        return [flat]
+    return [f"{key} = [", *(f"    {_text(name)}," for name in names), "]"]
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def schema_pbtxt(table: Table) -> str:
+    """Returns the schema, from all rows, with limits that are not what these rows happened to hold."""
+    parts = [
+        f"# Written by `init` from all {table.result.rows:,} rows. Limits are what a value can be, as far as the "
+        "rows can tell; README.md\n# names the columns. No `shape`: a value may be missing.\n"
+    ]
+    return "\n".join([*parts, *(_feature(table, role) for role in table.roles)])
+
+
+def _feature(table: Table, role: Role) -> str:
+    comments, domain = _domain(table, role)
+    shares = [span.present.get(role.name, 0) / span.rows for span in table.result.spans]
+    presence, why = _presence(min(shares), max(shares), role)
+    lines = [f"# {line}" for line in [*comments, why] if line]
+    lines += ["feature {", f"  name: {_text(role.name)}", f"  type: {role.type}", "  value_count { min: 1 max: 1 }"]
+    lines += [presence] if presence else []
+    lines += domain
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _presence(least: float, most: float, role: Role) -> tuple[str, str]:
+    if role.role == "label":
+        return "  presence { min_fraction: 1.0 min_count: 1 }", ""
+    if not role.is_feature or most < 0.1:
+        return "", "No file needs the column." if not role.is_feature else f"Missing in {role.missing:.1%} of the rows."
+    if least == 1:
+        return "  presence { min_fraction: 0.99 min_count: 1 }", ""
+    fraction = math.floor(90 * least) / 100
+    seen = f"{1 - least:.1%}" if most - least < 0.005 else f"{1 - most:.1%} to {1 - least:.1%}"
+    return f"  presence {{ min_fraction: {fraction:g} min_count: 1 }}", f"Missing in {seen} of a span's rows."
+
+
+def _domain(table: Table, role: Role) -> tuple[list[str], list[str]]:
+    """Returns comments and the lines of the feature's domain."""
+    if role.role == "label" and role.type == "BYTES":
+        comments, domain = _words_domain(table, role)
+        return ["The label.", *comments], domain
+    if role.role == "label":
+        limits = "min: 0 max: 1 " if table.label.is_plain else ""
+        return ["The label."], [f"  int_domain {{ {limits}is_categorical: true }}"]
+    if role.role == "cyclical":
+        low = 1 if role.size == 12 else 0
+        high = 7 if role.size == 7 else role.size - (0 if low else 1)
+        return [], [f"  int_domain {{ min: {low} max: {high} is_categorical: true }}"]
+    low_seen, high_seen = table.result.ranges.get(role.name, (math.nan, math.nan))
+    if role.role in ("category", "hashed") and role.type == "BYTES":
+        return _words_domain(table, role)
+    if role.role in ("category", "hashed"):
+        if (low_seen, high_seen) == (0, 1):
+            return ["Yes or no."], ["  int_domain { min: 0 max: 1 is_categorical: true }"]
+        return ["Numbers that name things: an open list."], ["  int_domain { is_categorical: true }"]
+    if role.role == "date":
+        return ["Whole days since 1970-01-01."], []
+    if role.role not in ("numeric",):
+        return [f"{role.role}: {role.why}."], []
+    kind = "int_domain" if role.type == "INT" else "float_domain"
+    finite = " disallow_nan: true disallow_inf: true" if role.type == "FLOAT" else ""
+    for pattern, least, most, reason in _LIMITS:
+        if re.search(pattern, role.name, re.IGNORECASE) and low_seen >= least and (most is None or high_seen <= most):
+            limits = f" min: {least}" + ("" if most is None else f" max: {most}")
+            return [reason], [f"  {kind} {{{limits}{finite} }}"]
+    return [], [f"  {kind} {{{finite} }}"] if finite else []
+
+
+def _words_domain(table: Table, role: Role) -> tuple[list[str], list[str]]:
+    profile = table.profiles[role.name]
+    # Good and Turing: the share of rows whose value occurs once estimates how often the next row's value is new.
+    once = sum(count == 1 for count in profile.counts.values())
+    new = once / max(profile.counted, 1)
+    if len(profile.counts) > _CLOSED_MOST or new > _NEW_VALUES:
+        return [f"An open list: {len(profile.counts):,} values seen, {once:,} of them once."], []
+    values = sorted(str(value) for value in profile.counts)
+    return (
+        ["Every value was seen; another one is news, but one in a hundred is no reason to stop."],
+        [
+            f"  distribution_constraints {{ min_domain_mass: {_DOMAIN_MASS:g} }}",
+            "  string_domain {",
+            f"    name: {_text(role.name)}",
+            *(f"    value: {_text(value)}" for value in values),
+            "  }",
+        ],
+    )
+
+
+def readme_md(table: Table) -> str:
+    """Returns README.md: where the data come from, the columns with room for their meaning, the spans."""
+    spans = table.result.spans
+    columns = "".join(
+        f"| {_cell(f'`{role.name}`')} | {role.type} | {role.role} | {_cell(role.why)} | {role.missing:.1%} | |\n"
+        for role in table.roles
+    )
+    left_out = "".join(f"- {name} was left out: {why}.\n" for name, why in table.left_out.items())
+    dropped = [
+        (table.result.without_label, "had no label"),
+        (table.result.without_time, f"had no {table.cutting.time}"),
+    ]
+    left_out += "".join(f"- {rows:,} rows were left out: they {why}.\n" for rows, why in dropped if rows)
+    positive = " or ".join(f"`{value}`" for value in table.label.positive)
+    count = f"{len(spans)} span{'s' if len(spans) > 1 else ''}"
+    listed = "".join(
+        f"| {span.number} | {span.begins} | {span.rows:,} | {span.positives / span.rows:.1%} |\n" for span in spans
+    )
+    return f"""# {table.name}
+
+{table.result.rows:,} rows in {count}, from {table.given} ({table.description}).
+Label: `{table.label.column}`; {positive} counts as 1, every other value as 0.
+Source, licence and who answers questions: *fill in*.
+
+{left_out or "Every row and column of it is here."}
+## Columns
+A request to the model holds the features under these names, as the spans hold them: numbers plain (no currency, no
+thousands mark; per cent as 12 for 12 %), true as 1 and false as 0, a date as whole days since 1970-01-01, a missing
+value left out.
+
+| column | type | role | why | missing | meaning, unit |
+|---|---|---|---|---:|---|
+{columns}
+`never` in `dataset.toml` lists what is no feature. To change a role, move the name to another list.
+
+## Spans
+{_cutting_text(table.cutting, spans)}
+
+| span | begins | rows | label 1 |
+|---:|---|---:|---:|
+{listed}"""
+
+
+def _cutting_text(cutting: Cutting, spans: Sequence[SpanSummary]) -> str:
+    if cutting.time:
+        gaps = "" if spans[-1].number == len(spans) else " A period without rows has no span; its number is kept free."
+        return (
+            f"Cut by `{cutting.time}`, one span a {cutting.every} (UTC); the next {cutting.every} is span "
+            f"{spans[-1].number + 1}.{gaps} Keep its file as `{SPANS_FOLDER}/span-{spans[-1].number + 1}/data.parquet`."
+        )
+    if cutting.rows:
+        return (
+            f"Cut every {cutting.rows:,} rows in the order of the file, because no time was named (`--time COLUMN "
+            "--every month`). If the file's order is not that of time, what a span is compared with is not its past."
+        )
+    if len(spans) > 1:
+        return "One span a file, in the order of their names."
+    return (
+        "One span, because no time was named (`--time COLUMN --every month`). The next rows are `"
+        f"{SPANS_FOLDER}/span-2/data.parquet`."
+    )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,270 @@
+"""`init` from outside: what it prints, what it writes, and what it refuses."""
+
+import json
+import random
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+import local_runner
+from pipeline.config.dataset import load_dataset
+from pipeline.config.schema import read_schema
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def _init(capsys, *words):
+    status = local_runner.main(["init", *map(str, words)])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def _customers(rows=400):
+    """Customers by month: tenure lowers the chance of churn; `refund` is filled for those who left only."""
+    chance = random.Random(7)
+    lines = ["id;joined;tenure;plan;share;mail;note;refund;Churn"]
+    for i in range(rows):
+        tenure = chance.randrange(0, 60)
+        left = chance.random() < 0.7 - tenure / 100
+        month = 1 + i * 3 // rows
+        plan = chance.choice(["basic", "plus"])
+        refund = f"{chance.randrange(5, 90)},50 €" if left else ""
+        fields = [f"C-{i:05d}", f"{chance.randrange(1, 29):02d}.{month:02d}.2024", tenure, plan]
+        fields += [f"{chance.randrange(1, 99)} %", f"c{i}@mail.org", "same", refund, "Yes" if left else "No"]
+        lines.append(";".join(map(str, fields)))
+    return "\r\n".join(lines) + "\r\n"
+
+
+_CUT = ("--label", "Churn", "--time", "joined", "--every", "month")
+
+
+def test_folder_is_one_that_run_takes_and_the_file_stays(capsys):
+    Path("Kunden.csv").write_bytes(_customers().encode("cp1252"))
+
+    status, out, _ = _init(capsys, "Kunden.csv", *_CUT)
+
+    assert status == 0
+    assert "Next: python local_runner.py run --dataset kunden" in out
+    assert Path("Kunden.csv").read_bytes() == _customers().encode("cp1252")
+    dataset = load_dataset("kunden")
+    assert dataset.label.text == 'Churn == "Yes"'
+    assert dataset.features.numeric == ("tenure", "share")
+    assert dataset.features.categorical == ("plan",)
+    assert sorted(dataset.never) == ["id", "joined", "mail", "note", "refund"]
+    assert sorted(path.name for path in Path().iterdir()) == ["Kunden.csv", "kunden"]
+
+
+def test_roles_have_their_reasons_and_figures(capsys):
+    Path("k.csv").write_text(_customers(), encoding="utf-8")
+
+    status, out, _ = _init(capsys, "k.csv", *_CUT, "--json")
+
+    value = json.loads(out)
+    assert status == 0
+    roles = {column["name"]: column for column in value["columns"]}
+    assert {name: column["role"] for name, column in roles.items()} == {
+        "id": "identifier",
+        "joined": "time",
+        "tenure": "numeric",
+        "plan": "category",
+        "share": "numeric",
+        "mail": "personal",
+        "note": "constant",
+        "refund": "leak",
+        "Churn": "label",
+    }
+    assert "100.0% of them with label 1" in roles["refund"]["why"]
+    assert roles["share"]["why"] == "whole numbers from 1 to 98; per cent: 12 means 12 %; written with decimal comma"
+    assert any(note.startswith("warning: 'mail': its values look like e-mail") for note in value["notes"])
+    assert value["label"] == {"column": "Churn", "positive": ["Yes"]}
+    assert value["next"] == "python local_runner.py run --dataset k"
+
+
+def test_spans_hold_the_rows_of_their_month_as_typed_values(capsys):
+    Path("k.csv").write_text(_customers(), encoding="utf-8")
+
+    _, out, _ = _init(capsys, "k.csv", *_CUT, "--json")
+
+    spans = json.loads(out)["spans"]
+    assert [(span["span"], span["begins"], span["rows"]) for span in spans] == [
+        (1, "2024-01", 134),
+        (2, "2024-02", 133),
+        (3, "2024-03", 133),
+    ]
+    table = pq.read_table("k/spans/span-2/data.parquet")
+    assert table.num_rows == 133
+    # 2024-02-01 and 2024-03-01, 00:00 UTC.
+    assert all(1706745600 <= seconds < 1709251200 for seconds in table["joined"].to_pylist())
+    row = _customers().splitlines()[1].split(";")
+    first = pq.read_table("k/spans/span-1/data.parquet").slice(0, 1).to_pylist()[0]
+    assert (first["id"], first["tenure"], first["Churn"]) == (row[0], int(row[2]), row[8])
+
+
+def test_schema_is_of_all_rows_and_not_their_limits(capsys):
+    Path("k.csv").write_text(_customers(), encoding="utf-8")
+    _init(capsys, "k.csv", *_CUT)
+
+    features = {feature.name: feature for feature in read_schema(Path("k/schema.pbtxt")).feature}
+
+    assert list(features["plan"].string_domain.value) == ["basic", "plus"]
+    assert round(features["plan"].distribution_constraints.min_domain_mass, 2) == 0.99
+    # A tenure is a count: never below 0, and nothing says how long it can be.
+    assert features["tenure"].int_domain.min == 0
+    assert not features["tenure"].int_domain.HasField("max")
+    assert round(features["tenure"].presence.min_fraction, 2) == 0.99
+    assert not features["refund"].HasField("presence")
+
+
+def test_without_label_the_candidates_and_the_next_command_are_listed(capsys):
+    Path("my file.csv").write_text(_customers(), encoding="utf-8")
+
+    status, out, err = _init(capsys, "my file.csv")
+
+    assert status == 2
+    assert "python local_runner.py init 'my file.csv' --label Churn" in out
+    assert "python local_runner.py init 'my file.csv' --label plan --positive plus" in out
+    assert out.index("--label Churn") < out.index("--label plan")
+    assert err == "error: my file.csv: which column is to be predicted? Add --label.\n"
+    assert not Path("my-file").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--label", "churn"], "--label: there is no column 'churn'. Did you mean 'Churn'?"),
+        (["--label", "note"], "every row has the one value 'same', so there is nothing to predict."),
+        (["--label", "id"], "nearly every row has a value of its own, so it is no label."),
+        (["--label", "tenure"], "it is a number to predict (0 to 59), and a model here predicts yes or no."),
+        (["--label", "refund"], "the label is missing in"),
+        (["--label", "plan"], 'it is not clear which of its two values counts as 1. Add --positive "'),
+        (["--label", "plan", "--positive", "gold"], "--positive 'gold': the column 'plan' has no such value."),
+        (["--label", "plan", "--positive", "plus", "basic"], "every value of 'plan' counts as 1"),
+        (["--label", "Churn", "--time", "joined"], "--time COLUMN and --every PERIOD belong together"),
+        (["--label", "Churn", "--time", "plan", "--every", "day"], "--time 'plan': expected dates, such as 2024-03-31"),
+        (["--label", "Churn", "--time", "tenure", "--every", "day"], "Received numbers from 0 to 59."),
+        (["--label", "Churn", "--name", "Not Good"], "--name: expected 1 to 63 lower-case letters"),
+        (["--label", "Churn", "--name", "taxi"], "A dataset 'taxi' ships with driftgate"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line_and_nothing_is_written(capsys, words, message):
+    Path("k.csv").write_text(_customers(), encoding="utf-8")
+
+    status, out, err = _init(capsys, "k.csv", *words)
+
+    assert status == 2
+    assert out == ""
+    assert message in err
+    assert err.count("\n") == 1
+    assert [path.name for path in Path().iterdir()] == ["k.csv"]
+
+
+def test_several_classes_are_listed_until_some_count_as_1(capsys):
+    rows = "".join(f"{i % 17},{'ABC'[i % 3]}\n" for i in range(120))
+    Path("k.csv").write_text("x,status\n" + rows, encoding="utf-8")
+
+    status, _, err = _init(capsys, "k.csv", "--label", "status")
+    assert status == 2
+    assert "--positive VALUE [VALUE ...]. Values: 'A' (40), 'B' (40), 'C' (40)." in err
+
+    status, out, _ = _init(capsys, "k.csv", "--label", "status", "--positive", "A", "C", "--json")
+    assert status == 0
+    assert json.loads(out)["spans"] == [{"span": 1, "begins": "", "rows": 120, "positive": 80}]
+    assert load_dataset("k").label.positive == ("A", "C")
+
+
+def test_again_shows_a_diff_and_writes_nothing_until_forced(capsys):
+    Path("k.csv").write_text(_customers(), encoding="utf-8")
+    _init(capsys, "k.csv", *_CUT)
+    Path("k/notes.txt").write_text("mine", encoding="utf-8")
+    edited = Path("k/dataset.toml").read_text(encoding="utf-8").replace("window = 4", "window = 9")
+    Path("k/dataset.toml").write_text(edited, encoding="utf-8")
+
+    status, out, err = _init(capsys, "k.csv", *_CUT)
+    assert status == 2
+    assert "-window = 9" in out
+    assert "+window = 4" in out
+    assert "nothing was written. Add --force to replace it." in err
+    assert Path("k/dataset.toml").read_text(encoding="utf-8") == edited
+
+    status, _, _ = _init(capsys, "k.csv", *_CUT, "--force")
+    assert status == 0
+    assert "window = 4" in Path("k/dataset.toml").read_text(encoding="utf-8")
+    assert Path("k/notes.txt").read_text(encoding="utf-8") == "mine"
+
+    status, out, _ = _init(capsys, "k.csv", *_CUT)
+    assert status == 0
+    assert "k is there already and says the same; nothing was written." in out
+    assert sorted(path.name for path in Path().iterdir()) == ["k", "k.csv"]
+
+
+def test_folder_that_is_no_dataset_is_left_alone(capsys):
+    Path("k.csv").write_text(_customers(), encoding="utf-8")
+    Path("k").mkdir()
+    Path("k/thesis.txt").write_text("years", encoding="utf-8")
+
+    status, _, err = _init(capsys, "k.csv", "--label", "Churn", "--force")
+
+    assert status == 2
+    assert "k: it is there already and holds no dataset. Name another folder with --out DIR." in err
+    assert [path.name for path in Path("k").iterdir()] == ["thesis.txt"]
+
+
+def test_interrupted_init_leaves_nothing(capsys, monkeypatch):
+    Path("k.csv").write_text(_customers(), encoding="utf-8")
+
+    def interrupt(*_args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.onboarding.onboard.propose", interrupt)
+    status, _, _ = _init(capsys, "k.csv", *_CUT)
+
+    assert status == 130
+    assert [path.name for path in Path().iterdir()] == ["k.csv"]
+
+
+def test_rows_are_cut_in_the_order_of_the_file_and_the_rest_joins_the_last_span(capsys):
+    rows = "".join(f"{i},{i % 13},{i % 2}\n" for i in range(1, 241))
+    Path("k.csv").write_text("n,x,y\n" + rows, encoding="utf-8")
+
+    _, out, _ = _init(capsys, "k.csv", "--label", "y", "--rows-per-span", "100", "--json")
+
+    assert [span["rows"] for span in json.loads(out)["spans"]] == [100, 140]
+    assert "no time was named, so a span is not a period" in " ".join(json.loads(out)["notes"])
+    assert pq.read_table("k/spans/span-2/data.parquet")["n"].to_pylist() == list(range(101, 241))
+
+
+def test_periods_without_rows_keep_their_number_free(capsys):
+    months = ["2023-11", "2023-12", "2024-03"]
+    rows = "".join(f"{months[i % 3]}-05,{i % 7},{i // 3 % 2}\n" for i in range(90))
+    Path("k.csv").write_text("day,x,y\n" + rows, encoding="utf-8")
+
+    _, out, _ = _init(capsys, "k.csv", "--label", "y", "--time", "day", "--every", "month", "--json")
+
+    spans = [(span["span"], span["begins"], span["rows"]) for span in json.loads(out)["spans"]]
+    assert spans == [(1, "2023-11", 30), (2, "2023-12", 30), (5, "2024-03", 30)]
+
+
+def test_weeks_begin_on_monday(capsys):
+    # 2024-03-03 is a Sunday, 2024-03-04 a Monday.
+    rows = "".join(f"2024-03-0{3 + i % 2} 12:30,{i % 7},{i // 3 % 2}\n" for i in range(60))
+    Path("k.csv").write_text("at,x,y\n" + rows, encoding="utf-8")
+
+    _, out, _ = _init(capsys, "k.csv", "--label", "y", "--time", "at", "--every", "week", "--json")
+
+    assert [span["begins"] for span in json.loads(out)["spans"]] == ["2024-02-26", "2024-03-04"]
+
+
+def test_rows_without_label_or_time_are_left_out_and_counted(capsys):
+    rows = "".join(f"2024-03-0{1 + i % 9},{i % 7},{i // 3 % 2}\n" for i in range(200))
+    Path("k.csv").write_text("day,x,y\n" + rows + "2024-03-01,5,\n,5,1\n", encoding="utf-8")
+
+    _, out, _ = _init(capsys, "k.csv", "--label", "y", "--time", "day", "--every", "year", "--json")
+
+    value = json.loads(out)
+    assert (value["rows"], value["spans"][0]["rows"]) == (202, 200)
+    assert "1 rows have no label and are left out." in value["notes"]
+    assert "1 rows have no 'day' and are left out." in value["notes"]
