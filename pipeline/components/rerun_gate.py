@@ -32,7 +32,7 @@ from pipeline.gate.decision import DECISION_FILE, Row, Verdict
 from pipeline.gate.definition import Definition
 from pipeline.gate.settings import Floors, Settings
 from pipeline.ingest import spans as span_files
-from pipeline.state import span_records
+from pipeline.state import since_push, span_records
 from pipeline.state.version_folder import DEFINITION_FILE, read_rollback
 
 logger = logging.getLogger(__name__)
@@ -103,6 +103,7 @@ def RerunGate(
             size=window,
         )
         more_spans = training_window.more_spans(readable or [number], records, live.baseline.window, window)
+    earlier = since_push.read(state_dir, live.version, before=span.number) if live else ()
     assessed = assess.assess(
         span,
         live,
@@ -113,6 +114,7 @@ def RerunGate(
         skew=serving_evidence.alerts(state_dir, live.version) if live else None,
         floors=Floors.from_json(floors) if floors else None,
         more_spans=more_spans,
+        earlier=earlier,
     )
     made = assessed.decision
     # A span met again keeps its record; another span's content under a new number or version gets one of its own, or it
@@ -125,6 +127,10 @@ def RerunGate(
             # Their rows have counted now.
             counted = dataclasses.replace(record, waiting=False, examples_uri="", counted_with=span.number)
             span_records.write_record(state_dir, counted)
+
+    if remember and live and assessed.counts:
+        moves = since_push.SpanCounts(span=span.number, version=span.version, counts=assessed.counts)
+        since_push.write(state_dir, live.version, earlier, moves)
 
     io_utils.write_string_file(os.path.join(decision.uri, DECISION_FILE), made.to_json())
     decision.set_string_custom_property("verdict", made.verdict.value)

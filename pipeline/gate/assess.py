@@ -14,15 +14,15 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_p
 
 from columnar.fingerprint import fingerprint
 from models.errors import ModelError
-from pipeline.gate import drift, labels, performance, quality
+from pipeline.gate import drift, labels, lasting, performance, quality
 from pipeline.gate.baseline import Baseline
 from pipeline.gate.decision import Decision, Row, Verdict, decide
 from pipeline.gate.definition import Definition, changes, define
 from pipeline.gate.distributions import Distribution
-from pipeline.gate.evidence import Evidence, LiveModel, NotCompared, ServingAlert
+from pipeline.gate.evidence import Evidence, LastingDrift, LiveModel, NotCompared, ServingAlert
 from pipeline.gate.scoring import evaluate_model
 from pipeline.gate.settings import Floors, Settings
-from pipeline.state import span_records
+from pipeline.state import since_push, span_records
 from pipeline.state.version_folder import LiveTraining, Rollback
 
 _WITHOUT_COMPARISON = (
@@ -87,11 +87,13 @@ class Assessment:
 
     Attributes:
       anomalies: TFDV's view of the comparison, by name.
+      counts: the span's rows per bin of the live model's baseline, for sums over several spans.
     """
 
     decision: Decision
     anomalies: Mapping[str, anomalies_pb2.Anomalies]
     distributions: tuple[Distribution, ...] = ()
+    counts: tuple[int, ...] = ()
 
 
 def assess(
@@ -105,6 +107,7 @@ def assess(
     skew: tuple[ServingAlert, ...] | None = None,
     floors: Floors | None = None,
     more_spans: tuple[int, int] | None = None,
+    earlier: Sequence[since_push.SpanCounts] = (),
 ) -> Assessment:
     """Decides what happens with a span.
 
@@ -114,6 +117,7 @@ def assess(
       skew: alerts from the requests that the live model answered; None where none were compared.
       floors: what the live model is held to, whatever its baseline; None for nothing.
       more_spans: see Evidence.
+      earlier: the spans that were compared with this live model before.
     """
     first = _cheap_evidence(span, live, records, settings, evaluated_at=evaluated_at, forced=forced)
     first = dataclasses.replace(first, skew=skew, more_spans=more_spans if first.labelled else None)
@@ -121,12 +125,14 @@ def assess(
     # A model of another definition may read other columns and answer another question.
     if live is None or early.row in _WITHOUT_COMPARISON or first.changes:
         return Assessment(decision=_with_real_reason(early, live, records), anomalies={})
-    evidence, compared = _compare(first, span, live, settings, floors)
+    evidence, compared = _compare(first, span, live, settings, floors, earlier)
     decision = decide(evidence, settings.policy)
     if compared is None:
         return Assessment(decision=decision, anomalies={})
     anomalies = {"frozen-bins": compared.anomalies, "schema": compared.schema_anomalies}
-    return Assessment(decision=decision, anomalies=anomalies, distributions=compared.distributions)
+    return Assessment(
+        decision=decision, anomalies=anomalies, distributions=compared.distributions, counts=compared.counts
+    )
 
 
 def _with_real_reason(decision: Decision, live: Live | None, records: Sequence[span_records.SpanRecord]) -> Decision:
@@ -206,7 +212,12 @@ def _cheap_evidence(
 
 
 def _compare(
-    evidence: Evidence, span: Span, live: Live, settings: Settings, floors: Floors | None
+    evidence: Evidence,
+    span: Span,
+    live: Live,
+    settings: Settings,
+    floors: Floors | None,
+    earlier: Sequence[since_push.SpanCounts],
 ) -> tuple[Evidence, drift.Comparison | None]:
     table = pa.concat_tables([*(span.waiting[number] for number in sorted(span.waiting)), span.table])
     policy, features = settings.policy, settings.features
@@ -217,9 +228,14 @@ def _compare(
         return dataclasses.replace(evidence, not_compared=gaps), None
     compared = drift.compare(table, live.baseline, features, policy, schema=span.schema, statistics=span.statistics)
     label, label_gaps = labels.compare(table, features.label, live.baseline.label_spans, policy)
+    together: tuple[LastingDrift, ...] = ()
+    if compared.drift is not None and compared.counts:
+        before = [(item.span, item.counts) for item in earlier]
+        together = lasting.compare(before, span.number, compared.counts, live.baseline, policy, compared.drift)
     complete = dataclasses.replace(
         evidence,
         drift=compared.drift,
+        lasting=together,
         label=label,
         not_compared=(*compared.not_compared, *label_gaps, *evidence.not_compared),
     )

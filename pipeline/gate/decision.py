@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipeline import json_values
-from pipeline.gate.evidence import Drift, Evidence, FeatureDrift, FloorCheck, LabelChange, MetricChange
+from pipeline.gate.evidence import Evidence, FeatureDrift, FloorCheck, LabelChange, LastingDrift, MetricChange
 from pipeline.gate.policy import GatePolicy
 
 LAYOUT = 2
@@ -35,6 +35,7 @@ ReasonKind = Literal[
     "floor",
     "label",
     "drift",
+    "lasting_drift",
     "serving_skew",
     "nothing_changed",
     "not_compared",
@@ -188,7 +189,7 @@ def decide(evidence: Evidence, policy: GatePolicy) -> Decision:
         reasons=tuple(reasons),
         notes=(*weaker, *(_gaps(evidence) if row >= Row.PERFORMANCE else _said_gaps(evidence)), *_warnings(evidence)),
         evidence=evidence,
-        warm_start=row is Row.DRIFT and evidence.drift is not None and _may_warm_start(evidence.drift, policy),
+        warm_start=row is Row.DRIFT and _may_warm_start(evidence, policy),
         alert=row is Row.SERVING_SKEW or bool(alerts),
     )
 
@@ -255,14 +256,8 @@ def _matches(evidence: Evidence, policy: GatePolicy) -> Iterator[tuple[Row, Verd
     reasons += [Reason(kind="performance", text=alert.text) for alert in served if alert.kind == "performance"]
     if reasons:
         yield Row.PERFORMANCE, Verdict.RERUN, reasons
-    if evidence.drift is not None and evidence.drift.moved:
-        # A column and its share of missing values may have moved for the same reason, which is said once.
-        first = {item.direction: item for item in reversed(evidence.drift.moved)}
-        moved = [
-            Reason(kind="drift", text=describe_drift(item), feature=item.feature)
-            for item in evidence.drift.moved
-            if first[item.direction] is item
-        ]
+    moved = _moved(evidence)
+    if moved:
         yield Row.DRIFT, Verdict.RERUN, moved
     skewed = [alert for alert in served if alert.kind != "performance"]
     if skewed:
@@ -275,6 +270,25 @@ def _matches(evidence: Evidence, policy: GatePolicy) -> Iterator[tuple[Row, Verd
     compared = evidence.drift is not None or evidence.performance or evidence.label is not None
     text = "nothing moved beyond its threshold" if compared else "nothing could be compared with the live model's data"
     yield Row.OTHERWISE, Verdict.SKIP, [Reason(kind="nothing_changed" if compared else "not_compared", text=text)]
+
+
+def _moved(evidence: Evidence) -> list[Reason]:
+    """What moved in the span, then what moved over several spans."""
+    alone = evidence.drift.moved if evidence.drift else ()
+    # A column and its share of missing values may have moved for the same reason, which is said once.
+    first = {item.direction: item for item in reversed(alone)}
+    reasons = [
+        Reason(kind="drift", text=describe_drift(item), feature=item.feature)
+        for item in alone
+        if first[item.direction] is item
+    ]
+    together = {item.drift.direction: item for item in reversed(evidence.lasting)}
+    reasons += [
+        Reason(kind="lasting_drift", text=describe_lasting(item), feature=item.drift.feature)
+        for item in evidence.lasting
+        if together[item.drift.direction] is item
+    ]
+    return reasons
 
 
 def _gaps(evidence: Evidence) -> list[Reason]:
@@ -301,10 +315,12 @@ def _warnings(evidence: Evidence) -> list[Reason]:
     ]
 
 
-def _may_warm_start(drift: Drift, policy: GatePolicy) -> bool:
+def _may_warm_start(evidence: Evidence, policy: GatePolicy) -> bool:
     """A small excess, and hardly a value that the live model's vocabulary cannot know."""
-    small = all(item.excess <= policy.warm_start_limit for item in drift.moved)
-    known = all(item.unseen <= policy.warm_start_unseen for item in drift.features)
+    features = evidence.drift.features if evidence.drift else ()
+    moved = [*(item for item in features if item.moved), *(item.drift for item in evidence.lasting)]
+    small = all(item.excess <= policy.warm_start_limit for item in moved)
+    known = all(item.unseen <= policy.warm_start_unseen for item in features)
     return small and known and policy.warm_start_limit > 1
 
 
@@ -319,6 +335,15 @@ def describe_drift(item: FeatureDrift) -> str:
     return (
         f"{item.direction} ({_MEASURE_NAMES[item.measure]} {item.distance:.3f}, threshold {item.threshold:.3f} "
         f"set by {_limit(item)}{chance})"
+    )
+
+
+def describe_lasting(item: LastingDrift) -> str:
+    """Returns what moved over several spans in words; no span of them need have shown it."""
+    drift = item.drift
+    return (
+        f"{drift.direction} over the last {len(item.spans)} spans together ({item.rows:,} rows; "
+        f"{_MEASURE_NAMES[drift.measure]} {drift.distance:.3f}, threshold {drift.threshold:.3f} set by {_limit(drift)})"
     )
 
 

@@ -21,11 +21,11 @@ _MEDIAN_FIRST = 0.05
 """From this part of the spread on, the median is said, whatever the other quantiles do."""
 
 
-def describe(table: pa.Table, baseline: Baseline, index: int, counts: npt.NDArray[np.int64]) -> str:
+def describe(table: pa.Table | None, baseline: Baseline, index: int, counts: npt.NDArray[np.int64]) -> str:
     """Returns one sentence on a feature: the share that moved most, or the quantile.
 
     Args:
-      table: the span's rows, the label's column included.
+      table: the span's rows, the label's column included; None where only the counts are left.
       index: position of the feature in `baseline.bins`.
       counts: the span's, over all frozen bins.
     """
@@ -46,7 +46,7 @@ def describe(table: pa.Table, baseline: Baseline, index: int, counts: npt.NDArra
         return f"`{feature.name}`: share of {_value(feature, bin_)} {_move(before[bin_], after[bin_])}"
     weight = _contributions(before, after)
     bin_ = int(weight.argmax())
-    quantile = _quantile(table, baseline, index)
+    quantile = _quantile(table, baseline, index) if table is not None else None
     one_value = bin_ <= len(feature.points)  # Missing, or a point mass.
     if quantile is None or (one_value and weight[bin_] >= _LARGE_PART * weight.sum() and change[bin_] >= _LARGE_SHARE):
         return f"`{feature.name}`: share of {_value(feature, bin_)} {_move(before[bin_], after[bin_])}"

@@ -6,6 +6,7 @@ spans do among each other, and what is large enough to matter.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,8 @@ from pipeline.gate.distributions import Distribution, distributions_of
 from pipeline.gate.evidence import Drift, FeatureDrift, Limit, NotCompared
 from pipeline.gate.policy import SMALLEST_COMPARED, GatePolicy
 
+Counts = npt.NDArray[np.int64]
+
 MeasureBins = Callable[
     [npt.NDArray[np.int64], npt.NDArray[np.int64], Sequence[FeatureBins], Floats],
     tuple[Floats, anomalies_pb2.Anomalies],
@@ -41,6 +44,7 @@ class Comparison:
       anomalies: TFDV's, over the frozen bins: every distance with its threshold; empty where nothing was compared.
       schema_anomalies: TFDV's, over the statistics as they are, with the schema's own drift_comparators.
       distributions: the rows per bin behind the distances; empty where nothing was compared.
+      counts: the span's rows per bin of the baseline, as `bins.count` lays them out; empty where nothing was compared.
     """
 
     drift: Drift | None
@@ -48,6 +52,7 @@ class Comparison:
     anomalies: anomalies_pb2.Anomalies
     schema_anomalies: anomalies_pb2.Anomalies
     distributions: tuple[Distribution, ...] = ()
+    counts: tuple[int, ...] = ()
 
 
 def compare(
@@ -70,7 +75,7 @@ def compare(
       statistics: TFDV's, of the span.
       measure: has TFDV measure drift, or skew.
     """
-    drift, gaps, anomalies, distributions = _compare_bins(table, baseline, features, policy, measure)
+    drift, gaps, anomalies, distributions, counts = _compare_bins(table, baseline, features, policy, measure)
     by_schema, schema_gaps, schema_anomalies = _compare_by_schema(baseline, schema, statistics)
     if by_schema:
         ranked = sorted((*(drift.features if drift else ()), *by_schema), key=lambda item: -item.excess)
@@ -88,51 +93,43 @@ def compare(
         anomalies=anomalies,
         schema_anomalies=schema_anomalies,
         distributions=distributions,
+        counts=tuple(counts.tolist()),
     )
 
 
 def _compare_bins(
     table: pa.Table, baseline: Baseline, features: FeatureSpec, policy: GatePolicy, measure: MeasureBins
-) -> tuple[Drift | None, list[NotCompared], anomalies_pb2.Anomalies, tuple[Distribution, ...]]:
-    nothing = anomalies_pb2.Anomalies()
+) -> tuple[Drift | None, list[NotCompared], anomalies_pb2.Anomalies, tuple[Distribution, ...], Counts]:
+    nothing, none = anomalies_pb2.Anomalies(), np.zeros(0, np.int64)
     if table.num_rows < SMALLEST_COMPARED:
         text = f"{table.num_rows} rows are too few to compare distributions (at least {SMALLEST_COMPARED})"
-        return None, [NotCompared(subject="drift", text=text)], nothing, ()
+        return None, [NotCompared(subject="drift", text=text)], nothing, (), none
     if baseline.rows < SMALLEST_COMPARED:
         text = f"the baseline holds {baseline.rows} rows, too few to compare with (at least {SMALLEST_COMPARED})"
-        return None, [NotCompared(subject="drift", text=text)], nothing, ()
+        return None, [NotCompared(subject="drift", text=text)], nothing, (), none
     table = labels.with_label(table, baseline.label)
     kept, gaps = _kept(table, baseline, features, policy)
     if not kept:
-        return None, [*gaps, NotCompared(subject="drift", text="no feature is left to compare")], nothing, ()
+        return None, [*gaps, NotCompared(subject="drift", text="no feature is left to compare")], nothing, (), none
     codes = frozen_bins.encode(table, baseline.bins)
     counts = frozen_bins.count(codes, baseline.bins)
-    noise, variation, floor = _limits(baseline, table.num_rows, policy)
-    limits = np.array([noise, np.nan_to_num(variation, nan=0.0), floor])
-    thresholds = limits.max(axis=0)
+    allowed = limits(baseline, table.num_rows, policy, policy.alarm_rate("drift"))
     bins = [baseline.bins[index] for index in kept]
     measured, anomalies = measure(
-        _of(counts, baseline, kept), _of(baseline.counts, baseline, kept), bins, thresholds[kept]
+        _of(counts, baseline, kept), _of(baseline.counts, baseline, kept), bins, allowed.threshold[kept]
     )
     distance = np.zeros(len(baseline.bins))
     distance[kept] = measured
     chance = calibration.chance(baseline.calibration, table.num_rows, distance, baseline.bins)
-    names: tuple[Limit, ...] = ("noise", "variation", "floor")
     found = [
-        FeatureDrift(
-            feature=baseline.bins[index].name,
-            measure=distances.measure_of(baseline.bins[index]),
-            distance=float(distance[index]),
-            threshold=float(thresholds[index]),
-            noise=float(noise[index]),
-            variation=None if np.isnan(variation[index]) else float(variation[index]),
-            floor=float(floor[index]),
-            limit=names[int(limits[:, index].argmax())],
+        feature_drift(
+            baseline,
+            index,
+            float(distance[index]),
+            allowed,
             chance=float(chance[index]),
-            moved=bool(distance[index] > thresholds[index]),
             direction=directions.describe(table, baseline, index, counts),
             unseen=baseline.unseen_share(baseline.bins[index].name, table),
-            raised_by=None if baseline.raised_by[index] == NO_SPAN else int(baseline.raised_by[index]),
         )
         for index in kept
     ]
@@ -144,7 +141,37 @@ def _compare_bins(
         window=baseline.window,
         excluded=tuple(sorted(name for name in features.names if name in policy.exclude)),
     )
-    return drift, gaps, anomalies, distributions_of(counts, baseline, kept)
+    return drift, gaps, anomalies, distributions_of(counts, baseline, kept), counts
+
+
+def feature_drift(
+    baseline: Baseline,
+    index: int,
+    distance: float,
+    allowed: Limits,
+    *,
+    direction: str,
+    chance: float | None = None,
+    unseen: float = 0.0,
+) -> FeatureDrift:
+    """Returns how far the feature at this position of the baseline's bins moved, and whether that counts."""
+    feature, raised_by = baseline.bins[index], int(baseline.raised_by[index])
+    variation = float(allowed.variation[index])
+    return FeatureDrift(
+        feature=feature.name,
+        measure=distances.measure_of(feature),
+        distance=distance,
+        threshold=float(allowed.threshold[index]),
+        noise=float(allowed.noise[index]),
+        variation=None if math.isnan(variation) else variation,
+        floor=float(allowed.floor[index]),
+        limit=allowed.name(index),
+        chance=chance,
+        moved=bool(distance > allowed.threshold[index]),
+        direction=direction,
+        unseen=unseen,
+        raised_by=None if raised_by == NO_SPAN else raised_by,
+    )
 
 
 def _kept(
@@ -173,22 +200,50 @@ def _kept(
     return kept, gaps
 
 
-def _limits(baseline: Baseline, rows: int, policy: GatePolicy) -> tuple[Floats, Floats, Floats]:
-    """Returns, as distances per feature: what chance does, what the window's spans do, and what matters.
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a distance may be, float64 (features,): what chance does, what the window's spans do, and what matters.
 
     Sampling adds its expectation to every squared distance; the latter two are raised by it, so that they mean the
     same at 300 rows and at 30,000.
     """
+
+    noise: Floats
+    variation: Floats
+    floor: Floats
+
+    @property
+    def threshold(self) -> Floats:
+        """The largest of the three."""
+        return np.asarray(np.fmax(np.fmax(self.noise, self.variation), self.floor))
+
+    def name(self, index: int) -> Limit:
+        """Returns which of the three a feature's threshold is."""
+        sizes: dict[Limit, float] = {
+            "noise": self.noise[index],
+            "variation": self.variation[index],
+            "floor": self.floor[index],
+        }
+        return max(sizes, key=lambda limit: -1.0 if math.isnan(sizes[limit]) else sizes[limit])
+
+
+def limits(baseline: Baseline, rows: int, policy: GatePolicy, false_alarm_rate: float) -> Limits:
+    """Returns what the features' distances may be at this number of rows.
+
+    Args:
+      false_alarm_rate: how often chance alone may exceed the noise, in any feature.
+    """
     bins = baseline.bins
-    noise = calibration.noise(baseline.calibration, rows, policy.alarm_rate("drift"), bins)
     bias = calibration.expected(baseline.calibration, rows)
     least = [
         policy.min_l_infinity if distances.measure_of(feature) == "l_infinity" else policy.min_jensen_shannon
         for feature in bins
     ]
-    floor = distances.unsquared(bias + distances.squared(np.array(least), bins), bins)
-    variation = distances.unsquared(bias + baseline.variation, bins)
-    return noise, variation, floor
+    return Limits(
+        noise=calibration.noise(baseline.calibration, rows, false_alarm_rate, bins),
+        variation=distances.unsquared(bias + baseline.variation, bins),
+        floor=distances.unsquared(bias + distances.squared(np.array(least), bins), bins),
+    )
 
 
 def _of(counts: npt.NDArray[np.int64], baseline: Baseline, kept: Sequence[int]) -> npt.NDArray[np.int64]:

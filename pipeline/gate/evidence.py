@@ -101,6 +101,20 @@ class Drift:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LastingDrift:
+    """A feature that moved in several spans together, and not in the newest one alone.
+
+    Attributes:
+      spans: which, ascending, the newest included.
+      rows: of all of them.
+    """
+
+    spans: tuple[int, ...]
+    rows: int
+    drift: FeatureDrift
+
+
+@dataclass(frozen=True, kw_only=True)
 class MetricChange:
     """One metric of the live model on the new span, against its yardstick.
 
@@ -213,6 +227,7 @@ class Evidence:
         model's window is short and that is reason to train; a group of spans that waited together counts as one.
       findings: what is wrong with the data, the worst first.
       drift: None where nothing was compared.
+      lasting: what moved over several spans since the live model's push.
       performance: empty where the live model was not scored, or had no yardstick.
       floors: the live model held to the dataset file's own limits; empty where it was not scored.
       label: None where the label was not compared.
@@ -239,5 +254,6 @@ class Evidence:
     performance: tuple[MetricChange, ...] = ()
     floors: tuple[FloorCheck, ...] = ()
     label: LabelChange | None = None
+    lasting: tuple[LastingDrift, ...] = ()
     skew: tuple[ServingAlert, ...] | None = None
     not_compared: tuple[NotCompared, ...] = ()

@@ -145,6 +145,9 @@ def test_a_fare_in_another_unit_is_drift_and_reruns(root):
     moved = [item["feature"] for item in result["decision"]["evidence"]["drift"]["features"] if item["moved"]]
     assert "fare" in moved
     assert result["decision"]["evidence"]["live"]["version"] == before
+    # What the span moved is kept, so that later spans can be added to it.
+    since = json.loads((root / "state" / "since-push.json").read_text())
+    assert (since["live_version"], [item["span"] for item in since["spans"]]) == (before, [6])
 
 
 def test_a_decision_alone_leaves_no_trace(root):
