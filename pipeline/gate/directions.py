@@ -46,11 +46,32 @@ def describe(table: pa.Table | None, baseline: Baseline, index: int, counts: npt
         return f"`{feature.name}`: share of {_value(feature, bin_)} {_move(before[bin_], after[bin_])}"
     weight = _contributions(before, after)
     bin_ = int(weight.argmax())
+    frozen = _frozen_value(table, feature, before, after) if table is not None else None
+    if frozen is not None:
+        return frozen
     quantile = _quantile(table, baseline, index) if table is not None else None
     one_value = bin_ <= len(feature.points)  # Missing, or a point mass.
     if quantile is None or (one_value and weight[bin_] >= _LARGE_PART * weight.sum() and change[bin_] >= _LARGE_SHARE):
         return f"`{feature.name}`: share of {_value(feature, bin_)} {_move(before[bin_], after[bin_])}"
     return f"`{feature.name}`: {quantile}"
+
+
+def _frozen_value(table: pa.Table, feature: frozen_bins.FeatureBins, before: Floats, after: Floats) -> str | None:
+    """Says the one value that many rows hold now, where it makes up most of the move and had no bin of its own.
+
+    The share that it had before is at most that of its bin.
+    """
+    column = table.column(feature.name) if feature.name in table.column_names else pa.nulls(0)
+    values = as_float64(column)
+    distinct, rows = np.unique(values[np.isfinite(values)], return_counts=True)
+    if len(distinct) == 0:
+        return None
+    value = float(distinct[rows.argmax()])
+    share, bound = float(rows.max()) / len(values), float(before[feature.codes(pa.array([value]))[0]])
+    gained = float(np.maximum(after - before, 0.0).sum())
+    if value in feature.points or share - bound < max(_LARGE_SHARE, _LARGE_PART * gained):
+        return None
+    return f"`{feature.name}`: share of the one value `{value:.7g}` at most {bound:.2f} → {share:.2f}"
 
 
 def _contributions(p: Floats, q: Floats) -> Floats:

@@ -88,3 +88,16 @@ def test_a_baseline_without_the_span_that_raised_it_is_read(clean, tmp_path, mon
     assert np.array_equal(loaded.variation, clean.variation, equal_nan=True)
     assert set(loaded.raised_by.tolist()) == {-1}
     assert dataclasses.replace(loaded, raised_by=clean.raised_by).rows == clean.rows
+
+
+def test_a_value_that_a_fifth_of_the_rows_froze_at_is_named(quarters, clean):
+    # It read "95 % quantile".
+    frozen = quarters[8]["fare"].to_numpy().copy()
+    frozen[::5] = 7.77
+    column = quarters[8].column_names.index("fare")
+
+    item = fare(quarters[8].set_column(column, "fare", pa.array(frozen)), clean)
+
+    assert item.moved
+    assert item.direction.startswith("`fare`: share of the one value `7.77` at most 0.0")
+    assert item.direction.endswith("→ 0.20")
