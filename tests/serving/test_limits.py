@@ -151,8 +151,9 @@ def test_a_reader_that_never_reads_is_cut_off(hasty):
 
     with connect(hasty) as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        # The server stops reading once its answers go nowhere, so sending waits until it gives the client up.
-        with pytest.raises(ConnectionError):
+        # The server stops reading once its answers go nowhere, and gives the client up. On a very slow machine its
+        # answers are short ones of 504, and all is sent.
+        with contextlib.suppress(OSError):
             deaf.sendall(40 * request)
         received = read_all(deaf)
 
