@@ -77,7 +77,7 @@ bench: install ## remake benchmarks/results and the tables in the docs (long)
 prove-soak: install ## 50 spans under watch, with kills and a full disk (minutes; the full disk needs root)
 	@$(PY) -m benchmarks.soak $(ARGS)
 
-prove-onboarding: install ## thirty odd files, each with `init` and `run` alone to a pushed model (long)
+prove-onboarding: install ## odd files, each with `init` and `run` alone to a pushed model (long)
 	@$(PY) -m benchmarks.onboarding $(ARGS)
 
 prove-beam: install ## the pipeline on real Flink and Spark clusters, with machines lost on the way (long)

@@ -1,4 +1,4 @@
-"""Thirty tables as strangers have them: separators, encodings, types and names; and the role of every column, by hand.
+"""Tables as strangers have them: separators, encodings, types and names; and the role of every column, by hand.
 
 Each is a synthetic twin of a kind of table that is common (telecom churn, loans from Excel, police stops) or a table
 of scikit-learn's, written by a seed. The label depends on some of the features, so that a model has something to learn.
