@@ -49,7 +49,6 @@ class Baseline:
     """A training window, measured.
 
     Attributes:
-      version: of the model, where it is known when the baseline is made; the folder it is pushed to names it anyway.
       created_at: seconds since 1970.
       window: the training window's spans, ascending.
       label: the label's expression; also the name of its bins, the last ones.
@@ -69,7 +68,6 @@ class Baseline:
       not_compared: features that no span can be compared on, and why.
     """
 
-    version: str
     created_at: int
     window: tuple[int, ...]
     label: str
@@ -163,6 +161,7 @@ class Baseline:
             raise BaselineError(f"{folder}: not a baseline that this program can read: {error}. {_REPAIR}") from error
         values = {f.name: getattr(plain, f.name) for f in dataclasses.fields(_Manifest)}
         has_statistics, positives = values.pop("has_statistics"), values.pop("positives")
+        del values["version"]
         values["label_spans"] = plain.label_spans or (positives,)
         values["known"] = {item.feature: item.values for item in plain.known}
         return cls(**values, **loaded, calibration=null, statistics=statistics if has_statistics else None)
@@ -182,10 +181,10 @@ class _Manifest:
     """The part of a baseline that is JSON.
 
     Attributes:
+      version: written by older releases; the folder that a model is pushed to names it.
       positives: of the whole window, where an older release wrote no `label_spans`.
     """
 
-    version: str
     created_at: int
     window: tuple[int, ...]
     label: str
@@ -197,6 +196,7 @@ class _Manifest:
     origin: Origin | None = None
     label_spans: tuple[tuple[int, int], ...] = ()
     positives: tuple[int, int] = (0, 0)
+    version: str = ""
 
 
 def build_baseline(
@@ -208,7 +208,6 @@ def build_baseline(
     evaluation: Evaluation | None,
     statistics: statistics_pb2.DatasetFeatureStatisticsList | None,
     origin: Origin | None = None,
-    version: str = "",
     created_at: int = 0,
     seed: int = 0,
 ) -> Baseline:
@@ -240,7 +239,6 @@ def build_baseline(
     by_span = np.array([frozen_bins.count(part, bins) for part in np.split(codes, ends[:-1])])
     between = variation.measure(by_span, bins, null, raw.num_rows)
     return Baseline(
-        version=version,
         created_at=created_at,
         window=tuple(spans),
         label=features.label,

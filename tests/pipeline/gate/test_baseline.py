@@ -25,7 +25,7 @@ def baseline():
     evaluation = performance.evaluate(np.array([0, 1, 1, 0]), np.array([0.1, 0.7, 0.4, 0.2]))
     statistics = statistics_pb2.DatasetFeatureStatisticsList()
     statistics.datasets.add(num_examples=3200)
-    return build(evaluation=evaluation, statistics=statistics, version="7", created_at=1_700_000_000)
+    return build(evaluation=evaluation, statistics=statistics, created_at=1_700_000_000)
 
 
 def test_it_holds_what_later_spans_are_compared_with(baseline):
@@ -50,7 +50,6 @@ def test_save_and_load_keep_everything(baseline, tmp_path):
     loaded = Baseline.load(str(tmp_path))
 
     for name in (
-        "version",
         "created_at",
         "window",
         "label",
