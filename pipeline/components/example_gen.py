@@ -1,9 +1,10 @@
 """ExampleGen for both engines: TFX's driver, fingerprint and cache; our search, reader, encoder and splits."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar, TypeAlias
 
 import apache_beam as beam
+import numpy as np
 from tfx.components.example_gen import driver as stock_driver
 from tfx.components.example_gen import utils as example_gen_utils
 from tfx.components.example_gen.base_example_gen_executor import BaseExampleGenExecutor
@@ -24,7 +25,7 @@ from columnar.example_writer import each_bytes
 from pipeline.errors import ConfigError
 from pipeline.ingest import parquet_reader
 from pipeline.ingest import spans as span_files
-from pipeline.ingest.columns import Columns
+from pipeline.ingest.columns import Columns, without_label
 from pipeline.ingest.config import IngestConfig
 from pipeline.ingest.reader import open_span, read_file
 from pipeline.ingest.span_to_examples import DEFAULT_SPLITS, assign_splits, write_examples
@@ -216,27 +217,40 @@ class BeamExecutor(BaseExampleGenExecutor):
 
 
 class ReadAndSplit(beam.PTransform):
-    """From files to serialized examples, one output for each split, spread over the workers by file or row group."""
+    """From files to serialized examples, one output for each split, spread over the workers by file or row group.
 
-    def __init__(self, paths: list[str], config: IngestConfig, splits: Mapping[str, int] = DEFAULT_SPLITS) -> None:
+    The splits of `labelled_only` are given the rows that have a label.
+    """
+
+    def __init__(
+        self,
+        paths: list[str],
+        config: IngestConfig,
+        splits: Mapping[str, int] = DEFAULT_SPLITS,
+        labelled_only: Collection[str] = (),
+    ) -> None:
         super().__init__()
-        self._paths, self._config, self._splits = paths, config, splits
+        self._paths, self._config, self._splits, self._labelled_only = paths, config, splits, labelled_only
 
     def expand(self, pipeline: beam.Pipeline) -> beam.pvalue.DoOutputsTuple:
         columns = self._config.columns(self._paths)
+        read = _ReadAndSplit(self._config, columns, self._splits, self._labelled_only)
         return (
             pipeline
             | "WorkItems" >> beam.Create(_work_items(self._paths, self._config))
             | "Spread" >> beam.Reshuffle()
-            | "Read" >> beam.ParDo(_ReadAndSplit(self._config, columns, self._splits)).with_outputs(*self._splits)
+            | "Read" >> beam.ParDo(read).with_outputs(*self._splits)
         )
 
 
 class _ReadAndSplit(beam.DoFn):
     """Turns a work item into serialized examples, each to the output of its split."""
 
-    def __init__(self, config: IngestConfig, columns: Columns, splits: Mapping[str, int]) -> None:
+    def __init__(
+        self, config: IngestConfig, columns: Columns, splits: Mapping[str, int], labelled_only: Collection[str]
+    ) -> None:
         super().__init__()
+        self._labelled_only = frozenset(labelled_only)
         self._format = config.file_format
         self._columns = columns
         self._splits = splits
@@ -251,7 +265,12 @@ class _ReadAndSplit(beam.DoFn):
         for batch in batches:
             encoded = encode(batch)
             assigned = assign_splits(encoded.keys, list(self._splits.values()))
-            for record, index in zip(each_bytes(encoded.records), assigned, strict=True):
+            unlabelled = (
+                without_label(batch, self._columns) if self._labelled_only else np.zeros(batch.num_rows, np.bool_)
+            )
+            for record, index, has_none in zip(each_bytes(encoded.records), assigned, unlabelled, strict=True):
+                if has_none and names[index] in self._labelled_only:
+                    continue
                 yield beam.pvalue.TaggedOutput(names[index], record)
 
 

@@ -162,7 +162,9 @@ class BeamExecutor(base_beam_executor.BaseBeamExecutor):
             for span in spans:
                 splits = ("train", "eval") if span.span == newest else ("train",)
                 prefix = training_window.shard_prefix(span.span)
-                records = pipeline | prefix >> example_gen.ReadAndSplit(list(span.paths), config)
+                # TFMA cannot leave out rows without a label.
+                reading = example_gen.ReadAndSplit(list(span.paths), config, labelled_only=("eval",))
+                records = pipeline | prefix >> reading
                 for split in splits:
                     target = os.path.join(split_files.folder(examples.uri, split), prefix)
                     name = f"{prefix}-{split}"

@@ -5,12 +5,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from columnar.examples import flat_schema
 from models import label as label_expression
-from pipeline.ingest.errors import ColumnsError, IngestError, LabelValueError, MissingLabelError, ValueTypeError
+from pipeline.ingest.errors import ColumnsError, IngestError, LabelValueError, ValueTypeError
 
 KIND_NAMES = {"int64": "INT", "double": "FLOAT", "large_string": "BYTES (UTF-8 text)"}
 
@@ -22,7 +24,7 @@ class Columns:
     Attributes:
       flat: names and Arrow types, in the schema's order.
       required: columns that a file may not lack.
-      label: columns that the label is computed from; no row of a labelled span may lack one.
+      label: columns that the label is computed from; a row that lacks one has no label.
       label_only: those of `label` that are no features; a span without any of them is unlabelled.
       label_expression: how the label is computed from `label`; empty where there is none.
     """
@@ -163,45 +165,47 @@ def _first_bad_value(array: pa.Array, target: pa.Field, path: str, first_record:
     return ValueTypeError(f"expected {KIND_NAMES[str(target.type)]}.", path=path, column=target.name)
 
 
-def first_without_label(batch: pa.RecordBatch, columns: Columns) -> int | None:
-    """Returns the first row whose label is missing, or neither 0 nor 1; None where there is no such row."""
+def without_label(batch: pa.RecordBatch, columns: Columns) -> npt.NDArray[np.bool_]:
+    """Returns which rows have no label of 0 or 1, (rows,)."""
+    labels = label_expression.evaluate(columns.label_expression, {name: batch.column(name) for name in columns.label})
+    return np.asarray(labels) == label_expression.NO_LABEL
+
+
+def first_wrong_label(batch: pa.RecordBatch, columns: Columns) -> int | None:
+    """Returns the first row whose label is there and neither 0 nor 1; None where there is no such row.
+
+    A row whose label is missing is not wrong: labels may come in parts.
+    """
     if not columns.label:
         return None
-    labels = label_expression.evaluate(columns.label_expression, {name: batch.column(name) for name in columns.label})
-    without = np.asarray(labels) == label_expression.NO_LABEL
-    return int(np.argmax(without)) if without.any() else None
+    wrong = without_label(batch, columns)
+    if not wrong.any():
+        return None
+    for name in columns.label:
+        values = batch.column(name)
+        missing = pc.is_null(values, nan_is_null=True) if pa.types.is_floating(values.type) else pc.is_null(values)
+        if pa.types.is_large_string(values.type):
+            missing = pc.or_kleene(missing, pc.equal(values, ""))
+        wrong &= ~missing.to_numpy(zero_copy_only=False)
+    return int(np.argmax(wrong)) if wrong.any() else None
 
 
-def is_without_label(values: Mapping[str, float | str | None], columns: Columns) -> bool:
-    """Returns whether one row lacks a label that it should have. `values`: of its columns; None is missing."""
-    if not columns.label:
-        return False
-    row = {name: pa.array([value], columns.flat.field(name).type) for name, value in values.items()}
-    return bool(label_expression.evaluate(columns.label_expression, row)[0] == label_expression.NO_LABEL)
+def is_wrong_label(values: Mapping[str, float | str | None], columns: Columns) -> bool:
+    """Returns whether one row's label is there and neither 0 nor 1. `values`: of the label's columns."""
+    row = [pa.array([values[name]], columns.flat.field(name).type) for name in sorted(columns.label)]
+    return first_wrong_label(pa.RecordBatch.from_arrays(row, names=sorted(columns.label)), columns) is not None
 
 
 def check_labels(batch: pa.RecordBatch, columns: Columns, path: str, first_record: int) -> None:
-    """Raises the error of the first row of a labelled file that has no label of 0 or 1; it names the record."""
-    row = first_without_label(batch, columns)
+    """Raises the error of the first row of a labelled file whose label is neither 0 nor 1; it names the record."""
+    row = first_wrong_label(batch, columns)
     if row is not None:
         values = {name: batch.column(name)[row].as_py() for name in columns.label}
         raise label_fault(values, columns, path, first_record + row)
 
 
 def label_fault(values: Mapping[str, object], columns: Columns, path: str, line: int) -> IngestError:
-    """Returns the error for a row whose label is missing, or neither 0 nor 1.
-
-    Args:
-      values: of the label's columns; None, NaN and the empty text are missing.
-    """
-    for name in sorted(columns.label):
-        if values[name] in (None, "") or values[name] != values[name]:
-            return MissingLabelError(
-                "the label is missing. Remove the row, or the column to have the span judged on its inputs only.",
-                path=path,
-                line=line,
-                column=name,
-            )
+    """Returns the error for a row whose label is neither 0 nor 1. `values`: of the label's columns."""
     expression = columns.label_expression
     if label_expression.is_column(expression):
         (name, value), *_ = values.items()

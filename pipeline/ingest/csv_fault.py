@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from columnar.tfrecords import open_binary
 from pipeline.ingest import csv_integers
-from pipeline.ingest.columns import KIND_NAMES, Columns, is_without_label, label_fault
+from pipeline.ingest.columns import KIND_NAMES, Columns, is_wrong_label, label_fault
 from pipeline.ingest.errors import IngestError, UnreadableError, ValueTypeError
 
 # Blanks and tabs as pyarrow trims them; not a no-break space, which `\s` would take.
@@ -18,7 +18,7 @@ _LONGEST_FIELD = 1 << 30
 
 
 def find(path: str, header: list[str], columns: Columns, labelled: bool, hint: str = "") -> IngestError:
-    """Returns the first fault of a file: a ragged row, a wrong type, a missing label, an unclosed quote, no UTF-8,
+    """Returns the first fault of a file: a ragged row, a wrong type, a wrong label, an unclosed quote, no UTF-8,
     a NUL byte.
 
     Args:
@@ -93,7 +93,7 @@ def _label_fault(path: str, line: int, cells: Mapping[str, str], columns: Column
         name: _value(cells[name], columns.flat.field(name).type) if cells[name] else None
         for name in sorted(columns.label)
     }
-    return label_fault(values, columns, path, line) if is_without_label(values, columns) else None
+    return label_fault(values, columns, path, line) if is_wrong_label(values, columns) else None
 
 
 def _value(cell: str, target: pa.DataType) -> float | str | None:

@@ -12,7 +12,7 @@ import pyarrow.csv as pa_csv
 
 from columnar.tfrecords import open_binary
 from pipeline.ingest import csv_fault, csv_integers
-from pipeline.ingest.columns import Columns, check_columns, first_without_label
+from pipeline.ingest.columns import Columns, check_columns, first_wrong_label
 from pipeline.ingest.errors import UnreadableError
 
 # Large enough for any sane record, small enough that a few blocks in flight do not matter.
@@ -50,7 +50,7 @@ def read_csv(path: str, columns: Columns) -> Iterator[pa.RecordBatch]:
     header = read_header(path)
     labelled = check_columns(header, columns, path, line=1)
     for batch in _typed(path, header, columns, labelled):
-        if labelled and first_without_label(batch, columns) is not None:
+        if labelled and first_wrong_label(batch, columns) is not None:
             raise csv_fault.find(path, header, columns, labelled)
         if batch.num_rows:
             yield _complete(batch, columns)

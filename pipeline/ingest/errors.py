@@ -5,7 +5,6 @@ DataError (pipeline/errors.py), exit status 3
     ├── UnreadableError   not a whole file of its format: empty, truncated, ragged, not UTF-8
     ├── ColumnsError      columns that are missing, unknown, duplicated or not of a flat type
     ├── ValueTypeError    a value that its column's type cannot hold
-    ├── MissingLabelError a row without the label in a span that has labels
     └── LabelValueError   a row whose label is neither 0 nor 1
 """
 
@@ -43,10 +42,6 @@ class ColumnsError(IngestError):
 
 class ValueTypeError(IngestError):
     """A value that its column's type cannot hold."""
-
-
-class MissingLabelError(IngestError):
-    """A row lacks the label although the span has labels."""
 
 
 class LabelValueError(IngestError):

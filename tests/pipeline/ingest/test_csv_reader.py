@@ -8,7 +8,6 @@ from pipeline.ingest.errors import (
     ColumnsError,
     IngestError,
     LabelValueError,
-    MissingLabelError,
     UnreadableError,
     ValueTypeError,
 )
@@ -94,6 +93,13 @@ def test_nan_stays_a_value_outside_the_label(write, schema):
     path = write(HEADER + "1,nan,a,b,0\n")
 
     assert math.isnan(read(path, columns_of(schema))[0]["fare"])
+
+
+def test_labels_may_come_in_parts(write, columns):
+    # The label's own column, an input of it, and what is no number.
+    rows = read(write(HEADER + "1,2,a,b,0\n2,3,a,b,\n3,,a,b,1\n4,2,a,b,NaN\n"), columns)
+
+    assert [row["id"] for row in rows] == [1, 2, 3, 4]
 
 
 def test_columns_may_come_in_any_order_and_optional_ones_may_be_absent(write, columns):
@@ -182,21 +188,6 @@ FAULTS = {
         ColumnsError,
         ", line 1, column 'fare': the column is missing. Found: id, company, tips",
     ),
-    "missing label": (
-        HEADER + "1,2,a,b,0\n2,3,a,b,\n",
-        MissingLabelError,
-        ", line 3, column 'tips': the label is missing",
-    ),
-    "missing input of the label": (
-        HEADER + "1,,a,b,0\n",
-        MissingLabelError,
-        ", line 2, column 'fare': the label is missing",
-    ),
-    "label is not a number": (
-        HEADER + "1,2,a,b,0\n1,2,a,b,NaN\n",
-        MissingLabelError,
-        ", line 3, column 'tips': the label is missing",
-    ),
     "empty file": ("", UnreadableError, ", line 1: the file is empty"),
     "only a byte order mark": (b"\xef\xbb\xbf", UnreadableError, ", line 1: the file is empty"),
     "no rows": (HEADER, UnreadableError, ": no rows. A span needs at least one"),
@@ -248,7 +239,6 @@ LABEL_FAULTS = {
     "a code for unknown": ("y", "INT", "2", "expected a label of 0 or 1. Received: 2. Correct or remove the row"),
     "a numeric target": ("y", "FLOAT", "0.25", "expected a label of 0 or 1. Received: 0.25."),
     "yes": ("y", "INT", "Yes", "expected INT. Received: 'Yes'"),
-    "a text that is missing": ('y == "Yes"', "BYTES", "", "the label is missing. Remove the row"),
     "nothing divided by nothing": (
         "y / x > 0.5",
         "INT",
@@ -274,7 +264,7 @@ def test_a_label_that_is_neither_0_nor_1_is_a_fault(write, label, kind, cell, me
     assert str(caught.value).startswith(f"{path}, line 3, column ")
     assert message in str(caught.value)
     assert caught.value.exit_status == 3
-    assert isinstance(caught.value, LabelValueError | MissingLabelError | ValueTypeError)
+    assert isinstance(caught.value, LabelValueError | ValueTypeError)
 
 
 def test_whole_numbers_may_be_written_as_pandas_writes_them(write, columns):

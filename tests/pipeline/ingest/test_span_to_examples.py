@@ -11,7 +11,7 @@ from tfx.proto import example_gen_pb2
 
 from columnar import examples
 from pipeline.ingest.columns import columns_of
-from pipeline.ingest.errors import MissingLabelError
+from pipeline.ingest.errors import ValueTypeError
 from pipeline.ingest.span_to_examples import assign_splits, write_examples
 
 SCHEMA = text_format.Parse(
@@ -90,9 +90,9 @@ def test_an_unlabelled_span_is_written_and_said_to_be_so(write, tmp_path):
 
 
 def test_a_fault_leaves_no_shard(write, tmp_path):
-    path = write("id,fare,tips\n" + rows(100_000) + "1,2,\n")
+    path = write("id,fare,tips\n" + rows(100_000) + "1,two,0\n")
 
-    with pytest.raises(MissingLabelError, match="line 100002, column 'tips'"):
+    with pytest.raises(ValueTypeError, match="line 100002, column 'fare'"):
         write_examples([path], "csv", COLUMNS, os.fspath(tmp_path / "out"))
 
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []

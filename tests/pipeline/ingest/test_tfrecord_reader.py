@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from pipeline.ingest.errors import ColumnsError, MissingLabelError, UnreadableError
+from pipeline.ingest.errors import ColumnsError, UnreadableError
 from pipeline.ingest.reader import open_span
 
 
@@ -54,9 +54,8 @@ def test_absent_features_features_of_no_kind_and_empty_lists_are_missing(write, 
     assert [row["company"] for row in rows] == ["a", "a", None, None]
 
 
-def test_a_missing_label_names_the_record(write, columns):
-    with pytest.raises(MissingLabelError, match="record 2, column 'tips'"):
-        read(write(FULL, NO_TIPS), columns)
+def test_labels_may_come_in_parts(write, columns):
+    assert read(write(FULL, NO_TIPS), columns)[-1]["tips"] is None
 
 
 def test_a_span_without_the_labels_own_feature_is_unlabelled(write, columns):
