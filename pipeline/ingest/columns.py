@@ -168,7 +168,7 @@ def _first_bad_value(array: pa.Array, target: pa.Field, path: str, first_record:
 def without_label(batch: pa.RecordBatch, columns: Columns) -> npt.NDArray[np.bool_]:
     """Returns which rows have no label of 0 or 1, (rows,)."""
     labels = label_expression.evaluate(columns.label_expression, {name: batch.column(name) for name in columns.label})
-    return np.asarray(labels) == label_expression.NO_LABEL
+    return np.asarray(np.asarray(labels) == label_expression.NO_LABEL, np.bool_)
 
 
 def first_wrong_label(batch: pa.RecordBatch, columns: Columns) -> int | None:
