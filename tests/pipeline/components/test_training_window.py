@@ -91,6 +91,27 @@ def taxi_root(tmp_path_factory):
     return root
 
 
+def test_beams_held_out_rows_are_the_labelled_ones(taxi_root, tmp_path):
+    header, *lines = (taxi_root / "span-6" / "data.csv").read_text(encoding="utf-8").splitlines()
+    tips = header.split(",").index("tips")
+    rows = [line.split(",") for line in lines]
+    without = [
+        ",".join([*row[:tips], "" if index % 2 else row[tips], *row[tips + 1 :]]) for index, row in enumerate(rows)
+    ]
+    for span in (5, 6):
+        (tmp_path / f"span-{span}").mkdir()
+        (tmp_path / f"span-{span}" / "data.csv").write_text("\n".join([header, *without]) + "\n", encoding="utf-8")
+
+    execute(Executor, tmp_path, tmp_path / "local")
+    execute(BeamExecutor, tmp_path, tmp_path / "beam", beam_pipeline_args=["--runner=FnApiRunner"])
+
+    everything = records(tmp_path / "local", "eval")
+    labelled = [record for record in everything if record in set(records(tmp_path / "beam", "eval"))]
+    assert records(tmp_path / "beam", "train") == records(tmp_path / "local", "train")
+    assert 0.4 < len(labelled) / len(everything) < 0.6
+    assert len(labelled) == len(records(tmp_path / "beam", "eval"))
+
+
 def execute(executor, taxi_root, folder, **context):
     """Runs an executor on the taxi spans 5 and 6, as its driver has resolved them."""
     dataset = load_dataset("taxi")
