@@ -57,7 +57,7 @@ def test_temporary_files_of_a_killed_run_go_with_the_next_and_a_living_ones_stay
 
 @pytest.fixture
 def root(tmp_path):
-    root = Root(tmp_path / "ro[o]t")
+    root = Root(tmp_path / "root")
     root.prepare()
     return root
 
