@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import PipelineError
+from pipeline.state.metadata_store import open_store
 from pipeline.state.root import Root
 
 _LOCK = "lock"
@@ -78,12 +79,9 @@ def end_executions(root: Root) -> list[int]:
     for number in running:
         for folder in glob.glob(f"{glob.escape(str(root.artifacts))}/*/.system/executor_execution/{number}/.temp"):
             shutil.rmtree(folder, ignore_errors=True)
-    import ml_metadata
     from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-    config = mlmd.ConnectionConfig()
-    config.sqlite.filename_uri = str(root.metadata)
-    store = ml_metadata.MetadataStore(config)
+    store = open_store(root.metadata)
     executions = store.get_executions_by_id(running)
     for execution in executions:
         execution.last_known_state = mlmd.Execution.CANCELED

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.json_values import from_json_values
 from pipeline.state import journal
+from pipeline.state.metadata_store import open_store
 from pipeline.state.root import Root
 from pipeline.state.version_folder import Rollback, pushed_versions, read_rollback
 
@@ -40,14 +41,10 @@ def _read_line(line: Mapping[str, Any]) -> dict[str, Any]:  # Any: JSON.
 
 def _record_metadata(path: Path, pipeline_name: str, version_dir: Path, rollback: Rollback) -> None:
     """Adds an execution from the PushedModel that is live again to a new PushedModel; once, however often called."""
-    import ml_metadata
     from ml_metadata import errors
     from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-    config = mlmd.ConnectionConfig()
-    config.sqlite.filename_uri = str(path)
-    config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
-    store = ml_metadata.MetadataStore(config)
+    store = open_store(path)
     pushed_type = store.put_artifact_type(
         mlmd.ArtifactType(name="PushedModel"), can_add_fields=True, can_omit_fields=True
     )

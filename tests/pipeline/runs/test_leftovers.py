@@ -6,11 +6,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-import ml_metadata
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.runs import leftovers
+from pipeline.state.metadata_store import open_store
 from pipeline.state.root import Root
 
 # As a run does: a folder as InfraValidator makes it, and a file as AutoGraph does.
@@ -63,10 +63,7 @@ def root(tmp_path):
 
 
 def test_executions_of_dead_runs_are_ended_and_their_folders_removed(root):
-    config = mlmd.ConnectionConfig()
-    config.sqlite.filename_uri = str(root.metadata)
-    config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
-    store = ml_metadata.MetadataStore(config)
+    store = open_store(root.metadata)
     kind = store.put_execution_type(mlmd.ExecutionType(name="Trainer"))
     states = [mlmd.Execution.COMPLETE, mlmd.Execution.RUNNING, mlmd.Execution.RUNNING]
     numbers = store.put_executions([mlmd.Execution(type_id=kind, last_known_state=state) for state in states])

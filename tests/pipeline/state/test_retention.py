@@ -5,11 +5,11 @@ import os
 import sqlite3
 import time
 
-import ml_metadata
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.state import retention
+from pipeline.state.metadata_store import open_store
 from pipeline.state.retention import RetentionPolicy
 from pipeline.state.root import Root
 from tests.helpers.records import record
@@ -22,16 +22,9 @@ def root(tmp_path):
     return root
 
 
-def open_store(root):
-    config = mlmd.ConnectionConfig()
-    config.sqlite.filename_uri = str(root.metadata)
-    config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
-    return ml_metadata.MetadataStore(config)
-
-
 def run(root, name, uses=()):
     """Records a run of one component with its folders, as TFX does, and returns the number of its artifact."""
-    store = open_store(root)
+    store = open_store(root.metadata)
     kinds = {kind: store.put_context_type(mlmd.ContextType(name=kind)) for kind in ("pipeline_run", "execution_cache")}
     artifact_type = store.put_artifact_type(mlmd.ArtifactType(name="Examples"))
     execution_type = store.put_execution_type(mlmd.ExecutionType(name="ExampleGen"))
@@ -91,7 +84,7 @@ def test_artifacts_of_the_newest_runs_are_kept(root):
     assert sorted(os.listdir(system / "executor_execution")) == ["3", "4"]
     assert sorted(os.listdir(system / "stateful_working_dir")) == ["c", "d"]
     # TFX's cache hands out only what is LIVE.
-    states = [artifact.state for artifact in open_store(root).get_artifacts_by_id(numbers)]
+    states = [artifact.state for artifact in open_store(root.metadata).get_artifacts_by_id(numbers)]
     assert states == [mlmd.Artifact.DELETED] * 2 + [mlmd.Artifact.LIVE] * 2
     assert not root.trash.exists()
 
@@ -124,7 +117,7 @@ def test_old_runs_are_forgotten_with_all_that_only_they_hold(root):
 
     clean(root, artifacts=1, runs=1)
 
-    store = open_store(root)
+    store = open_store(root.metadata)
     assert [context.name for context in store.get_contexts_by_type("pipeline_run")] == ["c"]
     assert [context.name for context in store.get_contexts_by_type("execution_cache")] == ["execution_cache-c"]
     assert [execution.id for execution in store.get_executions()] == [3]

@@ -1,10 +1,10 @@
 """Rollbacks in ML Metadata and in rollbacks.jsonl, read back with ML Metadata's own client."""
 
-import ml_metadata
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.state import rollback_records
+from pipeline.state.metadata_store import open_store
 from pipeline.state.rollback import roll_back
 from pipeline.state.root import Root
 from tests.helpers.versions import add
@@ -16,7 +16,7 @@ def root(tmp_path):
     root = Root(tmp_path)
     for number in (10, 20):
         add(root.serving("taxi"), number)
-    store = open_store(root)
+    store = open_store(root.metadata)
     pushed_type = store.put_artifact_type(mlmd.ArtifactType(name="PushedModel"))
     pushed = mlmd.Artifact(type_id=pushed_type, uri="/pushed")
     pushed.custom_properties["pushed_version"].string_value = "10"
@@ -26,17 +26,11 @@ def root(tmp_path):
     return root
 
 
-def open_store(root):
-    config = mlmd.ConnectionConfig()
-    config.sqlite.filename_uri = str(root.metadata)
-    return ml_metadata.MetadataStore(config)
-
-
 def test_a_rollback_is_an_execution_from_the_pushed_model_to_a_new_one(root):
     made = roll_back(root.serving("taxi"), now=100)
     rollback_records.record_missing(root, "taxi", root.serving("taxi"))
 
-    store = open_store(root)
+    store = open_store(root.metadata)
     (execution,) = store.get_executions_by_type("pipeline.Rollback")
     first, second = store.get_artifacts_by_type("PushedModel")
     events = {event.artifact_id: event.type for event in store.get_events_by_execution_ids([execution.id])}
@@ -69,7 +63,7 @@ def test_what_a_kill_left_unrecorded_is_recorded_once(root):
     rollback_records.record_missing(root, "taxi", root.serving("taxi"))
 
     assert [line["version"] for line in rollback_records.read(root)] == [100]
-    assert len(open_store(root).get_executions_by_type("pipeline.Rollback")) == 1
+    assert len(open_store(root.metadata).get_executions_by_type("pipeline.Rollback")) == 1
 
 
 def test_on_a_store_that_knows_nothing_it_is_recorded_too(tmp_path):
@@ -80,7 +74,7 @@ def test_on_a_store_that_knows_nothing_it_is_recorded_too(tmp_path):
 
     rollback_records.record_missing(root, "taxi", root.serving("taxi"))
 
-    (artifact,) = open_store(root).get_artifacts_by_type("PushedModel")
+    (artifact,) = open_store(root.metadata).get_artifacts_by_type("PushedModel")
     assert artifact.custom_properties["origin"].int_value == 10
 
 
