@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +27,7 @@ from columnar.example_encoder import encode
 from columnar.example_writer import SplitWriter
 from monitoring.log_files import FileProgress
 from monitoring.request_rows import Decoded, Place
-from pipeline import json_values
+from pipeline import files, json_values
 from pipeline.errors import PipelineError
 
 SPLIT = "requests"
@@ -198,11 +197,11 @@ class Store:
         unfinished = self._unfinished()
         (unfinished / "progress.json").write_text(progress.to_json(), encoding="utf-8")
         for path in unfinished.rglob("*"):
-            _flush(path)
+            files.flush(path)
         batches = self._batches()
         number = 1 + (_number(batches[-1]) if batches else 0)
         unfinished.rename(self.folder / f"batch-{number:07d}")
-        _flush(self.folder)
+        files.flush(self.folder)
 
     def read(self, places: Sequence[Place], schema: schema_pb2.Schema) -> pa.Table:
         """Returns the rows of these windows and versions."""
@@ -223,15 +222,6 @@ class Store:
 
     def _unfinished(self) -> Path:
         return self.folder / ".batch-unfinished"
-
-
-def _flush(path: Path) -> None:
-    """Makes a file or a folder's entries survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _number(batch: Path) -> int:

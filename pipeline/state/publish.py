@@ -1,6 +1,5 @@
 """Puts a model version where a model server looks, whole or not at all."""
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -44,20 +43,11 @@ def publish(serving_dir: Path, now: int, fill: Callable[[Path], None]) -> Path:
     try:
         fill(unfinished)
         for path in (*unfinished.rglob("*"), unfinished):
-            _flush(path)
+            files.flush(path)
     except (OSError, shutil.Error):
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
     pushed = serving_dir / str(version)
     unfinished.rename(pushed)
-    _flush(serving_dir)
+    files.flush(serving_dir)
     return pushed
-
-
-def _flush(path: Path) -> None:
-    """Makes a file or a folder's entries survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
