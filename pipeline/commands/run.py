@@ -77,12 +77,12 @@ def command(args: argparse.Namespace) -> int:
             try:
                 outcome = run(request, terminal, log)
             except (Exception, KeyboardInterrupt) as error:
-                stopped = isinstance(error, KeyboardInterrupt)
-                report = None if stopped or args.explain else write_report(root, request.run_id, terminal)
-                if not stopped:
-                    tidy(dataset, root, terminal)
-                if stopped:
+                report = None
+                if isinstance(error, KeyboardInterrupt):
                     error.add_note("Nothing is lost: the same command carries on.")
+                else:
+                    report = None if args.explain else write_report(root, request.run_id, terminal)
+                    tidy(dataset, root, terminal)
                 if report is not None:
                     error.add_note(f"The report: {report}")
                 if args.json:
