@@ -143,6 +143,7 @@ class Gatherer:
         records = span_records.newest_records(span_records.read_records(str(self.root.state)))
         succeeded = [run for run in runs if run.result.finished]
         looked = _looked(self.root.monitoring / LOOKED)
+        live = version_folder.live_training(serving_dir)
         return Snapshot(
             newest_decided_at=_modified(self.root.state / records[max(records)].file_name) if records else None,
             decisions=Counter(kind for kind, _ in decided),
@@ -150,9 +151,7 @@ class Gatherer:
             history=tuple(by_span[span] for span in sorted(by_span)[-NEWEST_SPANS:]),
             live_version=versions[-1] if versions else None,
             made_at=_made_at(serving_dir, versions[-1]) if versions else None,
-            unfollowed=_unfollowed(
-                newest, (*version_folder.training_window(serving_dir), *version_folder.withdrawn_spans(serving_dir))
-            ),
+            unfollowed=_unfollowed(newest, (*live.window, *live.withdrawn)),
             auc_floor=self.dataset.evaluation.min_auc,
             max_age_seconds=self.dataset.gate.max_model_age_days * 86_400,
             runs=Counter(run.result.value for run in runs),

@@ -41,7 +41,7 @@ def command(args: argparse.Namespace) -> int:
         "live_version": versions[-1].number if versions else None,
         "versions": [version.number for version in versions],
         "rollbacks": {version.number: asdict(version.rollback) for version in versions if version.rollback},
-        "trained_on": list(version_folder.training_window(serving_dir)),
+        "trained_on": list(version_folder.live_training(serving_dir).window),
         "decisions": [record.to_dict() for record in decisions],
         "last_run": asdict(runs[-1]) if runs else None,
         "last_log": str(log) if log else None,

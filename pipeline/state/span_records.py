@@ -55,7 +55,11 @@ class SpanRecord:
 
     @property
     def file_name(self) -> str:
-        return f"span-{self.span}-version-{self.version}.json"
+        return _file_name(self.span, self.version)
+
+
+def _file_name(span: int, version: int) -> str:
+    return f"span-{span}-version-{version}.json"
 
 
 def write_record(state_dir: str, record: SpanRecord) -> None:
@@ -70,16 +74,28 @@ def read_records(state_dir: str) -> list[SpanRecord]:
     Raises:
       PipelineError: a file is not a record; names it.
     """
-    records = []
-    for path in _record_files(state_dir):
-        try:
-            values = json.loads(_read_text(path))
-            records.append(_from_json(values))
-        except (ValueError, KeyError, TypeError) as error:
-            raise PipelineError(
-                f"{path} is not a span's record ({error!r}). Restore it, or remove it and process the span again."
-            ) from error
-    return sorted(records, key=lambda record: (record.span, record.version))
+    records = [_read(state_dir, name) for name in _record_files(state_dir)]
+    return sorted(
+        (record for record in records if record is not None), key=lambda record: (record.span, record.version)
+    )
+
+
+def _read(state_dir: str, name: str) -> SpanRecord | None:
+    """Returns the record in a file; None where there is no such file.
+
+    Raises:
+      PipelineError: it is not a record; names it.
+    """
+    content = files.read(state_dir, name)
+    if content is None:
+        return None
+    try:
+        return _from_json(json.loads(content))
+    except (ValueError, KeyError, TypeError) as error:
+        raise PipelineError(
+            f"{os.path.join(state_dir, name)} is not a span's record ({error!r}). "
+            "Restore it, or remove it and process the span again."
+        ) from error
 
 
 def _from_json(values: dict[str, Any]) -> SpanRecord:  # Any: JSON.
@@ -104,17 +120,7 @@ def _record_files(state_dir: str) -> list[str]:
         names = [str(name) for name in fileio.listdir(state_dir)] if fileio.isdir(state_dir) else []
     else:
         names = os.listdir(state_dir) if os.path.isdir(state_dir) else []
-    return [os.path.join(state_dir, name) for name in names if name.startswith("span-") and name.endswith(".json")]
-
-
-def _read_text(path: str) -> str:
-    if "://" in path:
-        from tfx.dsl.io import fileio
-
-        with fileio.open(path, "r") as file:
-            return str(file.read())
-    with open(path, encoding="utf-8") as file:
-        return file.read()
+    return [name for name in names if name.startswith("span-") and name.endswith(".json")]
 
 
 def newest_records(records: Iterable[SpanRecord]) -> dict[int, SpanRecord]:
@@ -192,9 +198,9 @@ def done(records: Iterable[SpanRecord], live: LiveTraining) -> list[SpanRecord]:
 
 def complete(state_dir: str, span: int, version: int, **values: str) -> None:
     """Adds to a span's record what the gate does not know: the files' identity, or how a rerun came to its end."""
-    for record in read_records(state_dir):
-        if (record.span, record.version) == (span, version):
-            write_record(state_dir, replace(record, **values))  # type: ignore[arg-type]  # `outcome` is a Literal.
+    record = _read(state_dir, _file_name(span, version))
+    if record is not None:
+        write_record(state_dir, replace(record, **values))  # type: ignore[arg-type]  # `outcome` is a Literal.
 
 
 _NO_REASON_TO_DECIDE_ANEW = ("files", "waiting", "examples_uri", "thresholds", "counted_with")

@@ -86,23 +86,10 @@ def live_training(serving_dir: Path) -> LiveTraining:
     )
 
 
-def training_window(serving_dir: Path) -> tuple[int, ...]:
-    """Returns the spans that the live version was trained on; () where no version is live or none was recorded."""
-    versions = pushed_versions(serving_dir)
-    return window_of(serving_dir / str(versions[-1])) if versions else ()
-
-
 def window_of(version_dir: Path) -> tuple[int, ...]:
     """Returns the spans that a version was trained on; () where none were recorded."""
     file = version_dir / BASELINE_FOLDER / WINDOW_FILE
     return tuple(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else ()
-
-
-def withdrawn_spans(serving_dir: Path) -> tuple[int, ...]:
-    """Returns the spans that only a model was trained on that a rollback has taken out of service."""
-    versions = pushed_versions(serving_dir)
-    rollback = read_rollback(serving_dir / str(versions[-1])) if versions else None
-    return rollback.withdrawn_spans if rollback else ()
 
 
 def pushed_versions(serving_dir: Path) -> list[int]:

@@ -31,7 +31,7 @@ def test_the_version_before_becomes_the_newest_whole(serving):
     assert made == serving / "100"
     assert pushed_versions(serving) == [10, 20, 30, 100]
     assert graph(made) == "20"
-    assert version_folder.training_window(serving) == (2, 3)
+    assert version_folder.live_training(serving).window == (2, 3)
     assert version_folder.read_rollback(made) == version_folder.Rollback(
         origin=20, instead_of=30, undoes=None, withdrawn_spans=(4,), made_at=100
     )
@@ -45,7 +45,7 @@ def test_again_and_again_goes_further_back_and_never_in_a_circle(serving):
 
     assert graph(second) == "10"
     assert version_folder.read_rollback(second).instead_of == 100
-    assert version_folder.withdrawn_spans(serving) == (3, 4)
+    assert version_folder.live_training(serving).withdrawn == (3, 4)
     with pytest.raises(ConfigError, match=r"No version was pushed before 10, which is live\. Pushed: 10, 20, 30, 100"):
         roll_back(serving, now=102)
 
@@ -78,7 +78,7 @@ def test_undo_of_a_second_rollback_leaves_the_first(serving):
     made = undo(serving, now=102)
 
     assert graph(made) == "20"
-    assert version_folder.withdrawn_spans(serving) == (4,)
+    assert version_folder.live_training(serving).withdrawn == (4,)
 
 
 def test_a_version_within_the_same_second_is_still_the_newest(serving):
