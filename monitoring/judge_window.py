@@ -15,7 +15,7 @@ from models.label import NO_LABEL
 from monitoring import predictions
 from monitoring.request_rows import PREDICTION
 from monitoring.window_report import Performance, WindowReport, describe_period
-from pipeline.gate import decision, drift, performance, quality, scoring
+from pipeline.gate import drift, performance, quality, scoring, words
 from pipeline.gate import tfdv as tfdv_evidence
 from pipeline.gate.baseline import Baseline
 from pipeline.gate.evidence import Drift, Finding, MetricChange, NotCompared, ServingAlert
@@ -135,14 +135,14 @@ def alerts(
         # A column and its share of missing values may have moved for the same reason, which is said once.
         first = {item.direction: item for item in reversed(skew.moved)}
         raised += [
-            ServingAlert(kind="skew", feature=item.feature, text=where + decision.describe_drift(item))
+            ServingAlert(kind="skew", feature=item.feature, text=where + words.describe_drift(item))
             for item in skew.moved
             if first[item.direction] is item
         ]
     if answers is not None and answers.drift is not None and answers.drift.moved:
-        raised.append(ServingAlert(kind="prediction", text=where + decision.describe_drift(answers.drift)))
+        raised.append(ServingAlert(kind="prediction", text=where + words.describe_drift(answers.drift)))
     raised += [
-        ServingAlert(kind="performance", text=where + decision.describe_metric(change))
+        ServingAlert(kind="performance", text=where + words.describe_metric(change))
         for change in changes
         if change.matters
     ]

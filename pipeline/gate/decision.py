@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipeline import json_values
-from pipeline.gate.evidence import Evidence, FeatureDrift, FloorCheck, LabelChange, LastingDrift, MetricChange
+from pipeline.gate import words
+from pipeline.gate.evidence import Evidence, MetricChange
 from pipeline.gate.policy import GatePolicy
 
 LAYOUT = 2
@@ -41,15 +42,6 @@ ReasonKind = Literal[
     "not_compared",
     "warning",
 ]
-
-_METRIC_NAMES = {"auc": "AUC", "calibration": "calibration error", "loss": "log loss"}
-_MEASURE_NAMES = {"l_infinity": "L-infinity", "jensen_shannon": "Jensen-Shannon"}
-_LIMIT_NAMES = {
-    "noise": "sampling noise",
-    "variation": "the training window's own variation",
-    "floor": "the smallest change that matters",
-    "schema": "the schema",
-}
 
 
 class Verdict(enum.StrEnum):
@@ -219,7 +211,7 @@ def _matches(evidence: Evidence, policy: GatePolicy) -> Iterator[tuple[Row, Verd
         yield Row.DEFINITION, Verdict.RERUN, reasons
     if evidence.repeats is not None:
         span, version = evidence.repeats
-        text = f"its content equals that of span {span}{_version(version)}, which was accepted before"
+        text = f"its content equals that of span {span}{words.version(version)}, which was accepted before"
         yield Row.REPEATED, Verdict.SKIP, [Reason(kind="repeated", text=text)]
     if late:
         text = (
@@ -243,15 +235,15 @@ def _matches(evidence: Evidence, policy: GatePolicy) -> Iterator[tuple[Row, Verd
         yield Row.MODEL_AGE, Verdict.RERUN, reasons
     if evidence.rows < policy.min_rows:
         text = (
-            f"not enough evidence: {_rows(evidence)} (minimum: {policy.min_rows:,}); "
+            f"not enough evidence: {words.rows(evidence)} (minimum: {policy.min_rows:,}); "
             "they wait and count together with the next span"
         )
         yield Row.NOT_ENOUGH_ROWS, Verdict.SKIP, [Reason(kind="not_enough_rows", text=text)]
     worse = sorted((c for c in evidence.performance if c.matters), key=lambda c: (c.slice != "", -_beyond(c)))
-    reasons = [Reason(kind="performance", text=describe_metric(change)) for change in worse]
-    reasons += [Reason(kind="floor", text=describe_floor(check)) for check in evidence.floors if check.missed]
+    reasons = [Reason(kind="performance", text=words.describe_metric(change)) for change in worse]
+    reasons += [Reason(kind="floor", text=words.describe_floor(check)) for check in evidence.floors if check.missed]
     if evidence.label is not None and evidence.label.matters:
-        reasons.append(Reason(kind="label", text=describe_label(evidence.label)))
+        reasons.append(Reason(kind="label", text=words.describe_label(evidence.label)))
     served = evidence.skew or ()
     reasons += [Reason(kind="performance", text=alert.text) for alert in served if alert.kind == "performance"]
     if reasons:
@@ -278,13 +270,13 @@ def _moved(evidence: Evidence) -> list[Reason]:
     # A column and its share of missing values may have moved for the same reason, which is said once.
     first = {item.direction: item for item in reversed(alone)}
     reasons = [
-        Reason(kind="drift", text=describe_drift(item), feature=item.feature)
+        Reason(kind="drift", text=words.describe_drift(item), feature=item.feature)
         for item in alone
         if first[item.direction] is item
     ]
     together = {item.drift.direction: item for item in reversed(evidence.lasting)}
     reasons += [
-        Reason(kind="lasting_drift", text=describe_lasting(item), feature=item.drift.feature)
+        Reason(kind="lasting_drift", text=words.describe_lasting(item), feature=item.drift.feature)
         for item in evidence.lasting
         if together[item.drift.direction] is item
     ]
@@ -329,98 +321,19 @@ def _beyond(change: MetricChange) -> float:
     return abs(change.current.value - change.baseline.value) / max(change.margin, 1e-9)
 
 
-def describe_drift(item: FeatureDrift) -> str:
-    """Returns one moved feature in words: what moved, how far, and what was allowed."""
-    chance = "" if item.chance is None else f"; by chance {_chance(item.chance)}"
-    return (
-        f"{item.direction} ({_MEASURE_NAMES[item.measure]} {item.distance:.3f}, threshold {item.threshold:.3f} "
-        f"set by {_limit(item)}{chance})"
-    )
-
-
-def describe_lasting(item: LastingDrift) -> str:
-    """Returns what moved over several spans in words; no span of them need have shown it."""
-    drift = item.drift
-    return (
-        f"{drift.direction} over the last {len(item.spans)} spans together ({item.rows:,} rows; "
-        f"{_MEASURE_NAMES[drift.measure]} {drift.distance:.3f}, threshold {drift.threshold:.3f} set by {_limit(drift)})"
-    )
-
-
-def _limit(item: FeatureDrift) -> str:
-    if item.limit == "variation" and item.raised_by is not None:
-        return f"span {item.raised_by} against the others of the training window"
-    return _LIMIT_NAMES[item.limit]
-
-
-def describe_metric(change: MetricChange) -> str:
-    """Returns one change of the live model's performance in words."""
-    where = f" on {change.slice}" if change.slice else ""
-    return (
-        f"the live model's {_METRIC_NAMES[change.metric]}{where}: "
-        f"{change.baseline.value:.3f} → {change.current.value:.3f} "
-        f"(change {change.current.value - change.baseline.value:+.3f}, interval {change.low:+.3f} to "
-        f"{change.high:+.3f}, margin {change.margin:g})"
-    )
-
-
-def describe_floor(check: FloorCheck) -> str:
-    """Returns one of the dataset file's limits that the live model misses, in words."""
-    name, limit = ("AUC", "min_auc") if check.metric == "auc" else ("calibration error", "max_calibration_error")
-    side = "below" if check.metric == "auc" else "above"
-    return (
-        f"the live model's {name} {check.current.value:.3f} (interval {check.current.low:.3f} to "
-        f"{check.current.high:.3f}) is {side} {limit} {check.limit:g}, whatever it was at push"
-    )
-
-
-def describe_label(change: LabelChange) -> str:
-    """Returns the label's change in words."""
-    varies = f", the window's spans vary by {change.between_spans:.3f}" if change.between_spans else ""
-    return (
-        f"`{change.label}`: share of positive labels {change.baseline.value:.3f} → {change.current.value:.3f} "
-        f"(interval of the change {change.low:+.3f} to {change.high:+.3f}{varies}, margin {change.margin:g})"
-    )
-
-
 def describe(decision: Decision) -> str:
     """Returns the decision as a person on call reads it: the verdict, then one reason a line."""
     evidence = decision.evidence
-    headline = f"{decision.verdict.upper()} span {evidence.span}{_version(evidence.version)} ({_rows(evidence)})"
+    headline = (
+        f"{decision.verdict.upper()} span {evidence.span}{words.version(evidence.version)} ({words.rows(evidence)})"
+    )
     lines = [headline + (", NOT SCORED" if decision.not_scored else "")]
     lines += [f"  - {reason.text}" for reason in decision.reasons]
     if decision.verdict is Verdict.RERUN and decision.row is Row.DRIFT:
         lines.append("  training starts from " + ("the live model's weights" if decision.warm_start else "scratch"))
     if evidence.live is not None and decision.compared:
-        lines.append(f"  compared with version {evidence.live.version}, trained on {_spans(evidence.live.window)}")
+        lines.append(f"  compared with version {evidence.live.version}, trained on {words.spans(evidence.live.window)}")
     for reason in decision.notes:
         label = {"not_compared": "not compared", "warning": "warning", "serving_skew": "alert"}.get(reason.kind, "also")
         lines.append(f"  {label}: {reason.text}")
     return "\n".join(lines)
-
-
-def _rows(evidence: Evidence) -> str:
-    waiting = f", with those of waiting {_spans(evidence.waiting)}" if evidence.waiting else ""
-    labelled = ""
-    if evidence.labelled_rows is not None and 0 < evidence.labelled_rows < evidence.rows:
-        share = evidence.labelled_rows / evidence.rows
-        labelled = f", {evidence.labelled_rows:,} of them labelled ({share:.0%})"
-    return f"{evidence.rows:,} row{'' if evidence.rows == 1 else 's'}{waiting}{labelled}"
-
-
-def _version(version: int) -> str:
-    return f" version {version}" if version else ""
-
-
-def _chance(rate: float) -> str:
-    return "less than once in 1,000 spans" if rate < 0.001 else f"once in {1 / rate:,.0f} spans"
-
-
-def _spans(window: tuple[int, ...]) -> str:
-    if not window:
-        return "unknown spans"
-    if len(window) == 1:
-        return f"span {window[0]}"
-    if window == tuple(range(window[0], window[-1] + 1)):
-        return f"spans {window[0]} to {window[-1]}"
-    return "spans " + ", ".join(map(str, window))

@@ -3,8 +3,8 @@ import pyarrow as pa
 import pytest
 
 from pipeline.gate import labels
-from pipeline.gate.decision import describe_label
 from pipeline.gate.policy import GatePolicy
+from pipeline.gate.words import describe_label
 from tests.helpers.windows import rows
 
 LABEL = "tips > 0.2 * fare"

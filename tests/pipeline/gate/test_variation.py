@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.gate import drift
 from pipeline.gate.baseline import Baseline, build_baseline
-from pipeline.gate.decision import describe_drift
 from pipeline.gate.policy import GatePolicy
+from pipeline.gate.words import describe_drift
 from tests.helpers.quarters import TAXI, baseline_of
 from tests.helpers.windows import FEATURES, SCHEMA, rows
 

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -22,3 +24,13 @@ def schema():
 def columns(schema):
     """As for the label `tips > 0.2 * fare`, with fare a feature and tips none."""
     return columns_of(schema, label="tips > 0.2 * fare", features=["id", "fare", "company"])
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text, name="data.csv"):
+        path = tmp_path / name
+        path.write_text(text)
+        return os.fspath(path)
+
+    return write

@@ -13,16 +13,6 @@ def kinds(schema):
     return {feature.name: schema_pb2.FeatureType.Name(feature.type) for feature in schema.feature}
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(text, name="data.csv"):
-        path = tmp_path / name
-        path.write_text(text)
-        return os.fspath(path)
-
-    return write
-
-
 def test_a_type_is_the_narrowest_that_holds_every_value(write):
     path = write("a,b,c,d,e,f\n1,1,1,,9223372036854775807,1\n-2,2.5,x,,9223372036854775808,nan\n")
 

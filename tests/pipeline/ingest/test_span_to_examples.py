@@ -21,16 +21,6 @@ SCHEMA = text_format.Parse(
 COLUMNS = columns_of(SCHEMA, "tips > 0", ["id", "fare"])
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(text, name="data.csv"):
-        path = tmp_path / name
-        path.write_text(text)
-        return os.fspath(path)
-
-    return write
-
-
 def read(uri, split):
     return examples.read_table(examples.split_paths(uri, split), SCHEMA).to_pylist()
 

@@ -1,0 +1,98 @@
+"""The evidence in words, as a person on call reads it."""
+
+from __future__ import annotations
+
+from pipeline.gate.evidence import Evidence, FeatureDrift, FloorCheck, LabelChange, LastingDrift, MetricChange
+
+_METRIC_NAMES = {"auc": "AUC", "calibration": "calibration error", "loss": "log loss"}
+_MEASURE_NAMES = {"l_infinity": "L-infinity", "jensen_shannon": "Jensen-Shannon"}
+_LIMIT_NAMES = {
+    "noise": "sampling noise",
+    "variation": "the training window's own variation",
+    "floor": "the smallest change that matters",
+    "schema": "the schema",
+}
+
+
+def describe_drift(item: FeatureDrift) -> str:
+    """Returns one moved feature in words: what moved, how far, and what was allowed."""
+    chance = "" if item.chance is None else f"; by chance {_chance(item.chance)}"
+    return (
+        f"{item.direction} ({_MEASURE_NAMES[item.measure]} {item.distance:.3f}, threshold {item.threshold:.3f} "
+        f"set by {_limit(item)}{chance})"
+    )
+
+
+def describe_lasting(item: LastingDrift) -> str:
+    """Returns what moved over several spans in words; no span of them need have shown it."""
+    drift = item.drift
+    return (
+        f"{drift.direction} over the last {len(item.spans)} spans together ({item.rows:,} rows; "
+        f"{_MEASURE_NAMES[drift.measure]} {drift.distance:.3f}, threshold {drift.threshold:.3f} set by {_limit(drift)})"
+    )
+
+
+def _limit(item: FeatureDrift) -> str:
+    if item.limit == "variation" and item.raised_by is not None:
+        return f"span {item.raised_by} against the others of the training window"
+    return _LIMIT_NAMES[item.limit]
+
+
+def describe_metric(change: MetricChange) -> str:
+    """Returns one change of the live model's performance in words."""
+    where = f" on {change.slice}" if change.slice else ""
+    return (
+        f"the live model's {_METRIC_NAMES[change.metric]}{where}: "
+        f"{change.baseline.value:.3f} → {change.current.value:.3f} "
+        f"(change {change.current.value - change.baseline.value:+.3f}, interval {change.low:+.3f} to "
+        f"{change.high:+.3f}, margin {change.margin:g})"
+    )
+
+
+def describe_floor(check: FloorCheck) -> str:
+    """Returns one of the dataset file's limits that the live model misses, in words."""
+    name, limit = ("AUC", "min_auc") if check.metric == "auc" else ("calibration error", "max_calibration_error")
+    side = "below" if check.metric == "auc" else "above"
+    return (
+        f"the live model's {name} {check.current.value:.3f} (interval {check.current.low:.3f} to "
+        f"{check.current.high:.3f}) is {side} {limit} {check.limit:g}, whatever it was at push"
+    )
+
+
+def describe_label(change: LabelChange) -> str:
+    """Returns the label's change in words."""
+    varies = f", the window's spans vary by {change.between_spans:.3f}" if change.between_spans else ""
+    return (
+        f"`{change.label}`: share of positive labels {change.baseline.value:.3f} → {change.current.value:.3f} "
+        f"(interval of the change {change.low:+.3f} to {change.high:+.3f}{varies}, margin {change.margin:g})"
+    )
+
+
+def rows(evidence: Evidence) -> str:
+    """Returns how many rows were judged, with whose they are and how many have a label."""
+    waiting = f", with those of waiting {spans(evidence.waiting)}" if evidence.waiting else ""
+    labelled = ""
+    if evidence.labelled_rows is not None and 0 < evidence.labelled_rows < evidence.rows:
+        share = evidence.labelled_rows / evidence.rows
+        labelled = f", {evidence.labelled_rows:,} of them labelled ({share:.0%})"
+    return f"{evidence.rows:,} row{'' if evidence.rows == 1 else 's'}{waiting}{labelled}"
+
+
+def version(number: int) -> str:
+    """Returns a span's version behind its number; nothing of the first, which most spans have alone."""
+    return f" version {number}" if number else ""
+
+
+def _chance(rate: float) -> str:
+    return "less than once in 1,000 spans" if rate < 0.001 else f"once in {1 / rate:,.0f} spans"
+
+
+def spans(window: tuple[int, ...]) -> str:
+    """Returns the numbers of spans, as a range where they follow one another."""
+    if not window:
+        return "unknown spans"
+    if len(window) == 1:
+        return f"span {window[0]}"
+    if window == tuple(range(window[0], window[-1] + 1)):
+        return f"spans {window[0]} to {window[-1]}"
+    return "spans " + ", ".join(map(str, window))
