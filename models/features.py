@@ -23,8 +23,8 @@ class FeatureSpec:
     """The features of a dataset and the label they predict.
 
     Attributes:
-      label: expression of models/label.py; a 0/1 column `c` is the expression "c", a column `c d` "`c d`", one of which
-        Yes is positive `c == "Yes"`.
+      label: expression of models/label_grammar.py; a 0/1 column `c` is the expression "c", a column `c d` "`c d`", one
+        of which Yes is positive `c == "Yes"`.
       numeric: columns that enter as a normalised value and as their position among the quantiles.
       bucketized: column to number of quantile buckets; enters only as an embedded bucket.
       categorical: string or integer columns with a vocabulary from the training window.

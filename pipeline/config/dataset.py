@@ -15,7 +15,7 @@ from typing import NoReturn
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from models import label as label_expression
-from models import settings
+from models import label_grammar, settings
 from models.features import FeatureSpec
 from models.training_spec import TrainingSpec
 from pipeline import REPOSITORY
@@ -240,7 +240,7 @@ def _check_label_types(dataset: Dataset, schema: schema_pb2.Schema) -> None:
             raise ConfigError(
                 f"{where} has a domain beyond 0 and 1 in {dataset.schema_path}, and a label column holds nothing else. "
                 "Say which values count as 1, such as positive = 2, or "
-                f"expression = '{label_expression.column_expression(feature.name)} >= 1'."
+                f"expression = '{label_grammar.column_expression(feature.name)} >= 1'."
             )
 
 

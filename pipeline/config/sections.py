@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from models import label as label_expression
-from models import settings
+from models import label_grammar, settings
 from models.settings import Column, Form, Range
 from models.tensor_names import check_column_name
 from pipeline.errors import ConfigError
@@ -121,9 +121,9 @@ class LabelConfig:
             return self.expression
         column = str(self.column)
         if self.positive is None or self.positive is True:
-            return label_expression.column_expression(column)
+            return label_grammar.column_expression(column)
         values = self.positive if isinstance(self.positive, tuple) else (self.positive,)
-        return label_expression.values_expression(
+        return label_grammar.values_expression(
             column, [int(value) if isinstance(value, bool) else value for value in values]
         )
 

@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from models import label
+from models import label, label_grammar
 from models.errors import LabelError
 
 NAN, INF = float("nan"), float("inf")
@@ -81,7 +81,7 @@ def test_names_of_any_text_stand_in_backticks():
     ],
 )
 def test_the_expression_of_a_label_column(column, expression):
-    assert label.column_expression(column) == expression
+    assert label_grammar.column_expression(column) == expression
     assert label.label_columns(expression) == {column}
     assert label.is_column(expression)
 
@@ -142,7 +142,7 @@ def test_whole_numbers_are_compared_alike_in_arrow_numpy_and_tensorflow():
     ],
 )
 def test_the_expression_of_a_label_column_and_its_positive_values(column, values, expression):
-    assert label.values_expression(column, values) == expression
+    assert label_grammar.values_expression(column, values) == expression
     assert label.label_columns(expression) == {column}
     assert label.texts(expression) == tuple(value for value in values if isinstance(value, str))
 

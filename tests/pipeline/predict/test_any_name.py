@@ -11,7 +11,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from models import training
 from models.analysis import analyze
 from models.features import FeatureSpec
-from models.label import values_expression
+from models.label_grammar import values_expression
 from models.predictor import Predictor
 from models.training_spec import TrainingSpec
 from models.transform_graph import write_transform_graph
