@@ -4,9 +4,10 @@ import argparse
 import os
 import shutil
 import sys
+from importlib import metadata
 from pathlib import Path
 
-from serving import stock_flags
+from serving import option_types, stock_flags
 from serving.errors import OptionsError, ServingError
 from serving.stock_flags import DEFAULT_GRPC_PORT, DEFAULT_METRICS_PATH, DEFAULT_PORT
 
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "version policies, labels; instead of --model-name and --model-base-path",
     )  # fmt: skip
     models.add_argument(
-        "--model-config-file-poll-seconds", type=_seconds, default=0.0, metavar="S",
+        "--model-config-file-poll-seconds", type=option_types.seconds, default=0.0, metavar="S",
         help="how often the file is read again (default: 0, never; a reload call over gRPC does it at any time)",
     )  # fmt: skip
     models.add_argument(
@@ -29,20 +30,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a new label may name a version that is not available yet",
     )  # fmt: skip
     models.add_argument(
-        "--poll-seconds", type=_seconds, default=1.0, metavar="S",
+        "--poll-seconds", type=option_types.seconds, default=1.0, metavar="S",
         help="how often the base paths are looked at (default: 1; 0: once)",
     )  # fmt: skip
     models.add_argument(
-        "--load-retries", type=_count, default=5, metavar="N", help="further tries of a load that failed (default: 5)"
+        "--load-retries",
+        type=option_types.count,
+        default=5,
+        metavar="N",
+        help="further tries of a load that failed (default: 5)",
     )
     models.add_argument(
-        "--load-retry-seconds", type=_seconds, default=60.0, metavar="S", help="between two tries (default: 60)"
+        "--load-retry-seconds",
+        type=option_types.seconds,
+        default=60.0,
+        metavar="S",
+        help="between two tries (default: 60)",
     )
     network = parser.add_argument_group("network")
     network.add_argument("--host", help="address to listen on (default: this machine only)")
-    network.add_argument("--port", type=_port, help=f"REST port (default: {DEFAULT_PORT}; 0: no REST)")
+    network.add_argument("--port", type=option_types.port, help=f"REST port (default: {DEFAULT_PORT}; 0: no REST)")
     network.add_argument(
-        "--grpc-port", type=_port, default=DEFAULT_GRPC_PORT, help="gRPC port (default: 8500; 0: no gRPC)"
+        "--grpc-port", type=option_types.port, default=DEFAULT_GRPC_PORT, help="gRPC port (default: 8500; 0: no gRPC)"
     )
     network.add_argument("--grpc-socket-path", type=Path, metavar="FILE", help="gRPC on a Unix socket too")
     network.add_argument("--cors", action="store_true", help="answer with the headers that let web pages call")
@@ -61,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     limits = parser.add_argument_group("limits of the embedded server")
     limits.add_argument(
-        "--threads", type=_positive, metavar="N",
+        "--threads", type=option_types.positive, metavar="N",
         help="requests worked on at once (default: 4; with batching 64, which mostly wait)",
     )  # fmt: skip
     for name, default, meaning in (
@@ -72,29 +81,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--max-buffered-bytes", 2**29, "of all request bodies being held; then 429"),
         ("--max-values", 8_000_000, "JSON values in one request; then 413"),
     ):
-        limits.add_argument(name, type=_positive, default=default, metavar="N", help=f"{meaning} (default: {default})")
+        limits.add_argument(
+            name, type=option_types.positive, default=default, metavar="N", help=f"{meaning} (default: {default})"
+        )
     limits.add_argument(
         "--timeout-seconds",
-        type=_positive_seconds,
+        type=option_types.positive_seconds,
         default=30.0,
         metavar="S",
         help="of one request; then 504 (default: 30)",
     )
     limits.add_argument(
-        "--idle-seconds", type=_positive_seconds, default=75.0, metavar="S",
+        "--idle-seconds", type=option_types.positive_seconds, default=75.0, metavar="S",
         help="then a connection without a request is closed (default: 75)",
     )  # fmt: skip
     log = parser.add_argument_group("request log of the embedded server")
     log.add_argument("--log-dir", type=Path, metavar="DIR", help="write sampled requests and answers there")
     log.add_argument(
-        "--log-sample-rate", type=_share, default=1.0, metavar="R", help="share of the requests to log (default: 1)"
+        "--log-sample-rate",
+        type=option_types.share,
+        default=1.0,
+        metavar="R",
+        help="share of the requests to log (default: 1)",
     )
     log.add_argument(
-        "--log-rotate-seconds", type=_positive_seconds, default=60.0, metavar="S",
+        "--log-rotate-seconds", type=option_types.positive_seconds, default=60.0, metavar="S",
         help="a file is closed this long after its first record (default: 60)",
     )  # fmt: skip
     log.add_argument(
-        "--log-rotate-bytes", type=_positive, default=64 * 2**20, metavar="N",
+        "--log-rotate-bytes", type=option_types.positive, default=64 * 2**20, metavar="N",
         help=f"or once it has this many bytes (default: {64 * 2**20})",
     )  # fmt: skip
 
@@ -106,6 +121,9 @@ def command(args: argparse.Namespace) -> int:
 
     Exit status: 0 stopped, 1 a model cannot be loaded or a port cannot be opened, 2 wrong usage.
     """
+    if stock_flags.asks_for_version(args) and args.server != "tensorflow":
+        print(f"driftgate's model server, TensorFlow {metadata.version('tensorflow')}")
+        return 0
     try:
         without_effect = stock_flags.apply(args)
         _check(args)
@@ -149,39 +167,9 @@ def _check(args: argparse.Namespace) -> None:
             raise OptionsError(f"{option}: there is no file {file}.")
     if args.batching_parameters_file is not None and not args.enable_batching:
         raise OptionsError("--batching-parameters-file needs --enable-batching.")
-    if args.port == args.grpc_port:
-        what = "both are 0, so nothing would be served" if args.port == 0 else f"both are {args.port}"
-        raise OptionsError(f"--port and --grpc-port must differ: {what}.")
+    if not (args.port or args.grpc_port or args.grpc_socket_path):
+        raise OptionsError("--port and --grpc-port are 0, so nothing would be served.")
+    if args.port and args.port == args.grpc_port:
+        raise OptionsError(f"--port and --grpc-port must differ: both are {args.port}.")
     if not args.metrics_path.startswith("/"):
         raise OptionsError(f"--metrics-path must begin with '/'. Received: {args.metrics_path!r}.")
-
-
-def _number(text: str, kind: type[int] | type[float], low: float, high: float) -> float:
-    value = kind(text)
-    if not low <= value <= high:
-        raise argparse.ArgumentTypeError(f"expected {low:g} to {high:g}. Received: {text}")
-    return value
-
-
-def _port(text: str) -> int:
-    return int(_number(text, int, 0, 65535))
-
-
-def _count(text: str) -> int:
-    return int(_number(text, int, 0, 2**62))
-
-
-def _positive(text: str) -> int:
-    return int(_number(text, int, 1, 2**62))
-
-
-def _seconds(text: str) -> float:
-    return _number(text, float, 0, 1e9)
-
-
-def _positive_seconds(text: str) -> float:
-    return _number(text, float, 0.001, 1e9)
-
-
-def _share(text: str) -> float:
-    return _number(text, float, 0, 1)

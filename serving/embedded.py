@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -158,9 +158,10 @@ class _Server:
             http = HttpServer(service, self._pool, self._limits, cors=args.cors)
             await http.start(args.host, args.port)
             where.append(f"http://{_in_url(args.host)}:{args.port}/v1/models/")
-        if args.grpc_port:
-            grpc = self._grpc_server()
-            where.append(f"gRPC {_in_url(args.host)}:{args.grpc_port}")
+        if args.grpc_port or args.grpc_socket_path:
+            addresses = self._grpc_addresses()
+            grpc = self._grpc_server(addresses)
+            where.append(f"gRPC {' and '.join(addresses)}")
         served = ", ".join(
             f"{name} (version {', '.join(map(str, versions)) or 'none'})"
             for name, versions in sorted(self._registry.served().items())
@@ -174,7 +175,12 @@ class _Server:
         if grpc is not None:
             await asyncio.to_thread(grpc.stop(drain_s).wait)
 
-    def _grpc_server(self) -> Any:
+    def _grpc_addresses(self) -> list[str]:
+        args = self._args
+        port = [f"{_in_url(args.host)}:{args.grpc_port}"] if args.grpc_port else []
+        return port + ([f"unix:{args.grpc_socket_path.absolute()}"] if args.grpc_socket_path is not None else [])
+
+    def _grpc_server(self, addresses: Sequence[str]) -> Any:
         from serving.grpc_server import make_server
 
         server = make_server(
@@ -185,16 +191,15 @@ class _Server:
             max_message_bytes=self._args.max_body_bytes,
             max_calls=self._threads + self._args.max_waiting,
         )
-        address = f"{_in_url(self._args.host)}:{self._args.grpc_port}"
-        try:
-            opened = server.add_insecure_port(address)
-        except RuntimeError:
-            opened = 0
-        if not opened:
-            raise OSError(f"the gRPC port {address} cannot be opened; is another server running there?")
-        socket_path = self._args.grpc_socket_path
-        if socket_path is not None and not server.add_insecure_port(f"unix:{socket_path.absolute()}"):
-            raise OSError(f"the socket {socket_path} cannot be opened.")
+        for address in addresses:
+            try:
+                opened = server.add_insecure_port(address)
+            except RuntimeError:
+                opened = 0
+            if not opened:
+                raise OSError(
+                    f"gRPC cannot be opened at {address}; is another server there, or is it no place for one?"
+                )
         server.start()
         return server
 

@@ -35,6 +35,12 @@ def parse(*options: str) -> argparse.Namespace:
         (["--model_base_path=.", "--ssl_config_file=x"], "--ssl_config_file: the embedded server speaks plain HTTP"),
         (["--model_base_path=.", "--enable_batching=maybe"], "--enable_batching=maybe: expected true or false."),
         (["--model_base_path=.", "--monitoring_config_file=/nowhere"], "--monitoring_config_file=/nowhere: "),
+        (["--model_base_path=.", "--monitoring_config_file=setup.py"], "setup.py is no MonitoringConfig in text form"),
+        (["--model_base_path=.", "--rest_api_port=99999"], "--rest_api_port=99999: expected 0 to 65535"),
+        (["--model_base_path=.", "--rest_api_timeout_in_ms=0"], "--rest_api_timeout_in_ms=0: expected 0.001 to"),
+        (["--model_base_path=.", "--max_num_load_retries=-1"], "--max_num_load_retries=-1: expected 0 to"),
+        (["--model_base_path"], "--model_base_path=: expected a value."),
+        (["--model_base_path=.", "--prefer_tflite_model"], "only SavedModels are served"),
         (["--model-base-path", ".", "--server", "tensorflow"], "tensorflow_model_server is not on the path"),
     ],
 )
@@ -76,13 +82,41 @@ def test_the_flags_of_tensorflow_model_server_mean_what_they_mean_there(tmp_path
     assert args.grpc_socket_path == tmp_path / "socket"
 
 
+@pytest.mark.parametrize(
+    ("flag", "option", "value"),
+    [
+        ("--rest_api_num_threads=-5", "threads", None),
+        ("--load_retry_interval_micros=-1", "load_retry_seconds", 0.0),
+        ("--file_system_poll_wait_seconds=nan", "poll_seconds", 0.0),
+        ("--rest_api_num_threads=3", "threads", 3),
+    ],
+)
+def test_numbers_that_stand_for_a_default_there(flag, option, value):
+    args = parse("--model_base_path=.", flag)
+    stock_flags.apply(args)
+
+    assert getattr(args, option) == value
+
+
+def test_of_a_file_and_a_path_the_file_counts_as_there():
+    args = parse("--model_base_path=/nowhere", "--model_name=x", "--model_config_file=setup.py")
+    stock_flags.apply(args)
+
+    assert (args.model_base_path, str(args.model_config_file)) == (None, "setup.py")
+
+
+def test_the_version_is_one_line(capsys):
+    assert cli.command(parse("--version")) == 0
+    assert "TensorFlow 2." in capsys.readouterr().out
+
+
 def test_defaults_are_those_of_whoever_is_spoken_to(tmp_path):
     ours, theirs = parse("--model-base-path", str(tmp_path)), parse(f"--model_base_path={tmp_path}")
     for args in (ours, theirs):
         stock_flags.apply(args)
 
     assert (ours.port, ours.grpc_port, ours.host) == (8501, 8500, "127.0.0.1")
-    assert (theirs.port, theirs.grpc_port, theirs.host) == (0, 8500, "0.0.0.0")
+    assert (theirs.port, theirs.grpc_port, theirs.host, theirs.model_name) == (0, 8500, "0.0.0.0", "default")
 
 
 def test_a_server_started_by_the_stock_flags_answers_on_port_and_socket(models, tmp_path):
@@ -92,7 +126,7 @@ def test_a_server_started_by_the_stock_flags_answers_on_port_and_socket(models, 
 
     shutil.copytree(models / "1", tmp_path / "1")
     rest, socket_path = free_port(), tmp_path / "grpc.sock"
-    command = [sys.executable, "-m", "serving", f"--port={free_port()}", f"--rest_api_port={rest}", "--model_name=m",
+    command = [sys.executable, "-m", "serving", "--port=0", f"--rest_api_port={rest}", "--model_name=m",
                f"--model_base_path={tmp_path}", f"--grpc_socket_path={socket_path}"]  # fmt: skip
     request = predict_pb2.PredictRequest()
     request.model_spec.name = "m"
@@ -120,7 +154,7 @@ def test_numbers_out_of_range_are_refused(options, capsys):
     assert "expected" in capsys.readouterr().err
 
 
-def test_a_port_that_is_taken_is_status_1(models, tmp_path):
+def test_a_port_or_socket_that_cannot_be_opened_is_status_1(models, tmp_path):
     shutil.copytree(models / "2", tmp_path / "1")
     server = start(tmp_path)
     command = [sys.executable, "-m", "serving", "--server", "embedded", "--model-base-path", str(tmp_path)]
@@ -128,6 +162,7 @@ def test_a_port_that_is_taken_is_status_1(models, tmp_path):
     for taken in (
         ["--port", str(server.port), "--grpc-port", "0"],
         ["--port", "0", "--grpc-port", str(server.grpc_port)],
+        ["--port", "0", "--grpc-port", "0", "--grpc-socket-path", "/nowhere/socket"],
     ):
         done = subprocess.run(
             [*command, *taken], cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False
