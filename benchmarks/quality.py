@@ -98,9 +98,9 @@ def score_boosting(train: Sequence[pa.Table], test: pa.Table, features: FeatureS
 
     table = pa.concat_tables(train)
     columns, test_columns, categorical = [], [], []
-    for name in features.names:
-        column, test_column = table.column(name), test.column(name)
-        is_category = name in features.categorical or name in features.hashed
+    for feature in features.encoded:
+        column, test_column = table.column(feature.name), test.column(feature.name)
+        is_category = not feature.kind.is_number
         if is_category:
             values = pc.unique(column.drop_null())
             column, test_column = pc.index_in(column, values), pc.index_in(test_column, values)

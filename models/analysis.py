@@ -103,15 +103,15 @@ def analyze(batches: Iterable[pa.RecordBatch], features: FeatureSpec) -> Analysi
       FeatureError: no rows at all; a column is absent or of a type its group cannot take; or a categorical column
         has so many values that it must be hashed.
     """
-    counts: dict[str, Counter[object]] = {name: Counter() for name in features.categorical}
-    running = {name: _RunningMoments() for name in features.numeric}
-    buckets = dict.fromkeys(features.numeric, features.numeric_buckets) | dict(features.bucketized)
+    counts: dict[str, Counter[object]] = {one.name: Counter() for one in features.having("vocabulary")}
+    running = {one.name: _RunningMoments() for one in features.having("moments")}
+    buckets = {one.name: one.size for one in features.having("boundaries")}
     sketches = {name: _new_sketch() for name in buckets}
     integers: set[str] = set()
     rows = 0
     for batch in batches:
         rows += batch.num_rows
-        for name in features.categorical:
+        for name in counts:
             column = _column(batch, name)
             _count(counts[name], column, name)
             if pa.types.is_integer(column.type):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from models import label as label_expression
 from models import settings
@@ -14,8 +15,115 @@ from models.errors import FeatureError
 from models.settings import NOT_A_KEY, Column, Range
 from models.tensor_names import check_column_name
 
-GROUPS = ("numeric", "bucketized", "categorical", "hashed", "cyclical")
-"""Feature groups; a column is in at most one of them, and a column in none is not a feature."""
+Constant = Literal["moments", "boundaries", "vocabulary"]
+Distance = Literal["numeric", "categorical"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One way in which a column becomes a feature.
+
+    Attributes:
+      group: its key in [features].
+      types: of the schema, that its columns may have.
+      is_number: whether a client sends float32, NaN where missing; else the column as it is stored: a string, "" where
+        missing, or int64, -1 where missing.
+      constants: what the transform graph has to know of the training window.
+      floats: suffixes of the transformed features that are numbers.
+      reserved: ids that stand for no bucket, token or integer part: the missing value, and the unknown one of a
+        vocabulary. 0 where the kind has no transformed feature `<name>_id_xf`.
+      distance: how the gate compares it with the training window.
+      description: what feature_defaults.json says of it; `{}` is its size.
+    """
+
+    group: str
+    types: tuple[str, ...]
+    is_number: bool
+    constants: tuple[Constant, ...]
+    floats: tuple[str, ...]
+    reserved: int
+    distance: Distance
+    description: str
+
+
+_NUMBERS, _CATEGORIES = ("INT", "FLOAT"), ("BYTES", "INT")
+KINDS: Mapping[str, Kind] = {
+    kind.group: kind
+    for kind in (
+        Kind(
+            group="numeric",
+            types=_NUMBERS,
+            is_number=True,
+            constants=("moments", "boundaries"),
+            floats=("_z_xf", "_quantile_xf"),
+            reserved=0,
+            distance="numeric",
+            description="Number.",
+        ),
+        Kind(
+            group="bucketized",
+            types=_NUMBERS,
+            is_number=True,
+            constants=("boundaries",),
+            floats=(),
+            reserved=1,
+            distance="numeric",
+            description="Number, used by its quantile bucket.",
+        ),
+        Kind(
+            group="categorical",
+            types=_CATEGORIES,
+            is_number=False,
+            constants=("vocabulary",),
+            floats=(),
+            reserved=2,
+            distance="categorical",
+            description="Category; values unknown to the training data are treated alike.",
+        ),
+        Kind(
+            group="hashed",
+            types=_CATEGORIES,
+            is_number=False,
+            constants=(),
+            floats=(),
+            reserved=1,
+            distance="categorical",
+            description="Identifier, used by its hash.",
+        ),
+        Kind(
+            group="cyclical",
+            types=_NUMBERS,
+            is_number=True,
+            constants=(),
+            floats=("_phase_xf",),
+            reserved=1,
+            distance="numeric",
+            description="Number with a period of {}.",
+        ),
+    )
+}
+"""The groups of [features]; a column is in at most one of them, and a column in none is not a feature.
+
+What else a kind needs is found by its group: its operations in models/preprocessing.py, its part of the network in
+models/network.py.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature:
+    """One feature.
+
+    Attributes:
+      size: buckets, or the period; 0 where the kind has neither, or a vocabulary says it.
+    """
+
+    name: str
+    kind: Kind
+    size: int = 0
+
+    def ids(self, vocabulary_size: int = 0) -> int:
+        """Returns how many different ids it has, given the tokens of its vocabulary; 0 where it has none."""
+        return self.kind.reserved and self.kind.reserved + (vocabulary_size or self.size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,14 +157,14 @@ class FeatureSpec:
         settings.check(self, FeatureError)
         for column in sorted(label_expression.label_columns(self.label)):
             check_column_name(column)
-        names = [name for group in GROUPS for name in getattr(self, group)]
+        names = [name for group in KINDS for name in getattr(self, group)]
         for name in names:
             check_column_name(name)
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise FeatureError(f"A column may be in one feature group only. In several: {', '.join(twice)}.")
         if not names:
-            raise FeatureError(f"There are no features. Name columns in at least one of {', '.join(GROUPS)}.")
+            raise FeatureError(f"There are no features. Name columns in at least one of {', '.join(KINDS)}.")
         if label_expression.is_column(self.label) and self.label_columns <= set(names):
             (column,) = self.label_columns
             raise FeatureError(f"The label column {column!r} is also a feature. Remove it from the features.")
@@ -66,10 +174,25 @@ class FeatureSpec:
                 "Write the expression with other blanks."
             )
 
+    @functools.cached_property
+    def encoded(self) -> tuple[Feature, ...]:
+        """All features, by name."""
+        found = []
+        for group, kind in KINDS.items():
+            members = getattr(self, group)
+            sizes = members if isinstance(members, Mapping) else {}
+            size = self.numeric_buckets if group == "numeric" else 0
+            found += [Feature(name=name, kind=kind, size=sizes.get(name, size)) for name in members]
+        return tuple(sorted(found, key=lambda feature: feature.name))
+
+    def having(self, constant: Constant) -> tuple[Feature, ...]:
+        """Returns the features of which the transform graph has to know `constant`, by name."""
+        return tuple(feature for feature in self.encoded if constant in feature.kind.constants)
+
     @property
     def names(self) -> tuple[str, ...]:
-        """All feature columns, sorted."""
-        return tuple(sorted(name for group in GROUPS for name in getattr(self, group)))
+        """All columns that a client sends, sorted."""
+        return tuple(feature.name for feature in self.encoded)
 
     @property
     def label_columns(self) -> frozenset[str]:

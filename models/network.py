@@ -37,14 +37,11 @@ class Layout:
     @classmethod
     def of(cls, features: FeatureSpec, vocabulary_sizes: Mapping[str, int]) -> Layout:
         """The layout of `features`, given the number of tokens of each categorical column."""
-        ids = {name: 1 + buckets for name, buckets in features.bucketized.items()}
-        ids |= {name: 2 + vocabulary_sizes[name] for name in features.categorical}
-        ids |= {name: 1 + buckets for name, buckets in features.hashed.items()}
-        ids |= {name: 1 + period for name, period in features.cyclical.items()}
+        ids = {one.name: one.ids(vocabulary_sizes.get(one.name, 0)) for one in features.encoded if one.kind.reserved}
         return cls(
-            ids={f"{name}_id_xf": ids[name] for name in sorted(ids)},
-            numeric=tuple(sorted(features.numeric)),
-            cyclical=tuple(sorted(features.cyclical)),
+            ids={f"{name}_id_xf": size for name, size in ids.items()},
+            numeric=tuple(one.name for one in features.encoded if "_z_xf" in one.kind.floats),
+            cyclical=tuple(one.name for one in features.encoded if "_phase_xf" in one.kind.floats),
             numeric_buckets=features.numeric_buckets,
         )
 

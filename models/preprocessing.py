@@ -15,7 +15,7 @@ All are rank 1. `label_xf` is 1, 0, or -1 where the label is unknown (models/lab
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ import tensorflow_transform as tft
 from models import label
 from models.analysis import MISSING_INT, QUANTILE_ERROR, Analysis, vocabulary_file_name
 from models.errors import FeatureError
-from models.features import FeatureSpec
+from models.features import Feature, FeatureSpec
 from models.tensor_names import alias
 
 LABEL_KEY = "label_xf"
@@ -46,27 +46,9 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     absent = sorted(set(features.columns) - set(inputs))
     if absent:
         raise FeatureError(f"Columns of the features or the label are not in the schema: {', '.join(absent)}.")
-    outputs = {}
-    for name in features.numeric:
-        x = _number(inputs[name])
-        outputs[f"{name}_z_xf"] = _z_score(x, *constants.moments(name, x))
-        outputs[f"{name}_quantile_xf"] = _quantile(x, constants.boundaries(name, x, features.numeric_buckets))
-    for name, buckets in features.bucketized.items():
-        x = _number(inputs[name])
-        bucket = _bucket(x, constants.boundaries(name, x, buckets))
-        outputs[f"{name}_id_xf"] = tf.where(tf.math.is_nan(x), tf.zeros_like(bucket), 1 + bucket)
-    for name in features.categorical:
-        x, present = _category(inputs[name])
-        vocabulary = constants.vocabulary(name, tf.boolean_mask(x, present))
-        line = tft.apply_vocabulary(x, vocabulary, default_value=-1)
-        outputs[f"{name}_id_xf"] = tf.where(present, 2 + line, tf.zeros_like(line))
-    for name, buckets in features.hashed.items():
-        x, present = _category(inputs[name])
-        text = x if x.dtype == tf.string else tf.strings.as_string(x)
-        bucket = tf.strings.to_hash_bucket_fast(text, buckets)
-        outputs[f"{name}_id_xf"] = tf.where(present, 1 + bucket, tf.zeros_like(bucket))
-    for name, period in features.cyclical.items():
-        outputs |= _cycle(name, _number(inputs[name]), period)
+    outputs: dict[str, tf.Tensor] = {}
+    for feature in features.encoded:
+        outputs |= _ENCODERS[feature.kind.group](feature, inputs[feature.name], constants)
     columns = {
         name: _category(x)[0] if x.dtype == tf.string else _number(x, exact=True)
         for name, x in inputs.items()
@@ -74,6 +56,57 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     }
     outputs[LABEL_KEY] = label.evaluate(features.label, columns)
     return outputs
+
+
+def _numeric(feature: Feature, column: Any, constants: _Constants) -> dict[str, tf.Tensor]:
+    x = _number(column)
+    return {
+        f"{feature.name}_z_xf": _z_score(x, *constants.moments(feature.name, x)),
+        f"{feature.name}_quantile_xf": _quantile(x, constants.boundaries(feature.name, x, feature.size)),
+    }
+
+
+def _bucketized(feature: Feature, column: Any, constants: _Constants) -> dict[str, tf.Tensor]:
+    x = _number(column)
+    bucket = _bucket(x, constants.boundaries(feature.name, x, feature.size))
+    return {f"{feature.name}_id_xf": tf.where(tf.math.is_nan(x), tf.zeros_like(bucket), 1 + bucket)}
+
+
+def _categorical(feature: Feature, column: Any, constants: _Constants) -> dict[str, tf.Tensor]:
+    x, present = _category(column)
+    vocabulary = constants.vocabulary(feature.name, tf.boolean_mask(x, present))
+    line = tft.apply_vocabulary(x, vocabulary, default_value=-1)
+    return {f"{feature.name}_id_xf": tf.where(present, 2 + line, tf.zeros_like(line))}
+
+
+def _hashed(feature: Feature, column: Any, constants: _Constants) -> dict[str, tf.Tensor]:
+    del constants
+    x, present = _category(column)
+    text = x if x.dtype == tf.string else tf.strings.as_string(x)
+    bucket = tf.strings.to_hash_bucket_fast(text, feature.size)
+    return {f"{feature.name}_id_xf": tf.where(present, 1 + bucket, tf.zeros_like(bucket))}
+
+
+def _cyclical(feature: Feature, column: Any, constants: _Constants) -> dict[str, tf.Tensor]:
+    del constants
+    x, period = _number(column), feature.size
+    known = tf.math.is_finite(x)
+    position = tf.math.floormod(tf.where(known, x, tf.zeros_like(x)), float(period))
+    index = tf.cast(tf.floor(position), tf.int64)
+    return {
+        f"{feature.name}_phase_xf": position / float(period),
+        f"{feature.name}_id_xf": tf.where(known, 1 + tf.minimum(index, period - 1), tf.zeros_like(index)),
+    }
+
+
+_ENCODERS: Mapping[str, Callable[[Feature, Any, _Constants], dict[str, tf.Tensor]]] = {
+    "numeric": _numeric,
+    "bucketized": _bucketized,
+    "categorical": _categorical,
+    "hashed": _hashed,
+    "cyclical": _cyclical,
+}
+"""By group: a raw column to its transformed features. Any: tensors of several kinds."""
 
 
 class _TftAnalyzers:
@@ -180,13 +213,3 @@ def _quantile(x: tf.Tensor, boundaries: tf.Tensor) -> tf.Tensor:
     # Infinities and values beyond float32's range give NaN here: they lie at their bucket's outer end.
     share = tf.where(tf.math.is_nan(share), tf.cast(x > 0, tf.float32), share)
     return tf.where(tf.math.is_nan(x), -tf.ones_like(x), tf.cast(bucket, tf.float32) + share)
-
-
-def _cycle(name: str, x: tf.Tensor, period: int) -> dict[str, tf.Tensor]:
-    known = tf.math.is_finite(x)
-    position = tf.math.floormod(tf.where(known, x, tf.zeros_like(x)), float(period))
-    index = tf.cast(tf.floor(position), tf.int64)
-    return {
-        f"{name}_phase_xf": position / float(period),
-        f"{name}_id_xf": tf.where(known, 1 + tf.minimum(index, period - 1), tf.zeros_like(index)),
-    }

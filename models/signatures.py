@@ -24,13 +24,6 @@ from models.features import FeatureSpec
 from models.network import Ensemble, Layout
 from models.transform_graph import TransformGraph
 
-_KINDS = {
-    "numeric": "Number.",
-    "bucketized": "Number, used by its quantile bucket.",
-    "categorical": "Category; values unknown to the training data are treated alike.",
-    "hashed": "Identifier, used by its hash.",
-    "cyclical": "Number with a period of {}.",
-}
 _EXAMPLES = tf.TensorSpec([None], tf.string, name="examples")
 
 
@@ -52,12 +45,12 @@ def export(
 def feature_defaults(graph: TransformGraph, features: FeatureSpec) -> dict[str, dict[str, Any]]:
     """Of each serving input: dtype, the value that stands for a missing one ("NaN" is spelled out), and its use."""
     missing = {tf.float32: "NaN", tf.int64: -1, tf.string: ""}
+    inputs = graph.serving_inputs
     described = {}
-    for group, text in _KINDS.items():
-        for name in getattr(features, group):
-            dtype = graph.serving_inputs[name].dtype
-            period = features.cyclical.get(name)
-            described[name] = {"dtype": dtype.name, "missing": missing[dtype], "description": text.format(period)}
+    for one in features.encoded:
+        dtype = inputs[one.name].dtype
+        text = one.kind.description.format(one.size)
+        described[one.name] = {"dtype": dtype.name, "missing": missing[dtype], "description": text}
     return described
 
 

@@ -56,7 +56,7 @@ def run_fn(fn_args: Any) -> None:
     spec = TrainingSpec.from_json(json.dumps(settings))
 
     graph = TransformGraph(fn_args.transform_output, features)
-    vocabularies = {name: graph.vocabulary(name) for name in features.categorical}
+    vocabularies = {one.name: graph.vocabulary(one.name) for one in features.having("vocabulary")}
     layout = Layout.of(features, {name: len(tokens) for name, tokens in vocabularies.items()})
     rows = read_rows(_expand(fn_args.train_files), graph, layout)
     read = time.perf_counter()

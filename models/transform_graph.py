@@ -89,7 +89,9 @@ class TransformGraph:
     def serving_inputs(self) -> dict[str, tf.TensorSpec]:
         """Dense inputs of the serving signature: float32 (NaN missing), string ("" missing), int64 (-1 missing)."""
         arguments = tensor_names(self.features.names)
-        return {name: tf.TensorSpec([None], self._serving_dtype(name), arguments[name]) for name in arguments}
+        numbers = {feature.name for feature in self.features.encoded if feature.kind.is_number}
+        dtypes = {name: tf.float32 if name in numbers else self.raw_dtype(name) for name in arguments}
+        return {name: tf.TensorSpec([None], dtypes[name], argument) for name, argument in arguments.items()}
 
     def vocabulary(self, column: str) -> list[str]:
         """The tokens of a categorical column, in order."""
@@ -119,11 +121,6 @@ class TransformGraph:
         """Transforms flat columns; without `label_xf`."""
         arrays = serving_arrays(batch, self.serving_inputs)
         return {name: x.numpy() for name, x in self._traced({k: tf.constant(v) for k, v in arrays.items()}).items()}
-
-    def _serving_dtype(self, name: str) -> tf.DType:
-        if name in self.features.categorical or name in self.features.hashed:
-            return self.raw_dtype(name)
-        return tf.float32
 
 
 def serving_arrays(batch: pa.RecordBatch | pa.Table, inputs: Mapping[str, tf.TensorSpec]) -> dict[str, np.ndarray]:

@@ -53,9 +53,9 @@ def _flat(table: pa.Table, dataset: Dataset) -> pa.Table:
     values = labels.evaluate(table, dataset.label.text)
     known = pa.array(values.astype(str).tolist(), mask=values == label.NO_LABEL)
     kept = {column: table[column] for column in columns}
-    for column in (*dataset.features.categorical, *dataset.features.hashed):
-        if column in kept:
-            kept[column] = kept[column].cast(pa.large_string())
+    for feature in dataset.features.encoded:
+        if feature.name in kept and feature.kind.distance == "categorical":
+            kept[feature.name] = kept[feature.name].cast(pa.large_string())
     return pa.table({**kept, "label": known.cast(pa.large_string())})
 
 

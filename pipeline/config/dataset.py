@@ -87,14 +87,6 @@ TABLES: dict[str, tuple[type, ...]] = {
 }
 """What declares the keys of each table; "" stands for the keys above all tables. docs/config.md prints them."""
 REQUIRED_TABLES = ("label", "features", "serving")
-# Types of the schema that each group of features can encode.
-_GROUP_TYPES = {
-    "numeric": ("INT", "FLOAT"),
-    "bucketized": ("INT", "FLOAT"),
-    "categorical": ("BYTES", "INT"),
-    "hashed": ("BYTES", "INT"),
-    "cyclical": ("INT", "FLOAT"),
-}
 
 
 def find_dataset(name_or_path: str) -> Path:
@@ -207,13 +199,13 @@ def _check_columns(dataset: Dataset, schema: schema_pb2.Schema) -> None:
     ):
         missing = f"is no column of the schema {dataset.schema_path}. It has"
         _check_names(f"{dataset.path} [{key}", columns, list(types), missing)
-    for group, allowed in _GROUP_TYPES.items():
-        for column in getattr(dataset.features, group):
-            if types[column] not in allowed:
-                raise ConfigError(
-                    f"{dataset.path} [features]: {group}: expected columns of type {' or '.join(allowed)}. Received: "
-                    f"{column!r}, which is {types[column]} in {dataset.schema_path}."
-                )
+    for feature in dataset.features.encoded:
+        allowed = feature.kind.types
+        if types[feature.name] not in allowed:
+            raise ConfigError(
+                f"{dataset.path} [features]: {feature.kind.group}: expected columns of type {' or '.join(allowed)}. "
+                f"Received: {feature.name!r}, which is {types[feature.name]} in {dataset.schema_path}."
+            )
     _check_label_types(dataset, schema)
 
 

@@ -264,7 +264,8 @@ def _kinds(
     known = {feature.name for feature in schema.feature}
     kinds: dict[str, frozen_bins.Kind] = {}
     gaps = []
-    for name in features.names:
+    for one in features.encoded:
+        name = one.name
         if name in policy.exclude:
             continue
         if name not in known or name not in table.column_names:
@@ -274,8 +275,7 @@ def _kinds(
         if table.column(name).null_count == table.num_rows:
             text = f"`{name}` was missing in every training row: only the share of missing values is compared"
             gaps.append(NotCompared(subject="feature", feature=name, text=text))
-        categorical = name in features.categorical or name in features.hashed
-        kinds[name] = "categorical" if categorical else "numeric"
+        kinds[name] = one.kind.distance
     if table.column(features.label).null_count < table.num_rows:
         kinds[features.label] = "categorical"
     else:
