@@ -85,7 +85,7 @@ def try_budget(rows: Any, held_out: Any, layout: Any, spec: Any) -> dict[str, An
     seconds = {"wall_s": round(time.perf_counter() - wall, 1), "cpu_s": round(time.process_time() - cpu, 1)}
     predict = tf.function(lambda floats, ids: fitted.network((floats, ids)), reduce_retracing=True)
     parts = [
-        predict(held_out.floats[start : start + 8_192], held_out.ids[start : start + 8_192]).numpy().mean(axis=1)
+        predict(held_out.floats[start : start + 8_192], held_out.ids[start : start + 8_192]).numpy().mean(axis=1)[:, 0]
         for start in range(0, len(held_out), 8_192)
     ]
     auc = float(scores.auc(np.concatenate(parts), held_out.labels))
@@ -99,6 +99,7 @@ def time_steps(rows: Any, layout: Any, spec: Any) -> dict[str, float]:  # Any: a
 
     from models import fitting
     from models.network import Ensemble
+    from models.tasks import Binary
 
     def per_step(loop: Any, chunk: Any) -> None:
         for start in range(0, len(chunk), spec.batch_size):
@@ -121,7 +122,7 @@ def time_steps(rows: Any, layout: Any, spec: Any) -> dict[str, float]:  # Any: a
 
     found = {}
     for name in ("a call per epoch", "a call per step", "a call per epoch, XLA"):
-        loop = fitting._Loop(Ensemble(layout, spec), rows, spec, np.arange(len(rows)) % 8, 8)
+        loop = fitting._Loop(Ensemble(layout, spec), Binary(), rows, spec, np.arange(len(rows)) % 8, 8)
         if name.endswith("XLA"):
             loop._run = compiled(loop)
         run = per_step if name == "a call per step" else lambda loop, chunk: loop.run(chunk)

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from models import label as label_expression
 from models import settings
 from models.errors import FeatureError
 from models.settings import NOT_A_KEY, Column, Range
+from models.target import Target, TaskName, TransformName
 from models.tensor_names import check_column_name
 
 Constant = Literal["moments", "boundaries", "vocabulary"]
@@ -133,6 +133,7 @@ class FeatureSpec:
     Attributes:
       label: expression of models/label_grammar.py; a 0/1 column `c` is the expression "c", a column `c d` "`c d`", one
         of which Yes is positive `c == "Yes"`.
+      task, classes, weight, transform, interval: with `label`, what is predicted: see models/target.py.
       numeric: columns that enter as a normalised value and as their position among the quantiles.
       bucketized: column to number of quantile buckets; enters only as an embedded bucket.
       categorical: string or integer columns with a vocabulary from the training window.
@@ -144,6 +145,11 @@ class FeatureSpec:
     """
 
     label: Annotated[str, NOT_A_KEY]
+    task: Annotated[TaskName, NOT_A_KEY] = "binary"
+    classes: Annotated[tuple[str, ...], NOT_A_KEY] = ()
+    weight: Annotated[str, NOT_A_KEY] = ""
+    transform: Annotated[TransformName, NOT_A_KEY] = "none"
+    interval: Annotated[float, NOT_A_KEY] = 0.9
     numeric: tuple[Column, ...] = ()
     bucketized: Mapping[str, Annotated[int, Range(2, 10_000, "buckets")]] = field(default_factory=dict)
     categorical: tuple[Column, ...] = ()
@@ -155,7 +161,7 @@ class FeatureSpec:
 
     def __post_init__(self) -> None:
         settings.check(self, FeatureError)
-        for column in sorted(label_expression.label_columns(self.label)):
+        for column in sorted(self.target.columns):
             check_column_name(column)
         names = [name for group in KINDS for name in getattr(self, group)]
         for name in names:
@@ -165,8 +171,8 @@ class FeatureSpec:
             raise FeatureError(f"A column may be in one feature group only. In several: {', '.join(twice)}.")
         if not names:
             raise FeatureError(f"There are no features. Name columns in at least one of {', '.join(KINDS)}.")
-        if label_expression.is_column(self.label) and self.label_columns <= set(names):
-            (column,) = self.label_columns
+        if self.target.is_column and self.target.label_columns <= set(names):
+            (column,) = self.target.label_columns
             raise FeatureError(f"The label column {column!r} is also a feature. Remove it from the features.")
         if self.label in names:
             raise FeatureError(
@@ -194,10 +200,15 @@ class FeatureSpec:
         """All columns that a client sends, sorted."""
         return tuple(feature.name for feature in self.encoded)
 
+    @functools.cached_property
+    def target(self) -> Target:
+        """What is predicted."""
+        return Target(**{f.name: getattr(self, f.name) for f in dataclasses.fields(Target)})
+
     @property
     def label_columns(self) -> frozenset[str]:
-        """The columns that the label is computed from; they may be features too."""
-        return label_expression.label_columns(self.label)
+        """The columns that label and weight are computed from; they may be features too."""
+        return self.target.columns
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -207,6 +218,9 @@ class FeatureSpec:
     def to_json(self) -> str:
         """Serializes to JSON, the same text for equal specs."""
         value = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        for f in dataclasses.fields(Target):  # As before there were other tasks: such a spec is the same as ever.
+            if f.name != "label" and value[f.name] == f.default:
+                del value[f.name]
         return json.dumps({name: dict(v) if isinstance(v, Mapping) else v for name, v in value.items()}, sort_keys=True)
 
     @classmethod

@@ -7,6 +7,7 @@ random rows of the same days flatter a model that learns the days by heart (see 
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import time
@@ -17,10 +18,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.calibration import Calibration, calibrate
+from models.calibration import Calibration
 from models.errors import TrainingError
 from models.network import Ensemble, Layout
-from models.scores import log_loss, sigmoid
+from models.target import Target
+from models.tasks import Task, task_of
 from models.training_spec import TrainingSpec
 
 logger = logging.getLogger(__name__)
@@ -31,7 +33,6 @@ _VALIDATION_ROWS = 65_536
 _PREDICTION_BATCH = 8_192
 _WARM_UP_STEPS = 20
 
-_FEWEST_OF_A_LABEL = 2
 _LARGEST_FOLD = 0.5
 """A fold with a larger share of the rows leaves too few to train on."""
 _NEWEST = 0
@@ -45,14 +46,23 @@ class Rows:
     Attributes:
       floats: (rows, floats of the layout), float32.
       ids: (rows, ids of the layout), int32.
-      labels: (rows,), 0 or 1.
+      labels: (rows,), as `Target.evaluate` answers; none is unknown.
       spans: (rows,), which span each row is from, in any integers; only equality counts.
+      weights: (rows,), how much each counts, above 0; None where each counts one.
     """
 
     floats: np.ndarray
     ids: np.ndarray
     labels: np.ndarray
     spans: np.ndarray
+    weights: np.ndarray | None = None
+
+    @functools.cached_property
+    def shares(self) -> np.ndarray:
+        """How much each row counts, with a mean of 1; float64 (rows,)."""
+        if self.weights is None:
+            return np.ones(len(self))
+        return np.asarray(self.weights / self.weights.mean())
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -60,7 +70,7 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """One point of the training curve; losses are mean log-loss in nats."""
+    """One point of the training curve; losses are the task's own, of classes log loss in nats."""
 
     epoch: int
     steps: int
@@ -74,48 +84,63 @@ class Fitted:
     """A trained network, its calibration and its training curve; `best_epoch` counts from 1.
 
     Attributes:
-      validation_logits: calibrated logits of rows that the members which made them have not been trained on.
-      validation_labels: the labels of those rows.
-      newest_probabilities: of every row of the newest span, in order, by members that were trained on earlier spans
+      validation_outputs: calibrated outputs of rows that the members which made them have not been trained on.
+      validation_labels, validation_weights: of those rows.
+      newest_predictions: of every row of the newest span, in order, by members that were trained on earlier spans
         alone and calibrated on them: how well the model does out of time. None where there are no earlier spans to
         train on.
     """
 
+    task: Task
     network: Ensemble
     calibration: Calibration
     curve: list[Epoch]
     best_epoch: int
-    validation_logits: np.ndarray
+    validation_outputs: np.ndarray
     validation_labels: np.ndarray
-    newest_probabilities: np.ndarray | None
+    validation_weights: np.ndarray
+    newest_predictions: np.ndarray | None
 
 
-def fit(rows: Rows, layout: Layout, spec: TrainingSpec, base_weights: list[np.ndarray] | None = None) -> Fitted:
+_BINARY = Target(label="label")
+
+
+def fit(
+    rows: Rows,
+    layout: Layout,
+    spec: TrainingSpec,
+    base_weights: list[np.ndarray] | None = None,
+    target: Target = _BINARY,
+) -> Fitted:
     """Trains until the validation loss has not fallen for `spec.patience` epochs, and keeps the best epoch's weights.
 
     Args:
       base_weights: of a network with the same layout and spec, to start from instead of random weights.
+      target: what the labels are.
 
     Raises:
-      TrainingError: too few rows, or labels of one class only.
+      TrainingError: too few rows, or labels that hold nothing to learn.
     """
-    _check(rows)
-    trained = _train(rows, layout, spec, base_weights)
-    logits = trained.validation.logits()
-    calibration = calibrate(logits, trained.validation.labels) if spec.calibrate else Calibration()
+    trained = _train(rows, layout, spec, target, base_weights)
+    validation = trained.validation
+    outputs = validation.outputs()
+    calibration = validation.calibration(outputs, spec)
     return Fitted(
+        task=trained.task,
         network=trained.network,
         calibration=calibration,
         curve=trained.curve,
         best_epoch=trained.best_epoch,
-        validation_logits=calibration.slope * logits + calibration.offset,
-        validation_labels=trained.validation.labels,
-        newest_probabilities=_out_of_time(trained, logits, rows, layout, spec),
+        validation_outputs=calibration.apply(outputs),
+        validation_labels=validation.labels,
+        validation_weights=validation.shares,
+        newest_predictions=_out_of_time(trained, outputs, rows, layout, spec, target),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Trained:
+    task: Task
     network: Ensemble
     validation: _Validation
     holds_out_newest: bool
@@ -123,23 +148,27 @@ class _Trained:
     best_epoch: int
 
 
-def _train(rows: Rows, layout: Layout, spec: TrainingSpec, base_weights: list[np.ndarray] | None) -> _Trained:
+def _train(
+    rows: Rows, layout: Layout, spec: TrainingSpec, target: Target, base_weights: list[np.ndarray] | None
+) -> _Trained:
+    task = task_of(target, spec.loss, rows.labels, rows.shares)
+    task.check(rows.labels)
     random = np.random.default_rng(spec.seed)
     fold, folds, holds_out_newest = _folds(rows.spans, spec, random)
-    network = Ensemble(layout, spec)
+    network = Ensemble(layout, spec, task.outputs)
     if base_weights is None:
-        network.set_prior(float(rows.labels.mean()))
+        network.set_prior(task.start(rows.labels, rows.shares))
     else:
         network.start_from(base_weights)
-    loop = _Loop(network, rows, spec, fold, folds)
-    validation = _Validation(network, rows, fold, folds, random)
+    loop = _Loop(network, task, rows, spec, fold, folds)
+    validation = _Validation(network, task, rows, fold, folds, random)
 
     best_loss, best_epoch, best_weights = math.inf, 0, network.get_weights()
     curve: list[Epoch] = []
     for epoch, chunk in enumerate(loop.chunks(random), start=1):
         start = time.perf_counter()
         train_loss = loop.run(chunk)
-        validation_loss = log_loss(validation.logits(), validation.labels)
+        validation_loss = validation.loss(validation.outputs())
         seconds = time.perf_counter() - start
         steps = loop.steps_done
         curve.append(
@@ -157,55 +186,60 @@ def _train(rows: Rows, layout: Layout, spec: TrainingSpec, base_weights: list[np
             break
     network.set_weights(best_weights)
     return _Trained(
-        network=network, validation=validation, holds_out_newest=holds_out_newest, curve=curve, best_epoch=best_epoch
+        task=task,
+        network=network,
+        validation=validation,
+        holds_out_newest=holds_out_newest,
+        curve=curve,
+        best_epoch=best_epoch,
     )
 
 
 def _out_of_time(
-    trained: _Trained, logits: np.ndarray, rows: Rows, layout: Layout, spec: TrainingSpec
+    trained: _Trained, outputs: np.ndarray, rows: Rows, layout: Layout, spec: TrainingSpec, target: Target
 ) -> np.ndarray | None:
-    """Probabilities of the newest span's rows by what has not learned from that span: members and calibration.
+    """Predictions of the newest span's rows by what has not learned from that span: members and calibration.
 
     Where no member can be spared the newest span, a second ensemble is trained on the earlier ones, for this alone.
     """
     of_newest = rows.spans == rows.spans.max()
     earlier = _part(rows, ~of_newest)
-    if min(np.count_nonzero(earlier.labels == 0), np.count_nonzero(earlier.labels == 1)) < _FEWEST_OF_A_LABEL:
+    if not len(earlier) or not _can_learn(trained.task, earlier.labels):
         return None
     if trained.holds_out_newest:
         judged = trained.validation.folds != _NEWEST
         members = np.flatnonzero(trained.validation.member_folds == _NEWEST)
     else:
         logger.info("A second ensemble is trained on the earlier spans, to be scored on the newest one.")
-        trained = _train(earlier, layout, spec, None)
-        logits = trained.validation.logits()
-        judged = np.ones(len(logits), np.bool_)
+        trained = _train(earlier, layout, spec, target, None)
+        outputs = trained.validation.outputs()
+        judged = np.ones(len(outputs), np.bool_)
         members = np.arange(trained.network.members)
-    calibration = Calibration()
-    if spec.calibrate:
-        calibration = calibrate(logits[judged], trained.validation.labels[judged])
+    calibration = trained.validation.calibration(outputs, spec, judged)
     floats, ids = rows.floats[of_newest], rows.ids[of_newest]
     parts = []
     for start in range(0, len(floats), _PREDICTION_BATCH):
         batch = slice(start, start + _PREDICTION_BATCH)
         parts.append(trained.validation.predict(floats[batch], ids[batch]).numpy()[:, members].mean(axis=1))
-    return sigmoid(calibration.slope * np.concatenate(parts) + calibration.offset)
+    return trained.task.predictions(calibration.apply(np.concatenate(parts)))
+
+
+def _can_learn(task: Task, labels: np.ndarray) -> bool:
+    try:
+        task.check(labels)
+    except TrainingError:
+        return False
+    return True
 
 
 def _part(rows: Rows, chosen: np.ndarray) -> Rows:
-    return Rows(floats=rows.floats[chosen], ids=rows.ids[chosen], labels=rows.labels[chosen], spans=rows.spans[chosen])
-
-
-def _check(rows: Rows) -> None:
-    positives = int(np.count_nonzero(rows.labels == 1))
-    negatives = int(np.count_nonzero(rows.labels == 0))
-    if positives + negatives != len(rows):
-        raise TrainingError(f"Labels must be 0 or 1. {len(rows) - positives - negatives} of {len(rows)} are not.")
-    if min(positives, negatives) < _FEWEST_OF_A_LABEL:
-        raise TrainingError(
-            "Training needs at least two rows of each label. "
-            f"Received: {positives} positive of {len(rows)} rows. Check [label] and [spans] window in dataset.toml."
-        )
+    return Rows(
+        floats=rows.floats[chosen],
+        ids=rows.ids[chosen],
+        labels=rows.labels[chosen],
+        spans=rows.spans[chosen],
+        weights=None if rows.weights is None else rows.weights[chosen],
+    )
 
 
 def _folds(spans: np.ndarray, spec: TrainingSpec, random: np.random.Generator) -> tuple[np.ndarray, int, bool]:
@@ -232,8 +266,11 @@ def _folds(spans: np.ndarray, spec: TrainingSpec, random: np.random.Generator) -
 class _Loop:
     """The optimizer and the compiled epoch."""
 
-    def __init__(self, network: Ensemble, rows: Rows, spec: TrainingSpec, fold: np.ndarray, folds: int) -> None:
-        self._network, self._rows, self._spec = network, rows, spec
+    def __init__(
+        self, network: Ensemble, task: Task, rows: Rows, spec: TrainingSpec, fold: np.ndarray, folds: int
+    ) -> None:
+        self._network, self._task, self._rows, self._spec = network, task, rows, spec
+        self._targets = task.encode(rows.labels)
         self._fold = fold
         self._member_fold = np.arange(spec.ensemble_size) % folds
         self._batch = min(spec.batch_size, len(rows))
@@ -268,8 +305,8 @@ class _Loop:
         """Trains on these rows, in batches; returns the mean loss."""
         rows = self._rows
         weights = (self._fold[chunk][:, None] != self._member_fold).astype(np.float32)  # (rows, members)
-        labels = rows.labels[chunk].astype(np.float32)
-        loss = self._run(rows.floats[chunk], rows.ids[chunk], labels, weights)
+        weights *= rows.shares[chunk][:, None].astype(np.float32)
+        loss = self._run(rows.floats[chunk], rows.ids[chunk], self._targets[chunk], weights)
         self.steps_done += len(chunk) // self._batch
         return float(loss)
 
@@ -287,9 +324,8 @@ class _Loop:
     def _step(self, floats: tf.Tensor, ids: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         variables = self._network.trainable_variables
         with tf.GradientTape() as tape:
-            logits = self._network((floats, ids), training=True)  # (batch, members)
-            targets = tf.repeat(labels[:, None], tf.shape(logits)[1], axis=1)
-            losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits) * weights
+            outputs = self._network((floats, ids), training=True)  # (batch, members, outputs)
+            losses = self._task.loss(labels, outputs) * weights
             # A sum over members: each must see the gradient that it would see alone.
             per_member = tf.reduce_sum(losses, axis=0) / tf.maximum(tf.reduce_sum(weights, axis=0), 1.0)
             loss = tf.reduce_sum(per_member)
@@ -298,25 +334,40 @@ class _Loop:
 
 
 class _Validation:
-    """Logits of rows by the members that have not been trained on them."""
+    """Outputs of rows by the members that have not been trained on them."""
 
     def __init__(
-        self, network: Ensemble, rows: Rows, fold: np.ndarray, folds: int, random: np.random.Generator
+        self, network: Ensemble, task: Task, rows: Rows, fold: np.ndarray, folds: int, random: np.random.Generator
     ) -> None:
+        self._task = task
         self.member_folds = np.arange(network.members) % folds
         chosen = np.flatnonzero(fold < network.members)
         if len(chosen) > _VALIDATION_ROWS:
             chosen = np.sort(random.choice(chosen, _VALIDATION_ROWS, replace=False))
         self._floats, self._ids, self.labels = rows.floats[chosen], rows.ids[chosen], rows.labels[chosen]
-        self.folds = fold[chosen]
+        self.shares, self.folds = rows.shares[chosen], fold[chosen]
+        self._targets = task.encode(self.labels)
         held_out = (fold[chosen][:, None] == self.member_folds).astype(np.float32)  # (rows, members)
         self._weights = held_out / held_out.sum(axis=1, keepdims=True)
         self.predict = tf.function(lambda floats, ids: network((floats, ids)), reduce_retracing=True, autograph=False)
 
-    def logits(self) -> np.ndarray:
-        """Mean logit of the members that each row is held out from; (rows,)."""
+    def outputs(self) -> np.ndarray:
+        """Mean outputs of the members that each row is held out from; (rows, outputs)."""
         parts = []
         for start in range(0, len(self.labels), _PREDICTION_BATCH):
             batch = slice(start, start + _PREDICTION_BATCH)
-            parts.append((self.predict(self._floats[batch], self._ids[batch]).numpy() * self._weights[batch]).sum(1))
+            of_members = self.predict(self._floats[batch], self._ids[batch]).numpy()
+            parts.append((of_members * self._weights[batch][:, :, None]).sum(axis=1))
         return np.concatenate(parts)
+
+    def loss(self, outputs: np.ndarray) -> float:
+        """Mean loss of `outputs`."""
+        return float(np.average(self._task.losses(self._targets, outputs), weights=self.shares))
+
+    def calibration(
+        self, outputs: np.ndarray, spec: TrainingSpec, judged: np.ndarray | slice = slice(None)
+    ) -> Calibration:
+        """The calibration of `outputs`, fitted on those that are `judged`."""
+        if not spec.calibrate:
+            return self._task.uncalibrated
+        return self._task.calibrate(outputs[judged], self.labels[judged], self.shares[judged])

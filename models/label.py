@@ -7,7 +7,7 @@ TensorFlow tensors, so that ingestion, the transform graph and the evaluation ag
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,7 +77,7 @@ def evaluate(expression: str, columns: Mapping[str, Array]) -> Array:
     tree = parse(expression)
     if isinstance(tree, Membership) and tree.is_text:
         return _evaluate_text(expression, tree, _given(expression, tree.column, columns))
-    library, values = _as_float64(expression, columns)
+    library, values = _as_float64(expression, label_grammar.columns(tree), columns)
     yes, no, unknown = np.int64(1), np.int64(0), np.int64(NO_LABEL)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if isinstance(tree, Column):
@@ -97,6 +97,72 @@ def evaluate(expression: str, columns: Mapping[str, Array]) -> Array:
         return library.where(known, library.where(holds, yes, no), unknown)
 
 
+def number(expression: str, columns: Mapping[str, Array]) -> tuple[Any, Array]:
+    """Computes a numeric expression of each row: float64, NaN where an operand is missing.
+
+    Args:
+      columns: as `evaluate` takes them.
+
+    Returns:
+      The library of the arrays, the module numpy or tensorflow, and the numbers.
+
+    Raises:
+      LabelError: `expression` is no number of the grammar, or a column of it is not given or not numeric.
+    """
+    tree = label_grammar.parse_number(expression)
+    library, values = _as_float64(expression, label_grammar.columns(tree), columns)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return library, _compute(tree, values)
+
+
+def class_index(expression: str, classes: Sequence[str], columns: Mapping[str, Array]) -> Array:
+    """The index of each row's class, int64; NO_LABEL where it is missing or none of `classes`.
+
+    Args:
+      expression: a column of texts, or a number.
+      classes: texts; a number is of the class that is written like it.
+      columns: as `evaluate` takes them; a column of texts is of Arrow or TensorFlow.
+
+    Raises:
+      LabelError: a column is not given, or a number is compared with classes that are no numbers.
+    """
+    tree = label_grammar.parse_number(expression)
+    if isinstance(tree, Column):
+        column = _given(expression, tree.name, columns)
+        if isinstance(column, pa.Array | pa.ChunkedArray):
+            if _is_text(column.type):
+                found = pc.index_in(column.cast(pa.large_string()), value_set=pa.array(classes, pa.large_string()))
+                return np.asarray(pc.fill_null(found, NO_LABEL)).astype(np.int64)
+        elif not isinstance(column, np.ndarray) and column.dtype.name == "string":
+            return _first_equal(column, classes)
+    try:
+        numbers_of_classes = [float(name) for name in classes]
+    except ValueError as error:
+        raise LabelError(
+            f"The label {expression!r} is a number, and the classes are not: {', '.join(classes)}. "
+            "Write whole numbers, or declare the column BYTES in the schema."
+        ) from error
+    library, values = number(expression, columns)
+    if library is np:
+        equal = values[..., None] == np.array(numbers_of_classes)
+        return np.where(equal.any(axis=-1), equal.argmax(axis=-1), NO_LABEL).astype(np.int64)
+    return _first_equal(values, numbers_of_classes)
+
+
+def _first_equal(tensor: Any, values: Sequence[str] | Sequence[float]) -> Any:
+    """The index of each element among `values`, NO_LABEL where it is none of them; int64."""
+    import tensorflow as tf  # Only callers that already hold tensors come here.
+
+    equal = tf.equal(tf.expand_dims(tensor, -1), tf.constant(values, tensor.dtype))
+    index = tf.argmax(tf.cast(equal, tf.int32), axis=-1, output_type=tf.int64)
+    return tf.where(tf.reduce_any(equal, axis=-1), index, tf.constant(NO_LABEL, tf.int64))
+
+
+def _is_text(arrow_type: pa.DataType) -> bool:
+    kind = arrow_type.value_type if pa.types.is_dictionary(arrow_type) else arrow_type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
 def _compute(node: Sum, values: Mapping[str, Array]) -> Array:
     match node:
         case Column(name):
@@ -109,11 +175,11 @@ def _compute(node: Sum, values: Mapping[str, Array]) -> Array:
             return _ARITHMETIC[symbol](_compute(left, values), _compute(right, values))
 
 
-def _as_float64(expression: str, columns: Mapping[str, Array]) -> tuple[Any, dict[str, Array]]:
+def _as_float64(expression: str, names: Collection[str], columns: Mapping[str, Array]) -> tuple[Any, dict[str, Array]]:
     """The library of the arrays (the module numpy or tensorflow) and the label's columns as float64."""
     values = {}
     library: Any = np
-    for name in sorted(label_columns(expression)):
+    for name in sorted(names):
         column = _given(expression, name, columns)
         if isinstance(column, pa.Array | pa.ChunkedArray):
             if not numbers.is_numeric(column.type):
@@ -139,9 +205,8 @@ def _given(expression: str, name: str, columns: Mapping[str, Array]) -> Array:
 def _evaluate_text(expression: str, tree: Membership, column: Array) -> Array:
     yes, no, unknown = np.int64(tree.among), np.int64(not tree.among), np.int64(NO_LABEL)
     if isinstance(column, pa.Array | pa.ChunkedArray):
-        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
-            raise LabelError(_not_text(expression, tree.column, kind))
+        if not (_is_text(column.type) or pa.types.is_null(column.type)):
+            raise LabelError(_not_text(expression, tree.column, column.type))
         text = pc.fill_null(column.cast(pa.large_string()), "")
         among = pc.is_in(text, value_set=pa.array(tree.values, pa.large_string()))
         missing = pc.equal(text, "")

@@ -121,6 +121,16 @@ def parse(expression: str) -> Label:
     return _Parser(expression).label()
 
 
+@functools.lru_cache(maxsize=64)
+def parse_number(expression: str) -> Sum:
+    """Returns the syntax tree of a number: a column, or columns and numbers joined by + - * /.
+
+    Raises:
+      LabelError: `expression` is not in the grammar, or compares; points at the character.
+    """
+    return _Parser(expression).number()
+
+
 class _Parser:
     """Recursive descent over the module's grammar, one token ahead."""
 
@@ -151,6 +161,14 @@ class _Parser:
         )
         if not columns(tree):
             raise LabelError(f"The label expression {self._text!r} names no column. {_GRAMMAR}")
+        return tree
+
+    def number(self) -> Sum:
+        tree = self._sum()
+        if not self._is_end:
+            raise self._error("expected + - * / or the end, since it is a number and not a comparison")
+        if not columns(tree):
+            raise LabelError(f"The expression {self._text!r} names no column. {_GRAMMAR}")
         return tree
 
     def _ended(self, tree: Label, expected: str) -> Label:

@@ -69,12 +69,12 @@ def pack(transformed: Mapping[str, Any], layout: Layout) -> tuple[np.ndarray, np
 
 @keras.saving.register_keras_serializable("models")
 class Ensemble(keras.Model):
-    """Logits of every member, from packed features.
+    """Outputs of every member, from packed features.
 
-    Call with (floats, ids), as `pack` stacks them; returns (batch, members).
+    Call with (floats, ids), as `pack` stacks them; returns (batch, members, outputs), see models/tasks.py.
     """
 
-    def __init__(self, layout: Layout, spec: TrainingSpec) -> None:
+    def __init__(self, layout: Layout, spec: TrainingSpec, outputs: int = 1) -> None:
         super().__init__(name="ensemble")
         self.layout, self.spec = layout, spec
         self.members = spec.ensemble_size
@@ -108,7 +108,10 @@ class Ensemble(keras.Model):
             kernel = weight(f"dense_{i}_kernel", (fan_in, units), uniform(fan_in / 2))
             self._dense.append((kernel, weight(f"dense_{i}_bias", (1, units), "zeros")))
             fan_in = units
-        self._head = (weight("head_kernel", (fan_in, 1), uniform(fan_in)), weight("head_bias", (1, 1), "zeros"))
+        self._head = (
+            weight("head_kernel", (fan_in, outputs), uniform(fan_in)),
+            weight("head_bias", (1, outputs), "zeros"),
+        )
         self._dropout = keras.layers.Dropout(spec.dropout, seed=next(seeds))
         self.built = True
 
@@ -121,10 +124,10 @@ class Ensemble(keras.Model):
             for name, values in layout.ids.items()
         }
 
-    def set_prior(self, rate: float) -> None:
-        """Starts from the share of positive labels, so that no step is spent on learning it."""
+    def set_prior(self, outputs: np.ndarray) -> None:
+        """Starts from these outputs for every row, (outputs,), so that no step is spent on learning them."""
         bias = self._head[1]
-        bias.assign(np.full(bias.shape, math.log(rate / (1 - rate)), np.float32))
+        bias.assign(np.broadcast_to(outputs, bias.shape).astype(np.float32))
 
     def start_from(self, weights: Sequence[np.ndarray]) -> None:
         """Sets the trainable weights, in the order of `trainable_variables`."""
@@ -132,7 +135,7 @@ class Ensemble(keras.Model):
             variable.assign(value)
 
     def call(self, inputs: tuple[Any, Any], training: bool = False) -> Any:
-        """Logits, (batch, members)."""
+        """Outputs, (batch, members, outputs)."""
         x = self._encode(*inputs)  # (members, batch, width)
         start = x
         for down, up, bias in self._cross:
@@ -141,7 +144,7 @@ class Ensemble(keras.Model):
             x = ops.relu(ops.matmul(x, kernel) + bias)
             x = self._dropout(x, training=training)
         kernel, bias = self._head
-        return ops.transpose(ops.squeeze(ops.matmul(x, kernel) + bias, axis=-1))  # (batch, members)
+        return ops.transpose(ops.matmul(x, kernel) + bias, (1, 0, 2))
 
     def _encode(self, floats: Any, ids: Any) -> Any:
         layout = self.layout

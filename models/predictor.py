@@ -10,11 +10,12 @@ import tensorflow as tf
 
 from models.errors import FeatureError, ModelError
 from models.feature_defaults import inputs_with_defaults
+from models.target import TaskName
+from models.tasks import PREDICTED, predictions_of
 from models.transform_graph import serving_arrays
 
 _BATCH_ROWS = 32_768
 _SIGNATURE = "serving_default"
-_PROBABILITY = "probability"
 
 
 @functools.lru_cache(maxsize=2)
@@ -63,19 +64,34 @@ class Predictor:
         """The features that the model takes, sorted."""
         return tuple(sorted(self._specs))
 
-    def predict(self, batch: pa.RecordBatch | pa.Table) -> np.ndarray:
-        """Probabilities of the positive label, float32, (rows,).
+    @property
+    def task(self) -> TaskName:
+        """What the model predicts, by its outputs.
 
         Raises:
-          ModelError: the model has no output `probability`, as one that someone else pushed may not.
+          ModelError: they are of no task, as those of a model that someone else pushed may be.
+        """
+        for name, task in PREDICTED.items():
+            if name in self._fetches:
+                return task
+        raise ModelError(
+            f"The model in {self._model_dir} has no output {' or '.join(map(repr, PREDICTED))}. "
+            f"It has: {[*self._fetches]}."
+        )
+
+    def predict(self, batch: pa.RecordBatch | pa.Table) -> np.ndarray:
+        """Probabilities of the positive label (rows,) or of each class (rows, classes), or value, lower and upper
+        (rows, 3); float32.
+
+        Raises:
+          ModelError: see `task`.
           FeatureError: see `outputs`.
         """
-        if _PROBABILITY not in self._fetches:
-            raise ModelError(f"The model in {self._model_dir} has no output 'probability'. It has: {[*self._fetches]}.")
-        parts = [np.empty(0, np.float32)]
-        for start in range(0, batch.num_rows, _BATCH_ROWS):
-            parts.append(self.outputs(batch.slice(start, _BATCH_ROWS))[_PROBABILITY])
-        return np.concatenate(parts)
+        _ = self.task
+        starts = range(
+            0, max(batch.num_rows, 1), _BATCH_ROWS
+        )  # No rows are asked for too: what is answered has a shape.
+        return np.concatenate([predictions_of(self.outputs(batch.slice(start, _BATCH_ROWS))) for start in starts])
 
     def outputs(self, batch: pa.RecordBatch | pa.Table) -> dict[str, np.ndarray]:
         """All outputs by name, sorted, (rows, ...), in one execution; may be called by several threads.

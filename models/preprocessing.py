@@ -10,7 +10,7 @@
 | cyclical    | INT, FLOAT    | `<c>_phase_xf`: share of the period passed, [0, 1), 0 if missing             |
 |             |               | `<c>_id_xf`: 0 missing, 1 + integer part modulo the period                   |
 
-All are rank 1. `label_xf` is 1, 0, or -1 where the label is unknown (models/label.py).
+All are rank 1. `label_xf` is what models/target.py answers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from models import label
 from models.analysis import MISSING_INT, QUANTILE_ERROR, Analysis, vocabulary_file_name
 from models.errors import FeatureError
 from models.features import Feature, FeatureSpec
@@ -52,9 +51,9 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     columns = {
         name: _category(x)[0] if x.dtype == tf.string else _number(x, exact=True)
         for name, x in inputs.items()
-        if name in features.label_columns
+        if name in features.target.columns
     }
-    outputs[LABEL_KEY] = label.evaluate(features.label, columns)
+    outputs[LABEL_KEY] = features.target.evaluate(columns)
     return outputs
 
 

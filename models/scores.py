@@ -12,6 +12,13 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     return np.where(z >= 0, 1 / (1 + e), e / (1 + e))
 
 
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Logarithm of each class's probability, float64 (rows, classes)."""
+    z = np.asarray(logits, np.float64)
+    z = z - z.max(axis=1, keepdims=True)
+    return np.asarray(z - np.log(np.exp(z).sum(axis=1, keepdims=True)))
+
+
 def log_loss(logits: np.ndarray, labels: np.ndarray) -> float:
     """Mean negative log-likelihood of 0/1 labels, in nats."""
     z = logits.astype(np.float64)

@@ -1,7 +1,7 @@
 """The SavedModel: three signatures over one transform graph and one network.
 
-    serving_default      a tensor per feature, (None,) each, by column     -> probability, class
-    serve_examples       examples: serialized tf.Examples                  -> probability, class
+    serving_default      a tensor per feature, (None,) each, by column     -> the task's answer, see models/tasks.py
+    serve_examples       examples: serialized tf.Examples                  -> the same
     transform_features   examples: serialized tf.Examples                  -> transformed features, label_xf
 
 Beside the model, `assets.extra/feature_defaults.json` says what stands for a missing value of each input, so that a
@@ -18,20 +18,25 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from models import feature_defaults as defaults_file
-from models import label
 from models.calibration import Calibration
 from models.features import FeatureSpec
 from models.network import Ensemble, Layout
+from models.tasks import Task
 from models.transform_graph import TransformGraph
 
 _EXAMPLES = tf.TensorSpec([None], tf.string, name="examples")
 
 
 def export(
-    network: Ensemble, calibration: Calibration, graph: TransformGraph, features: FeatureSpec, output_dir: str
+    network: Ensemble,
+    task: Task,
+    calibration: Calibration,
+    graph: TransformGraph,
+    features: FeatureSpec,
+    output_dir: str,
 ) -> None:
     """Writes the SavedModel and its feature_defaults.json into `output_dir`."""
-    module = _ServingModule(network, calibration, graph, features)
+    module = _ServingModule(network, task, calibration, graph, features)
     signatures = {
         "serving_default": tf.function(module.serve, input_signature=[graph.serving_inputs], autograph=False),
         "serve_examples": tf.function(module.serve_examples, input_signature=[_EXAMPLES], autograph=False),
@@ -87,9 +92,10 @@ class _ServingModule(tf.Module):
     """
 
     def __init__(
-        self, network: Ensemble, calibration: Calibration, graph: TransformGraph, features: FeatureSpec
+        self, network: Ensemble, task: Task, calibration: Calibration, graph: TransformGraph, features: FeatureSpec
     ) -> None:
         super().__init__()
+        self._task = task
         self._features = features
         self._graph = graph
         self.transform = graph.loaded
@@ -101,24 +107,25 @@ class _ServingModule(tf.Module):
             tf.Variable(variable.numpy(), trainable=False, name=f"weight_{index}")
             for index, variable in enumerate(network.trainable_variables)
         ]
-        self.calibration = tf.Variable([calibration.slope, calibration.offset], trainable=False, name="calibration")
+        slope_and_offset = [calibration.slope, calibration.offset]
+        self.calibration = tf.Variable(slope_and_offset, trainable=False, dtype=tf.float32, name="calibration")
 
     def serve(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         transformed = self._graph.transform(inputs)
         floats = _stack(transformed, self._layout.floats, tf.float32)
         ids = _stack(transformed, tuple(self._layout.ids), tf.int32)
         weights = [tf.convert_to_tensor(weight) for weight in self.weights]
-        logits, _ = self._call(weights, self._state, (floats, ids), training=False)  # (batch, members)
+        outputs, _ = self._call(weights, self._state, (floats, ids), training=False)  # (batch, members, outputs)
         slope, offset = tf.unstack(self.calibration)
-        probability = tf.sigmoid(slope * tf.reduce_mean(logits, axis=1) + offset)
-        return {"probability": probability, "class": tf.cast(probability >= 0.5, tf.int64)}
+        return self._task.answer(slope * tf.reduce_mean(outputs, axis=1) + offset)
 
     def serve_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         return self.serve(self._parse(examples))
 
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         transformed = self._graph.transform(self._parse(examples))
-        dtypes = {name: self._graph.raw_dtype(name) for name in self._features.label_columns}
+        target = self._features.target
+        dtypes = {name: self._graph.raw_dtype(name) for name in target.columns}
         parsed = tf.io.parse_example(examples, {name: tf.io.VarLenFeature(dtype) for name, dtype in dtypes.items()})
         # int64 columns in float64: a float32 holds no more than 24 bits of them.
         columns = {
@@ -127,7 +134,7 @@ class _ServingModule(tf.Module):
             else _dense(x, float("nan"), tf.float64 if x.dtype == tf.int64 else tf.float32)
             for name, x in parsed.items()
         }
-        return transformed | {"label_xf": label.evaluate(self._features.label, columns)}
+        return transformed | {"label_xf": target.evaluate(columns)}
 
     def _parse(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         inputs = self._graph.serving_inputs

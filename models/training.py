@@ -23,11 +23,12 @@ import pyarrow as pa
 import tensorflow as tf
 
 from columnar import examples
-from models import label, scores, signatures, warm_start
+from models import signatures, warm_start
 from models.errors import TrainingError
 from models.features import FeatureSpec
 from models.fitting import Fitted, Rows, fit
 from models.network import Layout, pack
+from models.target import is_known
 from models.training_spec import HISTORY_FILE, OUT_OF_TIME_FILE, TrainingSpec
 from models.transform_graph import TransformGraph
 
@@ -46,7 +47,7 @@ def run_fn(fn_args: Any) -> None:
     Rows without a label are left out: labels may come in parts.
 
     Raises:
-      TrainingError: the train split is empty, has no label, or one label only.
+      TrainingError: the train split is empty, has no label, or labels that hold nothing to learn.
     """
     start = time.perf_counter()
     features = FeatureSpec.from_json(fn_args.custom_config["features"])
@@ -61,29 +62,29 @@ def run_fn(fn_args: Any) -> None:
     rows = read_rows(_expand(fn_args.train_files), graph, layout)
     read = time.perf_counter()
 
-    base, reason = warm_start.base_weights(fn_args.base_model, layout, spec, vocabularies)
+    base, reason = warm_start.base_weights(fn_args.base_model, layout, spec, vocabularies, features.target)
     if not may_warm_start:
         base, reason = None, "the hyperparameters say so"
     logger.info("Training starts from %s weights: %s.", "random" if base is None else "the base model's", reason)
-    fitted = fit(rows, layout, spec, base)
+    fitted = fit(rows, layout, spec, base, features.target)
     trained = time.perf_counter()
 
-    signatures.export(fitted.network, fitted.calibration, graph, features, fn_args.serving_model_dir)
-    warm_start.save(fn_args.serving_model_dir, fitted.network, vocabularies)
+    signatures.export(fitted.network, fitted.task, fitted.calibration, graph, features, fn_args.serving_model_dir)
+    warm_start.save(fn_args.serving_model_dir, fitted.network, vocabularies, features.target)
     seconds = {"read": read - start, "train": trained - read, "export": time.perf_counter() - trained}
     history = describe(fitted, spec, len(rows), seconds) | {"warm_start": base is not None, "warm_start_reason": reason}
     if fn_args.model_run_dir:
         tf.io.gfile.makedirs(fn_args.model_run_dir)
         with tf.io.gfile.GFile(os.path.join(fn_args.model_run_dir, HISTORY_FILE), "w") as file:
             file.write(json.dumps(history, indent=2, sort_keys=True) + "\n")
-        if fitted.newest_probabilities is not None:
-            _write_out_of_time(fn_args.model_run_dir, rows, fitted.newest_probabilities)
+        if fitted.newest_predictions is not None:
+            _write_out_of_time(fn_args.model_run_dir, rows, fitted.newest_predictions)
 
 
-def _write_out_of_time(folder: str, rows: Rows, probabilities: np.ndarray) -> None:
-    """Writes labels and out-of-time probabilities of the newest span's labelled train rows, in the order of shards."""
+def _write_out_of_time(folder: str, rows: Rows, predictions: np.ndarray) -> None:
+    """Writes labels and out-of-time predictions of the newest span's labelled train rows, in the order of shards."""
     data = io.BytesIO()
-    np.savez_compressed(data, labels=rows.labels[rows.spans == rows.spans.max()], probabilities=probabilities)
+    np.savez_compressed(data, labels=rows.labels[rows.spans == rows.spans.max()], predictions=predictions)
     with tf.io.gfile.GFile(os.path.join(folder, OUT_OF_TIME_FILE), "wb") as file:
         file.write(data.getvalue())
 
@@ -107,60 +108,61 @@ def read_rows(paths: Sequence[str], graph: TransformGraph, layout: Layout) -> Ro
 
 def pack_batches(batches: Iterable[tuple[str, pa.RecordBatch]], graph: TransformGraph, layout: Layout) -> Rows:
     """Like `read_rows`, from pairs of a span's name and a flat record batch of it."""
-    floats, ids, labels, spans = [], [], [], []
+    floats, ids, labels, spans, weights = [], [], [], [], []
     numbers: dict[str, int] = {}
     rows = 0
     for span, batch in batches:
         rows += batch.num_rows
-        batch, of_batch = labelled(batch, graph.features)
+        batch, of_batch, weights_of_batch = labelled(batch, graph.features)
         if not batch.num_rows:
             continue
         packed = pack(graph.transform_batch(batch), layout)
         floats.append(packed[0])
         ids.append(packed[1])
         labels.append(of_batch)
+        weights.append(weights_of_batch)
         spans.append(np.full(batch.num_rows, numbers.setdefault(span, len(numbers)), np.int32))
     if not rows:
         raise TrainingError("The train split is empty. Give a window with examples.")
     if not labels:
         raise TrainingError(
             f"None of the {rows} rows of the train split has a label: a column of {graph.features.label!r} is missing "
-            "in each, or is not 0 or 1. Train on a window with labels."
+            f"in each, or is no label of the task {graph.features.task}. Train on a window with labels."
         )
     together = Rows(
         floats=np.concatenate(floats),
         ids=np.concatenate(ids),
         labels=np.concatenate(labels),
         spans=np.concatenate(spans),
+        weights=np.concatenate(weights) if graph.features.weight else None,
     )
     if len(together) < rows:
         logger.info("%d of %d rows have a label and are trained on.", len(together), rows)
     return together
 
 
-def labelled(batch: pa.RecordBatch, features: FeatureSpec) -> tuple[pa.RecordBatch, np.ndarray]:
-    """Returns the rows of a flat record batch that have a label, and their labels, 0 or 1, int64."""
-    columns = {name: batch.column(name) for name in features.label_columns}
-    labels: np.ndarray = label.evaluate(features.label, columns)
-    has_label = labels != label.NO_LABEL
-    return (batch, labels) if has_label.all() else (batch.filter(pa.array(has_label)), labels[has_label])
+def labelled(batch: pa.RecordBatch, features: FeatureSpec) -> tuple[pa.RecordBatch, np.ndarray, np.ndarray]:
+    """Returns the rows of a flat record batch that have a label, their labels, and how much each row counts."""
+    target = features.target
+    columns = {name: batch.column(name) for name in target.columns}
+    labels, weights = target.evaluate(columns), target.weights(columns)
+    known = is_known(labels)
+    if known.all():
+        return batch, labels, weights
+    return batch.filter(pa.array(known)), labels[known], weights[known]
 
 
 def describe(fitted: Fitted, spec: TrainingSpec, rows: int, seconds: Mapping[str, float]) -> dict[str, Any]:
-    """The training curve and what came of it, as history.json holds it; losses are log-loss in nats."""
-    probabilities = scores.sigmoid(fitted.validation_logits)
+    """The training curve and what came of it, as history.json holds it; losses are the task's own."""
+    summary = fitted.task.summary(fitted.validation_outputs, fitted.validation_labels, fitted.validation_weights)
     return {
         "rows": rows,
+        "task": fitted.task.name,
         "spec": json.loads(spec.to_json()),
         "curve": [dataclasses.asdict(epoch) for epoch in fitted.curve],
         "best_epoch": fitted.best_epoch,
         "calibration": dataclasses.asdict(fitted.calibration),
-        "validation": {
-            "rows": len(fitted.validation_labels),
-            "auc": scores.auc(fitted.validation_logits, fitted.validation_labels),
-            "log_loss": scores.log_loss(fitted.validation_logits, fitted.validation_labels),
-            "calibration_error": scores.expected_calibration_error(probabilities, fitted.validation_labels),
-        },
+        "validation": {"rows": len(fitted.validation_labels), **summary},
         "seconds": dict(seconds),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from models import settings
 from models.errors import TrainingError
@@ -36,7 +36,9 @@ class TrainingSpec:
       ensemble_size: networks trained side by side from different seeds; their logits are averaged.
       validation_fraction: share of the rows that each network holds out, where the rows are all of one span.
         Rows of several spans are held out by span.
-      calibrate: whether to fit a slope and an offset to the logits on the held-out rows.
+      calibrate: whether to fit a slope and an offset to the network's outputs on the held-out rows.
+      loss: of a regression's value: its mean is learned by `squared`, its median by `absolute`, and `huber` is squared
+        within a standard deviation and absolute beyond.
       max_steps: optimizer steps, all of which are made; 0 for as many as `epochs` and `patience` allow.
       seed: of initial weights, shuffling and the validation split.
     """
@@ -54,6 +56,7 @@ class TrainingSpec:
     ensemble_size: Annotated[int, Range(1, 64, "networks")] = 4
     validation_fraction: Annotated[float, Range(0, 1, "share of rows", excluded="both")] = 0.125
     calibrate: bool = True
+    loss: Literal["squared", "absolute", "huber"] = "squared"
     max_steps: Annotated[int, Range(0, 1_000_000_000, "steps")] = 0
     seed: Annotated[int, Range(0, 2**31 - 1)] = 20_130_101
 

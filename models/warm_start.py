@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from models.network import Ensemble, Layout
+from models.target import Target
 from models.training_spec import TrainingSpec
 
 FOLDER = os.path.join("assets.extra", "warm_start")
@@ -26,10 +27,13 @@ _FIRST_TOKEN = 2
 # What decides the shape and the meaning of the weights.
 _ARCHITECTURE = ("hidden_units", "embedding_size", "cross_layers", "cross_rank", "ensemble_size")
 
+# Of models that were pushed before there were other tasks.
+_BINARY = {"task": "binary", "classes": [], "transform": "none"}
+
 Vocabularies = Mapping[str, Sequence[str]]
 
 
-def save(model_dir: str, network: Ensemble, vocabularies: Vocabularies) -> None:
+def save(model_dir: str, network: Ensemble, vocabularies: Vocabularies, target: Target) -> None:
     """Writes what `base_weights` needs into a SavedModel's folder."""
     folder = os.path.join(model_dir, FOLDER)
     tf.io.gfile.makedirs(folder)
@@ -37,7 +41,7 @@ def save(model_dir: str, network: Ensemble, vocabularies: Vocabularies) -> None:
     np.savez(data, *[variable.numpy() for variable in network.trainable_variables])
     with tf.io.gfile.GFile(os.path.join(folder, "weights.npz"), "wb") as file:
         file.write(data.getvalue())
-    described = _describe(network.layout, network.spec) | {
+    described = _describe(network.layout, network.spec, target) | {
         "vocabularies": {k: list(v) for k, v in vocabularies.items()}
     }
     with tf.io.gfile.GFile(os.path.join(folder, "network.json"), "w") as file:
@@ -45,7 +49,7 @@ def save(model_dir: str, network: Ensemble, vocabularies: Vocabularies) -> None:
 
 
 def base_weights(
-    model_dir: str | None, layout: Layout, spec: TrainingSpec, vocabularies: Vocabularies
+    model_dir: str | None, layout: Layout, spec: TrainingSpec, vocabularies: Vocabularies, target: Target
 ) -> tuple[list[np.ndarray] | None, str]:
     """Weights to start from, fitted to the present vocabularies, or None; and one clause that says why."""
     if not model_dir:
@@ -55,7 +59,7 @@ def base_weights(
         return None, f"the base model has no {FOLDER}"
     with tf.io.gfile.GFile(path) as file:
         base = json.loads(file.read())
-    difference = _difference(base, _describe(layout, spec))
+    difference = _difference(base, _describe(layout, spec, target))
     if difference:
         return None, f"the base model differs in {difference}"
     with tf.io.gfile.GFile(os.path.join(model_dir, FOLDER, "weights.npz"), "rb") as file:
@@ -72,8 +76,9 @@ def base_weights(
     return weights, f"at least {share:.0%} of each vocabulary is known to the base model"
 
 
-def _describe(layout: Layout, spec: TrainingSpec) -> dict[str, Any]:
+def _describe(layout: Layout, spec: TrainingSpec, target: Target) -> dict[str, Any]:
     return {
+        "target": {"task": target.task, "classes": target.classes, "transform": target.transform},
         "layout": {**dataclasses.asdict(layout), "ids": dict(layout.ids)},
         "architecture": {name: getattr(spec, name) for name in _ARCHITECTURE},
         "widths": Ensemble.widths(layout, spec),
@@ -85,6 +90,8 @@ def _difference(base: Mapping[str, Any], present: Mapping[str, Any]) -> str:
     here = json.loads(json.dumps(present))
     parts = [key for key in _ARCHITECTURE if base["architecture"].get(key) != here["architecture"][key]]
     parts += [key for key in ("numeric", "cyclical", "numeric_buckets") if base["layout"][key] != here["layout"][key]]
+    if base.get("target", _BINARY) != here["target"]:
+        parts.append("what it predicts")
     if base["widths"] != here["widths"]:
         parts.append("features or the width of their embeddings")
     fixed = {name for name in here["layout"]["ids"] if name.removesuffix("_id_xf") not in base["vocabularies"]}

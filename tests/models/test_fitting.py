@@ -31,8 +31,8 @@ def make_rows(count, seed=0, spans=2):
 
 
 def predict(fitted, rows):
-    logits = fitted.network((rows.floats, rows.ids)).numpy().mean(axis=1)
-    return scores.sigmoid(fitted.calibration.slope * logits + fitted.calibration.offset)
+    outputs = fitted.network((rows.floats, rows.ids)).numpy().mean(axis=1)
+    return fitted.task.predictions(fitted.calibration.apply(outputs))
 
 
 def test_learns_what_can_be_learnt():
@@ -71,7 +71,7 @@ def test_a_span_is_judged_by_members_that_have_not_seen_it():
     fitted = fit(rows, layout, spec)
 
     assert len(fitted.validation_labels) == count
-    assert abs(scores.auc(fitted.validation_logits, fitted.validation_labels) - 0.5) < 0.1
+    assert abs(scores.auc(fitted.validation_outputs[:, 0], fitted.validation_labels) - 0.5) < 0.1
     assert fitted.curve[-1].train_loss < 0.1
 
 
@@ -96,8 +96,8 @@ def test_the_newest_span_is_scored_by_what_has_not_seen_it(sizes, members):
 
     fitted = fit(rows, LAYOUT, spec)
 
-    assert fitted.newest_probabilities.shape == (sizes[-1],)
-    assert scores.auc(fitted.newest_probabilities, rows.labels[newest]) < 0.3
+    assert fitted.newest_predictions.shape == (sizes[-1],)
+    assert scores.auc(fitted.newest_predictions, rows.labels[newest]) < 0.3
 
 
 @pytest.mark.parametrize(("spans", "turned"), [(1, 0), (2, 60)])
@@ -106,7 +106,7 @@ def test_without_earlier_spans_to_train_on_there_is_no_out_of_time_score(spans, 
     rows = make_rows(120, spans=spans)
     rows = dataclasses.replace(rows, labels=np.where(np.arange(120) < turned, 0, rows.labels))
 
-    assert fit(rows, LAYOUT, dataclasses.replace(SPEC, epochs=1)).newest_probabilities is None
+    assert fit(rows, LAYOUT, dataclasses.replace(SPEC, epochs=1)).newest_predictions is None
 
 
 def test_stops_when_the_validation_loss_rises_and_keeps_the_best_weights():
@@ -118,7 +118,7 @@ def test_stops_when_the_validation_loss_rises_and_keeps_the_best_weights():
     losses = [epoch.validation_loss for epoch in fitted.curve]
     assert len(losses) == fitted.best_epoch + 2 < 200
     assert losses[fitted.best_epoch - 1] == min(losses)
-    kept = scores.log_loss(fitted.validation_logits, fitted.validation_labels)
+    kept = scores.log_loss(fitted.validation_outputs[:, 0], fitted.validation_labels)
     assert kept == pytest.approx(min(losses), rel=1e-6)
 
 

@@ -44,7 +44,7 @@ def test_pack_follows_the_layout():
 
 
 def test_one_logit_per_member():
-    assert Ensemble(LAYOUT, SPEC)(some_rows(7)).shape == (7, 3)
+    assert Ensemble(LAYOUT, SPEC)(some_rows(7)).shape == (7, 3, 1)
 
 
 def test_rows_do_not_see_each_other():
@@ -109,7 +109,7 @@ def test_the_prior_is_the_first_answer():
     for variable in network.trainable_variables:
         variable.assign(np.zeros(variable.shape, np.float32))
 
-    network.set_prior(0.25)
+    network.set_prior(np.log([1 / 3]))
 
     np.testing.assert_allclose(network(some_rows(2)).numpy(), np.log(1 / 3), rtol=1e-6)
 

@@ -4,8 +4,10 @@ import numpy as np
 
 from models import warm_start
 from models.network import Ensemble, Layout
+from models.target import Target
 from models.training_spec import TrainingSpec
 
+TARGET = Target(label="y")
 SPEC = TrainingSpec(hidden_units=(3,), ensemble_size=2, embedding_size=2)
 
 
@@ -15,9 +17,11 @@ def layout(tokens, buckets=4):
 
 def test_embeddings_move_with_their_tokens(tmp_path):
     base = Ensemble(layout(3), SPEC)
-    warm_start.save(str(tmp_path), base, {"town": ["a", "b", "c"]})
+    warm_start.save(str(tmp_path), base, {"town": ["a", "b", "c"]}, TARGET)
 
-    weights, reason = warm_start.base_weights(str(tmp_path), layout(4), SPEC, {"town": ["new", "c", "a", "newer"]})
+    weights, reason = warm_start.base_weights(
+        str(tmp_path), layout(4), SPEC, {"town": ["new", "c", "a", "newer"]}, TARGET
+    )
 
     assert reason == "at least 50% of each vocabulary is known to the base model"
     old = base.trainable_variables[1].numpy()  # (members, missing + unknown + a, b, c, width)
@@ -28,11 +32,11 @@ def test_embeddings_move_with_their_tokens(tmp_path):
 
 
 def test_what_does_not_fit_starts_at_random_and_says_why(tmp_path):
-    warm_start.save(str(tmp_path), Ensemble(layout(1), SPEC), {"town": ["a"]})
+    warm_start.save(str(tmp_path), Ensemble(layout(1), SPEC), {"town": ["a"]}, TARGET)
     tokens = {"town": ["a"]}
 
-    def reason(layout_, spec=SPEC, folder=tmp_path):
-        weights, why = warm_start.base_weights(str(folder) if folder else None, layout_, spec, tokens)
+    def reason(layout_, spec=SPEC, folder=tmp_path, target=TARGET):
+        weights, why = warm_start.base_weights(str(folder) if folder else None, layout_, spec, tokens, target)
         assert weights is None
         return why
 
@@ -43,3 +47,5 @@ def test_what_does_not_fit_starts_at_random_and_says_why(tmp_path):
     assert reason(layout(1, buckets=9)) == "the base model differs in numbers of buckets"
     more = dataclasses.replace(layout(1), numeric=("x", "y"))
     assert reason(more) == "the base model differs in numeric"
+    number = Target(label="y", task="regression")
+    assert reason(layout(1), target=number) == "the base model differs in what it predicts"

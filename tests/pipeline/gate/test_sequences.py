@@ -73,11 +73,11 @@ def train(tmp_path_factory, schema):
         graph = TransformGraph(str(folder / "transform"), TAXI.features)
         layout = Layout.of(TAXI.features, {name: len(tokens) for name, tokens in analysis.vocabularies.items()})
         fitted = fit(training.pack_batches(batches, graph, layout), layout, SPEC)
-        signatures.export(fitted.network, fitted.calibration, graph, TAXI.features, str(folder / "model"))
+        signatures.export(fitted.network, fitted.task, fitted.calibration, graph, TAXI.features, str(folder / "model"))
         out_of_time = None
-        if fitted.newest_probabilities is not None:
+        if fitted.newest_predictions is not None:
             labelled, truth = labels.labelled(rows[newest], TAXI.features.label)
-            out_of_time = scoring.evaluate(labelled, truth, fitted.newest_probabilities, ())
+            out_of_time = scoring.evaluate(labelled, truth, fitted.newest_predictions, ())
         yardstick = performance.choose_yardstick(
             out_of_time,
             lambda: scoring.evaluate_model(folder / "model", held_out, SETTINGS),
