@@ -31,10 +31,5 @@ RUNNER = Runner(
 main = RUNNER.main
 
 
-def console_main() -> None:
-    """Entry point of the installed command."""
-    sys.exit(main())
-
-
 if __name__ == "__main__":
-    console_main()
+    sys.exit(main())

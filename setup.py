@@ -65,7 +65,9 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
-    packages=find_packages(include=["columnar*", "pipeline*", "models*", "serving*", "monitoring*", "data*"]),
+    packages=find_packages(
+        include=["driftgate*", "columnar*", "pipeline*", "models*", "serving*", "monitoring*", "data*"]
+    ),
     py_modules=["local_runner", "kubeflow_runner"],
     package_data={
         "data": ["*/dataset.toml", "*/schema.pbtxt", "*/README.md"],
@@ -75,7 +77,7 @@ setup(
     extras_require=EXTRAS,
     entry_points={
         "console_scripts": [
-            "driftgate=local_runner:console_main",
+            "driftgate=driftgate.__main__:main",
             "driftgate-beam-worker=pipeline.environment.beam_worker:main",
         ]
     },

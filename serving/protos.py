@@ -30,7 +30,10 @@ def tensorflow_folder() -> Path:
         return Path(next(iter(module.__path__)))
     spec = importlib.util.find_spec("tensorflow")
     if spec is None or spec.origin is None:
-        raise TensorFlowMissingError("The embedded server needs the package tensorflow. Run `make install`.")
+        raise TensorFlowMissingError(
+            "The embedded server needs the package tensorflow. Run `make install`, or outside a checkout "
+            "`pip install tensorflow`."
+        )
     return Path(spec.origin).parent
 
 

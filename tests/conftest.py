@@ -1,5 +1,6 @@
 import importlib.util
 import os
+import sys
 
 import pyarrow as pa
 import pytest
@@ -8,6 +9,9 @@ from tfx.dsl.components.base import base_beam_executor
 
 from data.flights import source as flights
 from data.taxi import source as taxi
+
+# As in a terminal whose environment is active: what programs print for pasting begins with `python`.
+os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
 
 
 @pytest.fixture(scope="session")

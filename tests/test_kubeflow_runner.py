@@ -29,7 +29,7 @@ def test_help_loads_nothing_heavy(name):
         check=True,
     )
 
-    assert done.stdout.startswith("usage: kubeflow_runner.py")
+    assert done.stdout.startswith("usage: python kubeflow_runner.py")
     assert done.stdout.endswith("HEAVY [] STATUS 0\n")
 
 

@@ -45,7 +45,7 @@ def test_help_loads_nothing_heavy(name):
         check=True,
     )
 
-    assert done.stdout.startswith("usage: local_runner.py")
+    assert done.stdout.startswith("usage: python local_runner.py")
     assert done.stdout.endswith("HEAVY [] STATUS 0\n")
 
 

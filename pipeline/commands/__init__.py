@@ -1,1 +1,1 @@
-"""The commands of local_runner.py, one module each; they print, everything below them returns values."""
+"""The commands of both runners, one module each; they print, everything below them returns values."""

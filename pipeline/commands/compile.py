@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import files
+from pipeline import files, program
 from pipeline.commands import options
 from pipeline.config import beam_options
 from pipeline.errors import ConfigError, PipelineError
@@ -139,7 +138,6 @@ def show(package: Package, output: Path, found: Locations) -> None:
     from pipeline.kubeflow import locations
 
     tasks = package.spec["root"]["dag"]["tasks"]
-    path = shlex.quote(str(output))
     print(f"{output}: pipeline {package.name!r} for {package.target}, {len(tasks)} tasks, checked")
     for name, where in (
         ("spans", found.data_root),
@@ -149,8 +147,9 @@ def show(package: Package, output: Path, found: Locations) -> None:
     ):
         print(f"  {name:10} {where}")
     if locations.is_remote(found.root):
-        place = "--project PROJECT --region REGION" if package.target == "vertex" else "--host URL"
-        print(f"Run it:    python kubeflow_runner.py submit --to {package.target} --pipeline {path} {place}")
+        place = ["--project", "PROJECT", "--region", "REGION"] if package.target == "vertex" else ["--host", "URL"]
+        to = ["--to", package.target, "--pipeline", str(output), *place]
+        print(f"Run it:    {program.line('submit', *to, runner='kubeflow_runner.py')}")
     else:
-        print(f"Try it:    python kubeflow_runner.py rehearse --pipeline {path}")
+        print(f"Try it:    {program.line('rehearse', '--pipeline', str(output), runner='kubeflow_runner.py')}")
         print(f"No cluster reaches {found.root}; for {package.target}, compile with --pipeline-root gs://BUCKET/PATH.")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline import program
 from pipeline.commands import options
 from pipeline.commands.terminal import Terminal
 from pipeline.errors import ExitStatus
@@ -89,9 +89,7 @@ def command(args: argparse.Namespace) -> int:
 def _next(outcome: Onboarded) -> str:
     """Returns the command that runs the dataset: by its name where it is in this folder, else by its path."""
     here = outcome.folder == Path(outcome.table.name)
-    return shlex.join(
-        ["python", "local_runner.py", "run", "--dataset", str(outcome.folder) if not here else outcome.table.name]
-    )
+    return program.line("run", "--dataset", str(outcome.folder) if not here else outcome.table.name)
 
 
 def _show(outcome: Onboarded, terminal: Terminal) -> None:
@@ -152,12 +150,12 @@ def _show_candidates(error: NoLabelError, args: argparse.Namespace, terminal: Te
     commands = []
     for column, values, clear in error.candidates:
         positive = [] if clear else ["--positive", values[-1]]
-        line = ["python", "local_runner.py", "init", str(args.path), "--label", column, *positive]
+        line = [str(args.path), "--label", column, *positive]
         line += ["--time", args.time, "--every", args.every] if args.time and args.every else []
         line += ["--rows-per-span", str(args.rows_per_span)] if args.rows_per_span else []
         line += ["--out", str(args.out)] if args.out else []
         line += ["--name", args.name] if args.name else []
-        commands.append(shlex.join(line))
+        commands.append(program.line("init", *line))
     if args.json:
         listed = [
             {"column": column, "values": values, "command": line}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline import program
 from pipeline.state.root import Root
 
 if TYPE_CHECKING:
@@ -75,11 +75,11 @@ def hint(args: argparse.Namespace, command: str, *words: str, with_data: bool = 
     Args:
       with_data: the command reads the spans, so it needs `--data-root` where that was given.
     """
-    line = ["python", "local_runner.py", command]
+    options: list[str] = []
     if args.dataset != DEFAULT_DATASET:
-        line += ["--dataset", str(args.dataset)]
+        options += ["--dataset", str(args.dataset)]
     if args.root is not None:
-        line += ["--root", str(args.root)]
+        options += ["--root", str(args.root)]
     if with_data and args.data_root is not None:
-        line += ["--data-root", str(args.data_root)]
-    return shlex.join([*line, *words])
+        options += ["--data-root", str(args.data_root)]
+    return program.line(command, *options, *words)

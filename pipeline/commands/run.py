@@ -6,10 +6,10 @@ import argparse
 import contextlib
 import dataclasses
 import json
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline import program
 from pipeline.commands import edge, options
 from pipeline.commands.clean import tidy
 from pipeline.commands.report_after import write_report
@@ -204,9 +204,9 @@ def closing_lines(outcome: Outcome, request: Request) -> list[str]:
     name = request.dataset.serving.model_name
     lines = [f"Pushed version {outcome.pushed.name} to {outcome.pushed}"]
     if outcome.sample_request:
+        base = str(outcome.pushed.parent)
         lines += [
-            f"Serve it:  python local_runner.py serve --model-name {shlex.quote(name)} "
-            f"--model-base-path {shlex.quote(str(outcome.pushed.parent))}",
+            f"Serve it:  {program.line('serve', '--model-name', name, '--model-base-path', base)}",
             f"Ask it:    {curl(name, outcome.sample_request)}",
         ]
     return lines

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline import program
 from pipeline.commands import edge
 
 
@@ -25,9 +26,9 @@ class Command:
 
 @dataclass(frozen=True)
 class Runner:
-    """A program of several commands."""
+    """A program of several commands; `prog` is its file in a checkout."""
 
-    prog: str
+    prog: program.Runner
     description: str
     commands: Sequence[Command]
 
@@ -52,7 +53,7 @@ class Runner:
 
     def _parsers(self, name: str | None) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
         by_name = {}
-        parser = argparse.ArgumentParser(prog=self.prog, description=self.description)
+        parser = argparse.ArgumentParser(prog=program.name(self.prog), description=self.description)
         commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
         for entry in self.commands:
             one = by_name[entry.name] = commands.add_parser(entry.name, help=entry.help, description=entry.description)

@@ -1,7 +1,7 @@
 """Looks at this machine and says, finding by finding, what the pipeline needs and how to repair what is missing.
 
-Runs with any Python 3.11 to 3.13, before anything is installed too: what needs TFX is asked of `.venv`'s own
-interpreter in a process of its own.
+Runs with any Python 3.11 to 3.13, before anything is installed too: what needs TFX is asked in a process of its own, in
+a checkout of `.venv`'s interpreter, else of the one that the package is installed for.
 """
 
 import argparse
@@ -13,7 +13,9 @@ import shutil
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
+from pipeline import REPOSITORY, program
 from pipeline.environment import bootstrap
 
 # The distributions whose versions decide whether TFX works; the rest follows from the lock.
@@ -50,6 +52,11 @@ COMPONENTS = {
     "Pusher": "tfx.components.pusher.component",
 }
 
+# The wheels' platform cannot be mended from inside an installation; a checkout borrows libraries for it.
+NEWER_SYSTEM = (
+    "Take a newer system (Debian 13, Ubuntu 24.04), or a checkout, whose `make install` borrows newer libraries."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
@@ -68,10 +75,13 @@ def check_python() -> Finding:
 
 def check_platform() -> Finding:
     glibc = bootstrap.system_glibc()
+    old = glibc is not None and glibc < bootstrap.REQUIRED_GLIBC
     found = f"{platform.system()} {platform.machine()}, glibc {'.'.join(map(str, glibc)) if glibc else 'none'}"
     try:
         bootstrap.check_platform()
-        if glibc is not None and glibc < bootstrap.REQUIRED_GLIBC:
+        if old and not program.CHECKOUT:
+            return Finding(name="platform", found=found, remedy=NEWER_SYSTEM)
+        if old:
             libraries = bootstrap.VENV / "runtime-libraries"
             found += (
                 f", borrowed libraries in {bootstrap.VENV.name}/runtime-libraries"
@@ -87,17 +97,48 @@ def check_platform() -> Finding:
 
 
 def check_disk() -> Finding:
-    free_gb = shutil.disk_usage(bootstrap.ROOT).free / 1e9
-    remedy = "" if free_gb >= 1 else f"Free at least 1 GB in {bootstrap.ROOT}."
+    folder = bootstrap.ROOT if program.CHECKOUT else Path.cwd()
+    free_gb = shutil.disk_usage(folder).free / 1e9
+    remedy = "" if free_gb >= 1 else f"Free at least 1 GB in {folder}."
     return Finding(name="disk", found=f"{free_gb:.1f} GB free", remedy=remedy)
 
 
 def check_environment() -> Finding:
+    if not program.CHECKOUT:
+        return check_requirements()
     if not bootstrap.STAMP.exists():
         return Finding(name="environment", found="incomplete", remedy="Run `make install`.")
     if bootstrap.STAMP.read_text() != bootstrap.fingerprint():
         return Finding(name="environment", found="made from another lock or Python", remedy="Run `make install`.")
     return Finding(name="environment", found="complete, as in requirements.lock")
+
+
+def check_requirements() -> Finding:
+    """Compares what the installed package asks for with what is installed beside it."""
+    from packaging.requirements import Requirement
+
+    wrong = []
+    for text in importlib.metadata.requires(program.INSTALLED) or ():
+        requirement = Requirement(text)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            version = importlib.metadata.version(requirement.name)
+        except importlib.metadata.PackageNotFoundError:
+            version = "nothing"
+        if version == "nothing" or not requirement.specifier.contains(version, prereleases=True):
+            wrong.append(f"{requirement.name}{requirement.specifier} (found: {version})")
+    found = f"installed in {REPOSITORY}"
+    if wrong:
+        return Finding(name="environment", found=f"{found}, without {', '.join(wrong)}", remedy=_anew())
+    return Finding(name="environment", found=f"{found}, with all that it requires")
+
+
+def _anew() -> str:
+    """Returns how the environment is made anew."""
+    if program.CHECKOUT:
+        return "Run `rm -rf .venv && make install`."
+    return f"Install it again, into a new environment: `pip install {program.INSTALLED}`."
 
 
 def check_imports() -> list[Finding]:
@@ -107,20 +148,18 @@ def check_imports() -> list[Finding]:
         try:
             findings.append(Finding(name=name, found=importlib.metadata.version(name)))
         except importlib.metadata.PackageNotFoundError:
-            findings.append(Finding(name=name, found="not installed", remedy="Run `make install`."))
+            findings.append(
+                Finding(name=name, found="not installed", remedy="Run `make install`." if program.CHECKOUT else _anew())
+            )
     for name, module in COMPONENTS.items():
         try:
             component = getattr(importlib.import_module(module), name)
         except Exception as error:  # noqa: BLE001 - whatever an import raises is the finding.
             cause = f"{type(error).__name__}: {error}"
-            findings.append(
-                Finding(
-                    name=name, found=cause, remedy="Repair that import; `rm -rf .venv && make install` starts anew."
-                )
-            )
+            findings.append(Finding(name=name, found=cause, remedy=f"Repair that import, or: {_anew()}"))
             continue
         if component is None:
-            findings.append(Finding(name=name, found="None", remedy="Run `rm -rf .venv && make install`."))
+            findings.append(Finding(name=name, found="None", remedy=_anew()))
         else:
             findings.append(Finding(name=name, found="imports"))
     return findings
@@ -129,7 +168,7 @@ def check_imports() -> list[Finding]:
 def examine() -> list[Finding]:
     """Returns every finding about this machine, the environment's imports included where it exists."""
     findings = [check_python(), check_platform(), check_disk(), check_environment()]
-    python = bootstrap.VENV / "bin" / "python"
+    python = bootstrap.VENV / "bin" / "python" if program.CHECKOUT else Path(sys.executable)
     if not python.exists():
         return findings
     command = [str(python), "-m", "pipeline.environment.doctor", "--imports-only", "--json"]
@@ -138,7 +177,7 @@ def examine() -> list[Finding]:
         findings += [Finding(**entry) for entry in json.loads(answer.stdout.splitlines()[-1])["findings"]]
     except (ValueError, IndexError, KeyError):
         last = (answer.stderr.strip().splitlines() or ["no output"])[-1]
-        findings.append(Finding(name="imports", found=last, remedy="Run `rm -rf .venv && make install`."))
+        findings.append(Finding(name="imports", found=last, remedy=_anew()))
     return findings
 
 

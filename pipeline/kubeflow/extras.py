@@ -2,6 +2,7 @@
 
 import importlib.util
 
+from pipeline import program
 from pipeline.errors import ConfigError
 
 # What each extra of setup.py is asked for here.
@@ -17,7 +18,7 @@ def require(extra: str) -> None:
         if not _exists(module):
             raise ConfigError(
                 f"This needs the extra [{extra}]; the module {module!r} is not installed. "
-                f"Install it: pip install '.[{extra}]'."
+                f"Install it: {program.install(extra)}"
             )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pipeline import program
 from pipeline.errors import ConfigError
 
 Target = Literal["vertex", "kubeflow"]
@@ -62,7 +63,9 @@ def read(path: Path) -> Package:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}. Make it: kubeflow_runner.py compile.") from error
+        raise ConfigError(
+            f"{path}: cannot be read: {error.strerror}. Make it: {program.name('kubeflow_runner.py')} compile."
+        ) from error
     if path.suffix in (".yaml", ".yml"):
         import yaml
 
@@ -89,5 +92,5 @@ def read(path: Path) -> Package:
         return Package(target="kubeflow", spec=value, root=value.get("defaultPipelineRoot", ""))
     raise ConfigError(
         f"{path}: neither a PipelineJob (with `pipelineSpec`) nor a PipelineSpec (with `deploymentSpec`). "
-        "Make one: kubeflow_runner.py compile."
+        f"Make one: {program.name('kubeflow_runner.py')} compile."
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline import program
 from pipeline.errors import ConfigError, PipelineError
 
 Instance = Mapping[str, Any]  # Any: JSON.
@@ -102,7 +103,8 @@ class Endpoint:
         except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
             reason = getattr(error, "reason", error)
             raise PipelineError(
-                f"No answer from {self.url}: {reason}. Start a server (local_runner.py serve), or name another (--url)."
+                f"No answer from {self.url}: {reason}. Start a server ({program.name()} serve), or "
+                "name another (--url)."
             ) from error
         except ValueError as error:
             raise PipelineError(

@@ -8,8 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import local_runner
+from pipeline import REPOSITORY
 from pipeline.config.dataset import load_dataset
 from pipeline.config.schema import read_schema
+
+# Each test works in a folder of its own.
+PROGRAM = f"python {REPOSITORY}/local_runner.py"
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +52,7 @@ def test_folder_is_one_that_run_takes_and_the_file_stays(capsys):
     status, out, _ = _init(capsys, "Kunden.csv", *_CUT)
 
     assert status == 0
-    assert "Next: python local_runner.py run --dataset kunden" in out
+    assert f"Next: {PROGRAM} run --dataset kunden" in out
     assert Path("Kunden.csv").read_bytes() == _customers().encode("cp1252")
     dataset = load_dataset("kunden")
     assert dataset.label.text == 'Churn == "Yes"'
@@ -81,7 +85,7 @@ def test_roles_have_their_reasons_and_figures(capsys):
     assert roles["share"]["why"] == "whole numbers from 1 to 98; per cent: 12 means 12 %; written with decimal comma"
     assert any(note.startswith("warning: 'mail': its values look like e-mail") for note in value["notes"])
     assert value["label"] == {"column": "Churn", "positive": ["Yes"]}
-    assert value["next"] == "python local_runner.py run --dataset k"
+    assert value["next"] == f"{PROGRAM} run --dataset k"
 
 
 def test_spans_hold_the_rows_of_their_month_as_typed_values(capsys):
@@ -125,8 +129,8 @@ def test_without_label_the_candidates_and_the_next_command_are_listed(capsys):
     status, out, err = _init(capsys, "my file.csv")
 
     assert status == 2
-    assert "python local_runner.py init 'my file.csv' --label Churn" in out
-    assert "python local_runner.py init 'my file.csv' --label plan --positive plus" in out
+    assert f"{PROGRAM} init 'my file.csv' --label Churn" in out
+    assert f"{PROGRAM} init 'my file.csv' --label plan --positive plus" in out
     assert out.index("--label Churn") < out.index("--label plan")
     assert err == "error: my file.csv: which column is to be predicted? Add --label.\n"
     assert not Path("my-file").exists()

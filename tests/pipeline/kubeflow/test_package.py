@@ -26,7 +26,7 @@ def test_a_job_for_vertex_and_a_spec_for_kubeflow(vertex, kubeflow):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("none.json", None, "cannot be read: No such file or directory. Make it: kubeflow_runner.py compile."),
+        ("none.json", None, "cannot be read: No such file or directory. Make it: python kubeflow_runner.py compile."),
         ("half.json", '{"pipelineSpec": {', "not valid JSON"),
         ("other.json", "[]", "neither a PipelineJob (with `pipelineSpec`) nor a PipelineSpec"),
         ("other.yaml", "a: [", "not valid YAML"),
