@@ -11,6 +11,9 @@ from serving import option_types, stock_flags
 from serving.errors import OptionsError, ServingError
 from serving.stock_flags import DEFAULT_GRPC_PORT, DEFAULT_METRICS_PATH, DEFAULT_PORT
 
+# Where one of these is asked for, `--server auto` means the embedded server: the other would leave it out unsaid.
+_OURS_ALONE = ("--log-dir", "--tls-certificate")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the server's options, in TensorFlow Serving's terms."""
@@ -62,6 +65,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     network.add_argument(
         "--server", choices=("auto", "embedded", "tensorflow"), default="auto",
         help="auto: tensorflow_model_server where it is on the path, else the embedded one",
+    )  # fmt: skip
+    security = parser.add_argument_group("security")
+    security.add_argument(
+        "--tls-certificate", type=Path, metavar="FILE",
+        help="speak TLS, REST and gRPC: the server's certificate and its chain, PEM; read again when it changes",
+    )  # fmt: skip
+    security.add_argument("--tls-key", type=Path, metavar="FILE", help="the certificate's key, PEM, no password")
+    security.add_argument(
+        "--tls-client-ca", type=Path, metavar="FILE", help="clients need a certificate that one of these issued, PEM"
+    )
+    security.add_argument(
+        "--ssl-config-file", type=Path, metavar="FILE",
+        help="TLS for gRPC alone: an SSLConfig in text form, as tensorflow_model_server reads it",
     )  # fmt: skip
     batching = parser.add_argument_group("batching")
     batching.add_argument("--enable-batching", action="store_true", help="run requests that wait together as one batch")
@@ -127,10 +143,8 @@ def command(args: argparse.Namespace) -> int:
     try:
         without_effect = stock_flags.apply(args)
         _check(args)
-        binary = shutil.which("tensorflow_model_server")
-        if args.server == "tensorflow" and binary is None:
-            raise OptionsError("--server tensorflow: tensorflow_model_server is not on the path.")
-        if binary is not None and args.server != "embedded":
+        binary = _stock_server(args)
+        if binary is not None:
             from serving import tensorflow_binary
 
             print(f"starting {binary}, which listens on all addresses of this machine", file=sys.stderr, flush=True)
@@ -149,6 +163,24 @@ def command(args: argparse.Namespace) -> int:
         return 1
 
 
+def _stock_server(args: argparse.Namespace) -> str | None:
+    """Returns the path of `tensorflow_model_server` where that is to serve, else None.
+
+    Raises:
+      OptionsError: it is asked for and is not there, or cannot do what else is asked for.
+    """
+    binary = shutil.which("tensorflow_model_server")
+    ours = [option for option in _OURS_ALONE if getattr(args, option.removeprefix("--").replace("-", "_"))]
+    if args.server == "tensorflow":
+        if binary is None:
+            raise OptionsError("--server tensorflow: tensorflow_model_server is not on the path.")
+        if ours:
+            raise OptionsError(
+                f"{', '.join(ours)}: tensorflow_model_server has nothing like it; use --server embedded."
+            )
+    return binary if args.server == "tensorflow" or (args.server == "auto" and not ours) else None
+
+
 def _check(args: argparse.Namespace) -> None:
     """Finds the mistakes that one option alone cannot show.
 
@@ -162,11 +194,19 @@ def _check(args: argparse.Namespace) -> None:
     for option, file in (
         ("--model-config-file", args.model_config_file),
         ("--batching-parameters-file", args.batching_parameters_file),
+        ("--tls-certificate", args.tls_certificate),
+        ("--tls-key", args.tls_key),
+        ("--tls-client-ca", args.tls_client_ca),
+        ("--ssl-config-file", args.ssl_config_file),
     ):
         if file is not None and not file.is_file():
             raise OptionsError(f"{option}: there is no file {file}.")
     if args.batching_parameters_file is not None and not args.enable_batching:
         raise OptionsError("--batching-parameters-file needs --enable-batching.")
+    if (args.tls_certificate is None) != (args.tls_key is None):
+        raise OptionsError("--tls-certificate and --tls-key need each other.")
+    if args.tls_client_ca is not None and args.tls_certificate is None:
+        raise OptionsError("--tls-client-ca needs --tls-certificate and --tls-key.")
     if not (args.port or args.grpc_port or args.grpc_socket_path):
         raise OptionsError("--port and --grpc-port are 0, so nothing would be served.")
     if args.port and args.port == args.grpc_port:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from serving import protos
+from serving import protos, tls
 
 DRAIN_S = 20.0
 LAST_WAIT_S = 2.0
@@ -87,6 +87,11 @@ class _Server:
                 rotate_bytes=args.log_rotate_bytes,
             )
             self._metrics.show_log(self._log.counts)
+        self._tls = self._grpc_tls = None
+        if args.tls_certificate is not None:
+            self._tls = self._grpc_tls = tls.from_files(args.tls_certificate, args.tls_key, args.tls_client_ca)
+        if args.ssl_config_file is not None:
+            self._grpc_tls = tls.from_ssl_config(args.ssl_config_file)
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="model")
         self._limits = Limits(
             body_bytes=args.max_body_bytes,
@@ -156,8 +161,9 @@ class _Server:
                 metrics_path=args.metrics_path,
             )
             http = HttpServer(service, self._pool, self._limits, cors=args.cors)
-            await http.start(args.host, args.port)
-            where.append(f"http://{_in_url(args.host)}:{args.port}/v1/models/")
+            await http.start(args.host, args.port, self._tls)
+            scheme = "http" if self._tls is None else "https"
+            where.append(f"{scheme}://{_in_url(args.host)}:{args.port}/v1/models/")
         if args.grpc_port or args.grpc_socket_path:
             addresses = self._grpc_addresses()
             grpc = self._grpc_server(addresses)
@@ -169,6 +175,8 @@ class _Server:
         print(f"Serving {served or 'no model'} at {' and '.join(where)}", flush=True)
         while not self._stop.is_set():
             await asyncio.sleep(0.1)
+            if http is not None:
+                await http.renew()
         drain_s = min(DRAIN_S, self._limits.timeout_s)
         if http is not None:
             await http.stop(drain_s)
@@ -181,7 +189,7 @@ class _Server:
         return port + ([f"unix:{args.grpc_socket_path.absolute()}"] if args.grpc_socket_path is not None else [])
 
     def _grpc_server(self, addresses: Sequence[str]) -> Any:
-        from serving.grpc_server import make_server
+        from serving.grpc_server import make_server, server_credentials
 
         server = make_server(
             self._registry,
@@ -191,9 +199,12 @@ class _Server:
             max_message_bytes=self._args.max_body_bytes,
             max_calls=self._threads + self._args.max_waiting,
         )
+        credentials = server_credentials(self._grpc_tls) if self._grpc_tls is not None else None
         for address in addresses:
             try:
-                opened = server.add_insecure_port(address)
+                opened = (
+                    server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
+                )
             except RuntimeError:
                 opened = 0
             if not opened:

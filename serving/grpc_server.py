@@ -27,6 +27,7 @@ from serving.metrics import REQUEST_LATENCY, RUNTIME_LATENCY, Metrics
 from serving.servables import config, inference
 from serving.servables.loaded_model import DEFAULT_SIGNATURE, LoadedModel
 from serving.servables.registry import ModelRegistry
+from serving.tls import Credentials
 
 Method = Callable[[Any, Any], Any]  # Any: a request, gRPC's context, an answer; both libraries are untyped.
 
@@ -74,6 +75,18 @@ def make_server(
         "HandleReloadConfigRequest": (models.reload, model_management_pb2.ReloadConfigRequest, questions),
     })  # fmt: skip
     return server
+
+
+def server_credentials(credentials: Credentials) -> Any:
+    """Returns gRPC's credentials, which follow the files: gRPC asks anew at each handshake."""
+
+    def configuration() -> Any:
+        identity = credentials.current()
+        pair = (identity.key, identity.certificate)
+        return grpc.ssl_server_certificate_configuration([pair], root_certificates=identity.client_ca)
+
+    verify = credentials.current().client_ca is not None
+    return grpc.dynamic_ssl_server_credentials(configuration(), configuration, require_client_authentication=verify)
 
 
 def _add(server: Any, service: str, methods: Mapping[str, tuple[Method, Any, ThreadPoolExecutor | None]]) -> None:

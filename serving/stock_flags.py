@@ -87,6 +87,7 @@ _TAKEN: Mapping[str, Take] = {
     "grpc_socket_path": _put("grpc_socket_path", _path),
     "enable_batching": _put("enable_batching", _bool),
     "batching_parameters_file": _put("batching_parameters_file", _path),
+    "ssl_config_file": _put("ssl_config_file", _path),
     "monitoring_config_file": _put("metrics_path", _metrics_path),
 }
 # What tunes TensorFlow Serving's own insides: the answers are the same without.
@@ -104,7 +105,6 @@ _WITHOUT_EFFECT = frozenset({
 _REFUSED = {
     "platform_config_file": "only the platform tensorflow is served",
     "saved_model_tags": "only the tag serve is served",
-    "ssl_config_file": "the embedded server speaks plain HTTP and gRPC; put a proxy that ends TLS before it",
     "prefer_tflite_model": "only SavedModels are served",
     "use_alts_credentials": "ALTS works on Google's machines alone",
 }

@@ -10,7 +10,7 @@ from serving import stock_flags
 def command(binary: str, args: argparse.Namespace) -> list[str]:
     """Returns the command line that serves the same models in the same way.
 
-    The limits and the request log have no counterpart there, nor has the host: it listens on all addresses.
+    The limits have no counterpart there, nor has the host: it listens on all addresses.
     """
     flags = {
         "port": args.grpc_port,
@@ -23,6 +23,8 @@ def command(binary: str, args: argparse.Namespace) -> list[str]:
     }
     if args.grpc_socket_path is not None:
         flags["grpc_socket_path"] = args.grpc_socket_path.absolute()
+    if args.ssl_config_file is not None:
+        flags["ssl_config_file"] = args.ssl_config_file.absolute()
     if args.model_config_file is not None:
         flags["model_config_file"] = args.model_config_file.absolute()
         flags["model_config_file_poll_wait_seconds"] = round(args.model_config_file_poll_seconds)

@@ -71,11 +71,13 @@ class Connection(asyncio.Protocol):
         self._fed_bytes = 0  # Of the message being received.
         self._discarding = False
         self._write_paused = False
+        self._is_tls = False  # TLS has no half closed connections.
         self._reading_paused = False
         self._at_end = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
+        self._is_tls = transport.get_extra_info("ssl_object") is not None
         if len(self._server.connections) >= self._limits.connections or self._server.closing:
             self._refuse(ServingError(Code.UNAVAILABLE, "Too many connections; try again later"))
         self._server.connections.add(self)
@@ -130,7 +132,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self._at_end = True
-        return self._active is not None  # Half closed: the answer still goes out.
+        return self._active is not None and not self._is_tls  # Half closed: the answer still goes out.
 
     def pause_writing(self) -> None:
         self._write_paused = True
@@ -263,6 +265,7 @@ class Connection(asyncio.Protocol):
         self._wait_for_client()
         self._transport.write(head if request.method == "HEAD" else head + answer.body)
         if not keep_alive:
+            self._at_end = self._at_end or self._is_tls  # Its request is whole: nothing more has to come.
             self._linger()
         elif not self._write_paused:
             self._next()

@@ -6,19 +6,24 @@ The event loop only moves bytes; models run in threads.
 import asyncio
 import collections
 import email.utils
+import socket
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from http import HTTPStatus
+from typing import Any
 
 from serving.errors import Code, ServingError
 from serving.http.connection import Connection
 from serving.http.limits import Limits, timed_out
 from serving.http.rest import Answer, Call, RestService
+from serving.tls import Credentials, Identity
 
 MAX_GUNZIPPED_BYTES = 100 * 2**20
 _GUNZIP_PIECE = 2**20
+_BACKLOG = 1024
+_HANDSHAKE_S = 10.0
 _REASONS = {status.value: status.phrase for status in HTTPStatus} | {499: "Client Closed Request"}
 
 
@@ -36,25 +41,58 @@ class HttpServer:
         self._pending = 0
         self._finished: collections.deque[tuple[Callable[[Answer], None], Answer]] = collections.deque()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
+        self._credentials: Credentials | None = None
+        self._identity: Identity | None = None  # What new connections are shown.
         self._date = (0, "")
 
-    async def start(self, host: str, port: int) -> int:
+    async def start(self, host: str, port: int, credentials: Credentials | None = None) -> int:
         """Opens the port; returns its number, which the system chooses where `port` is 0.
+
+        Args:
+          credentials: for HTTPS.
 
         Raises:
           OSError: the address is taken, or not this machine's.
         """
         self._loop = asyncio.get_running_loop()
-        self._server = await self._loop.create_server(lambda: Connection(self), host, port, backlog=1024)
-        number: int = self._server.sockets[0].getsockname()[1]
+        self._credentials = credentials
+        self._identity = credentials.current() if credentials is not None else None
+        self._servers = [
+            await self._loop.create_server(
+                lambda: Connection(self), host, port, backlog=_BACKLOG, **_tls(self._identity, self.limits)
+            )
+        ]
+        number: int = self._servers[0].sockets[0].getsockname()[1]
         return number
+
+    async def renew(self) -> None:
+        """Takes up a new certificate where there is one; open connections keep the old one.
+
+        What listens is the same socket before and after, so that no client is refused meanwhile.
+        """
+        if self._credentials is None or self._loop is None or self._credentials.current() == self._identity:
+            return
+        self._identity = self._credentials.current()
+        old = self._servers
+        self._servers = [
+            await self._loop.create_server(
+                lambda: Connection(self),
+                sock=socket.fromfd(each.fileno(), each.family, each.type),
+                backlog=_BACKLOG,
+                **_tls(self._identity, self.limits),
+            )
+            for server in old
+            for each in server.sockets
+        ]
+        for server in old:
+            server.close()
 
     async def stop(self, drain_s: float) -> None:
         """Takes no more connections, waits for the requests under way, and closes."""
         self.closing = True
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for connection in list(self.connections):
             connection.close_if_idle()
         deadline = time.monotonic() + drain_s
@@ -113,6 +151,13 @@ class HttpServer:
             lines.append("Connection: keep-alive")
         lines.append(f"Content-Length: {len(answer.body)}\r\n\r\n")
         return "\r\n".join(lines).encode()
+
+
+def _tls(identity: Identity | None, limits: Limits) -> Mapping[str, Any]:  # Any: arguments of create_server.
+    if identity is None:
+        return {}
+    # A client that does not finish its handshake is no connection yet, so no other limit ends it.
+    return {"ssl": identity.context(), "ssl_handshake_timeout": min(_HANDSHAKE_S, limits.timeout_s)}
 
 
 def gunzip(body: bytes | bytearray) -> bytes:

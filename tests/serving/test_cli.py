@@ -32,7 +32,10 @@ def parse(*options: str) -> argparse.Namespace:
         (["--model-base-path", ".", "--port", "0", "--grpc-port", "0"], "nothing would be served"),
         (["--model-base-path", ".", "--batching-parameters-file", "setup.py"], "needs --enable-batching"),
         (["--model-base-path", ".", "--metrics-path", "metrics"], "must begin with '/'"),
-        (["--model_base_path=.", "--ssl_config_file=x"], "--ssl_config_file: the embedded server speaks plain HTTP"),
+        (["--model_base_path=.", "--ssl_config_file=x"], "--ssl-config-file: there is no file x."),
+        (["--model-base-path", ".", "--tls-key", "setup.py"], "--tls-certificate and --tls-key need each other"),
+        (["--model-base-path", ".", "--tls-client-ca", "setup.py"], "--tls-client-ca needs --tls-certificate"),
+        (["--model-base-path", ".", "--ssl-config-file", "setup.py"], "is no SSLConfig in text form"),
         (["--model_base_path=.", "--enable_batching=maybe"], "--enable_batching=maybe: expected true or false."),
         (["--model_base_path=.", "--monitoring_config_file=/nowhere"], "--monitoring_config_file=/nowhere: "),
         (["--model_base_path=.", "--monitoring_config_file=setup.py"], "setup.py is no MonitoringConfig in text form"),
@@ -200,6 +203,19 @@ def test_the_same_options_start_tensorflow_model_server_where_it_is(tmp_path):
         "model_base_path": str(tmp_path), "rest_api_enable_cors_support": "true", "enable_batching": "true",
         "batching_parameters_file": str(batching),
     }  # fmt: skip
+
+
+def test_what_the_other_server_lacks_is_never_left_out_unsaid(tmp_path, monkeypatch, capsys):
+    binary = tmp_path / "tensorflow_model_server"
+    binary.write_text("#!/bin/sh\n")
+    binary.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    options = ["--model-base-path", str(tmp_path), "--log-dir", str(tmp_path / "log")]
+
+    assert cli.command(parse(*options, "--server", "tensorflow")) == 2
+    assert "--log-dir: tensorflow_model_server has nothing like it" in capsys.readouterr().err
+    assert cli._stock_server(parse(*options)) is None
+    assert cli._stock_server(parse(*options[:2])) == str(binary)
 
 
 def test_answered_requests_are_logged_whatever_their_form(models, tmp_path):
