@@ -54,6 +54,7 @@ def BaselineGen(
     parsed = Settings.from_json(settings)
     schema_proto = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))
     compared = {*parsed.features.columns, *(column for crossed in parsed.slices for column in crossed)}
+    compared |= {parsed.policy.cluster} if parsed.policy.cluster else set()
     columns = [feature.name for feature in schema_proto.feature if feature.name in compared]
     tables = tables_by_span(example_files.split_paths(examples.uri, "train"), schema_proto, columns)
     yardstick = performance.choose_yardstick(

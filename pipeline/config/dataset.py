@@ -195,6 +195,7 @@ def _check_columns(dataset: Dataset, schema: schema_pb2.Schema) -> None:
         ("label]", sorted(dataset.features.label_columns)),
         ("evaluation]: slices", dataset.evaluation.slice_columns),
         ("gate]: severity", list(dataset.gate.severity)),
+        ("gate]: cluster", [dataset.gate.cluster] if dataset.gate.cluster else []),
         ("gate]: tolerance", list(dataset.gate.tolerance)),
     ):
         missing = f"is no column of the schema {dataset.schema_path}. It has"

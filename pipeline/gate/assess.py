@@ -14,7 +14,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_p
 
 from columnar.fingerprint import fingerprint
 from models.errors import ModelError
-from pipeline.gate import drift, labels, lasting, performance, quality
+from pipeline.gate import drift, labels, lasting, performance, quality, repeats
 from pipeline.gate.baseline import Baseline
 from pipeline.gate.decision import Decision, Row, Verdict, decide
 from pipeline.gate.definition import Definition, changes, define
@@ -121,11 +121,13 @@ def assess(
     """
     first = _cheap_evidence(span, live, records, settings, evaluated_at=evaluated_at, forced=forced)
     first = dataclasses.replace(first, skew=skew, more_spans=more_spans if first.labelled else None)
+    table = pa.concat_tables([*(span.waiting[number] for number in sorted(span.waiting)), span.table])
+    first, table = _without_copies(first, table, live, settings)
     early = decide(first, settings.policy)
     # A model of another definition may read other columns and answer another question.
     if live is None or early.row in _WITHOUT_COMPARISON or first.changes:
         return Assessment(decision=_with_real_reason(early, live, records), anomalies={})
-    evidence, compared = _compare(first, span, live, settings, floors, earlier)
+    evidence, compared = _compare(first, span, table, live, settings, floors, earlier)
     decision = decide(evidence, settings.policy)
     if compared is None:
         return Assessment(decision=decision, anomalies={})
@@ -133,6 +135,21 @@ def assess(
     return Assessment(
         decision=decision, anomalies=anomalies, distributions=compared.distributions, counts=compared.counts
     )
+
+
+def _without_copies(
+    evidence: Evidence, table: pa.Table, live: Live | None, settings: Settings
+) -> tuple[Evidence, pa.Table]:
+    """Returns the evidence with what the rows repeat, and the rows to judge; content met before is not asked."""
+    if live is None or live.baseline is None or evidence.repeats is not None:
+        return evidence, table
+    numbers = (evidence.span, *evidence.waiting)
+    copies = repeats.find(table, settings.features.columns, live.baseline.known_rows, numbers, settings.policy)
+    findings = quality.ordered([*evidence.findings, *copies.findings])
+    left_out = int(copies.left_out.sum())
+    if left_out:
+        table = table.filter(pa.array(~copies.left_out))
+    return dataclasses.replace(evidence, findings=findings, left_out=left_out), table
 
 
 def _with_real_reason(decision: Decision, live: Live | None, records: Sequence[span_records.SpanRecord]) -> Decision:
@@ -214,12 +231,12 @@ def _cheap_evidence(
 def _compare(
     evidence: Evidence,
     span: Span,
+    table: pa.Table,
     live: Live,
     settings: Settings,
     floors: Floors | None,
     earlier: Sequence[since_push.SpanCounts],
 ) -> tuple[Evidence, drift.Comparison | None]:
-    table = pa.concat_tables([*(span.waiting[number] for number in sorted(span.waiting)), span.table])
     policy, features = settings.policy, settings.features
     evidence = _score(evidence, table, live, settings, floors)
     if live.baseline is None:

@@ -13,6 +13,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,13 +25,14 @@ from columnar.numbers import as_float64
 from models.features import FeatureSpec
 from pipeline import files, json_values
 from pipeline.gate import bins as frozen_bins
-from pipeline.gate import chance, labels, variation
+from pipeline.gate import chance, clusters, labels, repeats, variation
 from pipeline.gate.bins import FeatureBins
 from pipeline.gate.chance import Calibration
 from pipeline.gate.distances import Floats
 from pipeline.gate.evidence import NotCompared
 from pipeline.gate.performance import Evaluation, Origin, Yardstick
 from pipeline.gate.policy import SMALLEST_COMPARED, GatePolicy
+from pipeline.gate.repeats import KnownRows, Usual
 
 FORMAT = 1
 STATISTICS_FILE = "statistics.pb"
@@ -65,6 +67,7 @@ class Baseline:
       evaluation: what the model's performance on later spans is held against; None where nothing was measured.
       origin: where that came from; None where it was measured before this was kept, which was out of time.
       statistics: TFDV's, of the window.
+      known_rows: what tells a row of the window again; None where an older release measured it.
       not_compared: features that no span can be compared on, and why.
     """
 
@@ -83,6 +86,7 @@ class Baseline:
     statistics: statistics_pb2.DatasetFeatureStatisticsList | None
     not_compared: tuple[NotCompared, ...]
     origin: Origin | None = None
+    known_rows: KnownRows | None = None
 
     @functools.cached_property
     def rows(self) -> int:
@@ -109,12 +113,16 @@ class Baseline:
     def save(self, folder: str) -> None:
         """Writes the baseline; `baseline.json`, written last, makes it one."""
         arrays = io.BytesIO()
+        known = self.known_rows
+        # Any: numpy takes arrays and flags alike by keyword.
+        of_rows: dict[str, Any] = {"row_hashes": known.hashes, "row_spans": known.spans} if known else {}
         np.savez_compressed(
             arrays,
             counts=self.counts,
             variation=self.variation,
             raised_by=self.raised_by,
             quantiles=self.quantiles,
+            **of_rows,
             **{f.name: getattr(self.calibration, f.name) for f in dataclasses.fields(Calibration)},
         )
         statistics = self.statistics or statistics_pb2.DatasetFeatureStatisticsList()
@@ -132,7 +140,11 @@ class Baseline:
     def _manifest(self) -> _Manifest:
         known = tuple(_Known(feature=name, values=values) for name, values in sorted(self.known.items()))
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(_Manifest) if hasattr(self, f.name)}
-        return _Manifest(**{**plain, "known": known, "has_statistics": self.statistics is not None})
+        others = {
+            "has_statistics": self.statistics is not None,
+            "usual_rows": self.known_rows and self.known_rows.usual,
+        }
+        return _Manifest(**{**plain, "known": known, **others})
 
     @classmethod
     def load(cls, folder: str) -> Baseline:
@@ -156,12 +168,15 @@ class Baseline:
             # Written before it was kept: the largest distance, whichever span's it was.
             loaded.setdefault("raised_by", np.full(len(plain.bins), NO_SPAN))
             null = Calibration(**{f.name: loaded.pop(f.name) for f in dataclasses.fields(Calibration)})
+            rows = {name: loaded.pop(f"row_{name}") for name in ("hashes", "spans") if f"row_{name}" in loaded}
             statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(contents[STATISTICS_FILE])
         except (KeyError, ValueError) as error:
             raise BaselineError(f"{folder}: not a baseline that this program can read: {error}. {_REPAIR}") from error
         values = {f.name: getattr(plain, f.name) for f in dataclasses.fields(_Manifest)}
         has_statistics, positives = values.pop("has_statistics"), values.pop("positives")
         del values["version"]
+        usual = values.pop("usual_rows")
+        values["known_rows"] = KnownRows(**rows, usual=usual) if usual and rows else None
         values["label_spans"] = plain.label_spans or (positives,)
         values["known"] = {item.feature: item.values for item in plain.known}
         return cls(**values, **loaded, calibration=null, statistics=statistics if has_statistics else None)
@@ -196,6 +211,7 @@ class _Manifest:
     origin: Origin | None = None
     label_spans: tuple[tuple[int, int], ...] = ()
     positives: tuple[int, int] = (0, 0)
+    usual_rows: Usual | None = None
     version: str = ""
 
 
@@ -234,7 +250,7 @@ def build_baseline(
     kinds, gaps = _kinds(table, schema, features, policy)
     bins = frozen_bins.freeze(table, kinds)
     codes = frozen_bins.encode(table, bins)
-    null = chance.calibrate(codes, bins, seed=seed)
+    null = chance.calibrate(codes, bins, clusters=clusters.of(raw, policy.cluster), seed=seed)
     ends = np.cumsum([spans[span].num_rows for span in spans])
     by_span = np.array([frozen_bins.count(part, bins) for part in np.split(codes, ends[:-1])])
     between = variation.measure(by_span, bins, null, raw.num_rows)
@@ -248,11 +264,12 @@ def build_baseline(
         raised_by=np.where(between.raised_by < 0, NO_SPAN, np.array(list(spans))[between.raised_by]),
         quantiles=np.array([_quantiles(table, feature) for feature in bins]),
         known=_known_values(table, bins),
-        label_spans=tuple(labels.positives(spans[span], features.label) for span in spans),
+        label_spans=tuple(labels.positives(spans[span], features.label, policy.cluster) for span in spans),
         calibration=null,
         evaluation=evaluation,
         origin=origin,
         statistics=statistics,
+        known_rows=repeats.know(spans, features.columns),
         not_compared=tuple(gaps),
     )
 

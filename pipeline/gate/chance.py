@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.gate.bins import FeatureBins, offsets
+from pipeline.gate.clusters import Groups
 from pipeline.gate.distances import Floats, distances, measure_of, squared, unsquared
 from pipeline.gate.policy import SMALLEST_COMPARED
 
@@ -56,15 +57,21 @@ class Calibration:
 
 
 def calibrate(
-    codes: npt.NDArray[np.uint16], bins: Sequence[FeatureBins], *, replicates: int = REPLICATES, seed: int = 0
+    codes: npt.NDArray[np.uint16],
+    bins: Sequence[FeatureBins],
+    *,
+    clusters: Groups | None = None,
+    replicates: int = REPLICATES,
+    seed: int = 0,
 ) -> Calibration:
     """Measures chance at a grid of sizes, once, when a baseline is made.
 
     Args:
       codes: all rows of the reference, uint16 (rows, features).
+      clusters: the group of each row, where rows come in groups: samples are then drawn in whole groups.
     """
     rng = np.random.default_rng(seed)
-    source = _divide(codes, bins, rng)
+    source = _divide(codes, bins, clusters, rng)
     reference = _draw(source, len(codes), replicates, rng)
     sizes = _grid(len(codes))
     mean, shape, largest = [], [], []
@@ -138,30 +145,56 @@ def _moments(calibration: Calibration, rows: int) -> tuple[Floats, Floats, Float
 
 @dataclass(frozen=True, kw_only=True)
 class _Source:
-    """Rows to draw samples from, one by one or in blocks.
+    """Rows to draw samples from, one by one, or group by group, or in blocks.
 
     Attributes:
+      members: positions of the rows, those of a group together, int64 (rows,).
+      bounds: where each group begins in `members`, and the end, int64 (groups + 1,).
       codes: of every row, uint16 (rows, features); not as positions, which would take four times the memory.
       starts: where each feature's bins begin in what `bins.count` returns, (features,).
-      blocks: counts of random blocks of `per_block` rows, float32 (blocks, total bins).
+      blocks: counts of random blocks of `per_block` groups, float32 (blocks, total bins).
     """
 
     codes: npt.NDArray[np.uint16]
+    members: npt.NDArray[np.int64]
+    bounds: npt.NDArray[np.int64]
     starts: npt.NDArray[np.int64]
     blocks: npt.NDArray[np.float32]
     per_block: int
 
-    def count(self, rows: npt.NDArray[np.int64], total_bins: int) -> npt.NDArray[np.intp]:
-        """Returns the counts of these rows over all bins."""
+    @property
+    def groups(self) -> int:
+        """How many there are to draw from."""
+        return len(self.bounds) - 1
+
+    def count(self, groups: npt.NDArray[np.int64], total_bins: int) -> npt.NDArray[np.intp]:
+        """Returns the counts of these groups' rows over all bins."""
+        if self.groups == len(self.members):
+            rows = self.members[groups]
+        else:
+            lengths = np.diff(self.bounds)[groups]
+            within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+            rows = self.members[np.repeat(self.bounds[groups], lengths) + within]
         return np.bincount((self.codes[rows] + self.starts).ravel(), minlength=total_bins)
 
 
-def _divide(codes: npt.NDArray[np.uint16], bins: Sequence[FeatureBins], rng: np.random.Generator) -> _Source:
+def _divide(
+    codes: npt.NDArray[np.uint16], bins: Sequence[FeatureBins], clusters: Groups | None, rng: np.random.Generator
+) -> _Source:
     ends = offsets(bins)
-    per_block = max(1, len(codes) // BLOCKS)
-    whole = len(codes) // per_block * per_block
-    source = _Source(codes=codes, starts=ends[:-1], blocks=np.zeros((0, ends[-1]), np.float32), per_block=per_block)
-    order = rng.permutation(len(codes))[:whole].reshape(-1, per_block)
+    of_row = np.arange(len(codes)) if clusters is None else clusters
+    groups = int(of_row.max(initial=-1)) + 1
+    per_block = max(1, groups // BLOCKS)
+    whole = groups // per_block * per_block
+    source = _Source(
+        codes=codes,
+        members=np.argsort(of_row, kind="stable"),
+        bounds=np.concatenate([[0], np.cumsum(np.bincount(of_row, minlength=groups))]),
+        starts=ends[:-1],
+        blocks=np.zeros((0, ends[-1]), np.float32),
+        per_block=per_block,
+    )
+    order = rng.permutation(groups)[:whole].reshape(-1, per_block)
     blocks = np.array([source.count(rows, int(ends[-1])) for rows in order], np.float32)
     return dataclasses.replace(source, blocks=blocks)
 
@@ -169,15 +202,17 @@ def _divide(codes: npt.NDArray[np.uint16], bins: Sequence[FeatureBins], rng: np.
 def _draw(source: _Source, rows: int, replicates: int, rng: np.random.Generator) -> Floats:
     """Returns the counts of `replicates` samples of about `rows` rows, float64 (replicates, total bins).
 
-    Small samples are drawn row by row with replacement. Large ones are drawn in whole blocks of random rows: sums over
-    random rows have the same mean and variance either way, and one matrix product replaces millions of draws.
+    Small samples are drawn row by row, or group by group, with replacement. Large ones are drawn in whole blocks of
+    random rows or groups: sums over these have the same mean and variance either way, and one matrix product replaces
+    millions of draws.
     """
-    drawn = round(rows / source.per_block)
+    wanted = max(1, round(rows * source.groups / len(source.codes)))
+    drawn = round(wanted / source.per_block)
     if drawn >= _FEWEST_BLOCKS_DRAWN:
         number = len(source.blocks)
         weights = [np.bincount(rng.integers(0, number, drawn), minlength=number) for _ in range(replicates)]
         return (np.array(weights, np.float32) @ source.blocks).astype(np.float64)
     counts = np.empty((replicates, source.blocks.shape[1]))
     for replicate in range(replicates):
-        counts[replicate] = source.count(rng.integers(0, len(source.codes), rows), counts.shape[1])
+        counts[replicate] = source.count(rng.integers(0, source.groups, wanted), counts.shape[1])
     return counts

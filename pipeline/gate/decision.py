@@ -227,13 +227,13 @@ def _matches(evidence: Evidence, policy: GatePolicy) -> Iterator[tuple[Row, Verd
     if age_days > policy.max_model_age_days:
         text = f"the live model is {age_days:.0f} days old (limit: {policy.max_model_age_days:g})"
         reasons.append(Reason(kind="model_age", text=text))
-    if evidence.more_spans is not None and evidence.rows >= policy.min_rows:
+    if evidence.more_spans is not None and evidence.rows - evidence.left_out >= policy.min_rows:
         then, now = evidence.more_spans
         text = f"the live model was trained on {then} span{'s' if then > 1 else ''}, and {now} are there to train on"
         reasons.append(Reason(kind="short_window", text=text))
     if reasons:
         yield Row.MODEL_AGE, Verdict.RERUN, reasons
-    if evidence.rows < policy.min_rows:
+    if evidence.rows - evidence.left_out < policy.min_rows:
         text = (
             f"not enough evidence: {words.rows(evidence)} (minimum: {policy.min_rows:,}); "
             "they wait and count together with the next span"

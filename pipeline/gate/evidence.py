@@ -221,6 +221,7 @@ class Evidence:
       definition: hash of the definition that a training would follow.
       changes: how the definition that a training would follow differs from the live model's, in words; empty where it
         does not, where the live version carries none, and where it was tried on this content to no avail.
+      left_out: rows that are copies, of others or of the training window's, and were not judged.
       labelled: whether the span has labels.
       labelled_rows: how many of the rows have one; None where an older release decided.
       more_spans: how many spans the live model was trained on, and how many a training would read now, where the live
@@ -246,6 +247,7 @@ class Evidence:
     forced: bool = False
     definition: str = ""
     changes: tuple[str, ...] = ()
+    left_out: int = 0
     labelled: bool = True
     labelled_rows: int | None = None
     more_spans: tuple[int, int] | None = None

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from models import label as label_expression
 from pipeline.evaluation import intervals
-from pipeline.gate import between_spans
+from pipeline.gate import between_spans, clusters
 from pipeline.gate.between_spans import Between
 from pipeline.gate.evidence import LabelChange, NotCompared
 from pipeline.gate.policy import GatePolicy
@@ -49,10 +49,16 @@ def with_label(table: pa.Table, label: str) -> pa.Table:
     return table.append_column(label, column)
 
 
-def positives(table: pa.Table, label: str) -> tuple[int, int]:
-    """Returns the number of positive and of labelled rows."""
+def positives(table: pa.Table, label: str, cluster: str | None = None) -> tuple[int, int]:
+    """Returns the number of positive and of labelled rows; of rows that come in groups, so many as they are worth."""
     values = evaluate(table, label)
-    return int((values == 1).sum()), int((values != label_expression.NO_LABEL).sum())
+    known = values != label_expression.NO_LABEL
+    positive, rows = int((values == 1).sum()), int(known.sum())
+    groups = clusters.of(table, cluster)
+    if groups is None or rows == 0:
+        return positive, rows
+    worth = rows / clusters.design_effect((values[known] == 1).astype(np.float64), groups[known])
+    return round(positive / rows * worth), round(worth)
 
 
 def compare(
@@ -66,7 +72,7 @@ def compare(
     Returns:
       The change, or None and why there is none.
     """
-    now = positives(table, label)
+    now = positives(table, label, policy.cluster)
     spans = [span for span in window if span[1]]
     baseline = (sum(span[0] for span in spans), sum(span[1] for span in spans))
     for rows, where in ((now[1], "the span"), (baseline[1], "the baseline")):

@@ -16,6 +16,8 @@ from models.settings import Column, Range
 Severity = Literal["block", "warn", "ignore"]
 FindingKind = Literal[
     "no_rows",
+    "repeated_rows",
+    "known_rows",
     "missing_column",
     "empty_column",
     "wrong_type",
@@ -26,7 +28,10 @@ FindingKind = Literal[
     "unseen_values",
     "schema_anomaly",
 ]
-"""What can be wrong with the data of a column (`no_rows`: of a span); the keys of `severity` and `tolerance`."""
+"""What can be wrong with the data of a column or of a span; the keys of `severity` and `tolerance`."""
+
+OF_THE_SPAN = ("no_rows", "repeated_rows", "known_rows")
+"""Kinds that belong to no column."""
 
 FINDING_KINDS: tuple[str, ...] = get_args(FindingKind)
 TOLERANT_KINDS = ("missing_values", "out_of_domain", "out_of_range", "not_finite", "unseen_values")
@@ -57,6 +62,8 @@ class GatePolicy:
         its share of it.
       min_l_infinity: a categorical feature's largest change of share must exceed this to matter.
       min_jensen_shannon: a numeric feature's divergence must exceed this to matter; base 2, in bits.
+      cluster: a column whose rows with one value come together, such as an order or a patient: chance is drawn in
+        whole groups, and shares are as certain as the groups make them. Rows without a value are groups of their own.
       exclude: features left out of the comparison: identifiers, and parts of the date that differ in every span.
       max_model_age_days: an older live model is retrained whatever the data say; `inf` for no limit.
       performance_false_alarm_rate: how often, per span, chance alone may call any measure of the live model worse, and
@@ -69,6 +76,8 @@ class GatePolicy:
       out_of_domain_tolerance: share of a column's values outside its closed domain above which the span is blocked.
         A `distribution_constraints.min_domain_mass` in the schema goes before it.
       out_of_range_tolerance: share of values outside [min, max], NaN or infinite, above which the span is blocked.
+      repeated_tolerance: share of rows that are copies, of other rows of the span or of rows of the training window,
+        above what is usual in that window, from which the span is blocked.
       missing_tolerance: by how much the share of rows with a value may fall below the schema's
         `presence.min_fraction` before the span is blocked.
       severity: feature to kind of finding to block, warn or ignore, where the defaults do not fit. `block` blocks above
@@ -84,6 +93,7 @@ class GatePolicy:
     min_l_infinity: _Share = 0.03
     min_jensen_shannon: Annotated[float, Range(0, 1, "bits")] = 0.005
     exclude: tuple[Column, ...] = ()
+    cluster: Column | None = None
     max_model_age_days: Annotated[float, Range(0, math.inf, "days")] = 365.0
     performance_false_alarm_rate: _AlarmRate | None = None
     auc_margin: Annotated[float, Range(0, 1)] = 0.02
@@ -94,6 +104,7 @@ class GatePolicy:
     out_of_domain_tolerance: _Share = 0.01
     out_of_range_tolerance: _Share = 0.005
     missing_tolerance: _Share = 0.05
+    repeated_tolerance: _Share = 0.2
     severity: Mapping[str, Mapping[str, Severity]] = field(default_factory=dict)
     tolerance: Mapping[str, Mapping[str, _Share]] = field(default_factory=dict)
     serving_skew: Literal["alert", "rerun"] = "alert"
@@ -105,8 +116,8 @@ class GatePolicy:
         for feature, severities in self.severity.items():
             for kind in severities:
                 _check_kind(f"severity.{feature}", kind, FINDING_KINDS)
-                if kind == "no_rows":
-                    raise ValueError(f"severity.{feature}: an empty span always blocks; no_rows cannot be changed.")
+                if kind in OF_THE_SPAN:
+                    raise ValueError(f"severity.{feature}: {kind} is of the whole span and belongs to no column.")
         for feature, shares in self.tolerance.items():
             for kind in shares:
                 _check_kind(f"tolerance.{feature}", kind, TOLERANT_KINDS)

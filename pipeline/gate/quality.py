@@ -6,7 +6,7 @@ ends a run for one odd value in a thousand. So presence, types, domains and rang
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -72,13 +72,13 @@ def check(
             findings.append(Finding(feature=name, kind="missing_column", severity="block", text=text))
     findings += _from_tfdv(anomalies, findings, features)
     kept = [_overridden(finding, policy) for finding in findings]
+    return ordered(finding for finding in kept if finding.severity != "ignore")
+
+
+def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Returns the worst first."""
     order = {"block": 0, "warn": 1}
-    return tuple(
-        sorted(
-            (finding for finding in kept if finding.severity != "ignore"),
-            key=lambda finding: (order[finding.severity], -(finding.share or 0.0), finding.feature or ""),
-        )
-    )
+    return tuple(sorted(findings, key=lambda item: (order[item.severity], -(item.share or 0.0), item.feature or "")))
 
 
 def _label_only(features: FeatureSpec) -> frozenset[str]:

@@ -44,13 +44,16 @@ def test_a_rate_of_its_own_for_the_performance_stays_possible():
         ),
         (
             {"severity": {"fare": {"odd": "warn"}}},
-            "severity.fare: unknown kind 'odd'. Allowed: no_rows, missing_column",
+            "severity.fare: unknown kind 'odd'. Allowed: no_rows, repeated_rows, known_rows, missing_column",
         ),
         (
             {"severity": {"fare": {"out_of_range": "stop"}}},
             "severity.fare.out_of_range: expected 'block' or 'warn' or 'ignore'. Received: 'stop'.",
         ),
-        ({"severity": {"fare": {"no_rows": "warn"}}}, "an empty span always blocks"),
+        (
+            {"severity": {"fare": {"no_rows": "warn"}}},
+            "severity.fare: no_rows is of the whole span and belongs to no column",
+        ),
         ({"tolerance": {"fare": {"wrong_type": 0.1}}}, "tolerance.fare: unknown kind 'wrong_type'"),
         ({"tolerance": {"fare": {"out_of_range": 2.0}}}, r"tolerance.fare.out_of_range: expected a number in \[0, 1\]"),
     ],
