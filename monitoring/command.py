@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitoring import metrics_options
+from pipeline import program
 from pipeline.commands import options
 from pipeline.commands.stopping import stoppable
 from pipeline.commands.terminal import Terminal
@@ -21,6 +22,8 @@ from pipeline.runs.log_capture import captured
 if TYPE_CHECKING:
     from monitoring.monitor import Look
     from monitoring.window_report import WindowReport
+    from pipeline.config.dataset import Dataset
+    from pipeline.state.root import Root
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +61,10 @@ def monitor(args: argparse.Namespace) -> int:
 
     dataset, root = options.load(args)
     if args.once and not args.log_dir.is_dir():
-        raise ConfigError(f"--log-dir: there is no folder {args.log_dir}. Start the server with a request log first.")
+        raise ConfigError(
+            f"--log-dir: there is no folder {args.log_dir}. Start the server with a request log first: "
+            f"{_serve(args, dataset, root)}"
+        )
     if dataset.schema_path is None:
         raise ConfigError(
             f"{dataset.path} names no schema yet, so no model can have been served. "
@@ -94,6 +100,12 @@ def monitor(args: argparse.Namespace) -> int:
                 break
             stop.wait(args.every)
     return 0
+
+
+def _serve(args: argparse.Namespace, dataset: Dataset, root: Root) -> str:
+    model = dataset.serving.model_name
+    words = ["--model-name", model, "--model-base-path", str(root.serving(model)), "--log-dir", str(args.log_dir)]
+    return program.line("serve", *words)
 
 
 def show(look: Look, terminal: Terminal, *, changes_only: bool) -> None:

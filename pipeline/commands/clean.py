@@ -38,7 +38,9 @@ def command(args: argparse.Namespace) -> int:
     """
     dataset, root = options.load(args)
     if not root.path.is_dir():
-        raise ConfigError(f"--root: there is no folder {root.path}. Run the pipeline first.")
+        raise ConfigError(
+            f"--root: there is no folder {root.path}. Run the pipeline first: {options.hint(args, 'run')}"
+        )
     if args.dry_run:
         plan = _plan(dataset, root)
         sized = list(retention.sizes(plan.removals))

@@ -55,7 +55,7 @@ def command(args: argparse.Namespace) -> int:
     files = span_files.choose_span(data_root, dataset.spans.pattern, args.span)
     span = files[0].span
     table = read_files(dataset, files)
-    baseline, name = find_baseline(dataset, root, data_root, args.against)
+    baseline, name = find_baseline(args, dataset, root, data_root)
     with captured(readers_log(root.logs, "drift")) as (out, err):
         compared = drift_comparison.compare(table, baseline, dataset.features, dataset.gate)
         if compared.drift is None:
@@ -100,11 +100,12 @@ def read_files(dataset: Dataset, files: Sequence[span_files.SpanFile]) -> pa.Tab
     return pa.Table.from_batches(opened.batches, opened.schema)
 
 
-def find_baseline(dataset: Dataset, root: Root, data_root: str, against: int | None) -> tuple[Baseline, str]:
+def find_baseline(args: argparse.Namespace, dataset: Dataset, root: Root, data_root: str) -> tuple[Baseline, str]:
     """Returns what to compare with, and its name: another span, or what the live model was trained on."""
     from pipeline.config.schema import read_schema
     from pipeline.gate.baseline import Baseline, build_baseline
 
+    against: int | None = args.against
     if against is not None:
         assert dataset.schema_path is not None, "the command has checked it"
         measured = build_baseline(
@@ -119,7 +120,10 @@ def find_baseline(dataset: Dataset, root: Root, data_root: str, against: int | N
     serving_dir = root.serving(dataset.serving.model_name)
     versions = pushed_versions(serving_dir)
     if not versions:
-        raise ConfigError(f"No model is live in {serving_dir}. Run the pipeline first, or name a span with --against.")
+        raise ConfigError(
+            f"No model is live in {serving_dir}. Name a span with --against, or run the pipeline first: "
+            f"{options.hint(args, 'run', with_data=True)}"
+        )
     folder = serving_dir / str(versions[-1]) / BASELINE_FOLDER
     baseline = Baseline.load(str(folder))
     return baseline, f"version {versions[-1]}, trained on spans {', '.join(map(str, baseline.window))}"

@@ -82,7 +82,7 @@ def command(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(_json(outcome), sort_keys=True))
     else:
-        _show(outcome, terminal)
+        _show(outcome, args, terminal)
     return ExitStatus.DONE if outcome.written or not outcome.diff else ExitStatus.USAGE
 
 
@@ -92,7 +92,7 @@ def _next(outcome: Onboarded) -> str:
     return program.line("run", "--dataset", str(outcome.folder) if not here else outcome.table.name)
 
 
-def _show(outcome: Onboarded, terminal: Terminal) -> None:
+def _show(outcome: Onboarded, args: argparse.Namespace, terminal: Terminal) -> None:
     table = outcome.table
     terminal.say(f"{table.given}: {table.rows:,} rows; {table.description}")
     for column, why in table.left_out.items():
@@ -108,7 +108,8 @@ def _show(outcome: Onboarded, terminal: Terminal) -> None:
     if outcome.diff and not outcome.written:
         terminal.say()
         terminal.say(outcome.diff)
-        terminal.note(f"{outcome.folder} is there already and differs; nothing was written. Add --force to replace it.")
+        terminal.note(f"{outcome.folder} is there already and differs; nothing was written. To replace it:")
+        terminal.note(program.line("init", *_words(args), "--force"))
         return
     if not outcome.written:
         terminal.say(f"{outcome.folder} is there already and says the same; nothing was written.")
@@ -146,16 +147,29 @@ def _notes(outcome: Onboarded) -> list[str]:
     return notes
 
 
+def _words(args: argparse.Namespace) -> list[str]:
+    """Returns what was typed, the wish for JSON and for --force apart."""
+    words = [str(args.path)]
+    words += _option("--label", args.label) if args.label else []
+    for value in args.positive:
+        words += _option("--positive", value)
+    words += _option("--time", args.time) if args.time else []
+    words += ["--every", args.every] if args.every else []
+    words += ["--rows-per-span", str(args.rows_per_span)] if args.rows_per_span else []
+    words += ["--out", str(args.out)] if args.out else []
+    return [*words, *(["--name", args.name] if args.name else [])]
+
+
+def _option(name: str, value: str) -> list[str]:
+    """Returns an option and its value; in one word where the value would be read as an option itself."""
+    return [f"{name}={value}"] if value.startswith("-") else [name, value]
+
+
 def _show_candidates(error: NoLabelError, args: argparse.Namespace, terminal: Terminal) -> None:
     commands = []
     for column, values, clear in error.candidates:
-        positive = [] if clear else ["--positive", values[-1]]
-        line = [str(args.path), "--label", column, *positive]
-        line += ["--time", args.time, "--every", args.every] if args.time and args.every else []
-        line += ["--rows-per-span", str(args.rows_per_span)] if args.rows_per_span else []
-        line += ["--out", str(args.out)] if args.out else []
-        line += ["--name", args.name] if args.name else []
-        commands.append(program.line("init", *line))
+        positive = [] if clear else _option("--positive", values[-1])
+        commands.append(program.line("init", *_words(args), *_option("--label", column), *positive))
     if args.json:
         listed = [
             {"column": column, "values": values, "command": line}
@@ -163,10 +177,13 @@ def _show_candidates(error: NoLabelError, args: argparse.Namespace, terminal: Te
         ]
         print(json.dumps({"candidates": listed}, sort_keys=True))
         return
-    rows = [
-        (column, ", ".join(values), line) for (column, values, _), line in zip(error.candidates, commands, strict=True)
-    ]
-    terminal.table("What could be predicted", ("column", "values", "the command to type next"), rows)
+    rows = [(column, ", ".join(values)) for column, values, _ in error.candidates]
+    terminal.table("What could be predicted", ("column", "values"), rows)
+    if commands:
+        terminal.say()
+        terminal.say("Next, one of:")
+    for line in commands:
+        terminal.say(line)
 
 
 def _json(outcome: Onboarded) -> dict[str, Any]:  # Any: JSON.

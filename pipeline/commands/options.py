@@ -69,6 +69,11 @@ def root_of(args: argparse.Namespace, dataset_name: str) -> Root:
     return Root((args.root or DEFAULT_ROOT / dataset_name).absolute())
 
 
+def span_words(span: int | None) -> list[str]:
+    """Returns `--span` as a command takes it; nothing for the newest span."""
+    return [] if span is None else ["--span", str(span)]
+
+
 def hint(args: argparse.Namespace, command: str, *words: str, with_data: bool = False) -> str:
     """Returns a command that a person can paste: it acts on the same dataset and root as the one that prints it.
 

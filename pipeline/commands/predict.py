@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline import program
 from pipeline.commands import options
 from pipeline.commands.terminal import Terminal
 from pipeline.errors import ConfigError, ExitStatus
-from pipeline.predict.client import Endpoint, Signature
+from pipeline.predict.client import Endpoint, NoAnswerError, Signature
 from pipeline.predict.rows import open_text, read_rows
 from pipeline.state.version_folder import pushed_versions
 
@@ -76,8 +77,14 @@ def command(args: argparse.Namespace) -> int:
     terminal = Terminal(sys.stdout, sys.stderr)
     with open_text(args.file) as file:
         rows = read_rows(file, "standard input" if args.file == "-" else args.file)
-        signature = endpoint.signature(args.signature)
         serving_dir = root.serving(model)
+        try:
+            signature = endpoint.signature(args.signature)
+        except NoAnswerError as error:
+            if args.url is None:
+                words = ["--model-name", model, "--model-base-path", str(serving_dir)]
+                error.add_note(f"To start one: {program.line('serve', *words)}")
+            raise
         defaults = read_defaults(args.defaults or find_defaults(serving_dir, signature.version))
         notes = Notes()
         predictions = predict_rows(rows, endpoint, args.signature, signature, defaults, args.batch_size, notes)

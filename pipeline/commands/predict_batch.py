@@ -39,7 +39,7 @@ def command(args: argparse.Namespace) -> int:
     """
     dataset, root = options.load(args)
     check(args, dataset)
-    version = choose_version(root, dataset, args.version)
+    version = choose_version(args, root, dataset)
     paths, file_format = choose_input(args, root, dataset)
     output = Path(args.output).absolute()
     started = time.monotonic()
@@ -70,7 +70,7 @@ def check(args: argparse.Namespace, dataset: Dataset) -> None:
         )
 
 
-def choose_version(root: Root, dataset: Dataset, number: int | None) -> Path:
+def choose_version(args: argparse.Namespace, root: Root, dataset: Dataset) -> Path:
     """Returns the folder of the version that was asked for, or of the live one.
 
     Raises:
@@ -79,7 +79,11 @@ def choose_version(root: Root, dataset: Dataset, number: int | None) -> Path:
     serving_dir = root.serving(dataset.serving.model_name)
     versions = pushed_versions(serving_dir)
     if not versions:
-        raise ConfigError(f"Nothing has been pushed to {serving_dir}. Run the pipeline first, or name another --root.")
+        raise ConfigError(
+            f"Nothing has been pushed to {serving_dir}. Name another --root, or run the pipeline first: "
+            f"{options.hint(args, 'run', with_data=True)}"
+        )
+    number: int | None = args.version
     if number is not None and number not in versions:
         raise ConfigError(f"--version: there is no version {number}. Pushed: {', '.join(map(str, versions))}.")
     return serving_dir / str(number or versions[-1])

@@ -6,7 +6,7 @@ import webbrowser
 from pathlib import Path
 
 from pipeline.commands import options
-from pipeline.errors import ConfigError, PipelineError
+from pipeline.errors import ConfigError, PipelineError, ReportError
 from pipeline.report import files
 from pipeline.report.series_data import FILE as REPLAY_FILE
 from pipeline.state.root import Root
@@ -29,6 +29,9 @@ def command(args: argparse.Namespace) -> int:
     _, root = options.load(args)
     try:
         path = find_or_make(root, args.span, args.output)
+    except ReportError as error:
+        error.add_note(f"To run it: {options.hint(args, 'run', *options.span_words(args.span))}")
+        raise
     except OSError as error:
         raise PipelineError(f"The report cannot be written: {error}. Name another file with --output.") from error
     print(path)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +95,7 @@ def command(args: argparse.Namespace) -> int:
             if args.json:
                 print(json.dumps(as_json(outcome, request, log, report), sort_keys=True), file=out)
             else:
-                show(outcome, request, log, terminal)
+                show(outcome, request, log, terminal, functools.partial(options.hint, args, with_data=True))
                 if report is not None:
                     terminal.say(f"Report:    {report}")
     return outcome.result.exit_status
@@ -129,7 +131,7 @@ def failure_as_json(error: BaseException, log: Path, report: Path | None) -> dic
     }
 
 
-def show(outcome: Outcome, request: Request, log: Path, terminal: Terminal) -> None:
+def show(outcome: Outcome, request: Request, log: Path, terminal: Terminal, hint: Callable[..., str]) -> None:
     """Prints the outcome as tables, the most wanted last: the verdict, the version and the line to try it with."""
     from pipeline.commands import statistics_table
 
@@ -157,7 +159,7 @@ def show(outcome: Outcome, request: Request, log: Path, terminal: Terminal) -> N
         terminal.say(f"Not servable, so not pushed: {outcome.not_servable}")
     if outcome.refusal:
         terminal.err.print(f"error: span {outcome.span} was refused.\n{outcome.refusal}")
-    for line in closing_lines(outcome, request):
+    for line in closing_lines(outcome, request, hint):
         terminal.say(line)
     terminal.note(f"log: {log}")
 
@@ -189,16 +191,28 @@ def _number(value: float | None, digits: int = 4) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def closing_lines(outcome: Outcome, request: Request) -> list[str]:
-    """Returns the last lines: what was pushed, and how to ask it."""
+def closing_lines(outcome: Outcome, request: Request, hint: Callable[..., str]) -> list[str]:
+    """Returns the last lines: what was pushed, and how to ask it; or what to type next.
+
+    Args:
+      hint: returns a command on the same dataset and root.
+    """
+    span = options.span_words(outcome.span)
     if outcome.result is Result.SCHEMA_INFERRED:
         return [
             f"There is no schema yet. One was inferred from span {outcome.span}: {outcome.inferred_schema}",
             f"Correct it by what the columns mean, put it beside {request.dataset.path}, name it there "
-            '(`schema = "schema.pbtxt"`), and run again.',
+            f'(`schema = "schema.pbtxt"`), and run again: {hint("run", *span)}',
         ]
     if outcome.result is Result.NOT_PUSHED:
-        return ["The candidate is blessed and was not pushed, as asked (--no-push). Run without it to push."]
+        return [
+            "The candidate is blessed and was not pushed, as asked (--no-push).",
+            f"Push it:   {hint('run', *span)}",
+        ]
+    if outcome.result is Result.DECIDED:
+        return [f"Carry on:  {hint('run', *span)}"]
+    if outcome.result is Result.SKIPPED:
+        return [f"Train all the same: {hint('run', *span, '--force')}"]
     if outcome.pushed is None:
         return []
     name = request.dataset.serving.model_name

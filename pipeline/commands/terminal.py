@@ -93,7 +93,12 @@ class Terminal:
 
 class _Console(Console):
     def print(self, *objects: Any, **options: Any) -> None:
-        """Prints as rich does, and texts as what they are. Any: rich's own."""
+        """Prints as rich does, and texts as what they are; the terminal breaks lines, so that a command can be pasted.
+
+        Any: rich's own.
+        """
+        if all(isinstance(one, str) for one in objects):
+            options.setdefault("soft_wrap", True)
         super().print(*(printable(one) if isinstance(one, str) else one for one in objects), **options)
 
     def on_broken_pipe(self) -> None:

@@ -109,7 +109,9 @@ def command(args: argparse.Namespace) -> int:
                 terminal.err.print(f"span {waiting.span} failed (try {tries[waiting]}): {text}")
                 if tries[waiting] >= args.tries:
                     quarantine(root, waiting, text)
+                    again = options.hint(args, "run", *options.span_words(waiting.span), with_data=True)
                     terminal.err.print(f"span {waiting.span} is quarantined; see {root.path / QUARANTINE}")
+                    terminal.err.print(f"once it is repaired: {again}")
         terminal.note("stopped")
     return 0
 

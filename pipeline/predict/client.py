@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline import program
 from pipeline.errors import ConfigError, PipelineError
 
 Instance = Mapping[str, Any]  # Any: JSON.
@@ -17,6 +16,10 @@ _VERBS = (":predict", ":classify", ":regress", "/metadata")
 
 class RefusedError(Exception):
     """The server refused a request for what is in it (400); the message is the server's."""
+
+
+class NoAnswerError(PipelineError):
+    """No server answers at the address."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +105,8 @@ class Endpoint:
             raise PipelineError(f"{self.url} answered {error.code}: {text}") from error
         except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
             reason = getattr(error, "reason", error)
-            raise PipelineError(
-                f"No answer from {self.url}: {reason}. Start a server ({program.name()} serve), or "
-                "name another (--url)."
+            raise NoAnswerError(
+                f"No answer from {self.url}: {reason}. Start a server, or name another (--url)."
             ) from error
         except ValueError as error:
             raise PipelineError(

@@ -44,7 +44,7 @@ def find_run(root: Root, span: int | None) -> RunRecord:
             return run
         spans.add(run.span)
     if span is None:
-        raise ReportError(f"No run is recorded in {root.metadata}. Run the pipeline first.")
+        raise ReportError(f"No run is recorded in {root.metadata}.")
     with_runs = ", ".join(map(str, sorted(spans))) or "none"
     raise ReportError(f"Span {span} has not been run in {root.path}. Spans that have: {with_runs}.")
 

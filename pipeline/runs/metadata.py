@@ -109,7 +109,7 @@ class Store:
         artifacts: the root's folder of artifacts: where they are looked for should the root have been moved.
         """
         if not path.is_file():
-            raise ReportError(f"{path} does not exist, so nothing has run here. Run the pipeline first.")
+            raise ReportError(f"{path} does not exist, so nothing has run here.")
         from ml_metadata.metadata_store import metadata_store
         from ml_metadata.proto import metadata_store_pb2 as proto
 

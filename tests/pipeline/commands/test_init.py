@@ -2,6 +2,7 @@
 
 import json
 import random
+import shlex
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -191,10 +192,12 @@ def test_again_shows_a_diff_and_writes_nothing_until_forced(capsys):
     assert status == 2
     assert "-window = 9" in out
     assert "+window = 4" in out
-    assert "nothing was written. Add --force to replace it." in err
+    assert "nothing was written. To replace it:\n" in err
     assert Path("k/dataset.toml").read_text(encoding="utf-8") == edited
 
-    status, _, _ = _init(capsys, "k.csv", *_CUT, "--force")
+    printed = shlex.split(err.splitlines()[-1])
+    assert printed == [*shlex.split(PROGRAM), "init", "k.csv", *_CUT, "--force"]
+    status, _, _ = _init(capsys, *printed[3:])
     assert status == 0
     assert "window = 4" in Path("k/dataset.toml").read_text(encoding="utf-8")
     assert Path("k/notes.txt").read_text(encoding="utf-8") == "mine"

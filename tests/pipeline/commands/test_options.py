@@ -63,6 +63,52 @@ def test_status_names_a_dataset_that_exists(tmp_path, capsys):
     assert hint == f"python local_runner.py run --dataset {folder} --root {tmp_path}/root"
 
 
+@pytest.mark.parametrize(
+    ("argv", "status", "expected"),
+    [
+        (["status"], 0, ["run"]),
+        (["clean"], 2, ["run"]),
+        (["rollback"], 2, ["run"]),
+        (["report"], 1, ["run"]),
+        (["report", "--span", "3"], 1, ["run", "--span", "3"]),
+        (["drift", "--span", "1", "--data-root", "{data}"], 2, ["run", "--data-root", "{data}"]),
+        (["predict", "--batch", "--span", "1", "--output", "x.csv"], 2, ["run"]),
+        (["predict", __file__], 1, ["serve", "--model-name", "taxi", "--model-base-path", "{root}/serving/taxi"]),
+        (
+            ["monitor", "--log-dir", "{root}/log dir", "--once"],
+            2,
+            [
+                "serve",
+                "--model-name",
+                "taxi",
+                "--model-base-path",
+                "{root}/serving/taxi",
+                "--log-dir",
+                "{root}/log dir",
+            ],
+        ),
+    ],
+    ids=lambda value: "-".join(value[:2]) if isinstance(value, list) else "",
+)
+def test_what_a_command_without_its_needs_prints_can_be_pasted(
+    tmp_path, capsys, monkeypatch, taxi_root, argv, status, expected
+):
+    # Nobody listens on port 9 (discard) of this machine.
+    monkeypatch.setattr("pipeline.commands.predict.LOCAL_SERVER", "http://127.0.0.1:9")
+    places = {"root": tmp_path / "a root", "data": taxi_root}
+    given = [word.format(**places) for word in argv]
+
+    assert local_runner.main([*given, "--root", str(places["root"])]) == status
+
+    printed = "".join(capsys.readouterr())
+    (line,) = [line for line in printed.splitlines() if "local_runner.py" in line]
+    words = shlex.split(line[line.index("python local_runner.py") :])
+    wanted = [word.format(**places) for word in expected]
+    root = [] if wanted[0] == "serve" else ["--root", str(places["root"])]
+    assert sorted(words[2:]) == sorted([*wanted, *root])
+    parse(*words[2:])
+
+
 def test_status_after_a_refused_first_span_says_so(tmp_path, capsys):
     root = Root(tmp_path)
     root.runs.write_text('{"ended_at": 2, "result": "refused", "seconds": {}, "span": 6, "started_at": 1}\n')

@@ -55,6 +55,19 @@ def test_a_long_value_does_not_push_the_figures_off_the_table():
     assert out.getvalue().splitlines()[-1] == "x" * 79 + "…     5"
 
 
+def test_a_narrow_terminal_breaks_no_command(monkeypatch):
+    class Screen(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("COLUMNS", "40")
+    out, command = Screen(), "Next: python local_runner.py run --dataset a-folder --root another-folder"
+
+    Terminal(out, io.StringIO()).say(command)
+
+    assert out.getvalue() == f"{command}\n"
+
+
 def test_quiet_leaves_standard_output_alone_and_keeps_the_progress():
     out, err = io.StringIO(), io.StringIO()
     terminal = Terminal(out, err, quiet=True)
