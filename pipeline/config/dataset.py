@@ -34,6 +34,7 @@ from pipeline.config.sections import (
 from pipeline.errors import ConfigError
 from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.gate.policy import GatePolicy
+from pipeline.sources.config import KINDS, Settings, Source, SourceConfig
 from pipeline.state.retention import RetentionPolicy
 
 SHIPPED = REPOSITORY / "data"
@@ -46,6 +47,7 @@ class Dataset:
     Attributes:
       path: the file itself; messages name it.
       schema_path: the curated schema; None where none exists yet and one is to be inferred.
+      source: where spans come from; None where somebody else writes them.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Dataset:
     monitoring: MonitoringConfig
     retention: RetentionPolicy
     vertex: VertexConfig
+    source: Source | None = None
 
     @property
     def thresholds(self) -> str:
@@ -74,6 +77,7 @@ class Dataset:
 TABLES: dict[str, tuple[type, ...]] = {
     "": (DatasetConfig,),
     "spans": (SpansConfig,),
+    "source": (SourceConfig, *KINDS.values()),
     "label": (LabelConfig,),
     "features": (FeatureSpec, NeverConfig),
     "training": (TrainingSpec,),
@@ -86,6 +90,8 @@ TABLES: dict[str, tuple[type, ...]] = {
     "vertex": (VertexConfig,),
 }
 """What declares the keys of each table; "" stands for the keys above all tables. docs/config.md prints them."""
+PULLED_SPANS = {"format": "parquet", "pattern": "span-{SPAN}/v{VERSION}/data.parquet"}
+"""`[spans]` of a dataset whose source is pulled, unless it says otherwise."""
 REQUIRED_TABLES = ("label", "features", "serving")
 
 
@@ -126,13 +132,15 @@ def load_dataset(name_or_path: str) -> Dataset:
             raise ConfigError(f"{path}: the table [{required}] is missing.")
     parts = {name: table.get(name, {}) for name in TABLES}
     label = toml_tables.build(LabelConfig, parts["label"], where["label"])
+    source = _source(parts["source"], where["source"]) if "source" in table else None
     if isinstance(parts["features"], dict) and "label" in parts["features"]:
         raise ConfigError(f"{where['features']}: the label has a table of its own, [label].")
     dataset = Dataset(
         name=config.name,
         path=path,
         schema_path=path.parent / config.schema if config.schema else None,
-        spans=toml_tables.build(SpansConfig, parts["spans"], where["spans"]),
+        spans=toml_tables.build(SpansConfig, _with_defaults(parts["spans"], source), where["spans"]),
+        source=source,
         label=label,
         features=toml_tables.build(
             FeatureSpec,
@@ -153,6 +161,7 @@ def load_dataset(name_or_path: str) -> Dataset:
         retention=toml_tables.build(RetentionPolicy, parts["retention"], where["retention"]),
         vertex=toml_tables.build(VertexConfig, parts["vertex"], where["vertex"]),
     )
+    _check_source(dataset)
     _check_features(dataset)
     if dataset.schema_path is not None:
         _check_columns(dataset, read_schema(dataset.schema_path))
@@ -168,6 +177,38 @@ def _read_toml(path: Path) -> dict[str, object]:
         raise ConfigError(f"{path}: not valid TOML: nested too deeply.") from error
     except ValueError as error:  # TOML's own error, bytes that are not UTF-8, an integer of thousands of digits.
         raise ConfigError(f"{path}: not valid TOML: {str(error).rstrip('.')}.") from error
+
+
+def _source(table: object, where: str) -> Source:
+    """Reads `[source]`: what every source says, and what its kind says besides."""
+    every = {name for kind in KINDS.values() for name in settings.hints(kind)}
+    config = toml_tables.build(SourceConfig, table, where, also=every)
+    kind: Settings = toml_tables.build(KINDS[config.kind], table, where, also=settings.hints(SourceConfig))
+    return Source(config=config, settings=kind, where=where)
+
+
+def _with_defaults(table: object, source: Source | None) -> object:
+    """Returns `[spans]` with what a source that is pulled writes, where the table does not say so itself."""
+    return {**PULLED_SPANS, **table} if source is not None and source.pulls and isinstance(table, dict) else table
+
+
+def _check_source(dataset: Dataset) -> None:
+    """Refuses spans that a source could not write."""
+    source, spans = dataset.source, dataset.spans
+    where = f"{dataset.path} [spans]"
+    if source is None:
+        return
+    if not source.pulls:
+        if spans.data is not None:
+            raise ConfigError(f"{where}: data: the module of [source] writes the spans below the root. Remove one.")
+        return
+    if spans.format != "parquet":
+        raise ConfigError(f"{where}: format: [source] writes parquet. Received: {spans.format!r}. Remove the key.")
+    if "{VERSION" not in spans.pattern or set(spans.pattern) & set("*?"):
+        raise ConfigError(
+            f"{where}: pattern: [source] writes one file for each version of a span, so {{VERSION}} must be in it, and "
+            f"no wildcard. Received: {spans.pattern!r}. Example: {PULLED_SPANS['pattern']!r}."
+        )
 
 
 def _check_features(dataset: Dataset) -> None:

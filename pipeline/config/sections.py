@@ -16,7 +16,6 @@ _ModelName = Annotated[
     str, Form(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "1 to 63 letters, digits, dashes, dots and underscores, as in a URL")
 ]
 _Path = Annotated[str, Form(r"[^\x00]+", "a path")]
-_Module = Annotated[str, Form(r"[^\W\d]\w*(\.[^\W\d]\w*)*", "a module's dotted name")]
 _Positive = Annotated[str, Form(r"[^\x00]+", "a text")]
 _PositiveNumber = Annotated[int, Form(r"-?[0-9]{1,15}", "a whole number")]
 _Text = Annotated[str, Form(r"[^\x00]+", "a text that is not empty")]
@@ -62,10 +61,11 @@ class SpansConfig:
     """`[spans]`: where a dataset's spans are.
 
     Attributes:
-      format: how the files are written.
-      pattern: path below the data root, with TFX's `{SPAN}` and `{VERSION}`.
-      data: folder of the spans, below the dataset's folder, or in a bucket; `--data-root` goes before it.
-      source: module whose `write_spans(data_root)` makes the shipped spans; none where a team brings its own.
+      format: how the files are written; parquet where a `[source]` is pulled.
+      pattern: path below the data root, with TFX's `{SPAN}` and `{VERSION}`; where a `[source]` is pulled, by default
+        `span-{SPAN}/v{VERSION}/data.parquet`.
+      data: folder of the spans, below the dataset's folder, or in a bucket; `--data-root` goes before it. A dataset
+        with a `[source]` needs none: its spans are below the root then.
       window: how many of the newest spans a model is trained on.
       settle_seconds: files that changed less than so long ago are still being written, and a run waits for them.
     """
@@ -73,14 +73,11 @@ class SpansConfig:
     format: Literal["csv", "parquet", "avro", "tfrecord"] = "csv"
     pattern: _Path = "span-{SPAN}/data.csv"
     data: _Path | None = None
-    source: _Module | None = None
     window: Annotated[int, Range(1, 10_000, "spans")] = 4
     settle_seconds: Annotated[float, Range(0, 86_400, "seconds")] = 5.0
 
     def __post_init__(self) -> None:
         settings.check(self)
-        if self.data is not None and self.source is not None:
-            raise ValueError("give either data, where the spans are, or source, which makes them.")
         try:
             span_files.check_pattern(self.pattern)
         except ConfigError as error:

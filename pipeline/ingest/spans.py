@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 _PLACEHOLDER = re.compile(r"\{(SPAN|VERSION)(?::(\d+))?\}|\{(YYYY|MM|DD)\}")
 _DATE_PARTS = ("YYYY", "MM", "DD")
+_PARTS = {"MM": "month", "DD": "day"}
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -89,6 +90,19 @@ def _span_number(match: re.Match[str]) -> int | None:
 def _fill(pattern: str, match: re.Match[str]) -> str:
     """Returns the pattern with the numbers of a path that it matches."""
     return _PLACEHOLDER.sub(lambda placeholder: match[placeholder[1] or placeholder[3]], pattern)
+
+
+def path_of(data_root: str, pattern: str, span: int, version: int) -> str:
+    """Returns the path that a new version of a span has; the pattern holds no wildcards."""
+    day = datetime.date(1970, 1, 1) + datetime.timedelta(days=span) if "{YYYY}" in pattern else None
+
+    def number(placeholder: re.Match[str]) -> str:
+        if placeholder[3]:
+            assert day is not None, "check_pattern takes dates whole only"
+            return f"{day.year:04}" if placeholder[3] == "YYYY" else f"{getattr(day, _PARTS[placeholder[3]]):02}"
+        return f"{span if placeholder[1] == 'SPAN' else version:0{placeholder[2] or 1}}"
+
+    return os.path.join(data_root, _PLACEHOLDER.sub(number, pattern))
 
 
 def _matches(data_root: str, pattern: str) -> Sequence[str]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config.dataset import Dataset
-from pipeline.config.source import write_spans
 from pipeline.errors import ConfigError
+from pipeline.sources.module import write_spans
 
 _REMOTE = re.compile(r"(gs|s3|hdfs)://[^/]+")
 
@@ -69,13 +69,19 @@ def locate(
     root = normalize(pipeline_root or f"runs/{dataset.name}-kubeflow", "--pipeline-root")
     if data_root is not None:
         data = normalize(data_root, "--data-root")
+    elif dataset.source is not None and dataset.source.pulls:
+        raise ConfigError(
+            f"{dataset.source.where}: a compiled pipeline cannot pull. TFX's own query-based ExampleGens read BigQuery "
+            "and Presto one span at a time and leave no files, and the training window reads the files of earlier "
+            "spans. Pull into a folder that the tasks reach, and compile with --data-root FOLDER."
+        )
     elif is_remote(root):
         data = f"{root}/data"
-    elif dataset.spans.source is None:
-        raise ConfigError(f"{dataset.path} names no [spans] source, so the spans must be given: --data-root DIR.")
+    elif dataset.source is None:
+        raise ConfigError(f"{dataset.path} has no [source], so the spans must be given: --data-root DIR.")
     else:
         data = f"{root}/data"
-        write_spans(dataset, Path(data))
+        write_spans(dataset.source, Path(data))
     return Locations(
         root=root,
         data_root=data,

@@ -107,8 +107,8 @@ def execute(
 
 def _settled_files(request: Request) -> Sequence[span_files.SpanFile]:
     """Waits until the files of the span and of those that it may be trained with have settled; returns the span's."""
-    spans = request.dataset.spans
-    written_here = spans.source is not None and request.data_root == str(request.root.path / "data")
+    spans, source = request.dataset.spans, request.dataset.source
+    written_here = source is not None and request.data_root == str(request.root.path / "data")
     if written_here or "://" in request.data_root:
         return request.files  # In a bucket objects appear whole, and a listing is a request.
     files = request.files

@@ -7,9 +7,9 @@ from typing import Literal
 
 from pipeline.config.dataset import Dataset
 from pipeline.config.pipeline_config import PipelineConfig
-from pipeline.config.source import write_spans
 from pipeline.errors import ConfigError
 from pipeline.ingest.spans import SpanFile
+from pipeline.sources.module import write_spans
 from pipeline.state import span_records
 from pipeline.state.root import Root
 from pipeline.state.version_folder import pushed_versions
@@ -53,23 +53,35 @@ class Request:
 
 
 def locate_data(dataset: Dataset, root: Root, data_root: str | None) -> str:
-    """Returns the data root: the one given, else `[spans] data`, else the shipped spans, written below the root.
+    """Returns the data root: the one given, else `[spans] data`, else that of `[source]` below the root.
 
     Raises:
-      ConfigError: nothing says where the spans are, or what says it names no folder.
+      ConfigError: nothing says where the spans are, or what says it names no folder; of a source, nothing was pulled.
     """
+    if dataset.source is not None and dataset.source.pulls:
+        return _pulled(dataset, root, data_root)
     if data_root is not None:
         return _existing(data_root, Path(), "--data-root")
     if dataset.spans.data is not None:
         return _existing(dataset.spans.data, dataset.path.parent, f"{dataset.path} [spans]: data")
-    if dataset.spans.source is None:
+    if dataset.source is None:
         raise ConfigError(
             f"{dataset.path} [spans]: nothing says where the spans are. Write their folder there, relative to the file "
             'or in a bucket (data = "spans"), or give it to the command: --data-root DIR.'
         )
     folder = root.path / "data"
-    write_spans(dataset, folder)
+    write_spans(dataset.source, folder)
     return str(folder)
+
+
+def _pulled(dataset: Dataset, root: Root, data_root: str | None) -> str:
+    """Returns the folder that `pull` writes to, with the same options."""
+    try:
+        if data_root is not None:
+            return _existing(data_root, Path(), "--data-root")
+        return _existing(dataset.spans.data or str(root.path / "data"), dataset.path.parent, f"{dataset.path} [source]")
+    except ConfigError as error:
+        raise ConfigError(f"{error} Nothing was pulled yet: the command `pull` makes it.") from error
 
 
 def _existing(folder: str, base: Path, named_by: str) -> str:

@@ -27,6 +27,8 @@ class Root:
     running.json      the run at work; left by one that was killed, for the next to record
     monitoring/       served requests, what was found in them, and how far the request log has been read
     rollbacks.jsonl   every rollback, one line each
+    data/             spans of a dataset's own source: written by its module, or pulled
+    pulls.jsonl       every span that was pulled, one line each
     logs/             one file per run: all that TensorFlow, Beam and TFX say
     reports/          one page per run
     trash/            what retention is just removing
@@ -57,6 +59,10 @@ class Root:
     @property
     def rollbacks(self) -> Path:
         return self.path / "rollbacks.jsonl"
+
+    @property
+    def pulls(self) -> Path:
+        return self.path / "pulls.jsonl"
 
     @property
     def runs(self) -> Path:

@@ -65,7 +65,7 @@ def test_every_column_of_the_file_is_in_the_schema_and_described(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_source_is_importable_without_heavy_libraries(name):
     dataset, _ = read(name)
-    code = f"import sys, {dataset['spans']['source']} as source; source.write_spans; print('pyarrow' in sys.modules)"
+    code = f"import sys, {dataset['source']['module']} as source; source.write_spans; print('pyarrow' in sys.modules)"
 
     answer = subprocess.run(
         [sys.executable, "-c", code], cwd=SHIPPED.parent, capture_output=True, text=True, check=True

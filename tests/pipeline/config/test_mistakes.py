@@ -82,7 +82,10 @@ DATASET = [
     (("span-{SPAN}/data.csv", "span-{SPAN}/{DAY}.csv"), "[spans]: A span pattern holds {SPAN}, {VERSION}, {YYYY}"),
     (('schema = "schema.pbtxt"', 'schema = ""'), "schema: expected a path. Received: ''."),
     (('schema = "schema.pbtxt"', 'schema = "a\\u0000b"'), "schema: expected a path. Received: 'a\\x00b'."),
-    (('format = "csv"', 'source = "my module"'), "[spans]: source: expected a module's dotted name."),
+    (
+        ("[label]", '[source]\nkind = "module"\nmodule = "my module"\n[label]'),
+        "[source]: module: expected a module's dotted name.",
+    ),
     (table("vertex", 'service_account = "me"'), "[vertex]: service_account: expected an account such as"),
     (table("beam", 'args = [""]'), "[beam]: args[0]: expected a text that is not empty. Received: ''."),
     (('column = "bought"', 'column = ""'), "[label]: column: expected a column's name. Received: ''."),
@@ -205,8 +208,8 @@ def test_a_dataset_name_longer_than_any_files(tmp_path, capsys):
     ],
 )
 def test_a_source_that_writes_no_spans(folder, capsys, source, message):
-    (folder / "dataset.toml").write_text(GOOD.replace('format = "csv"', f'source = "{source}"'))
+    (folder / "dataset.toml").write_text(GOOD + f'[source]\nkind = "module"\nmodule = "{source}"\n')
 
     line = refusal(folder, capsys, command=("run",))
 
-    assert f"{folder / 'dataset.toml'} [spans]: source: {message}" in line
+    assert f"{folder / 'dataset.toml'} [source]: module: {message}" in line

@@ -29,8 +29,9 @@ def own_dataset(folder, spans):
     for name in ("dataset.toml", "schema.pbtxt"):
         (folder / name).write_text((SHIPPED / "taxi" / name).read_text())
     text = (folder / "dataset.toml").read_text()
-    assert text.count('source = "data.taxi.source"') == 1
-    (folder / "dataset.toml").write_text(text.replace('source = "data.taxi.source"', spans))
+    source = '[source]\nkind = "module"\nmodule = "data.taxi.source"\n'
+    assert text.count(source) == 1
+    (folder / "dataset.toml").write_text(text.replace("[spans]", f"[spans]\n{spans}").replace(source, ""))
     return load_dataset(str(folder))
 
 
@@ -55,7 +56,6 @@ def test_the_dataset_file_may_name_a_bucket(tmp_path):
     [
         ('data = "spans"', r"dataset\.toml \[spans\]: data: there is no folder .*/mine/spans\."),
         ("", r"dataset\.toml \[spans\]: nothing says where the spans are\. Write their folder there.*data = .spans"),
-        ('data = "spans"\nsource = "data.taxi.source"', "give either data, where the spans are, or source"),
     ],
 )
 def test_spans_that_are_nowhere_are_a_mistake_in_the_file(tmp_path, spans, message):

@@ -1,22 +1,22 @@
-"""Finds what writes a shipped dataset's spans: `[spans] source` of its dataset.toml."""
+"""Spans that Python writes: `[source] module`, as the shipped datasets have it."""
 
 import importlib
 from pathlib import Path
 
-from pipeline.config.dataset import Dataset
 from pipeline.errors import ConfigError
+from pipeline.sources.config import ModuleConfig, Source
 
 
-def write_spans(dataset: Dataset, folder: Path) -> None:
-    """Writes the spans that `[spans] source` makes into `folder`; those that are there stay.
+def write_spans(source: Source, folder: Path) -> None:
+    """Writes all spans of a module into `folder`; those that are there stay.
 
     Raises:
       ConfigError: the module cannot be imported, or has no function `write_spans`.
     """
-    where = f"{dataset.path} [spans]: source: {dataset.spans.source!r}"
-    assert dataset.spans.source is not None, "the caller asks only where a source is named"
+    assert isinstance(source.settings, ModuleConfig), "the caller asks only for a source of this kind"
+    where = f"{source.where}: module: {source.settings.module!r}"
     try:
-        module = importlib.import_module(dataset.spans.source)
+        module = importlib.import_module(source.settings.module)
     except Exception as error:
         cause = " ".join(str(error).split())
         raise ConfigError(f"{where} cannot be imported: {type(error).__name__}: {cause}.") from error

@@ -1,0 +1,119 @@
+"""`[source]` of dataset.toml: what every source says, and what each kind of source says besides."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from models import settings
+from models.settings import Form, Range
+from pipeline.sources import secrets
+from pipeline.sources.periods import Every, parse_moment
+from pipeline.sources.query import check_query
+
+Kind = Literal["sql", "module"]
+_Text = Annotated[str, Form(r"[^\x00]+", "a text that is not empty")]
+_Url = Annotated[str, Form(r"[^\x00]+", "a URL, or env:NAME")]
+_Module = Annotated[str, Form(r"[^\W\d]\w*(\.[^\W\d]\w*)*", "a module's dotted name")]
+_Date = Annotated[str, Form(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?)?", 'a date in quotes, such as "2024-01-31"')]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceConfig:
+    """`[source]`: where spans come from, and which time each of them holds.
+
+    Attributes:
+      kind: sql, a query; module, Python that writes all spans at once, as the shipped datasets have it.
+      every: how long a span is; `pull --every` says it where this does not.
+      begin: a moment of the first span, in UTC; with `{SPAN}` in the pattern that is span 1.
+      delay_hours: how long after its end a span is whole in the source.
+      recheck: how many of the newest spans are asked for again with each pull; late rows make a new version of one.
+    """
+
+    kind: Kind
+    every: Every | None = None
+    begin: _Date | None = None
+    delay_hours: Annotated[float, Range(0, 8_784, "hours")] = 0.0
+    recheck: Annotated[int, Range(0, 1_000, "spans")] = 1
+
+    def __post_init__(self) -> None:
+        settings.check(self)
+        if self.kind != "module" and self.begin is None:
+            raise ValueError('begin is missing: a moment of the first span, such as begin = "2024-01-01".')
+        if self.begin is not None:
+            self.first  # noqa: B018 - raises for 2024-02-31.
+
+    @property
+    def first(self) -> datetime.datetime:
+        """A moment of the first span."""
+        try:
+            return parse_moment(str(self.begin))
+        except ValueError as error:
+            raise ValueError(f"begin: {self.begin!r} is no date: {error}.") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class SqlConfig:
+    """`[source]` of the kind sql.
+
+    Attributes:
+      url: sql: the database, such as `env:DATABASE_URL`; a password may stand only in the environment.
+      query: sql: one SELECT, with `:begin` and `:end` where a span begins and ends.
+    """
+
+    url: _Url
+    query: _Text
+
+    def __post_init__(self) -> None:
+        settings.check(self)
+        refuse_password("url", self.url)
+        check_query(self.query)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModuleConfig:
+    """`[source]` of the kind module.
+
+    Attributes:
+      module: module: dotted name of one whose `write_spans(data_root)` makes the spans.
+    """
+
+    module: _Module
+
+    def __post_init__(self) -> None:
+        settings.check(self)
+
+
+Settings = SqlConfig | ModuleConfig
+KINDS: Mapping[Kind, type[Settings]] = {"sql": SqlConfig, "module": ModuleConfig}
+"""What declares the further keys of each kind."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A checked `[source]`.
+
+    Attributes:
+      settings: an instance of the kind's class in KINDS.
+      where: how messages name the table.
+    """
+
+    config: SourceConfig
+    settings: Settings
+    where: str = field(compare=False)
+
+    @property
+    def pulls(self) -> bool:
+        """Whether spans are pulled one by one; a module writes all of them whenever they are looked for."""
+        return self.config.kind != "module"
+
+
+def refuse_password(key: str, text: str) -> None:
+    """Raises ValueError for a password that stands in dataset.toml itself; does not repeat it."""
+    if secrets.holds_password(text):
+        raise ValueError(
+            f"{key}: it has a secret written into it. Put the whole value into an environment variable and name that: "
+            f'{key} = "env:NAME".'
+        )

@@ -1,0 +1,54 @@
+"""What every kind of source is given, and which function reads each kind."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline import program
+from pipeline.errors import ConfigError
+from pipeline.sources.config import Kind, Source
+from pipeline.sources.periods import Period
+from pipeline.sources.secrets import Secrets
+
+READERS: dict[Kind, str] = {"sql": "pipeline.sources.sql"}
+"""Module of each kind that is pulled, imported when used: `read(settings, period, context)` yields a span's rows."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a reader is given besides its settings.
+
+    Attributes:
+      where: how messages name the table `[source]`.
+      folder: of dataset.toml; relative paths are below it.
+    """
+
+    where: str
+    folder: Path
+    secrets: Secrets
+
+    def require(self, module: str, extra: str) -> Any:  # Any: the module.
+        """Returns a module of an extra.
+
+        Raises:
+          ConfigError: it is not installed.
+        """
+        try:
+            return importlib.import_module(module)
+        except ImportError as error:
+            raise ConfigError(
+                f"{self.where}: this needs the extra [{extra}]; the module {error.name or module!r} is not installed. "
+                f"Install it: {program.install(extra)}."
+            ) from error
+
+
+def read(source: Source, period: Period, context: Context) -> Generator[pa.RecordBatch, None, None]:
+    """Yields the rows of one span, in whatever types the source has."""
+    reader = importlib.import_module(READERS[source.config.kind])
+    yield from reader.read(source.settings, period, context)
