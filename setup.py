@@ -20,6 +20,8 @@ CORE = [
     "psutil>=6",
     "jinja2>=3.1",
     "resvg-py>=0.5",
+    # TFX itself installs it; the gate's trees.
+    "scikit-learn>=1.5",
 ]
 SERVING = [
     "tensorflow-serving-api>=2.16",
@@ -44,7 +46,6 @@ EXTRAS = {
         "pytest-timeout>=2.3",
         "pytest-xdist>=3.6",
         "hypothesis>=6.100",
-        "scikit-learn>=1.5",
         "ruff>=0.8",
         "mypy>=1.13",
         "import-linter>=2.1",

@@ -5,7 +5,7 @@ decision cannot change: a span that is blocked, repeated or late is decided with
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,13 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_p
 
 from columnar.fingerprint import fingerprint
 from models.errors import ModelError
-from pipeline.gate import drift, labels, lasting, performance, quality, repeats
+from pipeline.gate import drift, joint, labels, lasting, leaks, performance, quality, repeats
 from pipeline.gate.baseline import Baseline
 from pipeline.gate.decision import Decision, Row, Verdict, decide
 from pipeline.gate.definition import Definition, changes, define
 from pipeline.gate.distributions import Distribution
-from pipeline.gate.evidence import Evidence, LastingDrift, LiveModel, NotCompared, ServingAlert
+from pipeline.gate.evidence import Evidence, Finding, JointDrift, LastingDrift, LiveModel, NotCompared, ServingAlert
+from pipeline.gate.policy import GatePolicy
 from pipeline.gate.scoring import evaluate_model
 from pipeline.gate.settings import Floors, Settings
 from pipeline.state import since_push, span_records
@@ -122,7 +123,7 @@ def assess(
     first = _cheap_evidence(span, live, records, settings, evaluated_at=evaluated_at, forced=forced)
     first = dataclasses.replace(first, skew=skew, more_spans=more_spans if first.labelled else None)
     table = pa.concat_tables([*(span.waiting[number] for number in sorted(span.waiting)), span.table])
-    first, table = _without_copies(first, table, live, settings)
+    first, table = _held_to_window(first, table, live, settings)
     early = decide(first, settings.policy)
     # A model of another definition may read other columns and answer another question.
     if live is None or early.row in _WITHOUT_COMPARISON or first.changes:
@@ -137,15 +138,22 @@ def assess(
     )
 
 
-def _without_copies(
+def _held_to_window(
     evidence: Evidence, table: pa.Table, live: Live | None, settings: Settings
 ) -> tuple[Evidence, pa.Table]:
-    """Returns the evidence with what the rows repeat, and the rows to judge; content met before is not asked."""
+    """Returns the evidence with findings that take the training window to see, and the rows to judge.
+
+    Content that was met before is not asked.
+    """
     if live is None or live.baseline is None or evidence.repeats is not None:
         return evidence, table
     numbers = (evidence.span, *evidence.waiting)
     copies = repeats.find(table, settings.features.columns, live.baseline.known_rows, numbers, settings.policy)
-    findings = quality.ordered([*evidence.findings, *copies.findings])
+    label, strengths = settings.features.label, live.baseline.strengths
+    told: tuple[Finding, ...] = ()
+    if strengths is not None and evidence.labelled and live.baseline.label == label:
+        told = leaks.find(table, label, strengths, live.baseline.bins, settings.policy)
+    findings = quality.ordered([*evidence.findings, *copies.findings, *told])
     left_out = int(copies.left_out.sum())
     if left_out:
         table = table.filter(pa.array(~copies.left_out))
@@ -249,14 +257,26 @@ def _compare(
     if compared.drift is not None and compared.counts:
         before = [(item.span, item.counts) for item in earlier]
         together = lasting.compare(before, span.number, compared.counts, live.baseline, policy, compared.drift)
+    moved = {item.feature for item in compared.drift.moved} if compared.drift else set()
+    relations, relation_gaps = _compare_joint(table, live.baseline, policy, moved)
     complete = dataclasses.replace(
         evidence,
         drift=compared.drift,
+        joint=relations,
         lasting=together,
         label=label,
-        not_compared=(*compared.not_compared, *label_gaps, *evidence.not_compared),
+        not_compared=(*compared.not_compared, *relation_gaps, *label_gaps, *evidence.not_compared),
     )
     return complete, compared
+
+
+def _compare_joint(
+    table: pa.Table, baseline: Baseline, policy: GatePolicy, moved: Collection[str]
+) -> tuple[JointDrift | None, list[NotCompared]]:
+    if baseline.sample is None:
+        text = "how columns go together was not compared: the live model was pushed before its rows were kept for it"
+        return None, [NotCompared(subject="joint", text=text)]
+    return joint.compare(table, baseline.sample, baseline.bins, baseline.label, policy, moved=moved), []
 
 
 def _score(evidence: Evidence, table: pa.Table, live: Live, settings: Settings, floors: Floors | None) -> Evidence:

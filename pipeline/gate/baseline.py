@@ -23,9 +23,10 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from columnar.numbers import as_float64
 from models.features import FeatureSpec
+from models.label import NO_LABEL
 from pipeline import files, json_values
 from pipeline.gate import bins as frozen_bins
-from pipeline.gate import chance, clusters, labels, repeats, variation
+from pipeline.gate import chance, clusters, joint, labels, leaks, repeats, variation
 from pipeline.gate.bins import FeatureBins
 from pipeline.gate.chance import Calibration
 from pipeline.gate.distances import Floats
@@ -68,6 +69,9 @@ class Baseline:
       origin: where that came from; None where it was measured before this was kept, which was out of time.
       statistics: TFDV's, of the window.
       known_rows: what tells a row of the window again; None where an older release measured it.
+      strengths: how well each feature alone tells the label, as an AUC, float64 (features,); None where an older
+        release measured it.
+      sample: rows that tell how its columns go together; None where an older release measured it.
       not_compared: features that no span can be compared on, and why.
     """
 
@@ -87,6 +91,8 @@ class Baseline:
     not_compared: tuple[NotCompared, ...]
     origin: Origin | None = None
     known_rows: KnownRows | None = None
+    sample: joint.Sample | None = None
+    strengths: Floats | None = None
 
     @functools.cached_property
     def rows(self) -> int:
@@ -116,6 +122,10 @@ class Baseline:
         known = self.known_rows
         # Any: numpy takes arrays and flags alike by keyword.
         of_rows: dict[str, Any] = {"row_hashes": known.hashes, "row_spans": known.spans} if known else {}
+        if self.sample is not None:
+            of_rows |= {f"sample_{f.name}": getattr(self.sample, f.name) for f in dataclasses.fields(joint.Sample)}
+        if self.strengths is not None:
+            of_rows["strengths"] = self.strengths
         np.savez_compressed(
             arrays,
             counts=self.counts,
@@ -169,6 +179,7 @@ class Baseline:
             loaded.setdefault("raised_by", np.full(len(plain.bins), NO_SPAN))
             null = Calibration(**{f.name: loaded.pop(f.name) for f in dataclasses.fields(Calibration)})
             rows = {name: loaded.pop(f"row_{name}") for name in ("hashes", "spans") if f"row_{name}" in loaded}
+            of_sample = {name: loaded.pop(f"sample_{name}") for name in _IN_SAMPLE if f"sample_{name}" in loaded}
             statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(contents[STATISTICS_FILE])
         except (KeyError, ValueError) as error:
             raise BaselineError(f"{folder}: not a baseline that this program can read: {error}. {_REPAIR}") from error
@@ -177,11 +188,13 @@ class Baseline:
         del values["version"]
         usual = values.pop("usual_rows")
         values["known_rows"] = KnownRows(**rows, usual=usual) if usual and rows else None
+        values["sample"] = _sample(**of_sample) if of_sample else None
         values["label_spans"] = plain.label_spans or (positives,)
         values["known"] = {item.feature: item.values for item in plain.known}
         return cls(**values, **loaded, calibration=null, statistics=statistics if has_statistics else None)
 
 
+_IN_SAMPLE = tuple(f.name for f in dataclasses.fields(joint.Sample))
 _REPAIR = "Run with --force to train a model with a new baseline."
 
 
@@ -252,7 +265,9 @@ def build_baseline(
     codes = frozen_bins.encode(table, bins)
     null = chance.calibrate(codes, bins, clusters=clusters.of(raw, policy.cluster), seed=seed)
     ends = np.cumsum([spans[span].num_rows for span in spans])
-    by_span = np.array([frozen_bins.count(part, bins) for part in np.split(codes, ends[:-1])])
+    parts = np.split(codes, ends[:-1])
+    by_span = np.array([frozen_bins.count(part, bins) for part in parts])
+    groups = [clusters.of(spans[span], policy.cluster) for span in spans]
     between = variation.measure(by_span, bins, null, raw.num_rows)
     return Baseline(
         created_at=created_at,
@@ -270,8 +285,19 @@ def build_baseline(
         origin=origin,
         statistics=statistics,
         known_rows=repeats.know(spans, features.columns),
+        strengths=_strengths(codes, labels.evaluate(raw, features.label), bins),
+        sample=joint.draw(parts, groups, joint.looked_at(bins, features.label, policy.exclude), seed=seed),
         not_compared=tuple(gaps),
     )
+
+
+def _sample(codes: joint.Codes, groups: clusters.Groups, variation: Floats) -> joint.Sample:
+    return joint.Sample(codes=codes, groups=groups, variation=float(variation))
+
+
+def _strengths(codes: npt.NDArray[np.uint16], values: npt.NDArray[np.int64], bins: tuple[FeatureBins, ...]) -> Floats:
+    known = values != NO_LABEL
+    return leaks.strengths(codes[known], values[known], bins)
 
 
 def _kinds(

@@ -37,6 +37,7 @@ ReasonKind = Literal[
     "label",
     "drift",
     "lasting_drift",
+    "joint_drift",
     "serving_skew",
     "nothing_changed",
     "not_compared",
@@ -265,7 +266,7 @@ def _matches(evidence: Evidence, policy: GatePolicy) -> Iterator[tuple[Row, Verd
 
 
 def _moved(evidence: Evidence) -> list[Reason]:
-    """What moved in the span, then what moved over several spans."""
+    """What moved in the span, then what moved over several spans, then what no longer goes together."""
     alone = evidence.drift.moved if evidence.drift else ()
     # A column and its share of missing values may have moved for the same reason, which is said once.
     first = {item.direction: item for item in reversed(alone)}
@@ -280,6 +281,8 @@ def _moved(evidence: Evidence) -> list[Reason]:
         for item in evidence.lasting
         if together[item.drift.direction] is item
     ]
+    if evidence.joint is not None and evidence.joint.moved:
+        reasons.append(Reason(kind="joint_drift", text=words.describe_joint(evidence.joint)))
     return reasons
 
 
@@ -308,7 +311,9 @@ def _warnings(evidence: Evidence) -> list[Reason]:
 
 
 def _may_warm_start(evidence: Evidence, policy: GatePolicy) -> bool:
-    """A small excess, and hardly a value that the live model's vocabulary cannot know."""
+    """A small excess, columns that go together as ever, and hardly a value that the model's vocabulary cannot know."""
+    if evidence.joint is not None and evidence.joint.moved:
+        return False
     features = evidence.drift.features if evidence.drift else ()
     moved = [*(item for item in features if item.moved), *(item.drift for item in evidence.lasting)]
     small = all(item.excess <= policy.warm_start_limit for item in moved)

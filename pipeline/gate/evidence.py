@@ -11,7 +11,7 @@ from pipeline.gate.policy import FindingKind, Severity
 Measure = Literal["l_infinity", "jensen_shannon"]
 Limit = Literal["noise", "variation", "floor", "schema"]
 Metric = Literal["auc", "calibration", "loss"]
-Subject = Literal["drift", "feature", "performance", "label", "skew", "quality"]
+Subject = Literal["drift", "joint", "feature", "performance", "label", "skew", "quality"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +112,30 @@ class LastingDrift:
     spans: tuple[int, ...]
     rows: int
     drift: FeatureDrift
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointDrift:
+    """How the span's columns go together, compared with how they did in the training window.
+
+    Attributes:
+      share: of the span's rows that lie where the window has too few, each column's own distribution set aside.
+      threshold: what it must exceed to count as moved; `limit` says which limit that is.
+      chance: how often chance alone makes as much.
+      columns: the two whose relation changed most, where it moved.
+      direction: how, in words.
+      rows, reference_rows: that were looked at, of the span and of the window.
+    """
+
+    share: float
+    threshold: float
+    limit: Limit
+    chance: float
+    moved: bool
+    columns: tuple[str, ...]
+    direction: str
+    rows: int
+    reference_rows: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,6 +252,7 @@ class Evidence:
         model's window is short and that is reason to train; a group of spans that waited together counts as one.
       findings: what is wrong with the data, the worst first.
       drift: None where nothing was compared.
+      joint: how the columns go together; None where that was not compared.
       lasting: what moved over several spans since the live model's push.
       performance: empty where the live model was not scored, or had no yardstick.
       floors: the live model held to the dataset file's own limits; empty where it was not scored.
@@ -253,6 +278,7 @@ class Evidence:
     more_spans: tuple[int, int] | None = None
     findings: tuple[Finding, ...] = ()
     drift: Drift | None = None
+    joint: JointDrift | None = None
     performance: tuple[MetricChange, ...] = ()
     floors: tuple[FloorCheck, ...] = ()
     label: LabelChange | None = None

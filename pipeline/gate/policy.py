@@ -18,6 +18,7 @@ FindingKind = Literal[
     "no_rows",
     "repeated_rows",
     "known_rows",
+    "label_leak",
     "missing_column",
     "empty_column",
     "wrong_type",
@@ -37,10 +38,10 @@ FINDING_KINDS: tuple[str, ...] = get_args(FindingKind)
 TOLERANT_KINDS = ("missing_values", "out_of_domain", "out_of_range", "not_finite", "unseen_values")
 """Kinds that are measured as a share of rows, so that a tolerance means something."""
 
-Source = Literal["drift", "performance", "label", "lasting"]
+Source = Literal["drift", "joint", "performance", "label", "lasting"]
 """Kinds of evidence that ask for a rerun, and that chance alone can produce."""
 
-SHARES: Mapping[Source, float] = {"drift": 0.6, "performance": 0.2, "label": 0.1, "lasting": 0.1}
+SHARES: Mapping[Source, float] = {"drift": 0.5, "joint": 0.1, "performance": 0.2, "label": 0.1, "lasting": 0.1}
 """What each kind of evidence may spend of `false_alarm_rate`. The shares sum to 1, so that by Bonferroni's inequality
 all kinds together call a span changed by chance at most that often."""
 
@@ -60,7 +61,8 @@ class GatePolicy:
       min_rows: fewer rows, those of waiting spans included, are not enough evidence.
       false_alarm_rate: how often, per span, chance alone may ask for a rerun, all kinds of evidence together; each has
         its share of it.
-      min_l_infinity: a categorical feature's largest change of share must exceed this to matter.
+      min_l_infinity: a categorical feature's largest change of share must exceed this to matter, and so must the share
+        of the rows whose columns go together as never before.
       min_jensen_shannon: a numeric feature's divergence must exceed this to matter; base 2, in bits.
       cluster: a column whose rows with one value come together, such as an order or a patient: chance is drawn in
         whole groups, and shares are as certain as the groups make them. Rows without a value are groups of their own.

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from pipeline.gate.evidence import Evidence, FeatureDrift, FloorCheck, LabelChange, LastingDrift, MetricChange
+from pipeline.gate.evidence import (
+    Evidence,
+    FeatureDrift,
+    FloorCheck,
+    JointDrift,
+    LabelChange,
+    LastingDrift,
+    MetricChange,
+)
 
 _METRIC_NAMES = {"auc": "AUC", "calibration": "calibration error", "loss": "log loss"}
 _MEASURE_NAMES = {"l_infinity": "L-infinity", "jensen_shannon": "Jensen-Shannon"}
@@ -29,6 +37,14 @@ def describe_lasting(item: LastingDrift) -> str:
     return (
         f"{drift.direction} over the last {len(item.spans)} spans together ({item.rows:,} rows; "
         f"{_MEASURE_NAMES[drift.measure]} {drift.distance:.3f}, threshold {drift.threshold:.3f} set by {_limit(drift)})"
+    )
+
+
+def describe_joint(item: JointDrift) -> str:
+    """Returns how columns go together otherwise, in words."""
+    return (
+        f"{item.direction}: {item.share:.1%} of the rows are unlike the training window's "
+        f"(threshold {item.threshold:.1%} set by {_LIMIT_NAMES[item.limit]}; by chance {_chance(item.chance)})"
     )
 
 
