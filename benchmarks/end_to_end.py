@@ -147,7 +147,7 @@ def stock_pipeline(dataset: Any, folder: Path, root: Path) -> Any:  # Any: TFX i
         examples=examples.outputs["examples"],
         model=trainer.outputs["model"],
         schema=schema.outputs["schema"],
-        eval_config=eval_config(dataset.evaluation, has_baseline=False),
+        eval_config=eval_config(dataset.evaluation, dataset.features.target, has_baseline=False),
     )
     pusher = Pusher(
         model=trainer.outputs["model"],

@@ -2,7 +2,7 @@
 
     serving_default      a tensor per feature, (None,) each, by column     -> the task's answer, see models/tasks.py
     serve_examples       examples: serialized tf.Examples                  -> the same
-    transform_features   examples: serialized tf.Examples                  -> transformed features, label_xf
+    transform_features   examples: serialized tf.Examples                  -> transformed features, label_xf, weight_xf
 
 Beside the model, `assets.extra/feature_defaults.json` says what stands for a missing value of each input, so that a
 server may leave features out of a request.
@@ -134,7 +134,8 @@ class _ServingModule(tf.Module):
             else _dense(x, float("nan"), tf.float64 if x.dtype == tf.int64 else tf.float32)
             for name, x in parsed.items()
         }
-        return transformed | {"label_xf": target.evaluate(columns)}
+        weights = {"weight_xf": tf.cast(target.weights(columns), tf.float32)} if target.weight else {}
+        return transformed | {"label_xf": target.evaluate(columns), **weights}
 
     def _parse(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         inputs = self._graph.serving_inputs

@@ -147,7 +147,7 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
             model=trainer.outputs["model"],
             baseline_model=live.outputs["model"],
             schema=schema.outputs["schema"],
-            eval_config=eval_config(dataset.evaluation),
+            eval_config=eval_config(dataset.evaluation, dataset.features.target),
             settings=config.evaluator_settings(),
         ).with_id(nodes.EVALUATOR)
 

@@ -195,7 +195,7 @@ def evaluation(cluster: Path, schema: Any, dataset: Any) -> tuple[list[str], lis
     columns = sorted({*dataset.features.columns, *dataset.evaluation.slice_columns})
     table = example_files.read_table(example_files.split_paths(str(window), "eval"), schema, columns)
     model = newest(cluster, "Trainer", "model") / "Format-Serving"
-    results = evaluator.evaluate(table, dataset.features.label, {"": str(model)}, dataset.evaluation)[0]
+    results = evaluator.evaluate(table, dataset.features.target, {"": str(model)}, dataset.evaluation)[0]
     (here,) = results.values()
     folder = newest(cluster, "Evaluator", "evaluation")
     (there,) = read_results(str(folder)).values()

@@ -17,7 +17,7 @@ from pipeline.commands.clean import tidy
 from pipeline.commands.report_after import write_report
 from pipeline.commands.terminal import Terminal
 from pipeline.config import beam_options
-from pipeline.evaluation import intervals
+from pipeline.evaluation import intervals, registry
 from pipeline.gate.decision import describe
 from pipeline.runs.log_capture import captured, new_log
 from pipeline.runs.outcome import Outcome, Result, result_of_error
@@ -170,16 +170,20 @@ def show_judgement(judgement: Judgement, terminal: Terminal) -> None:
         (
             row.slice or "all",
             row.examples,
-            _number(row.auc),
-            f"± {intervals.half_width(row.auc_deviation):.3f}" if row.auc_deviation is not None else "-",
-            _number(row.baseline_auc),
+            _number(row.value),
+            f"± {intervals.half_width(row.deviation):.3f}" if row.deviation is not None else "-",
+            _number(row.live),
             _number(row.calibration_error),
-            f"{row.mean_label:.3f} / {_number(row.mean_prediction, 3)}",
+            f"{_number(row.mean_label, 3)} / {_number(row.mean_prediction, 3)}",
             row.status + (f": {row.why}" if row.why else ""),
         )
         for row in judgement.slices
     ]
-    columns = ("slice", "examples", "AUC", "95 %", "live AUC", "calibration error", "label / predicted", "judgement")
+    title = registry.METRICS[judgement.slices[0].metric].title
+    columns = (
+        *("slice", "examples", title, "95 %", f"live {title}"),
+        *("calibration error", "label / predicted", "judgement"),
+    )
     terminal.table("Evaluation on held-out rows of the newest span", columns, rows)
     terminal.say()
     terminal.say("Blessed: yes" if judgement.blessed else "Blessed: NO")

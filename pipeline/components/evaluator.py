@@ -27,11 +27,11 @@ from tfx.types.component_spec import ExecutionParameter
 from tfx.utils import io_utils, json_utils, path_utils
 
 from columnar import examples as example_files
-from models import label as label_expression
 from models.predictor import predictor_of
+from models.target import Target, is_known
 from pipeline.components.beam_reads import spread_reads
 from pipeline.evaluation import curves, judge, metrics, tfma_files
-from pipeline.evaluation.curves import Histogram
+from pipeline.evaluation.curves import ModelCurves
 from pipeline.evaluation.judge import OVERALL, Judgement
 from pipeline.evaluation.metrics import Metric, Sample, SliceKey
 from pipeline.evaluation.spec import EvaluationSpec
@@ -46,39 +46,40 @@ SETTINGS = "settings"
 
 
 def evaluate(
-    table: pa.Table, label: str, models: Mapping[str, str], spec: EvaluationSpec
-) -> tuple[Results, dict[str, Histogram]]:
+    table: pa.Table, target: Target, models: Mapping[str, str], spec: EvaluationSpec
+) -> tuple[Results, dict[str, ModelCurves]]:
     """Scores models on the same rows and measures them, overall and per slice.
 
     Args:
       table: flat columns; rows without a label are left out.
-      label: the label's expression.
+      target: what the candidate predicts.
       models: TFMA's model name to the SavedModel's folder.
 
     Returns:
-      Model name to slice to metrics, and model name to the histogram of its predictions; no metrics and no histogram
-      at all where no row has a label.
+      Model name to slice to metrics, and model name to what is drawn of it; neither where no row has a label.
     """
-    columns = {name: table.column(name) for name in label_expression.label_columns(label)}
-    labels = np.asarray(label_expression.evaluate(label, columns))
-    labelled = labels != label_expression.NO_LABEL
-    table, truth = table.filter(pa.array(labelled)), labels[labelled].astype(np.float64)
+    columns = {name: table.column(name) for name in target.columns}
+    labels, weights = np.asarray(target.evaluate(columns)), np.asarray(target.weights(columns))
+    labelled = is_known(labels)
+    table = table.filter(pa.array(labelled))
     results: Results = {name: {} for name in models}
-    if not len(truth):
+    if not table.num_rows:
         return results, {}
-    scores = {name: predictor_of(folder).predict(table).astype(np.float64) for name, folder in models.items()}
-    _add(results, OVERALL, Sample(labels=truth, probabilities=scores), spec)
+    whole = Sample(
+        labels=labels[labelled].astype(np.float64),
+        predictions={name: predictor_of(folder).predict(table).astype(np.float64) for name, folder in models.items()},
+        weights=weights[labelled],
+    )
     columns = {name: table.column(name) for name in spec.slice_columns}
-    for crossed in spec.slices:
-        for key, rows in metrics.slices(columns, crossed):
-            part = Sample(labels=truth[rows], probabilities={name: score[rows] for name, score in scores.items()})
-            _add(results, key, part, spec)
-    return results, {name: curves.histogram_of(truth, score) for name, score in scores.items()}
-
-
-def _add(results: Results, key: SliceKey, sample: Sample, spec: EvaluationSpec) -> None:
-    for model, values in metrics.measure(sample, spec.bootstraps, spec.seed).items():
-        results[model][key] = values
+    parts = [(key, rows) for crossed in spec.slices for key, rows in metrics.slices(columns, crossed)]
+    for key, sample in ((OVERALL, whole), *((key, whole.part(rows)) for key, rows in parts)):
+        for model, values in metrics.measure(sample, target, spec.bootstraps, spec.seed).items():
+            results[model][key] = values
+    drawn = {
+        name: curves.draw(target, whole.labels, predictions, whole.weights, results[name][OVERALL])
+        for name, predictions in whole.predictions.items()
+    }
+    return results, drawn
 
 
 class EvaluatorSpec(standard_component_specs.EvaluatorSpec):
@@ -114,8 +115,9 @@ class LocalExecutor(base_executor.BaseExecutor):
         uris = [artifact.uri for artifact in inputs["examples"]]
         splits = json_utils.loads(exec_properties.get("example_splits") or "null") or ["eval"]
         table = example_files.read_splits(uris, splits, schema)
-        results, histograms = evaluate(table, settings.features.label, models, spec)
-        judgement = judge.judge(results[names[0]], results[names[1]] if has_baseline else None, spec)
+        target = settings.features.target
+        results, drawn = evaluate(table, target, models, spec)
+        judgement = judge.judge(results[names[0]], results[names[1]] if has_baseline else None, spec, target.task)
         output = artifact_utils.get_single_uri(output_dict["evaluation"])
         tfma_files.write(
             output,
@@ -126,7 +128,7 @@ class LocalExecutor(base_executor.BaseExecutor):
             model_locations=models,
             bootstraps=spec.bootstraps,
         )
-        _write_curves(output, results, histograms, names)
+        _write_curves(output, drawn, names)
         _publish(judgement, output, inputs, output_dict, exec_properties)
 
 
@@ -136,14 +138,15 @@ class BeamExecutor(stock.Executor):
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: ExecProperties) -> None:
         """Runs TFMA, then applies our judgement in place of TFMA's, which cannot leave small slices unjudged."""
         inputs = _without_absent_baseline(input_dict)
-        spec = EvaluatorSettings.from_json(exec_properties[SETTINGS]).evaluation
+        settings = EvaluatorSettings.from_json(exec_properties[SETTINGS])
+        spec, task = settings.evaluation, settings.features.task
         with spread_reads():
             super().Do(inputs, output_dict, exec_properties)
         output = artifact_utils.get_single_uri(output_dict["evaluation"])
         results = tfma_files.read_results(output)
         has_baseline = bool(inputs.get("baseline_model"))
         candidate = results.get(CANDIDATE, results.get("", {}))
-        judgement = judge.judge(candidate, results.get(BASELINE, {}) if has_baseline else None, spec)
+        judgement = judge.judge(candidate, results.get(BASELINE, {}) if has_baseline else None, spec, task)
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
         for name in (constants.BLESSED_FILE_NAME, constants.NOT_BLESSED_FILE_NAME):
             path = os.path.join(blessing.uri, name)
@@ -151,15 +154,17 @@ class BeamExecutor(stock.Executor):
                 tf.io.gfile.remove(path)
         tfma_files.write_validation(output, judgement, candidate)
         names = [name for name in (CANDIDATE, "", BASELINE) if name in results]
-        _write_curves(output, results, tfma_files.read_histograms(output), names)
+        histograms = tfma_files.read_histograms(output) if task == "binary" else {}
+        drawn = {name: curves.curves_of(one, results[name].get(OVERALL, {})) for name, one in histograms.items()}
+        _write_curves(output, drawn, names)
         _publish(judgement, output, inputs, output_dict, exec_properties)
 
 
-def _write_curves(output: str, results: Results, histograms: Mapping[str, Histogram], names: Sequence[str]) -> None:
+def _write_curves(output: str, drawn: Mapping[str, ModelCurves], names: Sequence[str]) -> None:
     """Writes what a report draws; `names` are the candidate's and, where a model is live, its."""
-    drawn = [curves.curves_of(histograms[name], results[name].get(OVERALL, {})) for name in names if name in histograms]
-    if drawn:
-        both = curves.EvaluationCurves(candidate=drawn[0], live=drawn[1] if len(drawn) > 1 else None)
+    models = [drawn[name] for name in names if name in drawn]
+    if models:
+        both = curves.EvaluationCurves(candidate=models[0], live=models[1] if len(models) > 1 else None)
         io_utils.write_string_file(os.path.join(output, curves.FILE), both.to_json())
 
 

@@ -11,16 +11,22 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from models.target import Target
 from pipeline import json_values
 from pipeline.evaluation import intervals
-from pipeline.evaluation.metrics import BUCKETS, Floats, Metric
+from pipeline.evaluation.binary_metrics import BUCKETS, CALIBRATION_BINS
+from pipeline.evaluation.class_metrics import confusion
+from pipeline.evaluation.metrics import Floats, Metric
 
 FILE = "curves.json"
-CALIBRATION_BINS = 10
+ERROR_LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+"""Shares of the rows whose error lies at or below each of `ModelCurves.errors`."""
+NUMBER_BINS = 20
 _LEAST_STEP = 1 / 400
 """Points that are nearer to each other than this, in both directions, look like one."""
 
@@ -44,6 +50,28 @@ class CalibrationBin:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NumberBin:
+    """Rows of a regression with about the same prediction.
+
+    Attributes:
+      rows: their weight.
+      predicted, actual: mean prediction and mean label.
+      low, high: quantiles of the labels that the interval stands for: of an interval of 90 %, 5 and 95 %.
+      lower, upper: means of the predicted ends.
+      covered: share of the rows within their own ends.
+    """
+
+    rows: float
+    predicted: float
+    actual: float
+    low: float
+    high: float
+    lower: float
+    upper: float
+    covered: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelCurves:
     """One model on the whole eval split.
 
@@ -52,7 +80,12 @@ class ModelCurves:
       deviations: bootstrap standard deviations, by the same names.
       roc: (false positive rate, true positive rate), from (0, 0) to (1, 1); empty where all labels are equal.
       precision_recall: (recall, precision), recall ascending; empty where no label is positive.
-      calibration: bins that hold rows, ascending.
+      calibration: bins that hold rows, ascending; of several classes, by the probability of the class that is answered
+        and the share of right answers.
+      classes: of a multiclass task, in order.
+      confusion: weight of the rows by true class (outer) and answered class.
+      numbers: of a regression, about equally filled bins of the prediction, ascending.
+      errors: of a regression, label less prediction at the levels of ERROR_LEVELS.
     """
 
     metrics: tuple[tuple[str, float], ...]
@@ -60,6 +93,10 @@ class ModelCurves:
     roc: tuple[Point, ...]
     precision_recall: tuple[Point, ...]
     calibration: tuple[CalibrationBin, ...]
+    classes: tuple[str, ...] = ()
+    confusion: tuple[tuple[float, ...], ...] = ()
+    numbers: tuple[NumberBin, ...] = ()
+    errors: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,25 +130,89 @@ class Histogram:
     predictions: Floats
 
 
-def histogram_of(labels: Floats, probabilities: Floats) -> Histogram:
+def histogram_of(labels: Floats, probabilities: Floats, weights: Floats) -> Histogram:
     """Returns TFMA's histogram of 10,000 equal buckets of the probability, and one from 1 on.
 
     Args:
       labels: 0 or 1, (rows,).
       probabilities: in [0, 1], (rows,).
+      weights: (rows,).
     """
     buckets = np.clip((probabilities * BUCKETS).astype(np.int64), 0, BUCKETS)
 
-    def summed(weights: Floats) -> Floats:
-        return np.asarray(np.bincount(buckets, weights, BUCKETS + 1), np.float64)
+    def summed(values: Floats) -> Floats:
+        return np.asarray(np.bincount(buckets, values * weights, BUCKETS + 1), np.float64)
 
-    return Histogram(
-        rows=summed(np.ones(len(labels))), positives=summed(labels), predictions=summed(probabilities * 1.0)
+    return Histogram(rows=summed(np.ones(len(labels))), positives=summed(labels), predictions=summed(probabilities))
+
+
+def draw(
+    target: Target, labels: Floats, predictions: Floats, weights: Floats, metrics: Mapping[str, Metric]
+) -> ModelCurves:
+    """Returns what a person looks at beside a model's metrics, on the whole eval split.
+
+    Args:
+      labels, predictions, weights: as `metrics.Sample` holds them.
+      metrics: of these rows.
+    """
+    if target.task == "binary":
+        return curves_of(histogram_of(labels, predictions, weights), metrics)
+    if target.task == "regression":
+        errors = np.quantile(labels - predictions[:, 0], ERROR_LEVELS)
+        return _without_curves(
+            metrics,
+            numbers=_number_bins(labels, predictions, weights, target.interval),
+            errors=tuple(float(error) for error in errors),
+        )
+    truth, answered = labels.astype(np.int64), predictions.argmax(axis=1)
+    matrix = confusion(truth, answered, weights, len(target.classes))
+    right = histogram_of((truth == answered).astype(np.float64), predictions.max(axis=1), weights)
+    return _without_curves(
+        metrics,
+        calibration=_calibration(right),
+        classes=target.classes,
+        confusion=tuple(tuple(row) for row in matrix.tolist()),
     )
 
 
+def _without_curves(metrics: Mapping[str, Metric], **drawn: Any) -> ModelCurves:  # Any: fields of ModelCurves.
+    values: dict[str, Any] = {"roc": (), "precision_recall": (), "calibration": (), **_known(metrics), **drawn}
+    return ModelCurves(**values)
+
+
+def _known(metrics: Mapping[str, Metric]) -> dict[str, Any]:  # Any: fields of ModelCurves.
+    """Returns the metrics that are defined, and their deviations, as `ModelCurves` holds them."""
+    known = {name: metric for name, metric in sorted(metrics.items()) if math.isfinite(metric.value)}
+    return {
+        "metrics": tuple((name, metric.value) for name, metric in known.items()),
+        "deviations": tuple((name, m.deviation) for name, m in known.items() if m.deviation is not None),
+    }
+
+
+def _number_bins(labels: Floats, predictions: Floats, weights: Floats, interval: float) -> tuple[NumberBin, ...]:
+    bins = []
+    for rows in np.array_split(np.argsort(predictions[:, 0], kind="stable"), NUMBER_BINS):
+        if not len(rows):
+            continue
+        y, (value, lower, upper), share = labels[rows], predictions[rows].T, weights[rows] / weights[rows].sum()
+        low, high = np.quantile(y, [(1 - interval) / 2, (1 + interval) / 2])
+        bins.append(
+            NumberBin(
+                rows=float(weights[rows].sum()),
+                predicted=float(value @ share),
+                actual=float(y @ share),
+                low=float(low),
+                high=float(high),
+                lower=float(lower @ share),
+                upper=float(upper @ share),
+                covered=float(((lower <= y) & (y <= upper)) @ share),
+            )
+        )
+    return tuple(bins)
+
+
 def curves_of(histogram: Histogram, metrics: Mapping[str, Metric]) -> ModelCurves:
-    """Returns the curves of one model, thinned to what can be seen."""
+    """Returns the curves of one binary model, thinned to what can be seen."""
     called = np.concatenate([[0.0], np.cumsum(histogram.rows[::-1])])  # Rows above each threshold, the highest first.
     right = np.concatenate([[0.0], np.cumsum(histogram.positives[::-1])])
     rows, positives = called[-1], right[-1]
@@ -122,10 +223,8 @@ def curves_of(histogram: Histogram, metrics: Mapping[str, Metric]) -> ModelCurve
     if positives:
         some = called > 0
         precision_recall = _thinned(right[some] / positives, right[some] / called[some])
-    known = {name: metric for name, metric in metrics.items() if math.isfinite(metric.value)}
     return ModelCurves(
-        metrics=tuple((name, metric.value) for name, metric in sorted(known.items())),
-        deviations=tuple((name, m.deviation) for name, m in sorted(known.items()) if m.deviation is not None),
+        **_known(metrics),
         roc=roc,
         precision_recall=precision_recall,
         calibration=_calibration(histogram),

@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pipeline.evaluation.metrics import AUC, CALIBRATION_ERROR, EXAMPLE_COUNT, Metric, SliceKey
+from models.target import TaskName
+from pipeline import json_values
+from pipeline.evaluation import intervals, registry
+from pipeline.evaluation.metrics import Metric, SliceKey
+from pipeline.evaluation.registry import AUC, CALIBRATION_ERROR, EXAMPLE_COUNT
 from pipeline.evaluation.spec import EvaluationSpec
 
 Status = Literal["passed", "failed", "not judged"]
@@ -18,6 +22,8 @@ Values = Mapping[str, Metric]
 OVERALL: SliceKey = ()
 JUDGEMENT_FILE = "judgement.json"
 """In the Evaluator's artifact, beside TFMA's files."""
+# As releases wrote them that knew one task.
+_FORMER_NAMES = {"auc": "value", "auc_deviation": "deviation", "baseline_auc": "live"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,32 +31,38 @@ class SliceJudgement:
     """One slice, or the whole split (`slice` is ""): what the candidate and the live model reached, and what follows.
 
     Attributes:
-      auc: None where it is not defined, because all labels are equal.
-      auc_deviation: bootstrap standard deviation of `auc`; None where none was computed.
-      mean_prediction: None where a prediction is no number.
-      baseline_auc: the live model's; None where there is none.
+      metric: the task's main metric, of which are `value`, `deviation` and `live`.
+      value: None where it is not defined, as an AUC where all labels are equal.
+      deviation: bootstrap standard deviation; None where none was computed.
+      live: the live model's value; None where there is none.
+      calibration_error: None for a task without it, and where a prediction is no number.
+      mean_label, mean_prediction: None for a task without it, and where a prediction is no number.
+      failed: the metrics that a rule was broken by.
       why: in words, for everything but a plain pass.
     """
 
     slice: str
     examples: int
-    auc: float | None
-    auc_deviation: float | None
+    value: float | None
+    deviation: float | None
     calibration_error: float | None
-    mean_label: float
+    mean_label: float | None
     mean_prediction: float | None
-    baseline_auc: float | None
+    live: float | None
     status: Status
     why: str = ""
+    metric: str = AUC
+    failed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """A blessing or its refusal; `reasons` says why in either case."""
+    """A blessing or its refusal; `reasons` says why in either case. The first slice is the whole split."""
 
     blessed: bool
     reasons: tuple[str, ...]
     slices: tuple[SliceJudgement, ...]
+    task: TaskName = "binary"
 
     def to_dict(self) -> dict[str, Any]:  # Any: JSON.
         """Returns JSON values, as judgement.json holds them."""
@@ -60,29 +72,47 @@ class Judgement:
         """Serializes to JSON."""
         return json.dumps(self.to_dict(), indent=1, sort_keys=True, allow_nan=False)
 
+    @classmethod
+    def from_json(cls, text: str) -> Judgement:
+        """Reads what `to_json` wrote, in earlier releases too.
+
+        Raises:
+          ValueError: it is something else.
+        """
+        value = json.loads(text)
+        if isinstance(value, dict) and isinstance(value.get("slices"), list):
+            value["slices"] = [
+                {_FORMER_NAMES.get(key, key): item for key, item in row.items()} for row in value["slices"]
+            ]
+        return json_values.from_json_values(cls, value)
+
 
 def judge(
-    candidate: Mapping[SliceKey, Values], baseline: Mapping[SliceKey, Values] | None, spec: EvaluationSpec
+    candidate: Mapping[SliceKey, Values],
+    live: Mapping[SliceKey, Values] | None,
+    spec: EvaluationSpec,
+    task: TaskName = "binary",
 ) -> Judgement:
-    """Applies the dataset file's thresholds.
+    """Applies the dataset file's floors and drops.
+
+    A rule is broken only where the whole 95 % interval is: of the value for a floor, of the difference for a drop.
+    Without bootstrap replicates the value alone decides.
 
     Args:
       candidate: slice to metrics; the empty key is the whole split.
-      baseline: the live model's on the same rows; None where no model is live.
+      live: the live model's on the same rows; None where no model is live.
     """
-    overall, reasons = _judge_overall(candidate.get(OVERALL, {}), (baseline or {}).get(OVERALL), spec)
+    overall, reasons = _judge_overall(candidate.get(OVERALL, {}), (live or {}).get(OVERALL), spec, task)
     rows = [overall]
     for key in sorted((key for key in candidate if key != OVERALL), key=_in_order):
-        rows.append(_judge_slice(key, candidate[key], baseline.get(key) if baseline is not None else None, spec))
+        rows.append(_judge_slice(key, candidate[key], live.get(key) if live is not None else None, spec, task))
     failed = [row for row in rows[1:] if row.status == "failed"]
     reasons += [f"{row.slice}: {row.why}" for row in failed]
     blessed = overall.status == "passed" and not failed
     if blessed:
-        against = "no model is live to compare with" if baseline is None else "not worse than the live model"
-        auc = f"AUC {overall.auc:.4f} (floor {spec.min_auc:g})"
-        error = f"calibration error {overall.calibration_error:.4f} (limit {spec.max_calibration_error:g})"
-        reasons = [f"{auc}, {error}, {against}"]
-    return Judgement(blessed=blessed, reasons=tuple(reasons), slices=tuple(rows))
+        against = "no model is live to compare with" if live is None else "not worse than the live model"
+        reasons = [", ".join([*_kept_floors(candidate[OVERALL], spec, task), against])]
+    return Judgement(blessed=blessed, reasons=tuple(reasons), slices=tuple(rows), task=task)
 
 
 def _in_order(key: SliceKey) -> list[tuple[str, str, object]]:
@@ -95,71 +125,141 @@ def slice_name(key: SliceKey) -> str:
     return ",".join(f"{column}={value}" for column, value in key)
 
 
-def _judge_overall(values: Values, baseline: Values | None, spec: EvaluationSpec) -> tuple[SliceJudgement, list[str]]:
+def _judge_overall(
+    values: Values, live: Values | None, spec: EvaluationSpec, task: TaskName
+) -> tuple[SliceJudgement, list[str]]:
     if not values or not values[EXAMPLE_COUNT].value:
         empty = SliceJudgement(
             slice="",
             examples=0,
-            auc=None,
-            auc_deviation=None,
-            calibration_error=0.0,
-            mean_label=0.0,
-            mean_prediction=0.0,
-            baseline_auc=None,
+            value=None,
+            deviation=None,
+            calibration_error=None,
+            mean_label=None,
+            mean_prediction=None,
+            live=None,
             status="failed",
             why="the eval split has no examples",
+            metric=registry.MAIN[task],
         )
         return empty, [empty.why]
-    auc, error = auc_of(values), values[CALIBRATION_ERROR].value
-    reasons = []
-    if auc is None:
-        reasons.append("AUC is not defined: all labels of the eval split are equal")
-    elif auc < spec.min_auc:
-        reasons.append(f"AUC {auc:.4f} is below the floor of {spec.min_auc:g}")
-    if _known(values["mean_prediction"].value) is None:
-        reasons.append("the model predicted NaN, which is no probability, for at least one example")
-    elif not error <= spec.max_calibration_error:  # Also where it is NaN.
-        reasons.append(f"the calibration error {error:.4f} is above the limit of {spec.max_calibration_error:g}")
-    live = auc_of(baseline) if baseline is not None else None
-    if auc is not None and live is not None and auc < live - spec.max_auc_drop:
-        reasons.append(f"AUC {auc:.4f} is more than {spec.max_auc_drop:g} below the live model's {live:.4f}")
-    return _row(OVERALL, values, baseline, "failed" if reasons else "passed", "; ".join(reasons)), reasons
+    if not _answers_numbers(values):
+        why = "the model predicted NaN, which is no prediction, for at least one example"
+        return _row(OVERALL, values, live, task, [(registry.MAIN[task], why)]), [why]
+    broken = [*_missed_floors(values, spec, task), *_drops(values, live, spec.drops_of(task))]
+    return _row(OVERALL, values, live, task, broken), [why for _, why in broken]
 
 
-def _judge_slice(key: SliceKey, values: Values, baseline: Values | None, spec: EvaluationSpec) -> SliceJudgement:
+def _judge_slice(
+    key: SliceKey, values: Values, live: Values | None, spec: EvaluationSpec, task: TaskName
+) -> SliceJudgement:
+    main = registry.METRICS[registry.MAIN[task]]
     if values[EXAMPLE_COUNT].value < spec.min_slice_examples:
-        why = f"fewer than {spec.min_slice_examples} examples"
-        return _row(key, values, baseline, "not judged", why)
-    auc = auc_of(values)
-    if auc is None:
-        return _row(key, values, baseline, "not judged", "all labels are equal, so there is no AUC")
-    live = auc_of(baseline) if baseline is not None else None
-    if live is None:
-        return _row(key, values, None, "not judged", "no model is live to compare with")
-    if auc < live - spec.max_slice_auc_drop:
-        why = f"AUC {auc:.4f} is more than {spec.max_slice_auc_drop:g} below the live model's {live:.4f}"
-        return _row(key, values, baseline, "failed", why)
-    return _row(key, values, baseline, "passed", "")
+        return _row(key, values, live, task, unjudged=f"fewer than {spec.min_slice_examples} examples")
+    if value_of(values, main.name) is None:
+        return _row(key, values, live, task, unjudged=f"{main.title} is not defined, as where all labels are equal")
+    if live is None or value_of(live, main.name) is None:
+        return _row(key, values, None, task, unjudged="no model is live to compare with")
+    return _row(key, values, live, task, list(_drops(values, live, spec.slice_drops_of(task))))
 
 
-def _row(key: SliceKey, values: Values, baseline: Values | None, status: Status, why: str) -> SliceJudgement:
+def _missed_floors(values: Values, spec: EvaluationSpec, task: TaskName) -> Iterator[tuple[str, str]]:
+    for name, limit in spec.floors_of(task).items():
+        definition, metric = registry.METRICS[name], values.get(name)
+        value = value_of(values, name)
+        if metric is None or value is None:
+            yield name, f"{definition.title} is not defined on the eval split, as where all labels are equal"
+            continue
+        half = intervals.half_width(metric.deviation)
+        if definition.better == "higher" and value + half < limit:
+            yield name, f"{_written(definition.title, metric)} is below the floor of {limit:g}"
+        if definition.better == "lower" and value - (metric.chance or half) > limit:
+            yield name, f"{_written(definition.title, metric)} is above the limit of {limit:g}"
+
+
+def _drops(values: Values, live: Values | None, drops: Mapping[str, float]) -> Iterator[tuple[str, str]]:
+    for name, most in drops.items():
+        definition = registry.METRICS[name]
+        now, before = value_of(values, name), value_of(live, name) if live is not None else None
+        if now is None or before is None or live is None:
+            continue
+        worse = before - now if definition.better == "higher" else now - before
+        allowed = most * abs(before) if definition.is_relative else most
+        if worse - intervals.half_width(_difference_deviation(values[name], live[name])) > allowed:
+            how, size = "below" if definition.better == "higher" else "above", f"{most:g}"
+            size = f"{most:.0%}" if definition.is_relative else size
+            yield (
+                name,
+                f"{_written(definition.title, values[name])} is more than {size} {how} the live model's {before:.4f}",
+            )
+
+
+def _difference_deviation(now: Metric, before: Metric) -> float | None:
+    """Returns the standard deviation of a difference; TFMA's own results say nothing of what both have in common."""
+    if before.difference_deviation is not None:
+        return before.difference_deviation
+    return None if now.deviation is None or before.deviation is None else math.hypot(now.deviation, before.deviation)
+
+
+def _kept_floors(values: Values, spec: EvaluationSpec, task: TaskName) -> Iterator[str]:
+    main = registry.METRICS[registry.MAIN[task]]
+    floors = spec.floors_of(task)
+    if main.name not in floors:
+        yield f"{main.title} {values[main.name].value:.4f}"
+    for name, limit in floors.items():
+        definition = registry.METRICS[name]
+        word = "floor" if definition.better == "higher" else "limit"
+        yield f"{definition.title} {values[name].value:.4f} ({word} {limit:g})"
+
+
+def _written(title: str, metric: Metric) -> str:
+    half = intervals.half_width(metric.deviation)
+    return f"{title} {metric.value:.4f}" + (f" ± {half:.4f}" if half else "")
+
+
+def _row(
+    key: SliceKey,
+    values: Values,
+    live: Values | None,
+    task: TaskName,
+    broken: list[tuple[str, str]] | None = None,
+    unjudged: str = "",
+) -> SliceJudgement:
+    main = registry.MAIN[task]
+    value = value_of(values, main)
     return SliceJudgement(
         slice=slice_name(key),
         examples=round(values[EXAMPLE_COUNT].value),
-        auc=auc_of(values),
-        auc_deviation=_known(values[AUC].deviation) if auc_of(values) is not None else None,
-        calibration_error=_known(values[CALIBRATION_ERROR].value),
-        mean_label=values["mean_label"].value,
-        mean_prediction=_known(values["mean_prediction"].value),
-        baseline_auc=auc_of(baseline) if baseline is not None else None,
-        status=status,
-        why=why,
+        value=value,
+        deviation=_known(values[main].deviation) if value is not None else None,
+        calibration_error=_number(values, CALIBRATION_ERROR),
+        mean_label=_number(values, "mean_label"),
+        mean_prediction=_number(values, "mean_prediction"),
+        live=value_of(live, main) if live is not None else None,
+        status="not judged" if unjudged else "failed" if broken else "passed",
+        why=unjudged or "; ".join(why for _, why in broken or ()),
+        metric=main,
+        failed=tuple(name for name, _ in broken or ()),
     )
 
 
-def auc_of(values: Values) -> float | None:
-    """Returns the AUC; None where all labels are equal, for which TFMA writes 0."""
-    return None if values["mean_label"].value in (0.0, 1.0) else _known(values[AUC].value)
+def value_of(values: Values, name: str) -> float | None:
+    """Returns a metric; None where it is not defined, as an AUC where all labels are equal, for which TFMA writes 0."""
+    if name == AUC and values["mean_label"].value in (0.0, 1.0):
+        return None
+    return _number(values, name)
+
+
+def _answers_numbers(values: Values) -> bool:
+    """Whether every prediction was a number: NaN survives a mean of predictions, or else a mean of losses."""
+    return (
+        _number(values, "mean_prediction" if "mean_prediction" in values else "sparse_categorical_crossentropy")
+        is not None
+    )
+
+
+def _number(values: Values, name: str) -> float | None:
+    return _known(values[name].value) if name in values else None
 
 
 def _known(value: float | None) -> float | None:

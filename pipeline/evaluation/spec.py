@@ -5,11 +5,20 @@ Nothing here imports TensorFlow, so a wrong file is refused in milliseconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from models import settings
 from models.settings import Column, Range
+from models.target import TaskName
+from pipeline.evaluation import registry
+from pipeline.evaluation.registry import AUC, CALIBRATION_ERROR
+
+# Of accuracy, and of the live model's mean absolute error.
+_DROP: Mapping[TaskName, float] = {"multiclass": 0.01, "regression": 0.05}
+_SLICE_DROP: Mapping[TaskName, float] = {"multiclass": 0.05, "regression": 0.2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +33,12 @@ class EvaluationSpec:
       max_auc_drop: by how much the candidate's AUC may lie below the live model's, over the whole eval split.
       max_slice_auc_drop: the same on each slice that has `min_slice_examples`.
       max_calibration_error: upper limit of the candidate's expected calibration error over the whole eval split:
-        the mean distance between predicted and observed rate, in probability.
+        the mean distance between predicted and observed rate, in probability; of a classifier.
+      floors: of any metric of the task, by name, what the candidate must reach over the whole eval split: at least
+        where higher is better, at most where lower is.
+      max_drop: of any metric of the task, by how much the candidate may be worse than the live model over the whole
+        eval split; a share of the live model's value for metrics in the label's unit.
+      max_slice_drop: the same on each slice that has `min_slice_examples`.
       bootstraps: Poisson bootstrap replicates behind the 95 % confidence intervals; 0 for no intervals. The Beam
         engine takes TFMA's fixed 20 for any number above 0.
       seed: of the replicates, so that a repeated evaluation writes the same intervals.
@@ -36,6 +50,9 @@ class EvaluationSpec:
     max_auc_drop: Annotated[float, Range(0, 1)] = 0.01
     max_slice_auc_drop: Annotated[float, Range(0, 1)] = 0.05
     max_calibration_error: Annotated[float, Range(0, 1, "probability")] = 0.05
+    floors: Mapping[str, Annotated[float, Range(-math.inf, math.inf, "the metric's")]] = field(default_factory=dict)
+    max_drop: Mapping[str, Annotated[float, Range(0, math.inf, "the metric's")]] = field(default_factory=dict)
+    max_slice_drop: Mapping[str, Annotated[float, Range(0, math.inf, "the metric's")]] = field(default_factory=dict)
     bootstraps: Annotated[int, Range(0, 10_000, "replicates")] = 20
     seed: Annotated[int, Range(0, 2**31 - 1)] = 20_130_101
 
@@ -52,6 +69,40 @@ class EvaluationSpec:
         twice = sorted({columns for columns in families if families.count(columns) > 1})
         if twice:
             raise ValueError(f"slices lists the same columns twice. Received: {list(twice[0])!r}.")
+
+    def check_metrics(self, task: TaskName) -> None:
+        """Refuses floors and drops of metrics that the task does not have.
+
+        Raises:
+          ValueError: names the first, and those that there are.
+        """
+        allowed = [item.name for item in registry.of_task(task) if item.better]
+        for key in ("floors", "max_drop", "max_slice_drop"):
+            for name in getattr(self, key):
+                if name not in allowed:
+                    raise ValueError(
+                        f"{key}: expected metrics of the task {task}. Received: {name!r}. "
+                        f"There are: {', '.join(allowed)}."
+                    )
+
+    def floors_of(self, task: TaskName) -> dict[str, float]:
+        """Returns the floors and limits of a task's metrics: what the file says, and how a model beats no model."""
+        standing: Mapping[TaskName, dict[str, float]] = {
+            "binary": {AUC: self.min_auc, CALIBRATION_ERROR: self.max_calibration_error},
+            "multiclass": {"mcfadden_r_squared": 0.0, CALIBRATION_ERROR: self.max_calibration_error},
+            "regression": {"r_squared": 0.0},
+        }
+        return standing[task] | dict(self.floors)
+
+    def drops_of(self, task: TaskName) -> dict[str, float]:
+        """Returns by how much each metric of a task may fall behind the live model's, over the whole split."""
+        standing = {AUC: self.max_auc_drop} if task == "binary" else {registry.MAIN[task]: _DROP[task]}
+        return standing | dict(self.max_drop)
+
+    def slice_drops_of(self, task: TaskName) -> dict[str, float]:
+        """Returns by how much each metric of a task may fall behind the live model's, on a slice."""
+        standing = {AUC: self.max_slice_auc_drop} if task == "binary" else {registry.MAIN[task]: _SLICE_DROP[task]}
+        return standing | dict(self.max_slice_drop)
 
     @property
     def slice_columns(self) -> tuple[str, ...]:

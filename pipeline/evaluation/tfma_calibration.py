@@ -12,7 +12,8 @@ import numpy as np
 from tensorflow_model_analysis.metrics import calibration_histogram, metric_types, metric_util
 from tensorflow_model_analysis.proto import config_pb2
 
-from pipeline.evaluation.metrics import CALIBRATION_ERROR, calibration_error
+from pipeline.evaluation.binary_metrics import calibration_error
+from pipeline.evaluation.registry import CALIBRATION_ERROR
 
 
 class ExpectedCalibrationError(metric_types.Metric):

@@ -5,10 +5,14 @@ Needs only TFMA's message types; TensorFlow comes with them (the package's __ini
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf import wrappers_pb2
 
+from models.target import Target, TaskName
+from pipeline.evaluation import registry
+from pipeline.evaluation.registry import CALIBRATION_ERROR
 from pipeline.evaluation.spec import EvaluationSpec
 
 CANDIDATE, BASELINE = "candidate", "baseline"
@@ -17,12 +21,12 @@ CANDIDATE, BASELINE = "candidate", "baseline"
 PREDICT_SIGNATURE = "serve_examples"
 TRANSFORM_SIGNATURE = "transform_features"
 LABEL = "label_xf"
-PREDICTION = "probability"
+WEIGHT = "weight_xf"
 
 EvalConfig = Any  # tfma.EvalConfig: TFMA is not imported for a type.
 
 
-def eval_config(spec: EvaluationSpec, *, has_baseline: bool | None = None) -> EvalConfig:
+def eval_config(spec: EvaluationSpec, target: Target, *, has_baseline: bool | None = None) -> EvalConfig:
     """Returns the tfma.EvalConfig of a spec: models, slices, metrics, plots and the thresholds over the whole split.
 
     The thresholds per slice are not part of it: TFMA cannot leave slices with few examples unjudged. The judge
@@ -30,6 +34,7 @@ def eval_config(spec: EvaluationSpec, *, has_baseline: bool | None = None) -> Ev
 
     Args:
       spec: what dataset.toml says.
+      target: what is predicted.
       has_baseline: whether a live model is evaluated too. None, for a pipeline that learns this at run time: the
         config names both models, and TFX's executor drops what is not there.
     """
@@ -42,7 +47,8 @@ def eval_config(spec: EvaluationSpec, *, has_baseline: bool | None = None) -> Ev
             name=name,
             signature_name=PREDICT_SIGNATURE,
             label_key=LABEL,
-            prediction_key=PREDICTION,
+            prediction_key=PREDICTIONS[target.task],
+            example_weight_key=WEIGHT if target.weight else "",
             preprocessing_function_names=[TRANSFORM_SIGNATURE],
             is_baseline=name == BASELINE,
         )
@@ -52,30 +58,42 @@ def eval_config(spec: EvaluationSpec, *, has_baseline: bool | None = None) -> Ev
     metrics = config.metrics_specs.add()
     if has_baseline is not None:
         metrics.model_names.extend(names)
-    for class_name, settings in _METRICS:
-        metrics.metrics.add(class_name=class_name, config=settings)
-    metrics.metrics.add(class_name="ExpectedCalibrationError", module="pipeline.evaluation.tfma_calibration")
-    by_name = {metric.class_name: metric for metric in metrics.metrics}
-    auc = by_name["AUC"].threshold
-    auc.value_threshold.lower_bound.value = spec.min_auc
-    if has_baseline is not False:
-        auc.change_threshold.direction = config_pb2.MetricDirection.HIGHER_IS_BETTER
-        auc.change_threshold.absolute.value = -spec.max_auc_drop
-    by_name["ExpectedCalibrationError"].threshold.value_threshold.upper_bound.value = spec.max_calibration_error
+    by_name = {
+        item.name: metrics.metrics.add(class_name=item.tfma) for item in registry.of_task(target.task) if item.tfma
+    }
+    if target.task == "binary":
+        by_name[CALIBRATION_ERROR] = metrics.metrics.add(
+            class_name="ExpectedCalibrationError", module="pipeline.evaluation.tfma_calibration"
+        )
+    for plot in _PLOTS[target.task]:
+        metrics.metrics.add(class_name=plot)
+    _set_thresholds(by_name, spec, target.task, has_baseline=has_baseline is not False)
     config.options.compute_confidence_intervals.CopyFrom(wrappers_pb2.BoolValue(value=spec.bootstraps > 0))
     config.options.confidence_intervals.method = config_pb2.ConfidenceIntervalOptions.POISSON_BOOTSTRAP
     return config
 
 
-_METRICS = (
-    ("ExampleCount", ""),
-    ("AUC", ""),
-    ("AUCPrecisionRecall", ""),
-    ("BinaryAccuracy", ""),
-    ("BinaryCrossentropy", ""),
-    ("Calibration", ""),
-    ("MeanLabel", ""),
-    ("MeanPrediction", ""),
-    ("CalibrationPlot", ""),
-    ("ConfusionMatrixPlot", ""),
-)
+def _set_thresholds(by_name: Mapping[str, Any], spec: EvaluationSpec, task: TaskName, *, has_baseline: bool) -> None:
+    """Writes the floors and drops of the metrics that TFMA measures; it knows no noise, so the judge has the say."""
+    from tensorflow_model_analysis.proto import config_pb2
+
+    for name, limit in spec.floors_of(task).items():
+        if name in by_name:
+            bound = by_name[name].threshold.value_threshold
+            (bound.lower_bound if registry.METRICS[name].better == "higher" else bound.upper_bound).value = limit
+    for name, most in spec.drops_of(task).items():
+        definition = registry.METRICS[name]
+        if name in by_name and has_baseline:
+            change = by_name[name].threshold.change_threshold
+            is_higher = definition.better == "higher"
+            directions = config_pb2.MetricDirection
+            change.direction = directions.HIGHER_IS_BETTER if is_higher else directions.LOWER_IS_BETTER
+            (change.relative if definition.is_relative else change.absolute).value = -most if is_higher else most
+
+
+PREDICTIONS: Mapping[TaskName, str] = {"binary": "probability", "multiclass": "probabilities", "regression": "value"}
+_PLOTS: Mapping[TaskName, tuple[str, ...]] = {
+    "binary": ("CalibrationPlot", "ConfusionMatrixPlot"),
+    "multiclass": ("MultiClassConfusionMatrixPlot",),
+    "regression": (),
+}

@@ -20,9 +20,11 @@ from tensorflow_model_analysis.writers import eval_config_writer
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
 
 from columnar.examples import matching
+from pipeline.evaluation.binary_metrics import BUCKETS
 from pipeline.evaluation.curves import Histogram
 from pipeline.evaluation.judge import Judgement, slice_name
-from pipeline.evaluation.metrics import AUC, BUCKETS, CALIBRATION_ERROR, Metric, SliceKey
+from pipeline.evaluation.metrics import Metric, SliceKey
+from pipeline.evaluation.registry import AUC
 
 ByModel = Mapping[str, Mapping[SliceKey, Mapping[str, Metric]]]
 # TFMA's own answer where all labels are equal. The judge does not take it for an AUC.
@@ -77,8 +79,8 @@ def write_validation(folder: str, judgement: Judgement, keys: Iterable[SliceKey]
         if row.status == "failed":
             failures = result.metric_validations_per_slice.add()
             failures.slice_key.CopyFrom(slicer_lib.serialize_slice_key(key))
-            failure = failures.failures.add(message=row.why)
-            failure.metric_key.name = AUC if "AUC" in row.why else CALIBRATION_ERROR
+            for metric in row.failed or (row.metric,):
+                failures.failures.add(message=row.why).metric_key.name = metric
     _write_records(os.path.join(folder, "validations.tfrecord"), [result.SerializeToString()])
 
 

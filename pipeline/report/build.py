@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from models.training_spec import HISTORY_FILE
-from pipeline import json_values
 from pipeline.components import nodes
 from pipeline.errors import ReportError
 from pipeline.evaluation import curves as evaluation_curves
@@ -173,25 +172,22 @@ def _training_of(text: str) -> Training:
         curve=tuple(Epoch(**epoch) for epoch in history["curve"]),
         best_epoch=history["best_epoch"],
         validation_rows=history["validation"]["rows"],
-        validation_auc=history["validation"]["auc"],
-        validation_log_loss=history["validation"]["log_loss"],
+        validation=tuple(
+            (name.replace("_", " "), value) for name, value in history["validation"].items() if name != "rows"
+        ),
         start=f"{start} ({history['warm_start_reason']})",
         seconds=history["seconds"]["train"],
     )
 
 
 def _evaluation(run: RunRecord) -> Evaluation | None:
-    judgement = _read(run, nodes.EVALUATOR, "evaluation", JUDGEMENT_FILE, _judgement_of)
+    judgement = _read(run, nodes.EVALUATOR, "evaluation", JUDGEMENT_FILE, Judgement.from_json)
     if judgement is None:
         return None
     curves = evaluation_curves.EvaluationCurves.from_json
     return Evaluation(
         judgement=judgement, curves=_read(run, nodes.EVALUATOR, "evaluation", evaluation_curves.FILE, curves)
     )
-
-
-def _judgement_of(text: str) -> Judgement:
-    return json_values.from_json_values(Judgement, json.loads(text))
 
 
 def _servability(run: RunRecord) -> Servability | None:

@@ -75,8 +75,7 @@ class Training:
     curve: tuple[Epoch, ...]
     best_epoch: int
     validation_rows: int
-    validation_auc: float
-    validation_log_loss: float
+    validation: tuple[tuple[str, float], ...]
     start: str
     seconds: float
 

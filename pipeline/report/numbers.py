@@ -31,13 +31,17 @@ def chance(value: float | None) -> str:
 
 
 def score(value: float | None) -> str:
-    """Returns a metric without unit, such as an AUC or a distance."""
-    return NONE if value is None or not math.isfinite(value) else f"{value:.3f}".replace("-", "\u2212")
+    """Returns a metric, such as an AUC or a distance; beyond 100, which has a unit, four digits that matter."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    return (f"{value:.3f}" if abs(value) < 100 else f"{value:,.4g}").replace("-", "\u2212")
 
 
 def change(value: float | None) -> str:
     """Returns a difference with its sign."""
-    return NONE if value is None or not math.isfinite(value) else f"{value:+.3f}".replace("-", "\u2212")
+    if value is None or not math.isfinite(value):
+        return NONE
+    return (f"{value:+.3f}" if abs(value) < 100 else f"{value:+,.4g}").replace("-", "\u2212")
 
 
 def value(number: float | None) -> str:

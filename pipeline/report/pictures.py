@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from pipeline.evaluation import registry
 from pipeline.evaluation.curves import EvaluationCurves, ModelCurves
 from pipeline.evaluation.intervals import half_width
 from pipeline.gate.decision import Decision
@@ -183,36 +184,39 @@ def _calibration(models: Sequence[tuple[str, str, ModelCurves]]) -> Picture:
 
 
 def slice_intervals(report: RunReport) -> list[Markup | None]:
-    """Returns, per slice of the judgement, its AUC with interval; the mark is the live model's."""
+    """Returns, per slice of the judgement, its main metric with interval; the mark is the live model's."""
     if report.evaluation is None:
         return []
     rows = report.evaluation.judgement.slices
     ends = [
         end
         for row in rows
-        if row.auc is not None
+        if row.value is not None
         for end in (
-            row.auc - half_width(row.auc_deviation),
-            row.baseline_auc if row.baseline_auc is not None else row.auc,
+            row.value - half_width(row.deviation),
+            row.value + half_width(row.deviation),
+            row.live if row.live is not None else row.value,
         )
     ]
-    low = math.floor(max(min(ends, default=0.0), 0.0) * 20) / 20
+    title, unit = registry.METRICS[rows[0].metric].title, registry.METRICS[rows[0].metric].unit
+    if unit:
+        low, high = min(0.0, *ends, 0.0), max(*ends, 0.0, 0.0)
+    else:
+        low, high = math.floor(max(min(ends, default=0.0), 0.0) * 20) / 20, 1.0
     intervals: list[Markup | None] = []
     for row in rows:
-        if row.auc is None:
+        if row.value is None:
             intervals.append(None)
             continue
-        half = half_width(row.auc_deviation)
-        words = f"AUC {row.auc:.3f} ± {half:.3f}" + (
-            f", live {row.baseline_auc:.3f}" if row.baseline_auc is not None else ""
-        )
+        half = half_width(row.deviation)
+        words = f"{title} {row.value:.3f} ± {half:.3f}" + (f", live {row.live:.3f}" if row.live is not None else "")
         intervals.append(
             charts.interval(
-                row.auc - half,
-                row.auc,
-                min(row.auc + half, 1.0),
-                row.baseline_auc,
-                (low, 1.0),
+                row.value - half,
+                row.value,
+                min(row.value + half, high),
+                row.live,
+                (low, high),
                 strong=row.status != "not judged",
                 words=words,
             )

@@ -8,6 +8,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup, escape
 
+from pipeline.evaluation import registry
 from pipeline.gate.evidence import FeatureDrift, MetricChange
 from pipeline.report import distributions, numbers, pictures, strips
 from pipeline.report.data import RunReport
@@ -20,15 +21,6 @@ LIMITS = {
     "variation": "the window's own variation",
     "floor": "the smallest change that matters",
     "schema": "the schema",
-}
-METRICS = {
-    "auc": "AUC",
-    "auc_precision_recall": "area under precision and recall",
-    "binary_accuracy": "accuracy at 0.5",
-    "binary_crossentropy": "log loss, nats",
-    "expected_calibration_error": "calibration error",
-    "mean_label": "share of positive labels",
-    "mean_prediction": "mean prediction",
 }
 SHOWN_ROWS, MOST_ROWS = 15, 600
 """Rows of a table before the rest is folded away, and how many at most: beyond, nobody reads, and the file grows."""
@@ -46,7 +38,7 @@ def environment() -> jinja2.Environment:
     )
     templates.filters.update(numbers.FILTERS)
     templates.filters["marked"] = marked
-    templates.globals.update(limits=LIMITS, metric_names=METRICS, shown_rows=SHOWN_ROWS, most_rows=MOST_ROWS)
+    templates.globals.update(limits=LIMITS, metrics=registry.METRICS, shown_rows=SHOWN_ROWS, most_rows=MOST_ROWS)
     return templates
 
 

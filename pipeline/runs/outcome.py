@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import json_values
 from pipeline.components import nodes
 from pipeline.errors import DataError, ExitStatus, PipelineError
 from pipeline.gate.decision import DECISION_FILE, Decision
@@ -216,8 +215,7 @@ def _judgement(outputs: Outputs) -> Judgement | None:
         return None
     from pipeline.evaluation.judge import JUDGEMENT_FILE, Judgement  # Loads NumPy, which `status` needs for nothing.
 
-    values = json.loads((Path(artifact.uri) / JUDGEMENT_FILE).read_text(encoding="utf-8"))
-    return json_values.from_json_values(Judgement, values)
+    return Judgement.from_json((Path(artifact.uri) / JUDGEMENT_FILE).read_text(encoding="utf-8"))
 
 
 def _decision(outputs: Outputs) -> Decision | None:

@@ -81,8 +81,8 @@ def change(name: str) -> MetricChange:
 
 def slice_judgement(name: str) -> SliceJudgement:
     return SliceJudgement(
-        slice=name, examples=120, auc=0.7, auc_deviation=0.05, calibration_error=0.02, mean_label=0.2,
-        mean_prediction=0.25, baseline_auc=0.9, status="failed", why=f"worse on {name}",
+        slice=name, examples=120, value=0.7, deviation=0.05, calibration_error=0.02, mean_label=0.2,
+        mean_prediction=0.25, live=0.9, status="failed", why=f"worse on {name}",
     )  # fmt: skip
 
 
@@ -158,8 +158,7 @@ def hostile() -> RunReport:
             curve=(Epoch(epoch=1, steps=10, train_loss=0.5, validation_loss=0.6, seconds=1.0),),
             best_epoch=1,
             validation_rows=10,
-            validation_auc=0.7,
-            validation_log_loss=0.6,
+            validation=(("auc", 0.7), ("log loss", 0.6)),
             start=SCRIPT,
             seconds=5.0,
         ),

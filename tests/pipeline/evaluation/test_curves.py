@@ -12,7 +12,7 @@ PROBABILITIES = np.array([0.1, 0.35, 0.4, 0.8])
 
 
 def drawn(labels=LABELS, probabilities=PROBABILITIES, **metrics):
-    return curves.curves_of(curves.histogram_of(labels, probabilities), metrics)
+    return curves.curves_of(curves.histogram_of(labels, probabilities, np.ones(len(labels))), metrics)
 
 
 def test_roc_and_precision_recall_step_through_the_rows():

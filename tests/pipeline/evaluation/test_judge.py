@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from pipeline.evaluation.judge import judge
+from pipeline.evaluation.judge import Judgement, judge
 from pipeline.evaluation.metrics import Metric
 from pipeline.evaluation.spec import EvaluationSpec
 
@@ -25,14 +25,18 @@ def values(auc, *, examples=1_000, error=0.02, mean_label=0.2, mean_prediction=0
     ("candidate", "live", "reason"),
     [
         ({(): values(0.79)}, None, "AUC 0.7900 is below the floor of 0.8"),
-        ({(): values(0.9, error=0.06)}, None, "the calibration error 0.0600 is above the limit of 0.05"),
-        ({(): values(0.9, error=math.nan)}, None, "the calibration error nan is above the limit of 0.05"),
+        ({(): values(0.9, error=0.06)}, None, "calibration error 0.0600 is above the limit of 0.05"),
+        (
+            {(): values(0.9, error=math.nan)},
+            None,
+            "calibration error is not defined on the eval split, as where all labels are equal",
+        ),
         (
             {(): values(0.9, error=math.nan, mean_prediction=math.nan)},
             None,
-            "the model predicted NaN, which is no probability, for at least one example",
+            "the model predicted NaN, which is no prediction, for at least one example",
         ),
-        ({(): values(math.nan)}, None, "AUC is not defined: all labels of the eval split are equal"),
+        ({(): values(math.nan)}, None, "AUC is not defined on the eval split, as where all labels are equal"),
         ({(): values(0.9)}, {(): values(0.92)}, "AUC 0.9000 is more than 0.01 below the live model's 0.9200"),
         (
             {(): values(0.9), CASH: values(0.7)},
@@ -80,5 +84,84 @@ def test_a_slice_of_one_class_says_that_it_has_no_auc():
 
     (_, cash) = judge({(): values(0.9), CASH: one_class}, {(): values(0.9), CASH: one_class}, SPEC).slices
 
-    assert (cash.status, cash.auc, cash.baseline_auc) == ("not judged", None, None)
+    assert (cash.status, cash.value, cash.live) == ("not judged", None, None)
     assert "all labels are equal" in cash.why
+
+
+def number(value, deviation=None, difference=None, chance=0.0):
+    return Metric(value=value, deviation=deviation, difference_deviation=difference, chance=chance)
+
+
+@pytest.mark.parametrize(
+    ("auc", "deviation", "blessed"),
+    # 0.79 lies 0.01 below the floor: beyond 1.96 deviations of 0.005, within those of 0.006.
+    [(0.79, 0.005, False), (0.79, 0.006, True), (0.81, 0.1, True)],
+)
+def test_a_floor_refuses_only_where_the_interval_lies_below_it(auc, deviation, blessed):
+    candidate = {(): {**values(auc), "auc": number(auc, deviation)}}
+
+    assert judge(candidate, None, SPEC).blessed is blessed
+
+
+@pytest.mark.parametrize(("chance", "blessed"), [(0.005, False), (0.02, True)])
+def test_what_chance_adds_to_a_calibration_error_is_no_reason(chance, blessed):
+    candidate = {(): {**values(0.9), "expected_calibration_error": number(0.06, 0.01, chance=chance)}}
+
+    assert judge(candidate, None, SPEC).blessed is blessed
+
+
+@pytest.mark.parametrize(
+    ("of_difference", "blessed"),
+    # 0.02 below the live model, of which 0.01 is allowed: certain by 0.005, not by 0.006, whatever each errs by alone.
+    [(0.005, False), (0.006, True)],
+)
+def test_both_models_are_compared_on_the_same_rows(of_difference, blessed):
+    candidate = {(): {**values(0.9), "auc": number(0.9, 0.05)}}
+    live = {(): {**values(0.92), "auc": number(0.92, 0.05, of_difference)}}
+
+    assert judge(candidate, live, SPEC).blessed is blessed
+
+
+def regression(error, r_squared=0.5):
+    numbers = {"example_count": 500, "mean_absolute_error": error, "r_squared": r_squared}
+    return {name: number(value) for name, value in (numbers | {"mean_label": 7.0, "mean_prediction": 7.1}).items()}
+
+
+@pytest.mark.parametrize(
+    ("candidate", "live", "reason"),
+    [
+        (regression(2.0, -0.1), None, "R² -0.1000 is below the floor of 0"),
+        (regression(2.2), regression(2.0), "mean absolute error 2.2000 is more than 5% above the live model's 2.0000"),
+    ],
+)
+def test_numbers_are_judged_by_what_they_miss(candidate, live, reason):
+    judgement = judge({(): candidate}, {(): live} if live else None, EvaluationSpec(), "regression")
+
+    assert (judgement.blessed, judgement.reasons) == (False, (reason,))
+    assert judgement.slices[0].metric == "mean_absolute_error"
+
+
+def test_any_metric_may_have_a_floor_and_a_drop():
+    spec = EvaluationSpec(floors={"mean_absolute_error": 1.9}, max_drop={"r_squared": 0.05})
+
+    judgement = judge({(): regression(2.0)}, {(): regression(2.0, 0.6)}, spec, "regression")
+
+    assert judgement.reasons == (
+        "mean absolute error 2.0000 is above the limit of 1.9",
+        "R² 0.5000 is more than 0.05 below the live model's 0.6000",
+    )
+    with pytest.raises(
+        ValueError, match=r"floors: expected metrics of the task binary\. Received: 'mean_absolute_error'"
+    ):
+        spec.check_metrics("binary")
+
+
+def test_a_judgement_of_an_earlier_release_is_read():
+    former = {
+        "slice": "", "examples": 9, "auc": 0.8, "auc_deviation": None, "calibration_error": 0.1, "mean_label": 0.2,
+        "mean_prediction": 0.3, "baseline_auc": 0.7, "status": "passed", "why": "",
+    }  # fmt: skip
+
+    read = Judgement.from_json(json.dumps({"blessed": True, "reasons": [], "slices": [former]}))
+
+    assert (read.slices[0].value, read.slices[0].live, read.slices[0].metric) == (0.8, 0.7, "auc")

@@ -1,0 +1,98 @@
+"""The metrics of a classifier of several classes, from arrays of weighted rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.evaluation.binary_metrics import CALIBRATION_BINS, EPSILON, histogram_auc
+from pipeline.evaluation.registry import CALIBRATION_ERROR, EXAMPLE_COUNT
+
+Floats = npt.NDArray[np.float64]
+
+_TOP = 3
+
+
+def weighted(labels: Floats, probabilities: Floats, weights: Floats) -> dict[str, float]:
+    """Returns each metric; NaN where it is not defined.
+
+    Means over classes are those of the classes that have rows. A class that no row is predicted to be of has a
+    precision of 0, as in scikit-learn.
+
+    Args:
+      labels: index of the class of each row, (rows,).
+      probabilities: (rows, classes).
+      weights: (rows,), at least one above 0.
+    """
+    classes = probabilities.shape[1]
+    truth, predicted = labels.astype(np.int64), probabilities.argmax(axis=1)
+    right, total = predicted == truth, weights.sum()
+    matrix = confusion(truth, predicted, weights, classes)
+    occurs = matrix.sum(axis=1) > 0
+    recall = _ratio(np.diag(matrix), matrix.sum(axis=1))
+    precision = _ratio(np.diag(matrix), matrix.sum(axis=0))
+    f1 = _ratio(2 * np.diag(matrix), matrix.sum(axis=1) + matrix.sum(axis=0))
+    own = np.clip(probabilities[np.arange(len(truth)), truth], EPSILON, 1.0)
+    loss = float(-np.log(own) @ weights / total)
+    shares = matrix.sum(axis=1)[occurs] / total
+    entropy = float(-(shares * np.log(shares)).sum())
+    one_hot = np.zeros_like(probabilities)
+    one_hot[np.arange(len(truth)), truth] = 1.0
+    values = {
+        EXAMPLE_COUNT: float(total),
+        "sparse_categorical_accuracy": float(right @ weights / total),
+        "precision_macro": float(precision[occurs].mean()),
+        "recall_macro": float(recall[occurs].mean()),
+        "f1_macro": float(f1[occurs].mean()),
+        "f1_weighted": float(f1 @ matrix.sum(axis=1) / total),
+        "matthews_correlation_coefficient": matthews(matrix),
+        "sparse_categorical_crossentropy": loss,
+        "mcfadden_r_squared": 1 - loss / entropy if entropy > 0 else float("nan"),
+        "brier_score": float(((probabilities - one_hot) ** 2).sum(axis=1) @ weights / total),
+        "auc_macro": _mean_auc(truth, probabilities, weights, np.flatnonzero(occurs)),
+        CALIBRATION_ERROR: _calibration_error(right, probabilities.max(axis=1), weights),
+    }
+    if classes > _TOP:
+        first = np.argpartition(-probabilities, _TOP - 1, axis=1)[:, :_TOP]
+        values["top_3_accuracy"] = float((first == truth[:, None]).any(axis=1) @ weights / total)
+    return values
+
+
+def confusion(truth: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], weights: Floats, classes: int) -> Floats:
+    """Returns the weight of the rows by true class (first axis) and predicted class."""
+    cells = np.bincount(truth * classes + predicted, weights, classes * classes)
+    return np.asarray(cells, np.float64).reshape(classes, classes)
+
+
+def matthews(matrix: Floats) -> float:
+    """Returns the correlation of true and predicted class; 0 where either is always the same.
+
+    Source: Gorodkin, "Comparing two K-category assignments by a K-category correlation coefficient", 2004.
+    """
+    total, true, predicted = matrix.sum(), matrix.sum(axis=1), matrix.sum(axis=0)
+    spread = np.sqrt((total**2 - predicted @ predicted) * (total**2 - true @ true))
+    return float((np.trace(matrix) * total - true @ predicted) / spread) if spread > 0 else 0.0
+
+
+def _ratio(part: Floats, whole: Floats) -> Floats:
+    return np.asarray(np.divide(part, whole, out=np.zeros_like(part), where=whole > 0))
+
+
+def _mean_auc(
+    truth: npt.NDArray[np.int64], probabilities: Floats, weights: Floats, classes: npt.NDArray[np.int64]
+) -> float:
+    """Returns the mean AUC of each class against the rest."""
+    areas = [histogram_auc((truth == index).astype(np.float64), probabilities[:, index], weights) for index in classes]
+    return float(np.mean(areas)) if areas else float("nan")
+
+
+def _calibration_error(right: npt.NDArray[np.bool_], confidence: Floats, weights: Floats) -> float:
+    """Returns the mean distance between confidence and accuracy over ten equal bins of the confidence.
+
+    Source: Guo et al., "On calibration of modern neural networks", 2017.
+    """
+    if np.isnan(confidence).any():
+        return float("nan")
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    gaps = np.bincount(bins, (confidence - right) * weights, CALIBRATION_BINS)
+    return float(np.abs(gaps).sum() / weights.sum())

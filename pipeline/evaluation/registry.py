@@ -1,0 +1,152 @@
+"""The metrics: what each is called, of which tasks, in which direction it is better, and by whom it is measured.
+
+The Evaluator, the judge, the report, the monitor and the documents read them here. Nothing here loads NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from models.target import TaskName
+
+EXAMPLE_COUNT = "example_count"
+AUC = "auc"
+CALIBRATION_ERROR = "expected_calibration_error"
+LOSS: Mapping[TaskName, str] = {
+    "binary": "binary_crossentropy",
+    "multiclass": "sparse_categorical_crossentropy",
+    "regression": "mean_absolute_error",
+}
+"""The loss by which models of each task are told apart where nothing else is asked for."""
+MAIN: Mapping[TaskName, str] = {
+    "binary": AUC,
+    "multiclass": "sparse_categorical_accuracy",
+    "regression": "mean_absolute_error",
+}
+"""The metric that stands for each task in headlines."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """A metric.
+
+    Attributes:
+      name: TFMA's where TFMA has it; the key of `[evaluation]` floors, limits and drops, and of every result.
+      title: in a report.
+      tasks: whose models it measures.
+      better: in which direction; empty where neither is.
+      unit: `nats`, `label` for the label's own unit, or empty for a number without one.
+      tfma: TFMA's class, which the Beam engine measures it by; empty where the local engine alone does.
+    """
+
+    name: str
+    title: str
+    tasks: tuple[TaskName, ...]
+    better: Literal["higher", "lower", ""] = ""
+    unit: Literal["nats", "label", ""] = ""
+    tfma: str = ""
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether a drop is a share of the live model's value, since the unit is the label's own."""
+        return self.unit == "label"
+
+
+_B: tuple[TaskName, ...] = ("binary",)
+_M: tuple[TaskName, ...] = ("multiclass",)
+_R: tuple[TaskName, ...] = ("regression",)
+_C, _ALL = (*_B, *_M), (*_B, *_M, *_R)
+METRICS: Mapping[str, Definition] = {
+    item.name: item
+    for item in (
+        Definition(name=EXAMPLE_COUNT, title="rows", tasks=_ALL, tfma="ExampleCount"),
+        Definition(name=AUC, title="AUC", tasks=_B, better="higher", tfma="AUC"),
+        Definition(
+            name="auc_precision_recall",
+            title="area under precision and recall",
+            tasks=_B,
+            better="higher",
+            tfma="AUCPrecisionRecall",
+        ),
+        Definition(name="binary_accuracy", title="accuracy at 0.5", tasks=_B, better="higher", tfma="BinaryAccuracy"),
+        Definition(name="precision", title="precision at 0.5", tasks=_B, better="higher", tfma="Precision"),
+        Definition(name="recall", title="recall at 0.5", tasks=_B, better="higher", tfma="Recall"),
+        Definition(name="f1_score", title="F1 at 0.5", tasks=_B, better="higher", tfma="F1Score"),
+        Definition(
+            name="binary_crossentropy",
+            title="log loss",
+            tasks=_B,
+            better="lower",
+            unit="nats",
+            tfma="BinaryCrossentropy",
+        ),
+        Definition(name="brier_score", title="Brier score", tasks=_C, better="lower"),
+        Definition(name="calibration", title="predicted over observed", tasks=_B, tfma="Calibration"),
+        Definition(name="auc_macro", title="AUC, mean of the classes", tasks=_M, better="higher"),
+        Definition(
+            name="sparse_categorical_accuracy",
+            title="accuracy",
+            tasks=_M,
+            better="higher",
+            tfma="SparseCategoricalAccuracy",
+        ),
+        Definition(name="top_3_accuracy", title="accuracy of the first three", tasks=_M, better="higher"),
+        Definition(name="precision_macro", title="precision, mean of the classes", tasks=_M, better="higher"),
+        Definition(name="recall_macro", title="recall, mean of the classes", tasks=_M, better="higher"),
+        Definition(name="f1_macro", title="F1, mean of the classes", tasks=_M, better="higher"),
+        Definition(name="f1_weighted", title="F1, classes by their rows", tasks=_M, better="higher"),
+        Definition(name="matthews_correlation_coefficient", title="Matthews correlation", tasks=_C, better="higher"),
+        Definition(
+            name="sparse_categorical_crossentropy",
+            title="log loss",
+            tasks=_M,
+            better="lower",
+            unit="nats",
+            tfma="SparseCategoricalCrossentropy",
+        ),
+        Definition(
+            name="mcfadden_r_squared", title="log loss saved against the classes' shares", tasks=_M, better="higher"
+        ),
+        Definition(name=CALIBRATION_ERROR, title="calibration error", tasks=_C, better="lower"),
+        Definition(
+            name="mean_absolute_error",
+            title="mean absolute error",
+            tasks=_R,
+            better="lower",
+            unit="label",
+            tfma="MeanAbsoluteError",
+        ),
+        Definition(
+            name="mean_squared_error",
+            title="mean squared error",
+            tasks=_R,
+            better="lower",
+            unit="label",
+            tfma="MeanSquaredError",
+        ),
+        Definition(
+            name="root_mean_squared_error", title="root mean squared error", tasks=_R, better="lower", unit="label"
+        ),
+        Definition(
+            name="mean_absolute_percentage_error",
+            title="mean absolute percentage error, %",
+            tasks=_R,
+            better="lower",
+            tfma="MeanAbsolutePercentageError",
+        ),
+        Definition(name="r_squared", title="R²", tasks=_R, better="higher"),
+        Definition(name="mean_pinball_loss", title="quantile loss of the ends", tasks=_R, better="lower", unit="label"),
+        Definition(name="interval_coverage", title="rows within lower and upper", tasks=_R),
+        Definition(name="interval_width", title="mean width of the interval", tasks=_R, better="lower", unit="label"),
+        Definition(name="mean_label", title="mean label", tasks=(*_B, *_R), tfma="MeanLabel"),
+        Definition(name="mean_prediction", title="mean prediction", tasks=(*_B, *_R), tfma="MeanPrediction"),
+    )
+}
+"""By name, in the order of reports."""
+
+
+def of_task(task: TaskName) -> tuple[Definition, ...]:
+    """Returns the metrics of a task, in order."""
+    return tuple(item for item in METRICS.values() if task in item.tasks)

@@ -1,0 +1,126 @@
+"""The metrics of several classes and of numbers: by hand, and against scikit-learn."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from models.target import Target
+from pipeline.evaluation import class_metrics, metrics, number_metrics, registry
+from pipeline.evaluation.metrics import Sample
+
+CLASSES = Target(label="y", task="multiclass", classes=("a", "b", "c", "d"))
+NUMBER = Target(label="y", task="regression", interval=0.8)
+
+
+@pytest.fixture(scope="module")
+def classified():
+    random = np.random.default_rng(0)
+    truth = random.choice(4, 3_000, p=[0.5, 0.3, 0.15, 0.05])
+    logits = random.normal(size=(3_000, 4)) + 1.5 * (np.arange(4) == truth[:, None])
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return truth, probabilities, random.integers(1, 4, 3_000).astype(float)
+
+
+def test_classes_equal_scikit_learns_weights_included(classified):
+    truth, probabilities, weights = classified
+    answered = probabilities.argmax(axis=1)
+
+    values = class_metrics.weighted(truth.astype(float), probabilities, weights)
+
+    given = {"sample_weight": weights}
+    one_hot = np.eye(4)[truth]
+    expected = {
+        "example_count": weights.sum(),
+        "sparse_categorical_accuracy": sk.accuracy_score(truth, answered, **given),
+        "precision_macro": sk.precision_score(truth, answered, average="macro", **given),
+        "recall_macro": sk.recall_score(truth, answered, average="macro", **given),
+        "f1_macro": sk.f1_score(truth, answered, average="macro", **given),
+        "f1_weighted": sk.f1_score(truth, answered, average="weighted", **given),
+        "matthews_correlation_coefficient": sk.matthews_corrcoef(truth, answered, **given),
+        "sparse_categorical_crossentropy": sk.log_loss(truth, probabilities, **given),
+        "top_3_accuracy": sk.top_k_accuracy_score(truth, probabilities, k=3, **given),
+        "brier_score": np.average(((probabilities - one_hot) ** 2).sum(axis=1), weights=weights),
+    }
+    assert {name: values[name] for name in expected} == pytest.approx(expected, abs=1e-9)
+    area = np.mean([sk.roc_auc_score(truth == c, probabilities[:, c], **given) for c in range(4)])
+    assert values["auc_macro"] == pytest.approx(area, abs=1e-3)  # Read off 10,000 buckets.
+    shares = np.bincount(truth, weights) / weights.sum()
+    entropy = -(shares * np.log(shares)).sum()
+    assert values["mcfadden_r_squared"] == pytest.approx(1 - expected["sparse_categorical_crossentropy"] / entropy)
+
+
+def test_numbers_equal_scikit_learns_weights_included():
+    random = np.random.default_rng(1)
+    y, w = random.normal(5, 3, 2_000), random.integers(1, 4, 2_000).astype(float)
+    y[0] = 0.0  # Off by no percentage: left out of that mean.
+    value = y + random.normal(size=2_000)
+    predictions = np.stack([value, value - 1.0, value + 1.5], axis=1)
+
+    values = number_metrics.weighted(y, predictions, w, 0.8)
+
+    given = {"sample_weight": w}
+    expected = {
+        "mean_absolute_error": sk.mean_absolute_error(y, value, **given),
+        "mean_squared_error": sk.mean_squared_error(y, value, **given),
+        "root_mean_squared_error": sk.root_mean_squared_error(y, value, **given),
+        "mean_absolute_percentage_error": 100
+        * sk.mean_absolute_percentage_error(y[1:], value[1:], sample_weight=w[1:]),
+        "r_squared": sk.r2_score(y, value, **given),
+        "mean_pinball_loss": (
+            sk.mean_pinball_loss(y, predictions[:, 1], alpha=0.1, **given)
+            + sk.mean_pinball_loss(y, predictions[:, 2], alpha=0.9, **given)
+        )
+        / 2,
+        "interval_coverage": np.average((predictions[:, 1] <= y) & (y <= predictions[:, 2]), weights=w),
+        "interval_width": 2.5,
+    }
+    assert {name: values[name] for name in expected} == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("target", [Target(label="y"), CLASSES, NUMBER])
+def test_every_metric_of_a_task_is_measured_and_no_other(target, classified):
+    truth, probabilities, weights = classified
+    labels, predictions = {
+        "binary": ((truth > 1).astype(float), probabilities[:, 2:].sum(axis=1)),
+        "multiclass": (truth.astype(float), probabilities),
+        "regression": (truth + 0.5, np.stack([truth, truth - 1, truth + 1], axis=1).astype(float)),
+    }[target.task]
+
+    measured = metrics.measure(Sample(labels=labels, predictions={"": predictions}, weights=weights), target, 5, 0)[""]
+
+    assert set(measured) == {item.name for item in registry.of_task(target.task)}
+    assert all(math.isfinite(metric.value) for metric in measured.values())
+
+
+def test_the_deviation_of_a_difference_leaves_out_what_both_models_have_in_common():
+    random = np.random.default_rng(2)
+    y = random.normal(size=4_000)
+    shared, own = random.normal(size=4_000), random.normal(size=4_000) / 10
+    sample = Sample(
+        labels=y,
+        predictions={name: np.stack([y + e] * 3, axis=1) for name, e in (("now", shared), ("live", shared + own))},
+        weights=np.ones(4_000),
+    )
+
+    measured = metrics.measure(sample, NUMBER, 100, 0)
+
+    live = measured["live"]["mean_squared_error"]
+    # The squared errors differ by 2 * shared * own + own²: of variance 4 * 0.01 + 2 * 0.0001.
+    assert live.difference_deviation == pytest.approx(math.sqrt(0.0402 / 4_000), rel=0.2)
+    assert live.deviation > 5 * live.difference_deviation
+
+
+@pytest.mark.parametrize("rows", [200, 423, 5_000])
+def test_a_calibrated_model_is_above_what_chance_adds_once_in_forty_times(rows):
+    random = np.random.default_rng(3)
+    over = 0
+    for _ in range(400):
+        p = random.beta(2, 5, rows)
+        y = (random.random(rows) < p).astype(float)
+        sample = Sample(labels=y, predictions={"": p}, weights=np.ones(rows))
+        metric = metrics.measure(sample, Target(label="y"), 0, 0)[""]["expected_calibration_error"]
+        over += metric.value > metric.chance
+    # 2.5 % of 400 are 10; three deviations of that more or less.
+    assert 1 <= over <= 20
