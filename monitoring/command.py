@@ -74,7 +74,7 @@ def monitor(args: argparse.Namespace) -> int:
         raise ConfigError(f"--every: expected more than 0 seconds. Received: {args.every:g}.")
     if args.labels is not None and "://" not in args.labels and not Path(args.labels).is_dir():
         raise ConfigError(f"--labels: there is no folder {args.labels}.")
-    root.prepare()
+    options.claim(dataset, root)
     looking = Monitor(dataset, root, args.log_dir, args.labels, judge_open=args.judge_open)
     with looking.locked(), stoppable() as stop, captured(root.logs / "monitor.log") as (out, err):
         terminal = Terminal(out, err, quiet=args.json)

@@ -20,8 +20,7 @@ from prometheus_client.registry import Collector
 
 from monitoring import metrics
 from monitoring.snapshot import Gatherer, Snapshot
-from pipeline.commands.options import root_of
-from pipeline.config.dataset import load_dataset
+from pipeline.commands import options
 from pipeline.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -96,8 +95,8 @@ def exporting(args: argparse.Namespace) -> Iterator[None]:
     Raises:
       ConfigError: the port is taken, or the file's folder does not exist.
     """
-    dataset = load_dataset(args.dataset)
-    gatherer = Gatherer(dataset, root_of(args, dataset.name), getattr(args, "server_url", None))
+    dataset, root = options.load(args)
+    gatherer = Gatherer(dataset, root, getattr(args, "server_url", None))
     registry = CollectorRegistry(auto_describe=False)
     registry.register(SnapshotCollector(gatherer.gather, dataset.name))
     port, path = getattr(args, "metrics_port", None), args.metrics_file

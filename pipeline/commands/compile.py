@@ -36,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pipeline-root",
         metavar="URI",
-        help="gs://BUCKET/PATH, or file:///PATH for a rehearsal (default: runs/DATASET-kubeflow)",
+        help="gs://BUCKET/PATH, or file:///PATH for a rehearsal (default: runs-kubeflow in the dataset's "
+        "folder; of a shipped dataset runs/NAME-kubeflow in this one)",
     )
     parser.add_argument("--data-root", metavar="URI", help="folder of the spans (default: PIPELINE_ROOT/data)")
     parser.add_argument(

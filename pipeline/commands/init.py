@@ -87,9 +87,11 @@ def command(args: argparse.Namespace) -> int:
 
 
 def _next(outcome: Onboarded) -> str:
-    """Returns the command that runs the dataset: by its name where it is in this folder, else by its path."""
-    here = outcome.folder == Path(outcome.table.name)
-    return program.line("run", "--dataset", str(outcome.folder) if not here else outcome.table.name)
+    """Returns the command that runs the dataset, by its path: a shipped name would mean the one that ships."""
+    from pipeline.config.dataset import shipped_file
+
+    folder = str(outcome.folder)
+    return program.line("run", "--dataset", f"./{folder}" if shipped_file(folder) else folder)
 
 
 def _show(outcome: Onboarded, args: argparse.Namespace, terminal: Terminal) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import functools
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import program
+from pipeline.errors import ConfigError
+from pipeline.state import owner
 from pipeline.state.root import Root
 
 if TYPE_CHECKING:
     from pipeline.config.dataset import Dataset
 
 DEFAULT_DATASET = "taxi"
-DEFAULT_ROOT = Path("runs")
 
 
 def add_dataset(parser: argparse.ArgumentParser) -> None:
@@ -28,12 +31,17 @@ def add_dataset(parser: argparse.ArgumentParser) -> None:
 
 def add_root(parser: argparse.ArgumentParser) -> None:
     """Adds `--dataset` and `--root`."""
-    add_dataset(parser)
+    parser.add_argument(
+        "--dataset",
+        metavar="NAME|PATH",
+        help="a shipped dataset, or a folder with a dataset.toml (default: the dataset of --root, else taxi)",
+    )
     parser.add_argument(
         "--root",
         type=Path,
         metavar="DIR",
-        help="folder of metadata, artifacts and pushed models (default: runs/DATASET)",
+        help="folder of metadata, artifacts and pushed models (default: runs in the dataset's folder; of a shipped "
+        "dataset runs/NAME in this one)",
     )
 
 
@@ -52,21 +60,97 @@ def add_json(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
 
 
-def load(args: argparse.Namespace) -> tuple[Dataset, Root]:
-    """Returns the dataset and the root that were named.
+def load_dataset(args: argparse.Namespace) -> Dataset:
+    """Returns the dataset that was named: by --dataset, else by whose the root is, else the default.
 
     Raises:
       ConfigError: there is no such dataset, or its file is wrong.
     """
-    from pipeline.config.dataset import load_dataset
+    from pipeline.config import dataset
 
-    dataset = load_dataset(args.dataset)
-    return dataset, root_of(args, dataset.name)
+    args.dataset = args.dataset or _dataset_of(args.root)
+    _say_namesake(args.dataset)
+    return dataset.load_dataset(args.dataset)
 
 
-def root_of(args: argparse.Namespace, dataset_name: str) -> Root:
-    """Returns the root that was named, or `runs/DATASET` below the working directory."""
-    return Root((args.root or DEFAULT_ROOT / dataset_name).absolute())
+def load(args: argparse.Namespace) -> tuple[Dataset, Root]:
+    """Returns the dataset and the root that were named.
+
+    Raises:
+      ConfigError: there is no such dataset, its file is wrong, or the root is another dataset's.
+    """
+    dataset = load_dataset(args)
+    root = Root(args.root.absolute()) if args.root else _default_root(dataset)
+    _check_owner(root, dataset, named=args.root is not None)
+    return dataset, root
+
+
+def claim(dataset: Dataset, root: Root) -> None:
+    """Makes the root ready for runs, and records whose it is.
+
+    Raises:
+      PipelineError: it cannot be written.
+    """
+    root.prepare()
+    owner.claim(root, dataset.name, dataset.path)
+
+
+def _dataset_of(root: Path | None) -> str:
+    """Returns the dataset whose runs the root holds, as `--dataset` takes it; the default where none is recorded."""
+    if root is not None and (known := owner.read(Root(root.absolute()))) is not None:
+        path = owner.file_of(Root(root.absolute()), known)
+        if path is not None:
+            return str(path)
+    return DEFAULT_DATASET
+
+
+def _say_namesake(name: str) -> None:
+    from pipeline.config.dataset import local_namesake
+
+    folder = local_namesake(name)
+    if folder is not None:
+        _say(f"--dataset {name} is the dataset that ships. There is a folder {folder} here too: --dataset ./{folder}")
+
+
+@functools.cache
+def _say(note: str) -> None:
+    """Says something once; a command may load its dataset twice."""
+    print(f"note: {note}", file=sys.stderr)
+
+
+def _default_root(dataset: Dataset) -> Root:
+    """Returns the dataset's own root; the one that an earlier release has made for its name where that alone is there.
+
+    Raises:
+      ConfigError: such a root may be a shipped dataset's.
+    """
+    from pipeline.config.dataset import shipped_file
+
+    root, old = Root(dataset.runs.absolute()), Root((Path("runs") / dataset.name).absolute())
+    if dataset.ships or root.path.exists() or not old.metadata.exists():
+        return root
+    known = owner.read(old)
+    if known is not None:
+        return old if owner.file_of(old, known) == dataset.path.resolve() else root
+    if (shipped := shipped_file(dataset.name)) is not None:
+        raise ConfigError(
+            f"{old.path} is of a release that named roots by the dataset's name, and both {shipped} and {dataset.path} "
+            f"have the name {dataset.name!r}. Say which root is meant: --root {old.path}, or --root {root.path}."
+        )
+    _say(f"the runs are in {old.path}, where an earlier release began them, and stay there")
+    return old
+
+
+def _check_owner(root: Root, dataset: Dataset, *, named: bool) -> None:
+    """Refuses the root of another dataset. One that moved is the same; of one name, whoever names the root decides."""
+    known = owner.read(root)
+    other = None if known is None else owner.file_of(root, known)
+    if known is None or other is None or other == dataset.path.resolve() or (named and known.name == dataset.name):
+        return
+    raise ConfigError(
+        f"{root.path} holds the runs of {known.name!r} ({other}), and {dataset.path} is another dataset. "
+        "Name another folder with --root."
+    )
 
 
 def span_words(span: int | None) -> list[str]:
@@ -81,7 +165,7 @@ def hint(args: argparse.Namespace, command: str, *words: str, with_data: bool = 
       with_data: the command reads the spans, so it needs `--data-root` where that was given.
     """
     options: list[str] = []
-    if args.dataset != DEFAULT_DATASET:
+    if (args.dataset or DEFAULT_DATASET) != DEFAULT_DATASET:
         options += ["--dataset", str(args.dataset)]
     if args.root is not None:
         options += ["--root", str(args.root)]

@@ -23,6 +23,7 @@ from pipeline.ingest import spans as span_files
 from pipeline.report.series_data import FILE as REPLAY_FILE
 from pipeline.runs.child import in_child
 from pipeline.runs.log_capture import captured
+from pipeline.state import owner
 from pipeline.state.root import Root
 from pipeline.state.version_folder import pushed_versions
 
@@ -66,12 +67,13 @@ def command(args: argparse.Namespace) -> int:
     from pipeline.runs import execute
     from pipeline.runs.request import locate_data
 
-    dataset, _ = options.load(args)
-    base = options.root_of(args, f"{dataset.name}-replay").path
+    dataset = options.load_dataset(args)
+    base = (args.root or dataset.runs.with_name(f"{dataset.runs.name}-replay")).absolute()
     if base.exists():
         raise ConfigError(f"--root: {base} exists, and a replay needs a fresh one. Remove it, or name another.")
     base.mkdir(parents=True)
     data = Root(base)
+    owner.claim(data, dataset.name, dataset.path)
     log = base / "replay.log"
     data_root = locate_data(dataset, data, args.data_root)
     listing = span_files.newest_versions(data_root, dataset.spans.pattern)
@@ -153,7 +155,7 @@ def play(
     from pipeline.runs.request import Request
 
     span = span_as_listed[0].span
-    root.prepare()
+    options.claim(dataset, root)
     serving_dir = root.serving(dataset.serving.model_name)
     versions = pushed_versions(serving_dir)
     request = Request(

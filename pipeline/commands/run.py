@@ -57,7 +57,7 @@ def command(args: argparse.Namespace) -> int:
     from pipeline.state import rollback_records
 
     dataset, root = options.load(args)
-    root.prepare()
+    options.claim(dataset, root)
     with root.locked():
         log = new_log(root.logs, "run")
         rollback_records.record_missing(root, dataset.name, root.serving(dataset.serving.model_name))

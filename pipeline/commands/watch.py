@@ -63,7 +63,7 @@ def command(args: argparse.Namespace) -> int:
             f"{dataset.path} names no schema, and nothing is trained without one. Have one inferred, and correct it: "
             f"{options.hint(args, 'run', with_data=True)}"
         )
-    root.prepare()
+    options.claim(dataset, root)
     log = new_log(root.logs, "watch")
     with contextlib.ExitStack() as held, stoppable() as stop, captured(log) as (out, err):
         held.enter_context(root.locked())

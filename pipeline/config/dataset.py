@@ -68,6 +68,16 @@ class Dataset:
     source: Source | None = None
 
     @property
+    def ships(self) -> bool:
+        """Whether it is one of the datasets that ship."""
+        return self.path.resolve().is_relative_to(SHIPPED)
+
+    @property
+    def runs(self) -> Path:
+        """Where its runs live unless somebody says otherwise: in its folder; of one that ships, in the working one."""
+        return Path("runs") / self.name if self.ships else self.path.absolute().parent / "runs"
+
+    @property
     def thresholds(self) -> str:
         """A hash of what a candidate is judged by; one that other thresholds refused is judged again."""
         values = {**dataclasses.asdict(self.evaluation), "max_p99_ms": self.serving.max_p99_ms}
@@ -95,24 +105,39 @@ PULLED_SPANS = {"format": "parquet", "pattern": "span-{SPAN}/v{VERSION}/data.par
 REQUIRED_TABLES = ("label", "features", "serving")
 
 
+def local_namesake(name: str) -> Path | None:
+    """Returns the folder of this name here where the name means a dataset that ships; None where there is no such."""
+    folder = Path(name)
+    if shipped_file(name) is None:
+        return None
+    return folder if (folder / "dataset.toml").is_file() and not folder.resolve().is_relative_to(SHIPPED) else None
+
+
+def shipped_file(name: str) -> Path | None:
+    """Returns the dataset.toml that ships under a name; anything with a slash is a path, `./taxi` too."""
+    return next((path for path in SHIPPED.glob("*/dataset.toml") if path.parent.name == name), None)
+
+
 def find_dataset(name_or_path: str) -> Path:
-    """Returns the dataset.toml meant by a shipped dataset's name, a folder or a file.
+    """Returns the dataset.toml meant by a shipped dataset's name, a folder or a file; a path is never a name.
 
     Raises:
       ConfigError: there is none; names what ships.
     """
     given = Path(name_or_path)
-    for candidate in (SHIPPED / name_or_path / "dataset.toml", given / "dataset.toml", given):
+    for candidate in (given / "dataset.toml", given):
         try:
+            if (shipped := shipped_file(name_or_path)) is not None:
+                return shipped
             if candidate.is_file():
                 return candidate
             if candidate.name == "dataset.toml" and candidate.exists():
                 raise ConfigError(f"{candidate}: expected a file. Received: a folder.")
         except OSError as error:  # A name longer than any file's, or a folder that may not be entered.
             raise ConfigError(f"{settings.received(name_or_path)}: cannot be read: {error.strerror}.") from error
-    shipped = ", ".join(sorted(path.parent.name for path in SHIPPED.glob("*/dataset.toml")))
+    names = ", ".join(sorted(path.parent.name for path in SHIPPED.glob("*/dataset.toml")))
     raise ConfigError(
-        f"There is no dataset {name_or_path!r}. Shipped: {shipped}. Or give the path of a folder with a dataset.toml."
+        f"There is no dataset {name_or_path!r}. Shipped: {names}. Or give the path of a folder with a dataset.toml."
     )
 
 

@@ -59,14 +59,14 @@ def locate(
     serving_dir: str | None,
     state_dir: str | None,
 ) -> Locations:
-    """Returns all locations; what is not given lies below the pipeline root, and that below the working directory.
+    """Returns all locations; what is not given lies below the pipeline root, and that beside the dataset's local runs.
 
     The spans of a dataset that ships some are written below a local root, as `local_runner.py` does.
 
     Raises:
       ConfigError: a scheme that nothing here can open, or no spans are named.
     """
-    root = normalize(pipeline_root or f"runs/{dataset.name}-kubeflow", "--pipeline-root")
+    root = normalize(pipeline_root or str(dataset.runs.with_name(f"{dataset.runs.name}-kubeflow")), "--pipeline-root")
     if data_root is not None:
         data = normalize(data_root, "--data-root")
     elif dataset.source is not None and dataset.source.pulls:
