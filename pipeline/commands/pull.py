@@ -105,7 +105,7 @@ class Puller:
         from pipeline.sources.secrets import Secrets
 
         self.source = _source_of(dataset)
-        root.prepare()
+        options.claim(dataset, root)
         self.place: Place = pull.Place(
             data_root=_folder(dataset, root, data_root),
             pattern=dataset.spans.pattern,
