@@ -25,6 +25,9 @@ CORE = [
 ]
 SERVING = [
     "tensorflow-serving-api>=2.16",
+    # Later ones ask for protobuf 7, which TFX 1.21 excludes.
+    "grpcio-health-checking>=1.60,<1.81",
+    "grpcio-reflection>=1.60,<1.81",
     "httptools>=0.6",
     "uvloop>=0.20; sys_platform != 'win32'",
     "orjson>=3.10",

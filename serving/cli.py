@@ -12,7 +12,7 @@ from serving.errors import OptionsError, ServingError
 from serving.stock_flags import DEFAULT_GRPC_PORT, DEFAULT_METRICS_PATH, DEFAULT_PORT
 
 # Where one of these is asked for, `--server auto` means the embedded server: the other would leave it out unsaid.
-_OURS_ALONE = ("--log-dir", "--tls-certificate")
+_OURS_ALONE = ("--log-dir", "--tls-certificate", "--grpc-reflection")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--grpc-port", type=option_types.port, default=DEFAULT_GRPC_PORT, help="gRPC port (default: 8500; 0: no gRPC)"
     )
     network.add_argument("--grpc-socket-path", type=Path, metavar="FILE", help="gRPC on a Unix socket too")
+    network.add_argument(
+        "--grpc-reflection", action="store_true", help="describe the gRPC services to clients that ask, such as grpcurl"
+    )
     network.add_argument("--cors", action="store_true", help="answer with the headers that let web pages call")
     network.add_argument(
         "--metrics-path", default=DEFAULT_METRICS_PATH, metavar="PATH",

@@ -150,8 +150,13 @@ class _Server:
         from serving.http.server import HttpServer
 
         where = []
-        http = grpc = None
+        http = grpc = health = None
         args = self._args
+        # gRPC first: who sees REST answer may take both to be there.
+        if args.grpc_port or args.grpc_socket_path:
+            addresses = self._grpc_addresses()
+            grpc, health = self._grpc_server(addresses)
+            where.append(f"gRPC {' and '.join(addresses)}")
         if args.port:
             service = RestService(
                 self._registry,
@@ -163,11 +168,7 @@ class _Server:
             http = HttpServer(service, self._pool, self._limits, cors=args.cors)
             await http.start(args.host, args.port, self._tls)
             scheme = "http" if self._tls is None else "https"
-            where.append(f"{scheme}://{_in_url(args.host)}:{args.port}/v1/models/")
-        if args.grpc_port or args.grpc_socket_path:
-            addresses = self._grpc_addresses()
-            grpc = self._grpc_server(addresses)
-            where.append(f"gRPC {' and '.join(addresses)}")
+            where.insert(0, f"{scheme}://{_in_url(args.host)}:{args.port}/v1/models/")
         served = ", ".join(
             f"{name} (version {', '.join(map(str, versions)) or 'none'})"
             for name, versions in sorted(self._registry.served().items())
@@ -177,6 +178,10 @@ class _Server:
             await asyncio.sleep(0.1)
             if http is not None:
                 await http.renew()
+            if health is not None:
+                health.update()
+        if health is not None:
+            health.stop()
         drain_s = min(DRAIN_S, self._limits.timeout_s)
         if http is not None:
             await http.stop(drain_s)
@@ -188,16 +193,17 @@ class _Server:
         port = [f"{_in_url(args.host)}:{args.grpc_port}"] if args.grpc_port else []
         return port + ([f"unix:{args.grpc_socket_path.absolute()}"] if args.grpc_socket_path is not None else [])
 
-    def _grpc_server(self, addresses: Sequence[str]) -> Any:
+    def _grpc_server(self, addresses: Sequence[str]) -> tuple[Any, Any]:
         from serving.grpc_server import make_server, server_credentials
 
-        server = make_server(
+        server, health = make_server(
             self._registry,
             self._metrics,
             self._pool,
             log=self._log,
             max_message_bytes=self._args.max_body_bytes,
             max_calls=self._threads + self._args.max_waiting,
+            reflection=self._args.grpc_reflection,
         )
         credentials = server_credentials(self._grpc_tls) if self._grpc_tls is not None else None
         for address in addresses:
@@ -212,7 +218,7 @@ class _Server:
                     f"gRPC cannot be opened at {address}; is another server there, or is it no place for one?"
                 )
         server.start()
-        return server
+        return server, health
 
     def _configs(self) -> "list[Any]":  # Any: ModelConfig, whose module needs protos.install().
         from serving.servables.config import ModelConfig, read_file

@@ -20,6 +20,7 @@ from tensorflow_serving.apis import (
 
 from serving import messages
 from serving.errors import Code, ServingError, invalid
+from serving.health import SERVICE, Health
 from serving.http.rest import MAX_ERROR_LENGTH
 from serving.log import records
 from serving.log.request_log import RequestLog
@@ -31,6 +32,7 @@ from serving.tls import Credentials
 
 Method = Callable[[Any, Any], Any]  # Any: a request, gRPC's context, an answer; both libraries are untyped.
 
+_PACKAGE = "tensorflow.serving"
 _STATUS = {status.value[0]: status for status in grpc.StatusCode}
 _CLASSIFY, _REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 
@@ -43,13 +45,15 @@ def make_server(
     log: RequestLog | None,
     max_message_bytes: int,
     max_calls: int,
-) -> Any:
-    """Returns a server without a port.
+    reflection: bool = False,
+) -> tuple[Any, Health]:
+    """Returns a server without a port, and the health that it tells.
 
     Args:
       pool: the threads that run models; questions about models have two of their own.
       max_message_bytes: larger requests are answered RESOURCE_EXHAUSTED.
       max_calls: under way at once; one more is answered RESOURCE_EXHAUSTED.
+      reflection: the server describes its services to clients that ask.
     """
     server = grpc.server(
         pool,
@@ -63,18 +67,30 @@ def make_server(
     questions = ThreadPoolExecutor(2, thread_name_prefix="questions")
     prediction = _PredictionService(registry, metrics, log)
     models = _ModelService(registry, metrics)
-    _add(server, "PredictionService", {
-        "Predict": (prediction.predict, predict_pb2.PredictRequest, None),
-        "Classify": (prediction.classify, classification_pb2.ClassificationRequest, None),
-        "Regress": (prediction.regress, regression_pb2.RegressionRequest, None),
-        "MultiInference": (prediction.multi_inference, inference_pb2.MultiInferenceRequest, None),
-        "GetModelMetadata": (prediction.metadata, get_model_metadata_pb2.GetModelMetadataRequest, questions),
-    })  # fmt: skip
-    _add(server, "ModelService", {
-        "GetModelStatus": (models.status, get_model_status_pb2.GetModelStatusRequest, questions),
-        "HandleReloadConfigRequest": (models.reload, model_management_pb2.ReloadConfigRequest, questions),
-    })  # fmt: skip
-    return server
+    services: dict[str, dict[str, tuple[Method, Any, ThreadPoolExecutor | None]]] = {
+        "PredictionService": {
+            "Predict": (prediction.predict, predict_pb2.PredictRequest, None),
+            "Classify": (prediction.classify, classification_pb2.ClassificationRequest, None),
+            "Regress": (prediction.regress, regression_pb2.RegressionRequest, None),
+            "MultiInference": (prediction.multi_inference, inference_pb2.MultiInferenceRequest, None),
+            "GetModelMetadata": (prediction.metadata, get_model_metadata_pb2.GetModelMetadataRequest, questions),
+        },
+        "ModelService": {
+            "GetModelStatus": (models.status, get_model_status_pb2.GetModelStatusRequest, questions),
+            "HandleReloadConfigRequest": (models.reload, model_management_pb2.ReloadConfigRequest, questions),
+        },
+    }
+    for name, methods in services.items():
+        _add(server, name, methods)
+    # By their short names too, as tensorflow_model_server has them in its answers to probes.
+    health = Health(registry, [*services, *(f"{_PACKAGE}.{name}" for name in services)], questions)
+    server.add_generic_rpc_handlers((health.handler(),))
+    if reflection:
+        from serving import reflection as descriptions
+
+        requests = {name: {method: row[1] for method, row in methods.items()} for name, methods in services.items()}
+        descriptions.enable(server, _PACKAGE, requests, SERVICE)
+    return server, health
 
 
 def server_credentials(credentials: Credentials) -> Any:
@@ -100,7 +116,7 @@ def _add(server: Any, service: str, methods: Mapping[str, tuple[Method, Any, Thr
         )
         for name, (method, kind, pool) in methods.items()
     }
-    handler = grpc.method_handlers_generic_handler(f"tensorflow.serving.{service}", handlers)
+    handler = grpc.method_handlers_generic_handler(f"{_PACKAGE}.{service}", handlers)
     server.add_generic_rpc_handlers((handler,))
 
 

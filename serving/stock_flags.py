@@ -92,7 +92,8 @@ _TAKEN: Mapping[str, Take] = {
 }
 # What tunes TensorFlow Serving's own insides: the answers are the same without.
 _WITHOUT_EFFECT = frozenset({
-    "enable_model_warmup", "enable_per_model_batching_parameters", "enable_per_model_metrics", "enable_profiler",
+    "enable_grpc_healthcheck_service", "enable_model_warmup", "enable_per_model_batching_parameters",
+    "enable_per_model_metrics", "enable_profiler",
     "enable_signature_method_name_check", "flush_filesystem_caches", "grpc_channel_arguments", "grpc_max_threads",
     "mixed_precision", "num_load_threads", "num_request_iterations_for_warmup", "num_tflite_interpreters_per_pool",
     "num_tflite_pools", "num_unload_threads", "per_process_gpu_memory_fraction",

@@ -1,0 +1,72 @@
+"""grpc.health.v1 as Kubernetes' probes ask it, and reflection, with their packages' own clients."""
+
+import os
+import shutil
+import signal
+
+import grpc
+import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+from tests.serving.conftest import publish, start, stop
+
+SERVING, NOT_SERVING, UNKNOWN = 1, 2, 3
+
+
+def request(service: str = ""):
+    return health_pb2.HealthCheckRequest(service=service)
+
+
+@pytest.fixture
+def changing(models, tmp_path):
+    shutil.copytree(models / "1", tmp_path / "base" / "1")
+    running = start(tmp_path / "base", "--grpc-reflection")
+    with grpc.insecure_channel(f"127.0.0.1:{running.grpc_port}") as channel:
+        yield running, tmp_path / "base", channel
+    stop(running)
+
+
+def test_health_follows_the_models(models, changing):
+    server, base_path, channel = changing
+    stub = health_pb2_grpc.HealthStub(channel)
+
+    states = {
+        name: stub.Check(request(name), timeout=30).status
+        for name in ("", "m", "tensorflow.serving.PredictionService", "PredictionService")
+    }
+    assert set(states.values()) == {SERVING}
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Check(request("none"), timeout=30)
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+    model, none = (stub.Watch(request(name), timeout=60) for name in ("m", "none"))
+    assert (next(model).status, next(none).status) == (SERVING, UNKNOWN)
+    shutil.rmtree(base_path / "1")
+    assert next(model).status == NOT_SERVING
+    assert stub.Check(request(), timeout=30).status == NOT_SERVING
+    publish(models, base_path, 2)
+    assert next(model).status == SERVING
+    os.kill(server.process.pid, signal.SIGTERM)
+    assert next(model).status == NOT_SERVING
+
+
+def test_reflection_describes_the_services_where_it_is_asked_for(changing):
+    database = ProtoReflectionDescriptorDatabase(changing[2])
+
+    assert set(database.get_services()) == {
+        "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService", "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }  # fmt: skip
+    service = DescriptorPool(database).FindServiceByName("tensorflow.serving.PredictionService")
+    assert service.methods_by_name["Predict"].input_type.fields_by_name["output_filter"].number == 3
+    service = DescriptorPool(database).FindServiceByName("tensorflow.serving.ModelService")
+    assert service.methods_by_name["HandleReloadConfigRequest"].output_type.name == "ReloadConfigResponse"
+
+
+def test_reflection_is_off_by_default(server):
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel, pytest.raises(grpc.RpcError) as caught:
+        ProtoReflectionDescriptorDatabase(channel).get_services()
+
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
