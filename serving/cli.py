@@ -12,7 +12,7 @@ from serving.errors import OptionsError, ServingError
 from serving.stock_flags import DEFAULT_GRPC_PORT, DEFAULT_METRICS_PATH, DEFAULT_PORT
 
 # Where one of these is asked for, `--server auto` means the embedded server: the other would leave it out unsaid.
-_OURS_ALONE = ("--log-dir", "--tls-certificate", "--grpc-reflection")
+_OURS_ALONE = ("--log-dir", "--tls-certificate", "--grpc-reflection", "--auth-token-file", "--auth-token-env")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,6 +82,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ssl-config-file", type=Path, metavar="FILE",
         help="TLS for gRPC alone: an SSLConfig in text form, as tensorflow_model_server reads it",
     )  # fmt: skip
+    security.add_argument(
+        "--auth-token-file", type=Path, metavar="FILE",
+        help="clients must show one of these bearer tokens, one a line; read again when it changes",
+    )  # fmt: skip
+    security.add_argument("--auth-token-env", metavar="NAME", help="the same from an environment variable")
     batching = parser.add_argument_group("batching")
     batching.add_argument("--enable-batching", action="store_true", help="run requests that wait together as one batch")
     batching.add_argument(
@@ -201,11 +206,14 @@ def _check(args: argparse.Namespace) -> None:
         ("--tls-key", args.tls_key),
         ("--tls-client-ca", args.tls_client_ca),
         ("--ssl-config-file", args.ssl_config_file),
+        ("--auth-token-file", args.auth_token_file),
     ):
         if file is not None and not file.is_file():
             raise OptionsError(f"{option}: there is no file {file}.")
     if args.batching_parameters_file is not None and not args.enable_batching:
         raise OptionsError("--batching-parameters-file needs --enable-batching.")
+    if args.auth_token_file is not None and args.auth_token_env is not None:
+        raise OptionsError("expected one of --auth-token-file and --auth-token-env. Received both.")
     if (args.tls_certificate is None) != (args.tls_key is None):
         raise OptionsError("--tls-certificate and --tls-key need each other.")
     if args.tls_client_ca is not None and args.tls_certificate is None:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from serving import protos, tls
+from serving import protos, tls, tokens
 
 DRAIN_S = 20.0
 LAST_WAIT_S = 2.0
@@ -87,6 +87,7 @@ class _Server:
                 rotate_bytes=args.log_rotate_bytes,
             )
             self._metrics.show_log(self._log.counts)
+        self._tokens = _tokens(args)
         self._tls = self._grpc_tls = None
         if args.tls_certificate is not None:
             self._tls = self._grpc_tls = tls.from_files(args.tls_certificate, args.tls_key, args.tls_client_ca)
@@ -164,6 +165,7 @@ class _Server:
                 log=self._log,
                 max_values=args.max_values,
                 metrics_path=args.metrics_path,
+                tokens=self._tokens,
             )
             http = HttpServer(service, self._pool, self._limits, cors=args.cors)
             await http.start(args.host, args.port, self._tls)
@@ -204,6 +206,7 @@ class _Server:
             max_message_bytes=self._args.max_body_bytes,
             max_calls=self._threads + self._args.max_waiting,
             reflection=self._args.grpc_reflection,
+            tokens=self._tokens,
         )
         credentials = server_credentials(self._grpc_tls) if self._grpc_tls is not None else None
         for address in addresses:
@@ -270,6 +273,14 @@ class _Server:
                 what()
             except Exception as error:  # noqa: BLE001 - a bad file or disk must not end what is served.
                 logger.error("Nothing is changed: %s", error)
+
+
+def _tokens(args: argparse.Namespace) -> tokens.Tokens | None:
+    if args.auth_token_file is not None:
+        return tokens.from_file(args.auth_token_file)
+    if args.auth_token_env is not None:
+        return tokens.from_environment(args.auth_token_env, os.environ.get(args.auth_token_env, ""))
+    return None
 
 
 def _run_event_loop(main: Callable[[], Any]) -> None:

@@ -29,6 +29,7 @@ from serving.servables import config, inference
 from serving.servables.loaded_model import DEFAULT_SIGNATURE, LoadedModel
 from serving.servables.registry import ModelRegistry
 from serving.tls import Credentials
+from serving.tokens import Tokens
 
 Method = Callable[[Any, Any], Any]  # Any: a request, gRPC's context, an answer; both libraries are untyped.
 
@@ -46,6 +47,7 @@ def make_server(
     max_message_bytes: int,
     max_calls: int,
     reflection: bool = False,
+    tokens: Tokens | None = None,
 ) -> tuple[Any, Health]:
     """Returns a server without a port, and the health that it tells.
 
@@ -54,9 +56,12 @@ def make_server(
       max_message_bytes: larger requests are answered RESOURCE_EXHAUSTED.
       max_calls: under way at once; one more is answered RESOURCE_EXHAUSTED.
       reflection: the server describes its services to clients that ask.
+      tokens: what a client must show, but for probes.
     """
+    questions = ThreadPoolExecutor(2, thread_name_prefix="questions")
     server = grpc.server(
         pool,
+        interceptors=[_Guard(tokens, questions)] if tokens is not None else [],
         maximum_concurrent_rpcs=max_calls,
         options=[
             ("grpc.max_receive_message_length", max_message_bytes),
@@ -64,7 +69,6 @@ def make_server(
             ("grpc.so_reuseport", 0),
         ],
     )
-    questions = ThreadPoolExecutor(2, thread_name_prefix="questions")
     prediction = _PredictionService(registry, metrics, log)
     models = _ModelService(registry, metrics)
     services: dict[str, dict[str, tuple[Method, Any, ThreadPoolExecutor | None]]] = {
@@ -91,6 +95,28 @@ def make_server(
         requests = {name: {method: row[1] for method, row in methods.items()} for name, methods in services.items()}
         descriptions.enable(server, _PACKAGE, requests, SERVICE)
     return server, health
+
+
+class _Guard(grpc.ServerInterceptor):
+    def __init__(self, tokens: Tokens, pool: ThreadPoolExecutor) -> None:
+        self._tokens = tokens
+        # A handler of a stream is called before its message is received.
+        self._refusal = grpc.stream_unary_rpc_method_handler(_refuse)
+        _refuse.experimental_thread_pool = pool  # type: ignore[attr-defined] # What gRPC looks for.
+
+    def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
+        """Lets a call through, or has it answered UNAUTHENTICATED."""
+        if not details.method.startswith(f"/{SERVICE}/"):
+            shown = [value for key, value in details.invocation_metadata if key == "authorization"]
+            try:
+                self._tokens.check(shown[0] if len(shown) == 1 else "")
+            except ServingError:
+                return self._refusal
+        return continuation(details)
+
+
+def _refuse(_requests: Any, context: Any) -> Any:
+    context.abort(grpc.StatusCode.UNAUTHENTICATED, "Expected a bearer token that this server knows")
 
 
 def server_credentials(credentials: Credentials) -> Any:

@@ -3,19 +3,13 @@
 Sources: tensorflow_serving/config/ssl_config.proto for `SSLConfig`, whose fields hold PEM text and no paths.
 """
 
-import contextlib
-import logging
 import os
 import ssl
 import tempfile
-import threading
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from serving.errors import OptionsError
-
-logger = logging.getLogger(__name__)
+from serving.followed import Followed
 
 
 @dataclass(frozen=True)
@@ -62,65 +56,17 @@ def _no_password() -> str:
     raise ValueError("the key is encrypted; expected one without a password")
 
 
-class Credentials:
-    """An identity that follows its files."""
-
-    def __init__(self, option: str, files: Sequence[Path], read: Callable[[], Identity]) -> None:
-        """Reads the files.
-
-        Args:
-          option: the command line's, for messages.
-          read: from the files to the identity; raises ValueError or OSError.
-
-        Raises:
-          OptionsError: a file cannot be read, or is not what it should be.
-        """
-        self._option = option
-        self._files = tuple(files)
-        self._read = read
-        self._lock = threading.Lock()
-        self._seen = self._stamps()
-        try:
-            self._identity = self._checked()
-        except (OSError, ValueError) as error:
-            raise OptionsError(f"{option}: {error}.") from error
-
-    def current(self) -> Identity:
-        """Returns the identity as the files have it now; where they are broken, as they last were whole."""
-        with self._lock:
-            stamps = self._stamps()
-            if stamps != self._seen:
-                self._seen = stamps
-                self._take()
-            return self._identity
-
-    def _take(self) -> None:
-        try:
-            identity = self._checked()
-            if (identity.client_ca is None) != (self._identity.client_ca is None):
-                raise ValueError("whether clients need a certificate is settled when the server starts")
-        except (OSError, ValueError) as error:
-            logger.error("%s: the certificate stays as it is: %s", self._option, error)
-            return
-        if identity != self._identity:
-            self._identity = identity
-            logger.info("%s: the new certificate is in use", self._option)
-
-    def _checked(self) -> Identity:
-        identity = self._read()
-        identity.context()
-        return identity
-
-    def _stamps(self) -> list[tuple[int, int, int] | None]:
-        return [_stamp(file) for file in self._files]
+Credentials = Followed[Identity]
 
 
-def _stamp(file: Path) -> tuple[int, int, int] | None:
-    """Returns what changes with a file's content; Kubernetes replaces a mounted secret by moving a link."""
-    with contextlib.suppress(OSError):
-        found = file.stat()
-        return found.st_ino, found.st_mtime_ns, found.st_size
-    return None
+def _same_demand(old: Identity, new: Identity) -> None:
+    if (old.client_ca is None) != (new.client_ca is None):
+        raise ValueError("whether clients need a certificate is settled when the server starts")
+
+
+def _checked(identity: Identity) -> Identity:
+    identity.context()
+    return identity
 
 
 def from_files(certificate: Path, key: Path, client_ca: Path | None) -> Credentials:
@@ -133,9 +79,9 @@ def from_files(certificate: Path, key: Path, client_ca: Path | None) -> Credenti
 
     def read() -> Identity:
         authorities = client_ca.read_bytes() if client_ca is not None else None
-        return Identity(key.read_bytes(), certificate.read_bytes(), authorities)
+        return _checked(Identity(key.read_bytes(), certificate.read_bytes(), authorities))
 
-    return Credentials("--tls-certificate", files, read)
+    return Followed("--tls-certificate", files, read, may_replace=_same_demand)
 
 
 def from_ssl_config(file: Path) -> Credentials:
@@ -144,7 +90,7 @@ def from_ssl_config(file: Path) -> Credentials:
     Raises:
       OptionsError: the file cannot be read, or is not what it should be.
     """
-    return Credentials("--ssl-config-file", (file,), lambda: _read_ssl_config(file))
+    return Followed("--ssl-config-file", [file], lambda: _read_ssl_config(file), may_replace=_same_demand)
 
 
 def _read_ssl_config(file: Path) -> Identity:
@@ -159,4 +105,4 @@ def _read_ssl_config(file: Path) -> Identity:
         if not getattr(config, name):
             raise ValueError(f"{file} has no {name}")
     ca = config.custom_ca.encode() if config.client_verify else None
-    return Identity(config.server_key.encode(), config.server_cert.encode(), ca)
+    return _checked(Identity(config.server_key.encode(), config.server_cert.encode(), ca))

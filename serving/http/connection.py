@@ -40,6 +40,7 @@ class _Request:
     method: str = ""
     target: bytes = b""
     origin: str = ""
+    authorization: str = ""
     gzip: bool = False
     expects_continue: bool = False
     declared_bytes: int = 0
@@ -171,6 +172,8 @@ class Connection(asyncio.Protocol):
             request.gzip = b"gzip" in value
         elif name == b"origin":
             request.origin = value.decode("latin-1")
+        elif name == b"authorization":
+            request.authorization = value.decode("latin-1")
         elif name == b"expect":
             request.expects_continue = value.lower() == b"100-continue"
         elif name == b"content-length":
@@ -193,6 +196,10 @@ class Connection(asyncio.Protocol):
             self._refuse(headers_too_large(self._limits.header_bytes))
         elif request.declared_bytes > self._limits.body_bytes:
             self._refuse(too_large(self._limits.body_bytes))
+        elif (
+            stranger := self._server.service.refuses(request.method, request.target, request.authorization)
+        ) is not None:
+            self._refuse(stranger)  # Before its body is received.
         elif request.expects_continue and self._active is None and not self._received:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 

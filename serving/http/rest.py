@@ -16,12 +16,14 @@ from serving.servables import inference
 from serving.servables.loaded_model import DEFAULT_SIGNATURE
 from serving.servables.registry import ModelRegistry
 from serving.servables.versions import Version
+from serving.tokens import Tokens
 from serving.values import example_json, json_reader, json_tensor, json_writer
 from serving.values.json_reader import Document
 from serving.values.tensors import FLOAT, Tensor
 
 MAX_ERROR_LENGTH = 1024
 METRICS_PATH = "/monitoring/prometheus/metrics"
+PROBES = frozenset({b"/v2/health/live", b"/v2/health/ready"})
 JSON = "application/json"
 HTML = "text/html"
 PLAIN = "text/plain"
@@ -73,17 +75,35 @@ class RestService:
         log: RequestLog | None = None,
         max_values: int,
         metrics_path: str = METRICS_PATH,
+        tokens: Tokens | None = None,
     ) -> None:
         """Makes the service.
 
         Args:
           max_values: see `json_reader.parse`.
+          tokens: what a client must show, but for probes.
         """
         self._registry = registry
         self._metrics = metrics
         self._log = log
         self._max_values = max_values
         self._metrics_path = metrics_path
+        self._tokens = tokens
+
+    @property
+    def asks(self) -> bool:
+        """Whether clients must show a token."""
+        return self._tokens is not None
+
+    def refuses(self, method: str, target: bytes, authorization: str) -> ServingError | None:
+        """Returns why a client may not ask, from the head of its request alone; None where it may."""
+        if self._tokens is None or method == "OPTIONS" or target in PROBES:  # Browsers ask OPTIONS without a token.
+            return None
+        try:
+            self._tokens.check(authorization)
+        except ServingError as error:
+            return error
+        return None
 
     def answer(self, method: str, path: str, origin: str = "") -> Answer | Call:
         """Answers what needs no model to run; returns the call where one must."""
@@ -95,6 +115,8 @@ class RestService:
             if "?" in path:
                 return html(400, "Bad Request")
             return Answer(200, self._metrics.text(), PLAIN)
+        if path.encode() in PROBES:
+            return self._probe(method, path)
         if not path.lower().startswith("/v1/"):
             return html(404, "Not Found")
         if method == "OPTIONS":
@@ -178,6 +200,14 @@ class RestService:
         if self._log is not None and self._log.sampled():
             self._log.offer(build, 2 * sum(map(len, examples)))
         return answer
+
+    def _probe(self, method: str, path: str) -> Answer:
+        """Answers whether the process works, or whether every configured model has a version that answers."""
+        if method != "GET":
+            return refusal(invalid(f"Malformed request: {method} {path}"))
+        state = path.rpartition("/")[2]
+        good = state == "live" or all(self._registry.served().values())
+        return Answer(200 if good else 503, json.dumps({state: good}).encode())
 
     def _observe_runtime(self, call: Call, started: float) -> None:
         labels = (("model_name", call.model), ("API", call.api.capitalize()), ("runtime", "TF1"))

@@ -144,7 +144,9 @@ class HttpServer:
         if self.cors:
             lines.append("Access-Control-Allow-Origin: *")
             lines.append("Access-Control-Allow-Methods: POST, GET")
-            lines.append("Access-Control-Allow-Headers: Content-Type")
+            lines.append(f"Access-Control-Allow-Headers: Content-Type{', Authorization' if self.service.asks else ''}")
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            lines.append("WWW-Authenticate: Bearer")
         if not keep_alive:
             lines.append("Connection: close")
         elif says_keep_alive:

@@ -35,6 +35,8 @@ def parse(*options: str) -> argparse.Namespace:
         (["--model_base_path=.", "--ssl_config_file=x"], "--ssl-config-file: there is no file x."),
         (["--model-base-path", ".", "--tls-key", "setup.py"], "--tls-certificate and --tls-key need each other"),
         (["--model-base-path", ".", "--tls-client-ca", "setup.py"], "--tls-client-ca needs --tls-certificate"),
+        (["--model-base-path", ".", "--auth-token-file", "setup.py", "--auth-token-env", "X"], "Received both"),
+        (["--model-base-path", ".", "--auth-token-env", "NONE"], "--auth-token-env: the variable NONE holds no token."),
         (["--model-base-path", ".", "--ssl-config-file", "setup.py"], "is no SSLConfig in text form"),
         (["--model_base_path=.", "--enable_batching=maybe"], "--enable_batching=maybe: expected true or false."),
         (["--model_base_path=.", "--monitoring_config_file=/nowhere"], "--monitoring_config_file=/nowhere: "),

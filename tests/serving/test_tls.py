@@ -141,11 +141,11 @@ def test_a_new_certificate_is_taken_up_while_the_server_runs(running, authority,
     assert kept.getresponse().read()
 
     running.certificate.write_bytes(b"broken")
-    wait_until(lambda: "the certificate stays as it is" in running.said())
+    wait_until(lambda: "--tls-certificate: nothing is changed" in running.said())
     assert running.ask(old).status == 200
 
     running.put(other.issue("server"))
-    wait_until(lambda: "the new certificate is in use" in running.said())
+    wait_until(lambda: "--tls-certificate: the new content is in use" in running.said())
     new = client_context(other, tmp_path, client)
 
     def answers() -> bool:
