@@ -130,7 +130,7 @@ def small_disk(folder: Path) -> Iterator[bool]:
 def unprocessed(root: Root, data: Path) -> Iterator[backlog.Waiting]:
     """Yields what the watcher has still to do."""
     dataset = load_dataset(str(data.parent / "dataset"))
-    listed = span_files.newest_versions(str(data), PATTERN)
+    listed = span_files.newest_versions(str(data), PATTERN, "")
     return backlog.unprocessed(root, root.serving(tiny_dataset.NAME), listed, dataset.thresholds)
 
 

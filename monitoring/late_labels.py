@@ -102,7 +102,8 @@ class LabelFolder:
         self._cache.mkdir(parents=True, exist_ok=True)
         self.faults = []
         labels = []
-        for span, newest in span_files.newest_versions(self._root, self._dataset.spans.pattern).items():
+        spans = self._dataset.spans
+        for span, newest in span_files.newest_versions(self._root, spans.pattern, spans.marker).items():
             if span > after:
                 try:
                     labels.append(self._read_span(span, [file.path for file in newest]))

@@ -52,7 +52,7 @@ def command(args: argparse.Namespace) -> int:
     if args.plot and not args.plot.endswith(drift_plot.ENDINGS):
         raise ConfigError(f"--plot: expected a file name that ends in .png or .svg. Received: {args.plot}.")
     data_root = locate_data(dataset, root, args.data_root)
-    files = span_files.choose_span(data_root, dataset.spans.pattern, args.span)
+    files = span_files.choose_span(data_root, dataset.spans.pattern, dataset.spans.marker, args.span)
     span = files[0].span
     table = read_files(dataset, files)
     baseline, name = find_baseline(args, dataset, root, data_root)
@@ -82,7 +82,7 @@ def command(args: argparse.Namespace) -> int:
 
 def read_span(dataset: Dataset, data_root: str, span: int) -> pa.Table:
     """Reads a span's raw rows, flat columns typed by the schema."""
-    return read_files(dataset, span_files.choose_span(data_root, dataset.spans.pattern, span))
+    return read_files(dataset, span_files.choose_span(data_root, dataset.spans.pattern, dataset.spans.marker, span))
 
 
 def read_files(dataset: Dataset, files: Sequence[span_files.SpanFile]) -> pa.Table:

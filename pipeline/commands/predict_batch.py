@@ -97,7 +97,7 @@ def choose_input(args: argparse.Namespace, root: Root, dataset: Dataset) -> tupl
     """
     if args.span is not None:
         data_root = locate_data(dataset, root, args.data_root)
-        files = span_files.choose_span(data_root, dataset.spans.pattern, args.span)
+        files = span_files.choose_span(data_root, dataset.spans.pattern, dataset.spans.marker, args.span)
         return [file.path for file in files], dataset.spans.format
     path = Path(args.file)
     if not path.is_file():

@@ -76,7 +76,7 @@ def command(args: argparse.Namespace) -> int:
     owner.claim(data, dataset.name, dataset.path)
     log = base / "replay.log"
     data_root = locate_data(dataset, data, args.data_root)
-    listing = span_files.newest_versions(data_root, dataset.spans.pattern)
+    listing = span_files.newest_versions(data_root, dataset.spans.pattern, dataset.spans.marker)
     spans = choose(listing, args.spans)
     policies = POLICIES if args.compare else POLICIES[:1]
     played: dict[Policy, list[Step]] = {}
@@ -168,7 +168,9 @@ def play(
     )
     auc = score_live(dataset, serving_dir / str(versions[-1]), data_root, span) if versions else None
     started = time.monotonic()
-    outcome = execute.execute(request, log=str(log), on_start=lambda _: None, on_end=lambda *_: None)
+    outcome = execute.execute(
+        request, log=str(log), on_wait=terminal.note, on_start=lambda _: None, on_end=lambda *_: None
+    )
     reasons = outcome.decision.reasons if outcome.decision else ()
     step = Step(
         span=span,

@@ -58,6 +58,7 @@ def command(args: argparse.Namespace) -> int:
 
     dataset, root = options.load(args)
     options.claim(dataset, root)
+    spans = dataset.spans
     with root.locked():
         log = new_log(root.logs, "run")
         rollback_records.record_missing(root, dataset.name, root.serving(dataset.serving.model_name))
@@ -66,7 +67,7 @@ def command(args: argparse.Namespace) -> int:
             dataset=dataset,
             root=root,
             data_root=data_root,
-            files=tuple(span_files.choose_span(data_root, dataset.spans.pattern, args.span)),
+            files=tuple(span_files.choose_span(data_root, spans.pattern, spans.marker, args.span)),
             forced=args.force,
             explain=args.explain,
             decide=args.decide,
@@ -76,6 +77,9 @@ def command(args: argparse.Namespace) -> int:
         )
         with captured(log) as (out, err):
             terminal = Terminal(out, err, quiet=args.json)
+            for span, file in span_files.incomplete(data_root, spans.pattern, spans.marker).items():
+                if args.span is None and span >= request.span:
+                    terminal.note(f"span {span} waits for its marker {file.marker}")
             try:
                 outcome = run(request, terminal, log)
             except (Exception, KeyboardInterrupt) as error:
@@ -116,7 +120,7 @@ def run(request: Request, terminal: Terminal, log: Path) -> Outcome:
             if status != "skipped":
                 terminal.note(f"  {node:18} {status:7} {seconds:7.1f} s")
 
-        return execute.execute(request, log=str(log), on_start=started, on_end=ended)
+        return execute.execute(request, log=str(log), on_wait=terminal.note, on_start=started, on_end=ended)
 
 
 def failure_as_json(error: BaseException, log: Path, report: Path | None) -> dict[str, Any]:  # Any: JSON.

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import time
 from dataclasses import asdict
 from typing import Any
 
@@ -20,22 +21,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def command(args: argparse.Namespace) -> int:
     """Prints every span that exists or was processed."""
-    from pipeline.runs.request import locate_data
+    from pipeline.runs.request import locate_data, settle_seconds
 
     dataset, root = options.load(args)
     data_root = locate_data(dataset, root, args.data_root)
-    files = span_files.newest_versions(data_root, dataset.spans.pattern)
+    files = span_files.newest_versions(data_root, dataset.spans.pattern, dataset.spans.marker)
     records = span_records.newest_records(
         span_records.reopened(span_records.read_records(str(root.state)), dataset.thresholds)
     )
     serving_dir = root.serving(dataset.serving.model_name)
     live = version_folder.live_training(serving_dir)
-    set_aside = {(waiting.span, waiting.version): why for waiting, why in backlog.read_quarantine(root).items()}
+    set_aside = backlog.set_aside(root, files)
     following = next(backlog.unprocessed(root, serving_dir, files, dataset.thresholds), None)
+    incomplete = span_files.incomplete(data_root, dataset.spans.pattern, dataset.spans.marker)
+    settle, now = settle_seconds(dataset, root, data_root), time.time()
     rows = [
         {
             "span": span,
-            "version": files[span][0].version if span in files else records[span].version,
+            "version": files[span][0].version if span in files else (records.get(span) or incomplete[span]).version,
             "files": [file.path for file in files.get(span, [])],
             "rows": records[span].rows if span in records else None,
             "verdict": records[span].verdict if span in records else None,
@@ -43,26 +46,37 @@ def command(args: argparse.Namespace) -> int:
             "waiting": span in records and records[span].waiting,
             "trained_on": span in live.window,
             "done": span in records and span_records.is_done(records[span], live),
-            "quarantined": set_aside.get((span, files[span][0].version)) if span in files else None,
+            "quarantined": set_aside.get(span),
+            "waits_for": _waits_for(incomplete.get(span), span_files.unsettled(files.get(span, []), settle, now)),
         }
-        for span in sorted(files.keys() | records.keys())
+        for span in sorted(files.keys() | records.keys() | incomplete.keys())
     ]
     if args.json:
         value = {"data_root": data_root, "spans": rows, "next": asdict(following) if following else None}
         print(json.dumps(value, sort_keys=True))
         return 0
     terminal = Terminal(sys.stdout, sys.stderr)
-    columns = ("span", "version", "rows", "verdict", "live model trained on it")
+    columns = ("span", "version", "rows", "live model trained on it", "verdict")
     terminal.table(f"Spans in {data_root}", columns, [_row(row) for row in rows])
     return 0
 
 
+def _waits_for(incomplete: span_files.SpanFile | None, unsettled: span_files.Unsettled | None) -> str | None:
+    """Returns in words what must happen before the span's newest files are read; None where nothing must."""
+    if incomplete is not None:
+        return f"version {incomplete.version} waits for its marker {incomplete.marker}"
+    return f"waits: {unsettled}" if unsettled is not None else None
+
+
 def _row(row: dict[str, Any]) -> tuple[object, ...]:  # Any: JSON.
-    verdict = row["verdict"] or ("set aside" if row["quarantined"] else "not processed")
+    unprocessed = "set aside" if row["quarantined"] else "not processed" if row["files"] else "not complete"
+    verdict = row["verdict"] or unprocessed
     if row["processed_version"] is not None and row["version"] > row["processed_version"]:
         verdict += f" (version {row['processed_version']}; version {row['version']} is new)"
     if row["waiting"]:
         verdict += ", waiting for more rows"
     if row["processed_version"] is not None and not row["done"]:
         verdict += ", to be finished"
-    return row["span"], row["version"], row["rows"] or "-", verdict, "yes" if row["trained_on"] else ""
+    if row["waits_for"]:
+        verdict += f", {row['waits_for']}"
+    return row["span"], row["version"], row["rows"] or "-", "yes" if row["trained_on"] else "", verdict

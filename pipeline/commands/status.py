@@ -1,5 +1,7 @@
 """`status`: what is live, and what was decided last."""
 
+from __future__ import annotations
+
 import argparse
 import datetime
 import json
@@ -7,14 +9,20 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.commands import options
 from pipeline.commands.terminal import Terminal
+from pipeline.errors import ConfigError
 from pipeline.gate.decision import Decision
+from pipeline.ingest import spans as span_files
 from pipeline.report import files as reports
 from pipeline.runs.records import EndedRun, read_begun_run, read_decisions, read_runs
 from pipeline.state import rollback, version_folder
 from pipeline.state.root import Root
+
+if TYPE_CHECKING:
+    from pipeline.config.dataset import Dataset
 
 _SHOWN_DECISIONS = 10
 
@@ -34,6 +42,7 @@ def command(args: argparse.Namespace) -> int:
     runs = read_runs(root)
     log = _last_log(root, runs)
     report = reports.newest(root, runs)
+    incomplete = _incomplete(dataset, root)
     value = {
         "dataset": dataset.name,
         "root": str(root.path),
@@ -43,6 +52,7 @@ def command(args: argparse.Namespace) -> int:
         "rollbacks": {version.number: asdict(version.rollback) for version in versions if version.rollback},
         "trained_on": list(version_folder.live_training(serving_dir).window),
         "decisions": [record.to_dict() for record in decisions],
+        "waits_for_marker": {span: file.marker for span, file in incomplete.items()},
         "last_run": asdict(runs[-1]) if runs else None,
         "last_log": str(log) if log else None,
         "last_report": str(report) if report else None,
@@ -60,6 +70,8 @@ def command(args: argparse.Namespace) -> int:
         terminal.say(f"last log    {log}")
     if report is not None:
         terminal.say(f"last report {report}")
+    for span, file in incomplete.items():
+        terminal.say(f"waiting     span {span} waits for its marker {file.marker}")
     terminal.table(
         "Pushed versions",
         ("version", "pushed", ""),
@@ -73,6 +85,19 @@ def command(args: argparse.Namespace) -> int:
     if not versions and not decisions and not runs:
         terminal.say(f"Nothing has run here yet. Try: {options.hint(args, 'run')}")
     return 0
+
+
+def _incomplete(dataset: Dataset, root: Root) -> dict[int, span_files.SpanFile]:
+    """Returns which spans wait for their marker, where the dataset itself says where the spans are."""
+    from pipeline.runs.request import locate_data
+
+    spans = dataset.spans
+    if not spans.marker or spans.data is None:
+        return {}
+    try:
+        return span_files.incomplete(locate_data(dataset, root, None), spans.pattern, spans.marker)
+    except ConfigError:
+        return {}  # The folder is not there, which what reads it will say; the root can be shown all the same.
 
 
 def _last_log(root: Root, runs: Sequence[EndedRun]) -> Path | None:

@@ -9,6 +9,7 @@ import datetime
 import logging
 import threading
 import traceback
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from pipeline.commands import options
@@ -23,7 +24,8 @@ from pipeline.ingest import spans as span_files
 from pipeline.runs.child import in_child
 from pipeline.runs.log_capture import captured, new_log
 from pipeline.runs.outcome import Outcome, Result
-from pipeline.state.backlog import QUARANTINE, Waiting, quarantine, unprocessed
+from pipeline.state import backlog
+from pipeline.state.backlog import QUARANTINE, SetAside, Waiting
 from pipeline.state.root import Root
 
 if TYPE_CHECKING:
@@ -78,17 +80,13 @@ def command(args: argparse.Namespace) -> int:
             beam_args=beam_options.of_arguments(args, dataset, shared_folders(dataset, root, data_root, args.engine)),
         )
         terminal.note(f"watching {data_root} every {args.poll:g} s; log: {log}")
-        tries: dict[Waiting, int] = {}
-
-        def following() -> Waiting | None:
-            serving_dir = root.serving(dataset.serving.model_name)
-            spans = span_files.newest_versions(data_root, dataset.spans.pattern)
-            return next(unprocessed(root, serving_dir, spans, dataset.thresholds), None)
-
+        tries: Counter[Waiting] = Counter()
+        said: set[str] = set()
         while not stop.is_set():
             if puller is not None:
                 _pull(puller, terminal, stop, insist=args.once)
-            waiting = following()
+            said = _say_incomplete(request, terminal, said)
+            waiting = _following(request)
             if waiting is None:
                 if args.once:
                     break
@@ -97,12 +95,16 @@ def command(args: argparse.Namespace) -> int:
                 stop.wait(args.poll)
                 _hold_again(held, root, stop)
                 continue
-            if waiting.changed:
+            if backlog.release(root, waiting):
+                terminal.note(f"span {waiting.span}: its files changed after it was set aside; it is taken again")
+            elif waiting.changed:
                 terminal.note(f"span {waiting.span}: its files changed after they were processed; it is taken again")
-            tries[waiting] = tries.get(waiting, 0) + 1
+            tries[waiting] += 1
+            tried = span_files.identity(waiting.files)
             try:
                 outcome = process(request, waiting, terminal, stop)
-                if following() == waiting:
+                left = _following(request)
+                if left == waiting and not (left.changed and span_files.identity(left.files) != tried):
                     # Refused while the window was read, say. Without this the span would come again for ever.
                     raise PipelineError(outcome.refusal or "the run ended without finishing it")
             except StopRequestedError:
@@ -112,9 +114,12 @@ def command(args: argparse.Namespace) -> int:
                 text = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
                 terminal.err.print(f"span {waiting.span} failed (try {tries[waiting]}): {text}")
                 if tries[waiting] >= args.tries:
-                    quarantine(root, waiting, text)
+                    backlog.quarantine(root, waiting, SetAside(text, tried))
+                    del tries[waiting]
                     again = options.hint(args, "run", *options.span_words(waiting.span), with_data=True)
-                    terminal.err.print(f"span {waiting.span} is quarantined; see {root.path / QUARANTINE}")
+                    terminal.err.print(
+                        f"span {waiting.span} is quarantined until its files change; see {root.path / QUARANTINE}"
+                    )
                     terminal.err.print(f"once it is repaired: {again}")
         terminal.note("stopped")
     return 0
@@ -132,6 +137,25 @@ def _pull(puller: Puller, terminal: Terminal, stop: threading.Event, *, insist: 
         if insist or isinstance(error, ConfigError):
             raise
         terminal.err.print(f"pull failed: {error}")
+
+
+def _following(request: Request) -> Waiting | None:
+    """Returns the span to process next."""
+    dataset, root = request.dataset, request.root
+    spans = span_files.newest_versions(request.data_root, dataset.spans.pattern, dataset.spans.marker)
+    serving_dir = root.serving(dataset.serving.model_name)
+    return next(backlog.unprocessed(root, serving_dir, spans, dataset.thresholds), None)
+
+
+def _say_incomplete(request: Request, terminal: Terminal, said: set[str]) -> set[str]:
+    """Says which spans wait for their marker, each once; returns what is said by now."""
+    spans = request.dataset.spans
+    waiting = span_files.incomplete(request.data_root, spans.pattern, spans.marker)
+    texts = [f"span {span} waits for its marker {file.marker}" for span, file in waiting.items()]
+    for text in texts:
+        if text not in said:
+            terminal.note(text)
+    return set(texts)
 
 
 def _hold_again(held: contextlib.ExitStack, root: Root, stop: threading.Event) -> None:
@@ -166,7 +190,9 @@ def process(request: Request, waiting: Waiting, terminal: Terminal, stop: thread
         with captured(log):
             one = dataclasses.replace(request, files=waiting.files, run_id=new_run_id())
             try:
-                outcome = execute.execute(one, log=str(log), on_start=before, on_end=lambda *_: None)
+                outcome = execute.execute(
+                    one, log=str(log), on_wait=terminal.note, on_start=before, on_end=lambda *_: None
+                )
             except Exception:
                 write_report(request.root, one.run_id, terminal)
                 raise

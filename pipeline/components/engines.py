@@ -63,8 +63,9 @@ def ingest_config(config: PipelineConfig) -> IngestConfig:
     )
 
 
-def _source(config: PipelineConfig) -> tuple[str, str, IngestConfig, Span]:
-    return config.data_root, config.dataset.spans.pattern, ingest_config(config), _span(config)
+def _source(config: PipelineConfig) -> tuple[str, str, IngestConfig, Span, str]:
+    spans = config.dataset.spans
+    return config.data_root, spans.pattern, ingest_config(config), _span(config), spans.marker
 
 
 def _span(config: PipelineConfig) -> Span:

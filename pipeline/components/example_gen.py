@@ -37,6 +37,7 @@ ExecProperties = dict[str, Any]  # TFX's own type.
 Artifacts = dict[str, list[Artifact]]
 
 
+MARKER = "marker"
 # The parameter `span` that means: the newest there is, found at run time.
 NEWEST = -1
 
@@ -44,11 +45,12 @@ Span: TypeAlias = int | Any  # Any: TFX's RuntimeParameter, untyped.
 
 
 class ExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
-    """The standard spec and the span to read, a plain number that compiled pipelines leave open until they run."""
+    """The standard spec, a marker, and the span to read: a number that compiled pipelines leave open until they run."""
 
     PARAMETERS: ClassVar[dict[str, ExecutionParameter]] = {
         **standard_component_specs.FileBasedExampleGenSpec.PARAMETERS,
         example_gen_utils.SPAN_PROPERTY_NAME: ExecutionParameter(type=int),
+        MARKER: ExecutionParameter(type=str),
     }
 
 
@@ -57,15 +59,18 @@ class _InputProcessor(FileBasedInputProcessor):
 
     _filled: str
 
-    def __init__(self, data_root: str, splits: Any, range_config: range_config_pb2.RangeConfig | None) -> None:
+    def __init__(
+        self, data_root: str, marker: str, splits: Any, range_config: range_config_pb2.RangeConfig | None
+    ) -> None:
         super().__init__(data_root, splits, range_config)
+        self._marker = marker
         self._wanted = range_config.static_range.start_span_number if range_config is not None else None
         (self._split,) = splits
 
     def resolve_span_and_version(self) -> tuple[int, int | None]:
         """Returns the span and its newest version; None where versions have no place in the pattern."""
         pattern = str(self._split.pattern)
-        newest = span_files.choose_span(self._input_base_uri, pattern, self._wanted)[0]
+        newest = span_files.choose_span(self._input_base_uri, pattern, self._marker, self._wanted)[0]
         self._filled = newest.pattern
         files = span_files.below(self._input_base_uri, self._filled)
         self._fingerprint = io_utils.generate_fingerprint(self._split.name, files)
@@ -78,19 +83,22 @@ class _InputProcessor(FileBasedInputProcessor):
 
 
 class Driver(stock_driver.FileBasedDriver):
-    """TFX's driver, asked for the parameter `span`."""
+    """TFX's driver, asked for the parameters `span` and `marker`."""
+
+    _marker = ""
 
     def get_input_processor(
         self, splits: Any, range_config: range_config_pb2.RangeConfig | None = None, input_base_uri: str | None = None
     ) -> _InputProcessor:
         """Returns what finds the span. Any: protobuf's repeated field."""
-        return _InputProcessor(str(input_base_uri), splits, range_config)
+        return _InputProcessor(str(input_base_uri), self._marker, splits, range_config)
 
     def resolve_exec_properties(
         self, exec_properties: ExecProperties, pipeline_info: Any, component_info: Any
     ) -> ExecProperties:
         """Adds version and fingerprint, and puts the span's numbers into the pattern."""
         properties = dict(exec_properties)
+        self._marker = str(properties.get(MARKER, ""))  # A file that an older release compiled has none.
         span = int(properties[example_gen_utils.SPAN_PROPERTY_NAME])
         properties[standard_component_specs.RANGE_CONFIG_KEY] = range_config(span)
         return dict(super().resolve_exec_properties(properties, pipeline_info, component_info))
@@ -110,7 +118,9 @@ class ExampleGen(FileBasedExampleGen):
     SPEC_CLASS = ExampleGenSpec
     DRIVER_CLASS = Driver
 
-    def __init__(self, input_base: str, pattern: str, config: IngestConfig, span: Span, executor: ExecutorSpec) -> None:
+    def __init__(
+        self, input_base: str, pattern: str, config: IngestConfig, span: Span, marker: str, executor: ExecutorSpec
+    ) -> None:
         """Arguments as of `local_example_gen`."""
         splits = [
             example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=buckets)
@@ -124,26 +134,32 @@ class ExampleGen(FileBasedExampleGen):
             output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
             custom_config=config.to_proto(),
             span=span,
+            marker=marker,
             examples=Channel(type=standard_artifacts.Examples),
         )
         # Not FileBasedExampleGen's own constructor: it makes the standard spec, which has no such parameter.
         base_beam_component.BaseBeamComponent.__init__(self, spec=spec, custom_executor_spec=executor)
 
 
-def local_example_gen(input_base: str, pattern: str, config: IngestConfig, span: Span = NEWEST) -> ExampleGen:
+def local_example_gen(
+    input_base: str, pattern: str, config: IngestConfig, span: Span = NEWEST, marker: str = ""
+) -> ExampleGen:
     """Returns the local engine's ExampleGen: whole Arrow batches in this process.
 
     Args:
       input_base: the data root.
       pattern: path below it, with `{SPAN}` and `{VERSION}`.
       span: the span to read, or the run-time parameter that will hold it; NEWEST leaves it to the driver.
+      marker: name of the file without which a span is not complete; "" for none.
     """
-    return ExampleGen(input_base, pattern, config, span, ExecutorClassSpec(LocalExecutor))
+    return ExampleGen(input_base, pattern, config, span, marker, ExecutorClassSpec(LocalExecutor))
 
 
-def beam_example_gen(input_base: str, pattern: str, config: IngestConfig, span: Span = NEWEST) -> ExampleGen:
+def beam_example_gen(
+    input_base: str, pattern: str, config: IngestConfig, span: Span = NEWEST, marker: str = ""
+) -> ExampleGen:
     """Returns the Beam engine's ExampleGen: the same reader, encoder and splits inside DoFns. Arguments as above."""
-    return ExampleGen(input_base, pattern, config, span, BeamExecutorSpec(BeamExecutor))
+    return ExampleGen(input_base, pattern, config, span, marker, BeamExecutorSpec(BeamExecutor))
 
 
 def resolved(exec_properties: ExecProperties) -> ExecProperties:

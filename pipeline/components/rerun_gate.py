@@ -56,6 +56,7 @@ def RerunGate(
     data_root: Parameter[str],
     pattern: Parameter[str],
     window: Parameter[int],
+    marker: Parameter[str] = "",
     floors: Parameter[str] = "",
     state_token: Parameter[str] = "",
     refused: Parameter[str] = "",
@@ -68,7 +69,7 @@ def RerunGate(
     Args:
       settings: Settings.to_json().
       state_dir: where one record per span is kept.
-      data_root, pattern, window: from which a training would take its spans, and how many; see TrainingWindow.
+      data_root, pattern, window, marker: from which a training would take its spans, and how many; see TrainingWindow.
       floors: Floors.to_json(); empty where no model is live.
       state_token: only part of the cache key; see docs/decisions/0003-cache-keys.md.
       refused: the spans whose candidates were refused by the thresholds of today; see span_records.refused.
@@ -97,7 +98,7 @@ def RerunGate(
     more_spans = None
     if live is not None and live.baseline is not None and live.rollback is None:
         readable = training_window.choose_spans(
-            span_files.newest_versions(data_root, pattern),
+            span_files.newest_versions(data_root, pattern, marker),
             span_records.newest_records(records),
             newest=number,
             size=window,

@@ -48,7 +48,11 @@ def resolve(input_dict: Artifacts, exec_properties: ExecProperties) -> dict[int,
     """Returns the files of the window's spans, ascending."""
     decision = artifact_utils.get_single_instance(input_dict["decision"])
     return choose_spans(
-        span_files.newest_versions(exec_properties["data_root"], exec_properties["pattern"]),
+        span_files.newest_versions(
+            exec_properties["data_root"],
+            exec_properties["pattern"],
+            exec_properties.get("marker", ""),  # A file that an older release compiled has none.
+        ),
         span_records.newest_records(span_records.read_records(exec_properties["state_dir"])),
         newest=decision.get_int_custom_property("span"),
         size=exec_properties["size"],
@@ -70,7 +74,7 @@ class Driver(component_driver.BaseDriver, base_driver.BaseDriver):
         spans = {str(span): [file.path for file in paths] for span, paths in files.items()}
         result.exec_properties[SPANS].string_value = json.dumps(spans)
         result.exec_properties[FINGERPRINT].string_value = "\n".join(
-            io_utils.generate_fingerprint(f"span-{span}", os.path.join(os.path.dirname(file.path), "*"))
+            io_utils.generate_fingerprint(f"span-{span}", span_files.literal(file.path))
             for span, paths in files.items()
             for file in paths
         )
@@ -204,6 +208,7 @@ class TrainingWindowSpec(ComponentSpec):
     PARAMETERS: ClassVar[dict[str, ExecutionParameter]] = {
         "data_root": ExecutionParameter(type=str),
         "pattern": ExecutionParameter(type=str),
+        "marker": ExecutionParameter(type=str),
         "ingest": ExecutionParameter(type=str),
         "size": ExecutionParameter(type=int),
         "state_dir": ExecutionParameter(type=str),
@@ -220,7 +225,14 @@ class TrainingWindow(base_component.BaseComponent):
     DRIVER_CLASS = Driver
 
     def __init__(
-        self, decision: BaseChannel, data_root: str, pattern: str, ingest: IngestConfig, size: int, state_dir: str
+        self,
+        decision: BaseChannel,
+        data_root: str,
+        pattern: str,
+        ingest: IngestConfig,
+        size: int,
+        state_dir: str,
+        marker: str = "",
     ) -> None:
         """Takes the gate's decision, whose span is the newest of the window.
 
@@ -228,12 +240,14 @@ class TrainingWindow(base_component.BaseComponent):
           pattern: path below `data_root`, with TFX's `{SPAN}` and `{VERSION}`.
           size: how many spans.
           state_dir: where the gate's records are.
+          marker: name of the file without which a span is not complete; "" for none.
         """
         super().__init__(
             spec=TrainingWindowSpec(
                 decision=decision,
                 data_root=data_root,
                 pattern=pattern,
+                marker=marker,
                 # Sorted keys: a protobuf map has no order, and the text is part of the cache key.
                 ingest=proto_utils.proto_to_json(ingest.to_proto()),
                 size=size,

@@ -223,6 +223,8 @@ def _check_source(dataset: Dataset) -> None:
     where = f"{dataset.path} [spans]"
     if source is None:
         return
+    if spans.marker:
+        raise ConfigError(f"{where}: marker: [source] writes spans whole and leaves no marker. Remove the key.")
     if not source.pulls:
         if spans.data is not None:
             raise ConfigError(f"{where}: data: the module of [source] writes the spans below the root. Remove one.")

@@ -16,6 +16,7 @@ _ModelName = Annotated[
     str, Form(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "1 to 63 letters, digits, dashes, dots and underscores, as in a URL")
 ]
 _Path = Annotated[str, Form(r"[^\x00]+", "a path")]
+_FileName = Annotated[str, Form(r"[^\x00/*?\[\]]*", "a file's name, without wildcards")]
 _Positive = Annotated[str, Form(r"[^\x00]+", "a text")]
 _PositiveNumber = Annotated[int, Form(r"-?[0-9]{1,15}", "a whole number")]
 _Text = Annotated[str, Form(r"[^\x00]+", "a text that is not empty")]
@@ -67,6 +68,8 @@ class SpansConfig:
       data: folder of the spans, below the dataset's folder, or in a bucket; `--data-root` goes before it. A dataset
         with a `[source]` needs none: its spans are below the root then.
       window: how many of the newest spans a model is trained on.
+      marker: name of the file that says that a span is complete, such as `_SUCCESS`, in
+        the span's folder; where it is empty, the settle time alone says it.
       settle_seconds: files that changed less than so long ago are still being written, and a run waits for them.
     """
 
@@ -74,12 +77,14 @@ class SpansConfig:
     pattern: _Path = "span-{SPAN}/data.csv"
     data: _Path | None = None
     window: Annotated[int, Range(1, 10_000, "spans")] = 4
+    marker: _FileName = ""
     settle_seconds: Annotated[float, Range(0, 86_400, "seconds")] = 5.0
 
     def __post_init__(self) -> None:
         settings.check(self)
         try:
             span_files.check_pattern(self.pattern)
+            span_files.check_marker(self.pattern, self.marker)
         except ConfigError as error:
             raise ValueError(str(error)) from error
 

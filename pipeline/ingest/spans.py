@@ -2,6 +2,9 @@
 
 Source of the rules: TFX ExampleGen, "Span, version and split". A number may be zero-padded; `{SPAN:3}` wants
 exactly three digits; a date stands for the days since 1970-01-01; of a span's versions the highest counts.
+
+Where a dataset names a marker, such as `_SUCCESS`, files whose marker is not there are not there either: every listing
+leaves them out, and `incomplete` alone tells of them.
 """
 
 import contextlib
@@ -9,15 +12,12 @@ import datetime
 import glob
 import hashlib
 import json
-import logging
 import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import ConfigError, DataError, SpanNotFoundError
-
-logger = logging.getLogger(__name__)
 
 _PLACEHOLDER = re.compile(r"\{(SPAN|VERSION)(?::(\d+))?\}|\{(YYYY|MM|DD)\}")
 _DATE_PARTS = ("YYYY", "MM", "DD")
@@ -31,12 +31,14 @@ class SpanFile:
     Attributes:
       path: its file; of several that a pattern with wildcards has, one.
       pattern: the pattern with the numbers in it as the folders have them, zeros in front included.
+      marker: the file that says that the version is complete; "" where the dataset asks for none.
     """
 
     span: int
     version: int
     path: str
     pattern: str
+    marker: str = ""
 
 
 def check_pattern(pattern: str) -> None:
@@ -57,6 +59,31 @@ def check_pattern(pattern: str) -> None:
         )
     if pattern.startswith("/") or "://" in pattern or ".." in pattern.split("/"):
         raise ConfigError(f"A span pattern is a path below the data root. Received: {pattern!r}.")
+
+
+def check_marker(pattern: str, marker: str) -> None:
+    """Raises ConfigError unless each span and version has a marker of its own, which is none of its data files."""
+    if not marker:
+        return
+    place = marker_pattern(pattern, marker)
+    wanted, named = ({match[1] or match[3] for match in _PLACEHOLDER.finditer(text)} for text in (pattern, place))
+    if wanted != named:
+        missing = " and ".join(f"{{{name}}}" for name in sorted(wanted ^ named))
+        raise ConfigError(
+            f"Each span and version needs a marker of its own. {missing} must be in pattern and marker alike: "
+            f"{pattern!r} has its markers at {place!r}."
+        )
+    example = _PLACEHOLDER.sub(lambda match: "1" * int(match[2] or {"YYYY": 4}.get(match[3], 2)), place)
+    if _as_regex(pattern).fullmatch(example.replace("*", "x").replace("?", "x")):
+        raise ConfigError(f"The marker would be read as data: {pattern!r} matches it too. Received: {marker!r}.")
+
+
+def marker_pattern(pattern: str, marker: str) -> str:
+    """Returns where markers are: beside the file if its name has a number, else in the lowest folder that has one."""
+    folder, _, name = pattern.rpartition("/")
+    while folder and not _PLACEHOLDER.search(name) and not _PLACEHOLDER.search(folder.rpartition("/")[2]):
+        folder = folder.rpartition("/")[0]
+    return f"{folder}/{marker}" if folder else marker
 
 
 def _as_regex(pattern: str) -> re.Pattern[str]:
@@ -116,11 +143,48 @@ def _matches(data_root: str, pattern: str) -> Sequence[str]:
 
 def below(data_root: str, pattern: str) -> str:
     """Returns the glob of `pattern` below a folder whose own path is taken as it is, `*`, `?` and `[` in it too."""
-    return os.path.join(data_root if "://" in data_root else glob.escape(data_root), pattern)
+    return os.path.join(literal(data_root), pattern)
 
 
-def all_versions(data_root: str, pattern: str) -> list[SpanFile]:
-    """Returns every span and version under `data_root`, lowest first; a glob's files count as one entry each.
+def literal(path: str) -> str:
+    """Returns the glob of one path; in a bucket there is no way to write one."""
+    return path if "://" in path else glob.escape(path)
+
+
+def all_versions(data_root: str, pattern: str, marker: str) -> list[SpanFile]:
+    """Returns every complete span and version under `data_root`, lowest first; a glob's files count as one entry each.
+
+    Args:
+      marker: `[spans] marker`; "" where files are complete as soon as they are there.
+
+    Raises: as `_listed`.
+    """
+    files, missing = _without_marker(data_root, pattern, marker)
+    return [file for file in files if (file.span, file.version) not in missing]
+
+
+def incomplete(data_root: str, pattern: str, marker: str) -> dict[int, SpanFile]:
+    """Returns a file without its marker of each span whose highest version is not complete, ascending.
+
+    Raises: as `_listed`.
+    """
+    files, missing = _without_marker(data_root, pattern, marker) if marker else ([], {})
+    highest = {file.span: (file.span, file.version) for file in files}
+    return {span: missing[version] for span, version in highest.items() if version in missing}
+
+
+def _without_marker(
+    data_root: str, pattern: str, marker: str
+) -> tuple[list[SpanFile], dict[tuple[int, int], SpanFile]]:
+    """Returns all files, and by span and version those whose marker is not there: one of each."""
+    # The markers first: what stands beside a marker then was whole before it was listed.
+    there = frozenset(_matches(data_root, marker_pattern(pattern, marker)) if marker else ())
+    files = _listed(data_root, pattern, marker)
+    return files, {(file.span, file.version): file for file in files if marker and file.marker not in there}
+
+
+def _listed(data_root: str, pattern: str, marker: str) -> list[SpanFile]:
+    """Returns every file of a span, with the marker that it needs, lowest first.
 
     Raises:
       ConfigError: `data_root` is in a bucket and holds characters that are wildcards there.
@@ -132,6 +196,7 @@ def all_versions(data_root: str, pattern: str) -> list[SpanFile]:
             f"Received: {data_root}. Name another folder."
         )
     written: dict[tuple[int, int], tuple[str, ...]] = {}
+    place = marker_pattern(pattern, marker) if marker else ""
     regex = re.compile(re.escape(os.path.join(data_root, "")) + _as_regex(pattern).pattern)
     found: list[SpanFile] = []
     for path in _matches(data_root, pattern):
@@ -140,7 +205,13 @@ def all_versions(data_root: str, pattern: str) -> list[SpanFile]:
         if match and number is not None:
             filled = _fill(pattern, match)
             version = int(match.groupdict().get("VERSION") or 0)
-            file = SpanFile(span=number, version=version, path=path, pattern=filled)
+            file = SpanFile(
+                span=number,
+                version=version,
+                path=path,
+                pattern=filled,
+                marker=_marker_of(path, data_root, place, match) if place else "",
+            )
             spelling = match.groups()
             if written.setdefault((file.span, file.version), spelling) != spelling:
                 other = next(one.path for one in found if (one.span, one.version) == (file.span, file.version))
@@ -152,10 +223,17 @@ def all_versions(data_root: str, pattern: str) -> list[SpanFile]:
     return sorted(found)
 
 
-def newest_versions(data_root: str, pattern: str) -> dict[int, list[SpanFile]]:
-    """Returns the files of each span's highest version, by span number, ascending."""
+def _marker_of(path: str, data_root: str, place: str, match: re.Match[str]) -> str:
+    """Returns the marker of a file: in one of the file's own folders, which wildcards may have named."""
+    root = os.path.join(data_root, "")
+    folders = path.removeprefix(root).split("/")[: place.count("/")]
+    return root + "/".join([*folders, _fill(place.rpartition("/")[2], match)])
+
+
+def newest_versions(data_root: str, pattern: str, marker: str) -> dict[int, list[SpanFile]]:
+    """Returns the files of each span's highest complete version, by span number, ascending. See `all_versions`."""
     spans: dict[int, list[SpanFile]] = {}
-    for file in all_versions(data_root, pattern):
+    for file in all_versions(data_root, pattern, marker):
         known = spans.setdefault(file.span, [])
         if known and known[0].version < file.version:
             known.clear()
@@ -178,42 +256,91 @@ def identity(files: Sequence[SpanFile]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16] if text != "[]" else ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Unsettled:
+    """A file that has changed a moment ago, and for how many seconds more it must stay as it is."""
+
+    file: SpanFile
+    seconds: float
+
+    def __str__(self) -> str:
+        name = os.path.basename(self.file.path)
+        return f"{name} changed a moment ago and may be unfinished; {self.seconds:.1f} s more ([spans] settle_seconds)"
+
+
+def unsettled(files: Sequence[SpanFile], settle_seconds: float, now: float) -> Unsettled | None:
+    """Returns the file that must settle longest; None where all have.
+
+    What counts is the last change of a file or of its inode, which a copy that keeps the modification time, a rename
+    and an unpacked archive set too. A time to come, by a clock that runs ahead of ours, counts as now. A file that has
+    not changed since its marker was written is settled: the writer says so.
+
+    Args:
+      now: seconds since 1970.
+    """
+    found = [
+        Unsettled(file=file, seconds=min(settle_seconds - (now - changed), settle_seconds))
+        for file in files
+        if (changed := _last_change(file.path)) > _last_change(file.marker)
+    ]
+    last = max(found, key=lambda item: item.seconds, default=None)
+    return last if last is not None and last.seconds > 0 else None
+
+
+def _last_change(path: str) -> float:
+    """Returns when a file or its inode changed, in seconds since 1970; -inf for none, and in a bucket."""
+    if not path or "://" in path:
+        return float("-inf")
+    try:
+        stat = os.stat(path)
+    except FileNotFoundError:
+        return float("-inf")
+    return max(stat.st_mtime, stat.st_ctime)
+
+
 def wait_until_settled(
     find: Callable[[], Sequence[SpanFile]],
     settle_seconds: float,
     *,
     clock: Callable[[], float],
     sleep: Callable[[float], None],
+    tell: Callable[[Unsettled], None],
 ) -> None:
     """Waits until the files have not changed for so long; a file that is still being written is none yet.
 
-    What counts is the last change of a file or of its inode, which a copy that keeps the modification time, a rename
-    and an unpacked archive set too. A time to come, by a clock that runs ahead of ours, counts as now.
+    Args:
+      tell: told before each wait what is waited for.
     """
     while True:
         files = find()
-        changed = max((max(stat.st_mtime, stat.st_ctime) for _, stat in _stats(files)), default=float("-inf"))
-        rest = min(settle_seconds - (clock() - changed), settle_seconds)
-        if rest <= 0:
+        waiting = unsettled(files, settle_seconds, clock())
+        if waiting is None:
             return
-        logger.info("The files of the spans changed a moment ago; waiting %.1f s for them to settle.", rest)
+        tell(waiting)
         before = identity(files)
-        sleep(rest)
-        if rest == settle_seconds and identity(find()) == before:
+        sleep(waiting.seconds)
+        if waiting.seconds == settle_seconds and identity(find()) == before:
             return
 
 
-def choose_span(data_root: str, pattern: str, span: int | None = None) -> list[SpanFile]:
+def choose_span(data_root: str, pattern: str, marker: str, span: int | None = None) -> list[SpanFile]:
     """Returns the files of the newest version of `span`, or of the newest span where `span` is None; never none.
 
     Raises:
-      SpanNotFoundError: there is no such span; says what was looked for and what exists.
+      SpanNotFoundError: there is no such span, or it is not complete; says what was looked for and what exists.
     """
-    spans = newest_versions(data_root, pattern)
+    spans = newest_versions(data_root, pattern, marker)
     if span is None and spans:
         return spans[max(spans)]
     if span is not None and span in spans:
         return spans[span]
+    waiting = incomplete(data_root, pattern, marker)
+    if waiting and span in (None, *waiting):
+        file = waiting[max(waiting) if span is None else span]
+        raise SpanNotFoundError(
+            f"Span {file.span} is not complete: its marker {file.marker} is not there ([spans] marker). "
+            "Whoever writes the span writes the marker last; wait for it."
+        )
     existing = ", ".join(map(str, spans)) if spans else "nothing"
     raise SpanNotFoundError(
         f"{'No span' if span is None else f'Span {span} does not'} match {pattern!r} in {data_root}. "

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,13 +13,16 @@ from pipeline.ingest import spans as span_files
 from pipeline.runs import leftovers, records
 from pipeline.runs.outcome import Outcome, Result, result_of_error
 from pipeline.runs.quick_imports import quick_imports
-from pipeline.runs.request import Request, pipeline_config
+from pipeline.runs.request import Request, pipeline_config, settle_seconds
 from pipeline.state import span_records
 from pipeline.state.root import Root
 from pipeline.state.version_folder import pushed_versions
 
 if TYPE_CHECKING:
     from pipeline.runs.node_runner import NodeResult
+
+
+logger = logging.getLogger(__name__)
 
 
 def preload() -> None:
@@ -32,12 +36,18 @@ def preload() -> None:
 
 
 def execute(
-    request: Request, *, log: str, on_start: Callable[[str], None], on_end: Callable[[str, str, float], None]
+    request: Request,
+    *,
+    log: str,
+    on_wait: Callable[[str], None],
+    on_start: Callable[[str], None],
+    on_end: Callable[[str, str, float], None],
 ) -> Outcome:
     """Runs the pipeline once, after sweeping up what killed runs left. The caller holds the root's lock.
 
     Args:
       log: the run's log, named beside the decision.
+      on_wait: told in words which span is waited for, and for what.
       on_start: told a node's id before it starts.
       on_end: told its id, its status and its wall seconds.
 
@@ -53,7 +63,7 @@ def execute(
 
     config = pipeline_config(request, started)
     # Before they are read: what changes from now on is another state of them.
-    files = _settled_files(request)
+    files = _settled_files(request, on_wait)
     identity = span_files.identity(files)
     results: list[node_runner.NodeResult] = []
     ended_as = Result.FAILED
@@ -105,22 +115,26 @@ def execute(
     return result
 
 
-def _settled_files(request: Request) -> Sequence[span_files.SpanFile]:
+def _settled_files(request: Request, on_wait: Callable[[str], None]) -> Sequence[span_files.SpanFile]:
     """Waits until the files of the span and of those that it may be trained with have settled; returns the span's."""
-    spans, source = request.dataset.spans, request.dataset.source
-    written_here = source is not None and request.data_root == str(request.root.path / "data")
-    if written_here or "://" in request.data_root:
-        return request.files  # In a bucket objects appear whole, and a listing is a request.
-    files = request.files
+    spans, files = request.dataset.spans, request.files
+    seconds = settle_seconds(request.dataset, request.root, request.data_root)
+    if seconds == 0:
+        return files
 
     def find() -> list[span_files.SpanFile]:
         nonlocal files
-        versions = span_files.newest_versions(request.data_root, spans.pattern)
+        versions = span_files.newest_versions(request.data_root, spans.pattern, spans.marker)
         files = tuple(versions.get(request.span, files))
         window = [number for number in versions if number <= request.span][-spans.window :]
         return [file for number in window for file in versions[number]]
 
-    span_files.wait_until_settled(find, spans.settle_seconds, clock=time.time, sleep=time.sleep)
+    def tell(waiting: span_files.Unsettled) -> None:
+        text = f"span {waiting.file.span} waits: {waiting}"
+        logger.info("%s", text)
+        on_wait(text)
+
+    span_files.wait_until_settled(find, seconds, clock=time.time, sleep=time.sleep, tell=tell)
     return files
 
 

@@ -98,6 +98,15 @@ def _existing(folder: str, base: Path, named_by: str) -> str:
     return str(path)
 
 
+def settle_seconds(dataset: Dataset, root: Root, data_root: str) -> float:
+    """Returns how long files must have stayed as they are; 0 in a bucket, and for spans that we write ourselves.
+
+    Both appear whole, and a bucket's listing is a request.
+    """
+    written_here = dataset.source is not None and data_root == str(root.path / "data")
+    return 0.0 if written_here or "://" in data_root else dataset.spans.settle_seconds
+
+
 def artifacts_of(dataset: Dataset, root: Root, engine: Literal["local", "beam"]) -> str:
     """Returns where artifacts are written: below the root, or where `[beam]` says for the Beam engine."""
     return (dataset.beam.artifacts if engine == "beam" else None) or str(root.artifacts)

@@ -125,7 +125,7 @@ def due(source: Source, place: Place, dates: Calendar, now: datetime.datetime) -
 
     A span that is older than all that are there was removed, or is not wanted; name it to have it pulled.
     """
-    there = set(span_files.newest_versions(place.data_root, place.pattern))
+    there = set(span_files.newest_versions(place.data_root, place.pattern, ""))
     known = there | place.empty_spans()
     over = now - datetime.timedelta(hours=source.config.delay_hours)
     oldest = min(there, default=None)
@@ -139,7 +139,7 @@ def due(source: Source, place: Place, dates: Calendar, now: datetime.datetime) -
 def to_recheck(source: Source, place: Place, before: int | None) -> list[int]:
     """Returns the newest spans that were pulled, below `before`, which late rows may have changed."""
     found: list[int] = []
-    for span, there in sorted(span_files.newest_versions(place.data_root, place.pattern).items(), reverse=True):
+    for span, there in sorted(span_files.newest_versions(place.data_root, place.pattern, "").items(), reverse=True):
         if len(found) == source.config.recheck:
             break
         if (before is None or span < before) and landing.read_record(there[0].path) is not None:
@@ -185,7 +185,7 @@ def _pull(
     progress: Progress,
     clock: Callable[[], datetime.datetime],
 ) -> Pulled:
-    existing = span_files.newest_versions(place.data_root, place.pattern).get(period.span, [])
+    existing = span_files.newest_versions(place.data_root, place.pattern, "").get(period.span, [])
     newest = landing.read_record(existing[0].path) if existing else None
     version = existing[0].version if existing else 0
     begin, end = period.begin.isoformat(), period.end.isoformat()
@@ -239,7 +239,7 @@ def _pull(
 
 def watermark(place: Place, dates: Calendar) -> str | None:
     """Returns the end of the last of the spans that were pulled without a gap, in ISO 8601; None before the first."""
-    there = set(span_files.newest_versions(place.data_root, place.pattern))
+    there = set(span_files.newest_versions(place.data_root, place.pattern, ""))
     known = there | place.empty_spans()
     period = dates.of_span(min(there)) if there else dates.holding(dates.first)
     end: datetime.datetime | None = None

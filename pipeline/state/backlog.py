@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pipeline import files
@@ -40,14 +40,14 @@ def unprocessed(
     """
     records = span_records.newest_records(span_records.reopened(span_records.read_records(str(root.state)), thresholds))
     live = version_folder.live_training(serving_dir)
-    set_aside = read_quarantine(root)
+    quarantined = set_aside(root, spans)
     for span, newest in spans.items():
         version = newest[0].version
         record = records.get(span)
         # A version below a recorded one is an older state of the files, such as a folder that was removed.
         done = record is not None and record.version >= version and span_records.is_done(record, live)
         changed = files_changed(record, newest)
-        if (not done or changed) and Waiting(span, version) not in set_aside:
+        if (not done or changed) and span not in quarantined:
             yield Waiting(span, version, changed, tuple(newest))
 
 
@@ -59,8 +59,34 @@ def files_changed(record: span_records.SpanRecord | None, newest: Sequence[span_
     return bool(now) and now != record.files
 
 
-def read_quarantine(root: Root) -> dict[Waiting, str]:
-    """Returns what was set aside, and why. Remove an entry of the file to have the span tried again.
+@dataclass(frozen=True)
+class SetAside:
+    """Why a span's version was set aside, and its files' identity then; "" in a bucket, and by an older release."""
+
+    why: str
+    files: str = ""
+
+
+def set_aside(root: Root, spans: Mapping[int, Sequence[span_files.SpanFile]]) -> dict[int, str]:
+    """Returns why spans are set aside, by span; one whose files have changed since is set aside no more.
+
+    Args:
+      spans: as of `unprocessed`.
+
+    Raises:
+      PipelineError: the file is not what `quarantine` writes.
+    """
+    quarantined = read_quarantine(root)
+    entries = {span: quarantined.get((span, newest[0].version)) for span, newest in spans.items()}
+    return {
+        span: entry.why
+        for span, entry in entries.items()
+        if entry is not None and entry.files in ("", span_files.identity(spans[span]))
+    }
+
+
+def read_quarantine(root: Root) -> dict[tuple[int, int], SetAside]:
+    """Returns what was set aside, by span and version. Remove an entry of the file to have the span tried again.
 
     Raises:
       PipelineError: the file is not what `quarantine` writes.
@@ -69,19 +95,32 @@ def read_quarantine(root: Root) -> dict[Waiting, str]:
     if not path.exists():
         return {}
     try:
-        entries: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-        waiting = {}
-        for name, why in entries.items():
+        entries: dict[str, str | dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
+        quarantined = {}
+        for name, entry in entries.items():
             span, version = map(int, name.split("/"))
-            waiting[Waiting(span, version)] = why
-        return waiting
+            quarantined[span, version] = SetAside(entry) if isinstance(entry, str) else SetAside(**entry)
+        return quarantined
     except (ValueError, TypeError, AttributeError) as error:
         raise PipelineError(
             f"{path} is not a quarantine file: {error}. Repair it, or remove it to try its spans again."
         ) from error
 
 
-def quarantine(root: Root, waiting: Waiting, why: str) -> None:
-    """Sets a span's version aside; a corrected version is a new one and is tried."""
-    entries = {f"{item.span}/{item.version}": text for item, text in {**read_quarantine(root), waiting: why}.items()}
-    files.write(str(root.path), QUARANTINE, (json.dumps(entries, indent=1) + "\n").encode())
+def quarantine(root: Root, waiting: Waiting, entry: SetAside) -> None:
+    """Sets a span's version aside; a corrected version is a new one and is tried, as are files that change."""
+    _write_quarantine(root, {**read_quarantine(root), (waiting.span, waiting.version): entry})
+
+
+def release(root: Root, waiting: Waiting) -> bool:
+    """Removes the entry of a span that is tried again; tells whether there was one."""
+    entries = read_quarantine(root)
+    was_there = entries.pop((waiting.span, waiting.version), None) is not None
+    if was_there:
+        _write_quarantine(root, entries)
+    return was_there
+
+
+def _write_quarantine(root: Root, entries: Mapping[tuple[int, int], SetAside]) -> None:
+    values = {f"{span}/{version}": asdict(entry) for (span, version), entry in entries.items()}
+    files.write(str(root.path), QUARANTINE, (json.dumps(values, indent=1) + "\n").encode())

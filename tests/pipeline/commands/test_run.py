@@ -16,7 +16,7 @@ def refuse(*_, **__):
 def test_a_run_lists_a_bucket_once_before_its_components_do(tmp_path, monkeypatch):
     listings = []
 
-    def listing(data_root, pattern):
+    def listing(data_root, pattern, marker):
         listings.append(data_root)
         return [
             SpanFile(span=n, version=2, path=f"{data_root}/span-{n}/data.csv", pattern=f"span-{n}/data.csv")

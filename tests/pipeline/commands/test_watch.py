@@ -1,7 +1,9 @@
 """A watcher that waits for spans is in nobody's way."""
 
 import contextlib
+import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +13,12 @@ import pytest
 import local_runner
 from pipeline.commands import watch
 from pipeline.errors import RootBusyError
+from pipeline.ingest import spans
 from pipeline.runs import execute
 from pipeline.runs.outcome import Outcome
 from pipeline.state import span_records
 from pipeline.state.root import Root
+from tests.helpers.datasets import own_dataset
 from tests.helpers.records import record
 
 RUNNER = Path(local_runner.__file__)
@@ -95,7 +99,8 @@ def test_a_span_whose_run_does_not_come_to_its_end_after_the_gate_is_tried_again
 
     assert status == 0
     assert tried == [1, 1, 2, 2]
-    assert json.loads((root.path / "quarantine.json").read_text()) == {"1/0": why, "2/0": why}
+    entries = json.loads((root.path / "quarantine.json").read_text())
+    assert {name: entry["why"] for name, entry in entries.items()} == {"1/0": why, "2/0": why}
 
 
 def test_a_span_whose_run_fails_has_a_report_as_with_run(tmp_path, monkeypatch):
@@ -112,3 +117,86 @@ def test_a_span_whose_run_fails_has_a_report_as_with_run(tmp_path, monkeypatch):
     )
 
     assert (root.path / "reported").read_text()
+
+
+def is_skipped(root, waiting):
+    files = spans.identity(waiting.files)
+    span_records.write_record(str(root.state), dataclasses.replace(record(waiting.span), files=files))
+    return Outcome(result="done", span=waiting.span, nodes=[])
+
+
+def test_a_quarantined_span_that_is_corrected_in_place_is_taken_again_and_said(tmp_path, monkeypatch, capfd):
+    file = tmp_path / "spans" / "span-1" / "data.csv"
+    file.parent.mkdir(parents=True)
+    file.write_text("x\n")
+    root = Root(tmp_path / "root")
+    argv = ["watch", "--once", "--root", str(root.path), "--data-root", f"{tmp_path}/spans", "--tries", "1"]
+    monkeypatch.setattr(watch, "process", lambda _request, waiting, *_: fails(waiting.span))
+    local_runner.main(argv)
+    monkeypatch.setattr(watch, "process", lambda _request, waiting, *_: is_skipped(root, waiting))
+    local_runner.main(argv)
+    assert not list(root.state.iterdir())
+
+    file.write_text("x\n1\n")
+    capfd.readouterr()
+    local_runner.main(argv)
+
+    assert "span 1: its files changed after it was set aside; it is taken again" in capfd.readouterr().err
+    assert (root.state / "span-1-version-0.json").exists()
+    assert json.loads((root.path / "quarantine.json").read_text()) == {}
+
+
+def test_a_span_without_its_marker_is_said_and_taken_once_it_is_there(tmp_path, monkeypatch, capfd):
+    dataset = own_dataset(tmp_path / "mine", 'data = "spans"\nmarker = "_SUCCESS"')
+    for span in (1, 2):
+        folder = tmp_path / "mine" / "spans" / f"span-{span}"
+        folder.mkdir(parents=True)
+        (folder / "data.csv").write_text("x\n")
+    (folder.parent / "span-1" / "_SUCCESS").touch()
+    root = Root(tmp_path / "root")
+    monkeypatch.setattr(watch, "process", lambda _request, waiting, *_: is_skipped(root, waiting))
+    argv = ["--dataset", str(dataset.path.parent), "--root", str(root.path)]
+
+    local_runner.main(["watch", "--once", *argv])
+
+    waiting = f"span 2 waits for its marker {folder}/_SUCCESS"
+    assert capfd.readouterr().err.splitlines().count(waiting) == 1
+    assert [path.name for path in root.state.iterdir()] == ["span-1-version-0.json"]
+    local_runner.main(["status", *argv])
+    assert waiting in capfd.readouterr().out
+    local_runner.main(["spans", *argv])
+    assert f"not complete, version 0 waits for its marker {folder}/_SUCCESS" in capfd.readouterr().out
+    local_runner.main(["spans", "--json", *argv])
+    assert json.loads(capfd.readouterr().out)["next"] is None
+
+    (folder / "_SUCCESS").touch()
+    local_runner.main(["watch", "--once", *argv])
+
+    assert (root.state / "span-2-version-0.json").exists()
+    assert "waits" not in capfd.readouterr().err
+
+
+def test_a_run_refuses_a_span_without_its_marker(tmp_path, capsys):
+    dataset = own_dataset(tmp_path / "mine", 'data = "spans"\nmarker = "_SUCCESS"')
+    (tmp_path / "mine" / "spans" / "span-3").mkdir(parents=True)
+    (tmp_path / "mine" / "spans" / "span-3" / "data.csv").touch()
+
+    status = local_runner.main(["run", "--dataset", str(dataset.path.parent), "--root", str(tmp_path / "root")])
+
+    assert status == 2
+    assert "error: Span 3 is not complete: its marker" in capsys.readouterr().err
+
+
+def test_spans_says_what_may_still_be_written(tmp_path, capsys):
+    file = tmp_path / "spans" / "span-1" / "data.csv"
+    file.parent.mkdir(parents=True)
+    file.write_text("x\n")
+    os.utime(file, (4_000_000_000, 4_000_000_000))  # A time to come counts as now.
+
+    local_runner.main(["spans", "--json", "--root", str(tmp_path / "root"), "--data-root", f"{tmp_path}/spans"])
+
+    (row,) = json.loads(capsys.readouterr().out)["spans"]
+    assert (
+        row["waits_for"]
+        == "waits: data.csv changed a moment ago and may be unfinished; 5.0 s more ([spans] settle_seconds)"
+    )

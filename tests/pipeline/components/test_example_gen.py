@@ -227,6 +227,21 @@ def test_the_driver_finds_the_newest_span_and_version_and_reuses_what_it_has_see
     assert sum(len(read_examples(artifacts[0].uri, split)) for split in SPLITS) == 1241
 
 
+def test_a_span_without_its_marker_is_not_found_by_the_driver(run_pipeline, read_examples, taxi_root, taxi, tmp_path):
+    for span in (4, 5):
+        folder = tmp_path / "data" / f"span-{span}"
+        folder.mkdir(parents=True)
+        shutil.copy(os.path.join(taxi_root, f"span-{span}", "data.csv"), folder)
+    (tmp_path / "data" / "span-4" / "_SUCCESS").touch()
+    component = local_example_gen(os.fspath(tmp_path / "data"), "span-{SPAN}/*.csv", taxi, marker="_SUCCESS")
+
+    (examples,) = run_pipeline(component)
+
+    assert examples.custom_properties["span"].int_value == 4
+    # Its 1,299 trips; the marker beside them is no data.
+    assert sum(len(read_examples(examples.uri, split)) for split in SPLITS) == 1_299
+
+
 def test_a_span_can_be_asked_for_and_an_edited_schema_is_read_again(run_pipeline, taxi_root, taxi):
     pattern = "span-{SPAN}/data.csv"
     edited = replace(taxi, schema_text=taxi.schema_text + "# edited")
@@ -256,6 +271,8 @@ def test_the_span_is_found_without_a_driver_too(run_executor, taxi_root, taxi, t
         assert os.listdir(tmp_path / str(found) / "Split-train")
     with pytest.raises(SpanNotFoundError, match="Span 99 does not match"):
         run_executor(LocalExecutor, {}, {"examples": [examples]}, {**properties, "span": 99})
+    with pytest.raises(SpanNotFoundError, match=r"Span 13 is not complete: its marker .*/span-13/_SUCCESS"):
+        run_executor(LocalExecutor, {}, {"examples": [examples]}, {**properties, "marker": "_SUCCESS"})
 
 
 def test_the_beam_engines_component_runs_under_the_driver_too(run_pipeline, read_examples, taxi_root, taxi):

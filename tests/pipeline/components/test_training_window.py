@@ -9,7 +9,8 @@ from tfx.utils import proto_utils
 
 from columnar.tfrecords import iter_record_batches
 from data.taxi import source as taxi
-from pipeline.components.training_window import BeamExecutor, Executor, choose_spans, more_spans
+from pipeline.artifacts import GateDecision
+from pipeline.components.training_window import BeamExecutor, Executor, choose_spans, more_spans, resolve
 from pipeline.config.dataset import load_dataset
 from pipeline.ingest.config import IngestConfig
 from pipeline.ingest.spans import SpanFile
@@ -49,6 +50,23 @@ def test_spans_that_still_wait_count_with_the_newest():
     records = {span: dataclasses.replace(record(span), waiting=True) for span in (5, 6)}
 
     assert list(choose_spans(files(*range(1, 8)), records, newest=7, size=2)) == [4, 5, 6, 7]
+
+
+def test_a_span_without_its_marker_is_in_no_window(tmp_path):
+    for span in (3, 4, 5):
+        (tmp_path / f"span-{span}").mkdir()
+        (tmp_path / f"span-{span}" / "a.csv").touch()
+    for span in (3, 5):
+        (tmp_path / f"span-{span}" / "_SUCCESS").touch()
+    decision = GateDecision()
+    decision.set_int_custom_property("span", 5)
+    properties = {"data_root": str(tmp_path), "pattern": "span-{SPAN}/*.csv", "state_dir": "", "size": 3}
+
+    with_markers = resolve({"decision": [decision]}, {**properties, "marker": "_SUCCESS"})
+    compiled_by_an_older_release = resolve({"decision": [decision]}, properties)
+
+    assert list(with_markers) == [3, 5]
+    assert list(compiled_by_an_older_release) == [3, 4, 5]
 
 
 def window(spans, records=(), *, trained, size=4):

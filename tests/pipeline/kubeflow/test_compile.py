@@ -1,5 +1,6 @@
 """What the compiled files say, task by task, and that they change only where the pipeline does."""
 
+import dataclasses
 import difflib
 import json
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import pytest
 
 from pipeline.config.dataset import load_dataset
-from pipeline.kubeflow import lint
+from pipeline.kubeflow import example_gen_driver, lint
 from tests.pipeline.kubeflow import golden
 
 
@@ -72,6 +73,45 @@ def test_vertex_asks_our_driver_for_the_span_before_its_cache(vertex):
     tasks = vertex.spec["root"]["dag"]["tasks"]
     uncached = [name for name, task in tasks.items() if not task.get("cachingOptions", {}).get("enableCache")]
     assert sorted(uncached) == ["LiveModel", "RerunGate"]
+
+
+def test_what_lists_spans_is_told_of_the_marker():
+    dataset = load_dataset("taxi")
+    marked = dataclasses.replace(dataset, spans=dataclasses.replace(dataset.spans, marker="_SUCCESS"))
+
+    spec = golden.compiled("kubeflow", dataset=marked).spec
+
+    parameters = {name: task["inputs"].get("parameters", {}) for name, task in spec["root"]["dag"]["tasks"].items()}
+    told = {
+        name: values["marker"]["runtimeValue"]["constant"] for name, values in parameters.items() if "marker" in values
+    }
+    assert told == {"ExampleGen": "_SUCCESS", "RerunGate": "_SUCCESS", "TrainingWindow": "_SUCCESS"}
+
+
+@pytest.mark.parametrize(("wanted", "marker", "span"), [(-1, "", 5), (-1, "_SUCCESS", 4), (3, "", 3)])
+def test_the_driver_finds_the_span_as_every_listing_does(vertex, tmp_path, wanted, marker, span):
+    for number in (3, 4, 5):
+        (tmp_path / f"span-{number}").mkdir()
+        (tmp_path / f"span-{number}" / "data.csv").touch()
+    (tmp_path / "span-4" / "_SUCCESS").touch()
+    inputs = vertex.spec["root"]["dag"]["tasks"]["ExampleGen"]["inputs"]["parameters"]
+    given = {name: value["runtimeValue"]["constant"] for name, value in inputs.items() if "runtimeValue" in value}
+    given |= {"span": wanted, "marker": marker, "input_base": str(tmp_path)}
+    examples = {"name": "examples", "uri": f"{tmp_path}/examples", "type": {"schemaTitle": "tfx.Examples"}}
+    task = {
+        "inputs": {"parameterValues": given},
+        "outputs": {"artifacts": {"examples": {"artifacts": [examples]}}, "outputFile": f"{tmp_path}/out/answer.json"},
+    }
+    spec = vertex.spec["components"]["ExampleGen"]["inputDefinitions"]
+
+    example_gen_driver.main(
+        ["--json_serialized_invocation_args", json.dumps(task), "--json_serialized_inputs_spec_args", json.dumps(spec)]
+    )
+
+    answer = json.loads((tmp_path / "out" / "answer.json").read_text())
+    assert answer["parameterValues"]["span"] == span
+    assert json.loads(answer["parameterValues"]["input_config"])["splits"][0]["pattern"] == f"span-{span}/data.csv"
+    assert answer["artifacts"]["examples"]["artifacts"][0]["metadata"]["custom:span"] == span
 
 
 def test_every_task_but_the_refusal_is_tried_again(vertex):

@@ -2,10 +2,11 @@
 
 import pytest
 
-from pipeline.config.dataset import SHIPPED, load_dataset
+from pipeline.config.dataset import load_dataset
 from pipeline.errors import ConfigError
 from pipeline.runs.request import locate_data
 from pipeline.state.root import Root
+from tests.helpers.datasets import own_dataset
 
 
 def test_beams_workers_find_a_data_root_that_was_named_from_here(tmp_path, monkeypatch):
@@ -21,18 +22,6 @@ def test_a_bucket_is_left_as_it_is(tmp_path):
     found = locate_data(load_dataset("taxi"), Root(tmp_path / "root"), "gs://bucket/spans")
 
     assert found == "gs://bucket/spans"
-
-
-def own_dataset(folder, spans):
-    """A dataset of one's own: taxi's file and schema, with another table [spans]."""
-    folder.mkdir()
-    for name in ("dataset.toml", "schema.pbtxt"):
-        (folder / name).write_text((SHIPPED / "taxi" / name).read_text())
-    text = (folder / "dataset.toml").read_text()
-    source = '[source]\nkind = "module"\nmodule = "data.taxi.source"\n'
-    assert text.count(source) == 1
-    (folder / "dataset.toml").write_text(text.replace("[spans]", f"[spans]\n{spans}").replace(source, ""))
-    return load_dataset(str(folder))
 
 
 def test_the_dataset_file_says_where_its_spans_are(tmp_path, monkeypatch):

@@ -178,6 +178,7 @@ def test_a_mistake_is_one_line_that_repeats_no_secret(shop, change, message):
     ("spans", "message"),
     [
         ('[spans]\nformat = "csv"', "[spans]: format: [source] writes parquet."),
+        ('[spans]\nmarker = "_SUCCESS"', "[spans]: marker: [source] writes spans whole and leaves no marker."),
         (
             '[spans]\npattern = "span-{SPAN}/data.parquet"',
             "[spans]: pattern: [source] writes one file for each version",

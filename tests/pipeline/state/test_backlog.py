@@ -9,7 +9,7 @@ from pipeline.errors import PipelineError
 from pipeline.ingest import spans
 from pipeline.ingest.spans import SpanFile
 from pipeline.state import backlog, span_records
-from pipeline.state.backlog import Waiting
+from pipeline.state.backlog import SetAside, Waiting
 from pipeline.state.root import Root
 from tests.helpers.records import record as record_of
 from tests.helpers.versions import add
@@ -28,9 +28,12 @@ def root(tmp_path):
     return root
 
 
-def waiting(root, thresholds=""):
-    listed = spans.newest_versions(str(root.path.parent / "data"), PATTERN)
-    return list(backlog.unprocessed(root, root.serving("taxi"), listed, thresholds))
+def listed(root, marker=""):
+    return spans.newest_versions(str(root.path.parent / "data"), PATTERN, marker)
+
+
+def waiting(root, thresholds="", marker=""):
+    return list(backlog.unprocessed(root, root.serving("taxi"), listed(root, marker), thresholds))
 
 
 def record(root, span, version, **values):
@@ -104,11 +107,11 @@ def test_a_record_of_an_older_release_knows_no_files_and_stays_done(root):
 
 
 def test_what_was_set_aside_does_not_wait_until_a_corrected_version_comes(root):
-    backlog.quarantine(root, Waiting(3, 0), "line 2: expected FLOAT")
-    backlog.quarantine(root, Waiting(10, 0), "empty")
+    backlog.quarantine(root, Waiting(3, 0), SetAside("line 2: expected FLOAT"))
+    backlog.quarantine(root, Waiting(10, 0), SetAside("empty"))
 
     assert waiting(root) == [Waiting(2, 1)]
-    assert backlog.read_quarantine(root) == {Waiting(3, 0): "line 2: expected FLOAT", Waiting(10, 0): "empty"}
+    assert backlog.set_aside(root, listed(root)) == {3: "line 2: expected FLOAT", 10: "empty"}
 
     folder = root.path.parent / "data" / "span-3" / "v1"
     folder.mkdir()
@@ -125,6 +128,46 @@ def test_a_spoiled_file_is_named(root, text):
 
 
 def test_the_file_reads_as_documented(root):
-    backlog.quarantine(root, Waiting(3, 0), "empty")
+    backlog.quarantine(root, Waiting(3, 0), SetAside("empty", "1f"))
 
-    assert json.loads((root.path / "quarantine.json").read_text()) == {"3/0": "empty"}
+    assert json.loads((root.path / "quarantine.json").read_text()) == {"3/0": {"why": "empty", "files": "1f"}}
+
+
+def test_the_file_of_an_older_release_is_read(root):
+    (root.path / "quarantine.json").write_text('{"3/0": "empty"}')
+
+    assert backlog.set_aside(root, listed(root)) == {3: "empty"}
+    assert waiting(root) == [Waiting(2, 1), Waiting(10, 0)]
+
+
+def test_a_quarantined_span_whose_files_change_comes_back(root):
+    path = root.path.parent / "data" / "span-3" / "v0" / "data.csv"
+    backlog.quarantine(root, Waiting(3, 0), SetAside("empty", spans.identity(listed(root)[3])))
+    backlog.quarantine(root, Waiting(10, 0), SetAside("empty", spans.identity(listed(root)[10])))
+    assert waiting(root) == [Waiting(2, 1)]
+
+    path.write_text("x\n1\n")
+
+    assert waiting(root) == [Waiting(2, 1), Waiting(3, 0)]
+    assert backlog.set_aside(root, listed(root)) == {10: "empty"}
+    assert backlog.release(root, Waiting(3, 0))
+    assert not backlog.release(root, Waiting(3, 0))
+    assert json.loads((root.path / "quarantine.json").read_text()).keys() == {"10/0"}
+
+
+def test_a_marked_span_that_changes_later_is_a_new_version_of_itself(root):
+    folder = root.path.parent / "data" / "span-3" / "v0"
+    assert waiting(root, marker="_SUCCESS") == []
+    (folder / "_SUCCESS").touch()
+    assert waiting(root, marker="_SUCCESS") == [Waiting(3, 0)]
+    record(root, 3, 0, files=spans.identity(listed(root, "_SUCCESS")[3]))
+    assert waiting(root, marker="_SUCCESS") == []
+
+    (folder / "data.csv").write_text("x\n1\n")
+    (again,) = waiting(root, marker="_SUCCESS")
+
+    assert (again, again.changed) == (Waiting(3, 0), True)
+    # A marker that is written anew says nothing about the data.
+    span_records.complete(str(root.state), 3, 0, files=spans.identity(listed(root, "_SUCCESS")[3]))
+    os.utime(folder / "_SUCCESS", (0, 0))
+    assert waiting(root, marker="_SUCCESS") == []
