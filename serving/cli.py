@@ -12,7 +12,14 @@ from serving.errors import OptionsError, ServingError
 from serving.stock_flags import DEFAULT_GRPC_PORT, DEFAULT_METRICS_PATH, DEFAULT_PORT
 
 # Where one of these is asked for, `--server auto` means the embedded server: the other would leave it out unsaid.
-_OURS_ALONE = ("--log-dir", "--tls-certificate", "--grpc-reflection", "--auth-token-file", "--auth-token-env")
+_OURS_ALONE = (
+    "--log-dir",
+    "--op-library",
+    "--tls-certificate",
+    "--grpc-reflection",
+    "--auth-token-file",
+    "--auth-token-env",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="between two tries (default: 60)",
     )
+    models.add_argument(
+        "--op-library", type=Path, action="append", default=[], metavar="FILE",
+        help="a shared library with operations that TensorFlow does not have; may be repeated",
+    )  # fmt: skip
     network = parser.add_argument_group("network")
     network.add_argument("--host", help="address to listen on (default: this machine only)")
     network.add_argument("--port", type=option_types.port, help=f"REST port (default: {DEFAULT_PORT}; 0: no REST)")
@@ -202,6 +213,7 @@ def _check(args: argparse.Namespace) -> None:
     for option, file in (
         ("--model-config-file", args.model_config_file),
         ("--batching-parameters-file", args.batching_parameters_file),
+        *(("--op-library", file) for file in args.op_library),
         ("--tls-certificate", args.tls_certificate),
         ("--tls-key", args.tls_key),
         ("--tls-client-ca", args.tls_client_ca),

@@ -232,15 +232,26 @@ class _Server:
 
     def _loader(self) -> "Callable[[str, Path], Any]":
         from serving import warm_up
+        from serving.errors import ServingError
         from serving.metrics import WARM_UP_LATENCY
+        from serving.servables import op_libraries
         from serving.servables.loaded_model import LoadedModel
+        from serving.servables.op_libraries import NOT_REGISTERED
 
+        op_libraries.load(self._args.op_library)
         scheduler = self._batch_scheduler()
 
         def load(_name: str, folder: Path) -> LoadedModel:
-            model = LoadedModel(
-                folder, timeout_s=self._args.timeout_seconds, batched=scheduler.batched if scheduler else None
-            )
+            try:
+                model = LoadedModel(
+                    folder, timeout_s=self._args.timeout_seconds, batched=scheduler.batched if scheduler else None
+                )
+            except ServingError as error:
+                if NOT_REGISTERED in str(error):
+                    raise ServingError(
+                        error.code, f"{error} Name the library that has it with --op-library."
+                    ) from error
+                raise
             started = time.perf_counter()
             try:
                 records = warm_up.replay(model)

@@ -36,6 +36,8 @@ def parse(*options: str) -> argparse.Namespace:
         (["--model-base-path", ".", "--tls-key", "setup.py"], "--tls-certificate and --tls-key need each other"),
         (["--model-base-path", ".", "--tls-client-ca", "setup.py"], "--tls-client-ca needs --tls-certificate"),
         (["--model-base-path", ".", "--auth-token-file", "setup.py", "--auth-token-env", "X"], "Received both"),
+        (["--model-base-path", ".", "--op-library", "/nowhere.so"], "--op-library: there is no file /nowhere.so."),
+        (["--model-base-path", ".", "--op-library", "setup.py"], "--op-library setup.py cannot be loaded: "),
         (["--model-base-path", ".", "--auth-token-env", "NONE"], "--auth-token-env: the variable NONE holds no token."),
         (["--model-base-path", ".", "--ssl-config-file", "setup.py"], "is no SSLConfig in text form"),
         (["--model_base_path=.", "--enable_batching=maybe"], "--enable_batching=maybe: expected true or false."),
