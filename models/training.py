@@ -23,6 +23,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from columnar import examples
+from columnar.domains import without_impossible
 from models import signatures, warm_start
 from models.errors import TrainingError
 from models.features import FeatureSpec
@@ -101,7 +102,7 @@ def read_rows(paths: Sequence[str], graph: TransformGraph, layout: Layout) -> Ro
     def batches() -> Iterable[tuple[str, pa.RecordBatch]]:
         for path in paths:
             for batch in examples.iter_batches([path], schema, columns=columns):
-                yield _span_of(path), batch
+                yield _span_of(path), without_impossible(batch, schema, columns)
 
     return pack_batches(batches(), graph, layout)
 

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ from tfx.types.standard_artifacts import Examples, ExampleStatistics, Model, Mod
 from tfx.utils import io_utils, path_utils
 
 from columnar import examples as example_files
+from columnar.domains import without_impossible
 from models.training_spec import OUT_OF_TIME_FILE
 from pipeline.artifacts import Baseline
 from pipeline.components.rerun_gate import read_statistics
@@ -56,7 +57,8 @@ def BaselineGen(
     compared = {*parsed.features.columns, *(column for crossed in parsed.slices for column in crossed)}
     compared |= {parsed.policy.cluster} if parsed.policy.cluster else set()
     columns = [feature.name for feature in schema_proto.feature if feature.name in compared]
-    tables = tables_by_span(example_files.split_paths(examples.uri, "train"), schema_proto, columns)
+    paths = example_files.split_paths(examples.uri, "train")
+    tables = tables_by_span(paths, schema_proto, columns, parsed.features.columns)
     yardstick = performance.choose_yardstick(
         out_of_time(model_run.uri, tables, parsed),
         lambda: held_out_evaluation(model, examples, schema_proto, parsed),
@@ -81,12 +83,24 @@ def BaselineGen(
     baseline.set_int_custom_property("present", 1)
 
 
-def tables_by_span(paths: list[str], schema: "Schema", columns: list[str]) -> dict[int, pa.Table]:
-    """Returns these columns of the window's train rows, span by span, in the order of the shards."""
+def tables_by_span(
+    paths: list[str], schema: "Schema", columns: list[str], trained_on: Collection[str]
+) -> dict[int, pa.Table]:
+    """Returns these columns of the rows that training took, span by span, in the order of the shards."""
     shards: dict[int, list[str]] = {}
     for path in paths:
         shards.setdefault(span_of_shard(path), []).append(path)
-    return {span: example_files.read_table(names, schema, columns) for span, names in sorted(shards.items())}
+    kinds = example_files.flat_schema(schema, columns)
+    return {
+        span: pa.Table.from_batches(
+            (
+                without_impossible(batch, schema, trained_on)
+                for batch in example_files.iter_batches(names, schema, columns=columns)
+            ),
+            kinds,
+        )
+        for span, names in sorted(shards.items())
+    }
 
 
 def out_of_time(model_run_uri: str, tables: Mapping[int, pa.Table], settings: Settings) -> Evaluation | None:

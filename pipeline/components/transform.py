@@ -11,6 +11,7 @@ from tfx.types import Artifact, artifact_utils
 from tfx.utils import io_utils
 
 from columnar import examples as example_files
+from columnar.domains import without_impossible
 from models.analysis import analyze
 from models.features import FeatureSpec
 from models.transform_graph import write_transform_graph
@@ -34,7 +35,10 @@ class Executor(base_executor.BaseExecutor):
         paths = [
             path for artifact in input_dict["examples"] for path in example_files.split_paths(artifact.uri, "train")
         ]
-        batches = example_files.iter_batches(paths, schema, columns=features.columns)
+        columns = features.columns
+        batches = example_files.iter_batches(paths, schema, columns=columns)
+        # As training does, so that no vocabulary and no mean holds what the schema rules out.
+        batches = (without_impossible(batch, schema, columns) for batch in batches)
         output_dir = artifact_utils.get_single_uri(output_dict["transform_graph"])
         write_transform_graph(analyze(batches, features), features, schema, output_dir)
 

@@ -23,6 +23,7 @@ FindingKind = Literal[
     "empty_column",
     "wrong_type",
     "missing_values",
+    "impossible_rows",
     "out_of_domain",
     "out_of_range",
     "not_finite",
@@ -31,7 +32,7 @@ FindingKind = Literal[
 ]
 """What can be wrong with the data of a column or of a span; the keys of `severity` and `tolerance`."""
 
-OF_THE_SPAN = ("no_rows", "repeated_rows", "known_rows")
+OF_THE_SPAN = ("no_rows", "repeated_rows", "known_rows", "impossible_rows")
 """Kinds that belong to no column."""
 
 FINDING_KINDS: tuple[str, ...] = get_args(FindingKind)
@@ -75,6 +76,9 @@ class GatePolicy:
       loss_margin: a smaller growth of the mean log loss (nats) does not matter.
       label_share_margin: a smaller change of the share of positive labels does not matter.
       min_slice_rows: a slice with fewer rows, now or in the evaluation at push, is reported and not judged.
+      impossible_tolerance: share of rows with any value that the schema rules out (outside a range or a closed domain,
+        NaN, infinite), all columns together, above which the span is blocked; columns with a severity or tolerance of
+        their own are not among them. Such rows are left out of training.
       out_of_domain_tolerance: share of a column's values outside its closed domain above which the span is blocked.
         A `distribution_constraints.min_domain_mass` in the schema goes before it.
       out_of_range_tolerance: share of values outside [min, max], NaN or infinite, above which the span is blocked.
@@ -103,6 +107,7 @@ class GatePolicy:
     loss_margin: Annotated[float, Range(0, math.inf, "nats")] = 0.05
     label_share_margin: _Share = 0.05
     min_slice_rows: _Rows = 200
+    impossible_tolerance: _Share = 0.002
     out_of_domain_tolerance: _Share = 0.01
     out_of_range_tolerance: _Share = 0.005
     missing_tolerance: _Share = 0.05

@@ -6,19 +6,22 @@ ends a run for one odd value in a thousand. So presence, types, domains and rang
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 
+from columnar import domains
 from models.features import FeatureSpec
+from pipeline.evaluation import intervals
+from pipeline.gate import counting
+from pipeline.gate.counting import ColumnCounts, Odd, SpanQuality
 from pipeline.gate.evidence import Finding
 from pipeline.gate.policy import FindingKind, GatePolicy, Severity
 
 _SHOWN = 3
-_NOT_IN_USE = (schema_pb2.DEPRECATED, schema_pb2.PLANNED, schema_pb2.DEBUG_ONLY)
+_BY_CHANCE = 0.05
 _ALONE = 1
 """So many odd values never block: one in a span of a hundred rows is not a broken span."""
 
@@ -32,44 +35,66 @@ def check(
     anomalies: Sequence[anomalies_pb2.Anomalies] = (),
     known: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[Finding, ...]:
+    """Returns what is wrong with a span that is in memory, what blocks first; see `count` and `judge`."""
+    counted = count(table.to_batches(), schema, features, policy, known=known)
+    return judge(counted, schema, features, policy, anomalies=anomalies)
+
+
+def count(
+    batches: Iterable[pa.RecordBatch],
+    schema: schema_pb2.Schema,
+    features: FeatureSpec,
+    policy: GatePolicy,
+    *,
+    known: Mapping[str, Sequence[str]] | None = None,
+) -> SpanQuality:
+    """Counts all rows of a span, flat columns, batch by batch.
+
+    Args:
+      known: the values of categorical features in the training window; without, no value counts as unseen.
+    """
+    together = [name for name in features.columns if not _has_own_rule(name, policy)]
+    return counting.count(batches, schema, together=together, known=known)
+
+
+def judge(
+    counted: SpanQuality,
+    schema: schema_pb2.Schema,
+    features: FeatureSpec,
+    policy: GatePolicy,
+    *,
+    anomalies: Sequence[anomalies_pb2.Anomalies] = (),
+) -> tuple[Finding, ...]:
     """Returns what is wrong with a span, what blocks first.
 
     Args:
-      table: all rows of the span, flat columns.
       schema: the curated one: what a person says the columns mean.
       features: what a model reads: these columns are required. Columns of the label alone may have gaps, or be absent
         throughout, in a span whose labels are yet to come.
       anomalies: what TFDV found, one proto per split. What is counted here is not repeated; everything else is said.
-      known: the values of categorical features in the training window; without, no value counts as unseen.
     """
-    if table.num_rows == 0:
+    if counted.rows == 0:
         return (Finding(feature=None, kind="no_rows", severity="block", text="the span has no rows"),)
-    findings: list[Finding] = _check_size(schema, table.num_rows)
-    domains = {domain.name: domain for domain in schema.string_domain}
+    findings: list[Finding] = _check_size(schema, counted.rows)
     for feature in schema.feature:
-        if feature.lifecycle_stage in _NOT_IN_USE:
+        if feature.lifecycle_stage in domains.NOT_IN_USE:
             continue
-        column = table.column(feature.name) if feature.name in table.column_names else None
-        values = None if column is None else _present(column)
-        if values is None or len(values) == 0:
-            findings += _check_empty(feature, features, table)
+        column = counted.columns.get(feature.name)
+        if column is None or column.rows == 0:
+            findings += _check_empty(feature, features, counted.rows, absent=column is None)
             continue
-        wrong = _check_type(feature, values)
+        wrong = _check_type(feature, column)
         if wrong is not None:
             findings.append(wrong)
             continue
         if feature.name not in _label_only(features) or "missing_values" in policy.severity.get(feature.name, {}):
-            findings += _check_presence(feature, values, table.num_rows, policy)
-        findings += _check_range(feature, column, table.num_rows, policy)
-        domain = domains.get(feature.domain) if feature.domain else feature.string_domain
-        if domain is not None and domain.value:
-            findings += _check_domain(feature, values, domain.value, table.num_rows, policy)
-        elif known and feature.name in known:
-            findings += _check_unseen(feature.name, values, known[feature.name], table.num_rows, policy)
+            findings += _check_presence(feature, column, counted.rows, policy)
+        findings += _check_values(feature, column, counted, features, policy)
     for name in features.names:
         if name not in {feature.name for feature in schema.feature}:
             text = f"`{name}` is a feature, and the schema does not describe it"
             findings.append(Finding(feature=name, kind="missing_column", severity="block", text=text))
+    findings += _together(findings, counted, policy)
     findings += _from_tfdv(anomalies, findings, features)
     kept = [_overridden(finding, policy) for finding in findings]
     return ordered(finding for finding in kept if finding.severity != "ignore")
@@ -113,20 +138,16 @@ def _check_size(schema: schema_pb2.Schema, rows: int) -> list[Finding]:
     return [Finding(feature=None, kind="schema_anomaly", severity="block", text=text)]
 
 
-def _present(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Returns the values that are there: neither null nor NaN."""
-    values = column.drop_null()
-    return values.filter(pc.invert(pc.is_nan(values))) if pa.types.is_floating(values.type) else values
-
-
-def _check_empty(feature: schema_pb2.Feature, features: FeatureSpec, table: pa.Table) -> Iterator[Finding]:
+def _check_empty(feature: schema_pb2.Feature, features: FeatureSpec, rows: int, *, absent: bool) -> Iterator[Finding]:
     """A column without a value vanishes from tf.Example, so TFDV and Transform may not miss it."""
-    absent = feature.name not in table.column_names
     kind: FindingKind = "missing_column" if absent else "empty_column"
     what = "is missing" if absent else "has no value in any row"
     if feature.name in features.names:
         # A presence without a minimum is how a person writes "may be absent altogether".
         optional = feature.HasField("presence") and not feature.presence.min_count and not feature.presence.min_fraction
+        # Where most rows may lack a value, a handful of rows may well all do.
+        by_chance = feature.HasField("presence") and (1 - feature.presence.min_fraction) ** rows > _BY_CHANCE
+        optional = optional or (by_chance and not absent)
         severity: Severity = "warn" if optional else "block"
         text = f"`{feature.name}` {what}; it is a feature"
         yield Finding(feature=feature.name, kind=kind, severity=severity, text=text, share=1.0)
@@ -135,8 +156,8 @@ def _check_empty(feature: schema_pb2.Feature, features: FeatureSpec, table: pa.T
         yield Finding(feature=feature.name, kind=kind, severity="warn", text=text, share=1.0)
 
 
-def _check_type(feature: schema_pb2.Feature, values: pa.ChunkedArray) -> Finding | None:
-    kind = values.type
+def _check_type(feature: schema_pb2.Feature, column: ColumnCounts) -> Finding | None:
+    kind = column.kind
     text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_large_binary(kind)
     fits = {
         schema_pb2.INT: pa.types.is_integer(kind) or pa.types.is_boolean(kind),
@@ -151,93 +172,89 @@ def _check_type(feature: schema_pb2.Feature, values: pa.ChunkedArray) -> Finding
 
 
 def _check_presence(
-    feature: schema_pb2.Feature, values: pa.ChunkedArray, rows: int, policy: GatePolicy
+    feature: schema_pb2.Feature, column: ColumnCounts, rows: int, policy: GatePolicy
 ) -> Iterator[Finding]:
     required = feature.presence.min_fraction
-    present = len(values) / rows
+    present = column.rows / rows
     if present >= required:
         return
     margin = policy.tolerance_of(feature.name, "missing_values", policy.missing_tolerance)
     text = f"`{feature.name}` is missing in {1 - present:.1%} of the rows (the schema allows {1 - required:.1%})"
-    yield _measured(feature.name, "missing_values", text, rows - len(values), rows, 1 - required + margin)
+    yield _measured(feature.name, "missing_values", text, rows - column.rows, rows, 1 - required + margin)
 
 
-def _check_range(
-    feature: schema_pb2.Feature, column: pa.ChunkedArray, rows: int, policy: GatePolicy
+def _check_values(
+    feature: schema_pb2.Feature, column: ColumnCounts, counted: SpanQuality, features: FeatureSpec, policy: GatePolicy
 ) -> Iterator[Finding]:
-    tolerance = policy.tolerance_of(feature.name, "out_of_range", policy.out_of_range_tolerance)
-    values = column.drop_null()
-    if pa.types.is_floating(values.type):
-        domain: schema_pb2.IntDomain | schema_pb2.FloatDomain = feature.float_domain
-        numbers = np.asarray(values.to_numpy(), np.float64)
-        disallowed = (np.isnan(numbers) & domain.disallow_nan) | (np.isinf(numbers) & domain.disallow_inf)
-        if disallowed.any():
-            text = f"`{feature.name}`: {_share(int(disallowed.sum()), rows)} NaN or infinite"
-            limit = policy.tolerance_of(feature.name, "not_finite", policy.out_of_range_tolerance)
-            yield _measured(feature.name, "not_finite", text, int(disallowed.sum()), rows, limit)
-        numbers = numbers[np.isfinite(numbers)]
-    elif pa.types.is_integer(values.type):
-        domain = feature.float_domain if feature.type == schema_pb2.FLOAT else feature.int_domain
-        numbers = np.asarray(values.to_numpy())
-    else:
-        return
-    low = domain.min if domain.HasField("min") else None
-    high = domain.max if domain.HasField("max") else None
-    outside = np.zeros(len(numbers), np.bool_)
-    # A tf.Example holds float32: 0.1 comes back as 0.10000000149. Integers come back as they were.
-    stored = np.float32 if pa.types.is_floating(values.type) else np.float64
-    if low is not None:
-        outside |= numbers < min(low, float(stored(low)))
-    if high is not None:
-        outside |= numbers > max(high, float(stored(high)))
-    count = int(outside.sum())
-    if count:
-        found, counts = np.unique(numbers[outside], return_counts=True)
-        shown = ", ".join(f"{value:g}" for value in found[np.argsort(-counts, kind="stable")][:_SHOWN])
-        bounds = f"{'-∞' if low is None else f'{low:g}'} to {'∞' if high is None else f'{high:g}'}"
-        text = f"`{feature.name}`: {_share(count, rows)} outside {bounds}, such as {shown}"
-        yield _measured(feature.name, "out_of_range", text, count, rows, tolerance)
-
-
-def _check_domain(
-    feature: schema_pb2.Feature, values: pa.ChunkedArray, allowed: Sequence[str], rows: int, policy: GatePolicy
-) -> Iterator[Finding]:
-    count, shown, _ = _outside(values, allowed)
-    if count:
-        constraints = feature.distribution_constraints
-        default = policy.out_of_domain_tolerance
-        if constraints.HasField("min_domain_mass"):
-            default = round(1 - constraints.min_domain_mass, 9)
-        tolerance = policy.tolerance_of(feature.name, "out_of_domain", default)
-        text = f"`{feature.name}`: {_share(count, rows)} outside its domain, such as {shown}"
-        yield _measured(feature.name, "out_of_domain", text, count, rows, tolerance)
-
-
-def _check_unseen(
-    name: str, values: pa.ChunkedArray, known: Sequence[str], rows: int, policy: GatePolicy
-) -> Iterator[Finding]:
-    count, shown, distinct = _outside(values, known)
-    if count:
+    """What the schema rules out is also counted by row: a little in each of several columns is much together."""
+    name, rows = feature.name, counted.rows
+    together = name in features.columns and not _has_own_rule(name, policy)
+    blocked = together and _is_certain(counted.impossible, rows, policy.impossible_tolerance)
+    left_out = "; such rows are left out of training" if name in features.columns else ""
+    low, high = domains.limits(feature, column.kind)
+    bounds = f"{'-∞' if low is None else f'{low:g}'} to {'∞' if high is None else f'{high:g}'}"
+    mass = feature.distribution_constraints
+    has_mass = mass.HasField("min_domain_mass")
+    of_domain = round(1 - mass.min_domain_mass, 9) if has_mass else policy.out_of_domain_tolerance
+    ruled_out: tuple[tuple[FindingKind, Odd, str, float], ...] = (
+        ("not_finite", column.not_finite, "NaN or infinite", policy.out_of_range_tolerance),
+        ("out_of_range", column.out_of_range, f"outside {bounds}, such as", policy.out_of_range_tolerance),
+        ("out_of_domain", column.out_of_domain, "outside its domain, such as", of_domain),
+    )
+    for kind, odd, what, default in ruled_out:
+        if not odd.rows:
+            continue
+        examples = " " + _shown(odd) if what.endswith("such as") else ""
+        tolerated = kind == "out_of_domain" and has_mass
+        text = f"`{name}`: {_share(odd.rows, rows)} {what}{examples}{'' if tolerated else left_out}"
+        finding = _measured(name, kind, text, odd.rows, rows, policy.tolerance_of(name, kind, default))
+        if blocked and not tolerated and finding.severity == "warn":
+            finding = dataclasses.replace(finding, severity="block", tolerance=policy.impossible_tolerance)
+        yield finding
+    if column.unseen.rows:
+        distinct = len(column.unseen.values)
         plural = "a value" if distinct == 1 else f"{distinct} values"
-        text = f"`{name}`: {_share(count, rows)} with {plural} that the training window did not have, such as {shown}"
+        shown = f"that the training window did not have, such as {_shown(column.unseen)}"
+        text = f"`{name}`: {_share(column.unseen.rows, rows)} with {plural} {shown}"
         tolerance = policy.tolerance_of(name, "unseen_values", 1.0)
-        yield _measured(name, "unseen_values", text, count, rows, tolerance)
+        yield _measured(name, "unseen_values", text, column.unseen.rows, rows, tolerance)
 
 
-def _outside(values: pa.ChunkedArray, allowed: Sequence[str]) -> tuple[int, str, int]:
-    """Returns how many values are not allowed, the most frequent of them in words, and how many distinct ones."""
-    text = values.cast(pa.large_string())
-    strange = text.filter(pc.invert(pc.is_in(text, value_set=pa.array(list(allowed), pa.large_string()))))
-    counted = sorted(pc.value_counts(strange).to_pylist(), key=lambda item: (-item["counts"], item["values"]))
-    shown = ", ".join(f"`{item['values']}`" for item in counted[:_SHOWN])
-    return len(strange), shown, len(counted)
+def _together(findings: Sequence[Finding], counted: SpanQuality, policy: GatePolicy) -> Iterator[Finding]:
+    """Says how many rows several columns spoil together."""
+    columns = [finding.feature for finding in findings if finding.kind in IMPOSSIBLE and finding.feature]
+    shared = sorted({name for name in columns if not _has_own_rule(name, policy)})
+    if len(shared) > 1 and counted.impossible:
+        names = ", ".join(f"`{name}`" for name in shared)
+        text = f"{_share(counted.impossible, counted.rows)} with a value that the schema rules out, in {names} together"
+        yield _measured(None, "impossible_rows", text, counted.impossible, counted.rows, policy.impossible_tolerance)
 
 
-def _measured(name: str, kind: FindingKind, text: str, count: int, rows: int, tolerance: float) -> Finding:
-    """Blocks above the tolerance, unless it is a single value; warns otherwise."""
+IMPOSSIBLE = ("not_finite", "out_of_range", "out_of_domain")
+
+
+def _has_own_rule(name: str, policy: GatePolicy) -> bool:
+    """Whether the dataset file has a severity or a tolerance for impossible values of this column."""
+    return any(kind in rules.get(name, {}) for kind in IMPOSSIBLE for rules in (policy.severity, policy.tolerance))
+
+
+def _shown(odd: Odd) -> str:
+    values = odd.most_frequent(_SHOWN)
+    return ", ".join(f"`{value}`" if isinstance(value, str) else f"{value:g}" for value in values)
+
+
+def _is_certain(count: int, rows: int, tolerance: float) -> bool:
+    """Whether the share exceeds the tolerance with its whole interval, and is more than a single value."""
+    return count > _ALONE and intervals.wilson(count, rows).low > tolerance
+
+
+def _measured(name: str | None, kind: FindingKind, text: str, count: int, rows: int, tolerance: float) -> Finding:
+    """Blocks where the share is certainly above the tolerance; warns otherwise, and says where it may be above."""
     share = count / rows
-    severity: Severity = "block" if share > tolerance and count > _ALONE else "warn"
-    limit = max(tolerance, share) if count <= _ALONE else tolerance
+    severity: Severity = "block" if _is_certain(count, rows, tolerance) else "warn"
+    if severity == "warn" and share > tolerance:
+        text += f"; more than the {tolerance:.1%} that are tolerated, and not certain of {rows:,} rows"
+    limit = max(tolerance, share) if severity == "warn" else tolerance
     return Finding(feature=name, kind=kind, severity=severity, text=text, share=share, tolerance=limit)
 
 

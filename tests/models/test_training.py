@@ -92,6 +92,23 @@ def test_rows_without_a_label_are_left_out(tmp_path, transform_dir):
     assert json.loads((tmp_path / "out" / "run" / "history.json").read_text(encoding="utf-8"))["rows"] == 40
 
 
+def test_rows_with_what_the_schema_rules_out_are_left_out(tmp_path, transform_dir, monkeypatch):
+    from models.network import Layout
+
+    graph = TransformGraph(str(transform_dir), FEATURES)
+    schema = graph.raw_schema()
+    (hour,) = (feature for feature in schema.feature if feature.name == "hour")
+    hour.int_domain.min, hour.int_domain.max = 0, 11
+    monkeypatch.setattr(graph, "raw_schema", lambda: schema)
+    layout = Layout.of(FEATURES, {name: len(graph.vocabulary(name)) for name in FEATURES.categorical})
+    table = make_table(60)
+    write_shard(tmp_path / "Split-train" / "data-00000-of-00001.gz", table)
+
+    rows = training.read_rows([str(tmp_path / "Split-train" / "data-00000-of-00001.gz")], graph, layout)
+
+    assert len(rows) == sum(value is None or 0 <= value <= 11 for value in table["hour"].to_pylist()) < 60
+
+
 def test_a_split_without_any_label_is_refused(tmp_path, transform_dir):
     write_shard(tmp_path / "Split-train" / "data-00000-of-00001.gz", without_labels(make_table(20), 20))
 
