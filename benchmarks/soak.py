@@ -1,13 +1,11 @@
 """Does `watch` process every span once, and stay as small as it began, whatever happens to it?
 
 Spans arrive one after the other in a folder that a watcher looks at. At random moments, by a seed, the watcher is
-killed with SIGKILL and started again. One span is corrected, one is written slowly in its place, and the disk is full
-during another (a tmpfs, for which one must be root). At the end: each span came to its end once and whole; the memory
-of the watcher and of the retrainings, descriptors and the root did not grow; no process, temporary file or half version
-was left. Writes benchmarks/results/soak.json and the table in docs/retention.md.
-
-Not here: a clock that wanders. Linux's time namespaces leave the clock of the day alone, and libfaketime breaks the
-interpreter's sleep (EINVAL). Tests give other clocks to the functions that read one.
+killed with SIGKILL and started again, and its clock of the day is set up to two hours ahead or back (it needs a C
+compiler, see wandering_clock.py). One span is corrected, one is written slowly in its place, and
+during the run of another the disk becomes full (a tmpfs, for which one must be root). At the end: each span came to its
+end once and whole; the memory of the watcher and of the retrainings, descriptors and the root did not grow; no process,
+temporary file or half version was left. Writes benchmarks/results/soak.json and the table in docs/retention.md.
 
     python -m benchmarks.soak [--spans 50] [--seed 1]
 """
@@ -30,6 +28,7 @@ from typing import Any
 import psutil
 
 from benchmarks import pages, tiny_dataset
+from benchmarks.wandering_clock import WanderingClock
 from pipeline.config.dataset import load_dataset
 from pipeline.ingest import spans as span_files
 from pipeline.runs import records
@@ -41,10 +40,10 @@ PATTERN = "span-{SPAN}/v{VERSION}/data.csv"
 KILLED_SHARE = 0.4
 LATEST_KILL_S = 4.0
 LONGEST_SPAN_S = 300.0
-LONGEST_FAILURE_S = 30.0
+LONGEST_FAILURE_S = 120.0
 DISK_BYTES = 300_000_000
-ROOM = 20_000
-"""What the full disk has left: enough to begin a run, not to end it."""
+BLOCK = 65_536
+FARTHEST_CLOCK_S = 7_200
 SLOW_PARTS, SLOW_PAUSE_S = 8, 0.3
 KEPT_RUNS = 5
 RETENTION = f"""
@@ -60,8 +59,8 @@ logs = {KEPT_RUNS}
 class Watcher:
     """`watch` on one root, with its temporary files in a folder of their own."""
 
-    def __init__(self, folder: Path, root: Root) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, root: Root, clock: WanderingClock) -> None:
+        self._environment = {**os.environ, **clock.environment, "TMPDIR": str(folder / "tmp")}
         self._log = folder / "watch.txt"
         self._command = [
             *(sys.executable, "local_runner.py", "watch", "--dataset", str(folder / "dataset"), "--poll", "0.5"),
@@ -77,7 +76,7 @@ class Watcher:
                 cwd=pages.REPOSITORY,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "TMPDIR": str(self._folder / "tmp")},
+                env=self._environment,
             )
 
     def __enter__(self) -> "Watcher":
@@ -146,20 +145,22 @@ def wait_until_done(watcher: Watcher, root: Root, data: Path, until: float) -> b
     return False
 
 
-def fill_disk(root: Root, watcher: Watcher, arrive: Any) -> None:  # Any: a function without arguments.
-    """Lets a span arrive while the disk is full, and makes room after it has failed once."""
-    ballast = root.path / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        with contextlib.suppress(OSError):
-            while file.write(b"\0" * ROOM):
-                pass
-        file.truncate(max(file.tell() - ROOM, 0))
+def fill_disk(root: Root, watcher: Watcher) -> None:
+    """Leaves no room on the disk while a run is at work, and makes room again once that has failed."""
     before = watcher.failures()
-    arrive()
     until = time.monotonic() + LONGEST_FAILURE_S
-    while watcher.failures() == before and time.monotonic() < until and watcher.alive():
-        time.sleep(0.1)
-    ballast.unlink()
+    while not (root.path / records.BEGUN).exists() and time.monotonic() < until and watcher.alive():
+        time.sleep(0.01)
+    ballast = root.path / "ballast"
+    try:
+        while watcher.failures() == before and time.monotonic() < until and watcher.alive():
+            # Again and again: a file that is removed makes room.
+            with contextlib.suppress(OSError), ballast.open("ab", buffering=0) as file:
+                while file.write(b"\0" * BLOCK):
+                    pass
+            time.sleep(0.01)
+    finally:
+        ballast.unlink()
     if not watcher.alive():
         watcher.start()
 
@@ -193,18 +194,22 @@ def soak(spans: int, seed: int, folder: Path) -> dict[str, Any]:  # Any: JSON.
         path.mkdir()
     tiny_dataset.write_dataset(folder / "dataset", RETENTION)
     corrected_at, full_at, slow_at = max(spans // 2, 2), max(spans // 3, 2), max(spans // 4, 1)
+    clock = WanderingClock(folder / "clock")
     kills = 0
     seen: list[dict[str, Any]] = []
-    with small_disk(root.path) as mounted, Watcher(folder, root) as watcher:
+    with small_disk(root.path) as mounted, Watcher(folder, root, clock) as watcher:
         for span in range(1, spans + 1):
             started = time.monotonic()
             watcher.peak_bytes = 0
-            if span == full_at and mounted:
-                fill_disk(root, watcher, lambda span=span: tiny_dataset.write_span(data, span))
-            elif span == slow_at:
+            # The kernel's times of a file that is being written do not wander with it.
+            offset = 0 if span == slow_at else chance.randint(-FARTHEST_CLOCK_S, FARTHEST_CLOCK_S)
+            clock.set(offset)
+            if span == slow_at:
                 tiny_dataset.write_span_slowly(data, span, SLOW_PARTS, lambda: time.sleep(SLOW_PAUSE_S))
             else:
                 tiny_dataset.write_span(data, span)
+            if span == full_at and mounted:
+                fill_disk(root, watcher)
             if span == corrected_at:
                 tiny_dataset.write_span(data, span - 1, version=2)
             killed = False
@@ -221,8 +226,12 @@ def soak(spans: int, seed: int, folder: Path) -> dict[str, Any]:  # Any: JSON.
             memory, descriptors = watcher.measure()
             size, inodes = usage(root.path)
             seen.append(
-                {"span": span, "killed": killed, "seconds": round(seconds, 1), "watcher_memory_bytes": memory}
-                | {
+                {
+                    "span": span,
+                    "killed": killed,
+                    "clock_off_seconds": offset,
+                    "seconds": round(seconds, 1),
+                    "watcher_memory_bytes": memory,
                     "run_memory_bytes": watcher.peak_bytes,
                     "watcher_descriptors": descriptors,
                     "root_bytes": size,
@@ -236,15 +245,20 @@ def soak(spans: int, seed: int, folder: Path) -> dict[str, Any]:  # Any: JSON.
             "seed": seed,
             "kills": kills,
             "full_disk": mounted,
+            "wandering_clock": clock.wanders,
             "failed_tries": watcher.failures(),
             "watcher_exit_status": status,
-            "checks": check(root, data, folder, spans, corrected_at - 1),
+            "checks": check(root, data, folder, spans, corrected_at - 1, watcher.failures() if mounted else None),
             "seen": seen,
         }
 
 
-def check(root: Root, data: Path, folder: Path, spans: int, corrected: int) -> dict[str, bool]:
-    """Returns what must be true at the end."""
+def check(root: Root, data: Path, folder: Path, spans: int, corrected: int, failures: int | None) -> dict[str, bool]:
+    """Returns what must be true at the end.
+
+    Args:
+      failures: tries that failed; None where the disk could not be made full.
+    """
     serving = root.serving(tiny_dataset.NAME)
     wanted = {(span, 1) for span in range(1, spans + 1)} | {(corrected, 2)}
     decided = {(line.decision.evidence.span, line.decision.evidence.version) for line in records.read_decisions(root)}
@@ -255,6 +269,7 @@ def check(root: Root, data: Path, folder: Path, spans: int, corrected: int) -> d
     temporary = [path for path in (folder / "tmp").rglob("*") if path.is_file() and path.name != "lock"]
     return {
         "every span and version was decided on": decided == wanted,
+        "a full disk failed a run": failures is None or failures > 0,
         "every span was read whole": rows == {tiny_dataset.ROWS},
         "nothing waits": next(unprocessed(root, data), None) is None,
         "no span was pushed twice": all(count <= (2 if span == corrected else 1) for span, count in of_span.items()),

@@ -13,6 +13,7 @@ from pipeline.components.baseline_gen import BaselineGen
 from pipeline.components.infra_validator import InfraValidator
 from pipeline.components.live_model import LiveModel
 from pipeline.components.pusher import Pusher
+from pipeline.components.record_outcome import RecordOutcome
 from pipeline.components.refuse_span import RefuseSpan
 from pipeline.components.rerun_gate import RerunGate
 from pipeline.components.schema_importer import SchemaImporter
@@ -85,6 +86,7 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
         floors=config.floors(),
         state_token=config.state_token,
         refused=config.refused,
+        thresholds=dataset.thresholds if config.compiled else "",
         evaluated_at=config.evaluated_at,
         forced=int(config.forced),
         remember=int(not config.explain),
@@ -195,4 +197,15 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
             model_blessing=evaluator.outputs["blessing"],
             infra_blessing=infra_validator.outputs["blessing"],
         )
-    return [*components, pusher, *endpoint_pushers]
+        components += [pusher, *endpoint_pushers]
+
+        # Locally the runner does so, which also knows how a run broke off.
+        if config.compiled:
+            record = RecordOutcome(
+                decision=gate.outputs["decision"],
+                pushed_model=pusher.outputs["pushed_model"],
+                state_dir=config.state_dir,
+                thresholds=dataset.thresholds,
+            )
+            components.append(record)
+    return components

@@ -60,6 +60,7 @@ def RerunGate(
     floors: Parameter[str] = "",
     state_token: Parameter[str] = "",
     refused: Parameter[str] = "",
+    thresholds: Parameter[str] = "",
     evaluated_at: Parameter[int] = 0,
     forced: Parameter[int] = 0,
     remember: Parameter[int] = 1,
@@ -73,14 +74,19 @@ def RerunGate(
       floors: Floors.to_json(); empty where no model is live.
       state_token: only part of the cache key; see docs/decisions/0003-cache-keys.md.
       refused: the spans whose candidates were refused by the thresholds of today; see span_records.refused.
+      thresholds: a hash of those, where no caller has looked for what they refused: compiled pipelines.
       evaluated_at: seconds since 1970; 0 for now.
       forced: 1 to rerun even where nothing asks for it.
       remember: 0 to leave no record: the decision is only wanted for a look.
     """
     now = evaluated_at or int(time.time())
     schema_proto = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))
-    records = span_records.with_refusals(span_records.read_records(state_dir), refused)
     number = examples.get_int_custom_property("span")
+    records = span_records.read_records(state_dir)
+    if thresholds:
+        records = span_records.reopened(records, thresholds, since=number)
+    else:
+        records = span_records.with_refusals(records, refused)
     waiting = {record.span: record for record in records if record.waiting and record.span < number}
     span = assess.Span(
         number=number,

@@ -69,6 +69,11 @@ class PipelineConfig:
                 digest.update(path.read_bytes())
         return digest.hexdigest()[:16]
 
+    @property
+    def compiled(self) -> bool:
+        """Whether the pipeline runs elsewhere, where no caller of ours hands it the state or records how it ends."""
+        return self.metadata_path is None
+
     def schema_text(self) -> str:
         """Returns the curated schema's text."""
         assert self.dataset.schema_path is not None, "the pipeline of a dataset without a schema ends at SchemaGen"
@@ -90,7 +95,7 @@ class PipelineConfig:
 
         There a threshold is a matter of the Evaluator alone, and a candidate is judged anew without being trained anew.
         """
-        if self.metadata_path is not None and not self.live_version:
+        if not self.compiled and not self.live_version:
             return ""
         evaluation = self.dataset.evaluation
         return Floors(min_auc=evaluation.min_auc, max_calibration_error=evaluation.max_calibration_error).to_json()

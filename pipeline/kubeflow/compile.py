@@ -17,9 +17,9 @@ from pipeline.kubeflow.package import Json, Package, Target
 # As pipeline.components.example_gen has it; importing that would load TFX before the arguments are checked.
 NEWEST = -1
 
-# Read at run time what is not among their inputs: the served folder and the span records. Cached, they would answer of
-# an earlier day. What depends on them gets new artifacts and so runs anew too.
-READS_STATE = (nodes.LIVE_MODEL, nodes.RERUN_GATE)
+# Read or write at run time what is not among their inputs and outputs: the served folder and the span records. Cached,
+# they would answer of an earlier day. What depends on them gets new artifacts and so runs anew too.
+TOUCHES_STATE = (nodes.LIVE_MODEL, nodes.RERUN_GATE, nodes.RECORD_OUTCOME)
 # Finds its span's files itself. Vertex asks a driver for their fingerprint first; Kubeflow's backend runs none.
 READS_SPAN = nodes.EXAMPLE_GEN
 
@@ -115,7 +115,7 @@ def _finish(job: Json, request: Request) -> Package:
         "description": f"The span to process; {NEWEST} for the newest there is.",
     }
     for name, task in spec["root"]["dag"]["tasks"].items():
-        if name in READS_STATE or (name == READS_SPAN and request.target == "kubeflow"):
+        if name in TOUCHES_STATE or (name == READS_SPAN and request.target == "kubeflow"):
             task.pop("cachingOptions", None)
         if name != nodes.REFUSE_SPAN:  # It fails on purpose: a second try would only repeat it.
             task["retryPolicy"] = dict(RETRY_POLICY)

@@ -21,8 +21,7 @@ def parameters(dataset, **values):
         pipeline_root="/root",
         serving_dir="/serving",
         state_dir="/state",
-        metadata_path="/root/metadata.sqlite",
-        **values,
+        **{"metadata_path": "/root/metadata.sqlite", **values},
     )
     return {component.id: dict(component.exec_properties) for component in create_pipeline(config).components}
 
@@ -37,7 +36,17 @@ def changed(live_version="", **tables):
 def test_every_node_is_there_by_the_id_that_readers_ask_for():
     with_schema, without = parameters(TAXI), parameters(dataclasses.replace(TAXI, schema_path=None))
 
-    assert {*with_schema, *without} == {value for name, value in vars(nodes).items() if name.isupper()}
+    compiled = parameters(TAXI, metadata_path=None)
+    assert {*with_schema, *without, *compiled} == {value for name, value in vars(nodes).items() if name.isupper()}
+    assert compiled.keys() - with_schema.keys() == {"RecordOutcome"}
+
+
+def test_what_refused_a_candidate_is_told_by_the_runner_or_found_by_the_gate_itself():
+    local, compiled = parameters(TAXI, refused="5/0"), parameters(TAXI, metadata_path=None)
+
+    assert (local["RerunGate"]["refused"], local["RerunGate"]["thresholds"]) == ("5/0", "")
+    assert (compiled["RerunGate"]["refused"], compiled["RerunGate"]["thresholds"]) == ("", TAXI.thresholds)
+    assert compiled["RecordOutcome"]["thresholds"] == TAXI.thresholds
 
 
 @pytest.mark.parametrize("setting", [{"min_auc": 0.999}, {"max_slice_auc_drop": 0.2}, {"bootstraps": 0}])

@@ -47,6 +47,7 @@ def test_the_gate_guards_what_costs_and_what_pushes(vertex, kubeflow):
             "Evaluator",
             "InfraValidator",
             "Pusher",
+            "RecordOutcome",
             "Trainer",
             "TrainingWindow",
             "Transform",
@@ -61,7 +62,7 @@ def test_kubeflow_needs_no_resolver_no_driver_and_no_cache_of_what_reads_files(k
     assert all("lifecycle" not in executor["container"] for executor in executors)
     tasks = kubeflow.spec["root"]["dag"]["tasks"]
     uncached = [name for name, task in tasks.items() if not task.get("cachingOptions", {}).get("enableCache")]
-    assert sorted(uncached) == ["ExampleGen", "LiveModel", "RerunGate"]
+    assert sorted(uncached) == ["ExampleGen", "LiveModel", "RecordOutcome", "RerunGate"]
 
 
 def test_vertex_asks_our_driver_for_the_span_before_its_cache(vertex):
@@ -72,7 +73,7 @@ def test_vertex_asks_our_driver_for_the_span_before_its_cache(vertex):
     assert command == ["python", "-m", "pipeline.kubeflow.example_gen_driver"]
     tasks = vertex.spec["root"]["dag"]["tasks"]
     uncached = [name for name, task in tasks.items() if not task.get("cachingOptions", {}).get("enableCache")]
-    assert sorted(uncached) == ["LiveModel", "RerunGate"]
+    assert sorted(uncached) == ["LiveModel", "RecordOutcome", "RerunGate"]
 
 
 def test_what_lists_spans_is_told_of_the_marker():
