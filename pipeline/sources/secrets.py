@@ -12,8 +12,11 @@ from pipeline.errors import ConfigError
 
 _WHOLE = re.compile(r"env:([A-Za-z_]\w*)")
 _PART = re.compile(r"\{env:([A-Za-z_]\w*)\}")
-_SECRET_NAME = re.compile(r"pass|pwd|token|secret|key|auth|cookie|sig", re.IGNORECASE)
-_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@|(?:pass\w*|pwd|token|secret|key|sig\w*)=[^&\s{]", re.IGNORECASE)
+_WORDS = (
+    r"(?:pass\w*|pwd|\w*token|\w*secret|(?:\w*api|\w*access|)[_-]?key|auth|(?:\w*-)?authorization|cookie|sig|signature)"
+)
+_SECRET_NAME = re.compile(_WORDS + r"|[\w-]*-(?:key|token|secret)", re.IGNORECASE)
+_PASSWORD = re.compile(rf"://[^/@\s]*:[^/@\s]+@|(?<![\w-]){_WORDS}=[^&\s{{]", re.IGNORECASE)
 _SHORTEST = 3
 """A shorter value is no secret, and to blot out each of its occurrences would spoil every message."""
 
@@ -25,7 +28,7 @@ def holds_password(text: str) -> bool:
 
 def is_secret_name(name: str) -> bool:
     """Returns whether a header or a parameter of such a name usually holds a secret."""
-    return _SECRET_NAME.search(name) is not None
+    return _SECRET_NAME.fullmatch(name) is not None
 
 
 def reads_environment(text: str) -> bool:
@@ -77,7 +80,7 @@ def _spellings(value: str) -> Iterator[str]:
         try:
             parts = urllib.parse.urlsplit(value)
             found += [parts.password] if parts.password else []
-            found += [item for name, item in urllib.parse.parse_qsl(parts.query) if _SECRET_NAME.search(name)]
+            found += [item for name, item in urllib.parse.parse_qsl(parts.query) if is_secret_name(name)]
         except ValueError:  # No URL after all; the whole value is known as a secret.
             pass
     else:

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.errors import ConfigError
+from pipeline.sources.background import in_background
 from pipeline.sources.config import SqlConfig
 from pipeline.sources.errors import SourceError
 from pipeline.sources.periods import Period, moment_text
@@ -113,14 +114,19 @@ def read(settings: SqlConfig, period: Period, context: Context) -> Iterator[pa.R
     if scheme == "sqlite":
         url = f"sqlite:///{(context.folder / url.removeprefix('sqlite:///')).absolute()}"
     dbapi = context.require(f"{driver.module}.dbapi", driver.extra)
-    with _explained(context, dbapi), contextlib.ExitStack() as opened:
-        connection = opened.enter_context(driver.connect(dbapi, url))
-        cursor = opened.enter_context(connection.cursor())
-        if driver.read_only:
-            cursor.execute(driver.read_only)
-        cursor.adbc_statement.set_options(**dict(driver.options))
-        cursor.execute(query)
-        yield from cursor.fetch_record_batch()
+    cursors: list[Any] = []
+
+    def rows() -> Iterator[pa.RecordBatch]:
+        with driver.connect(dbapi, url) as connection, connection.cursor() as cursor:
+            if driver.read_only:
+                cursor.execute(driver.read_only)
+            cursor.adbc_statement.set_options(**dict(driver.options))
+            cursors.append(cursor)
+            cursor.execute(query)
+            yield from cursor.fetch_record_batch()
+
+    with _explained(context, dbapi):
+        yield from in_background(rows, lambda: cursors[0].adbc_cancel())
 
 
 @contextlib.contextmanager
@@ -129,7 +135,7 @@ def _explained(context: Context, dbapi: Any) -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        raise ConfigError(f"{context.where}: {context.secrets.redact(str(error))}") from None
+        raise ConfigError(f"{context.where}: {error}") from None
     except dbapi.ProgrammingError as error:
         raise ConfigError(f"{context.where}: the database refuses the query: {_said(context, error)}.") from None
     except (dbapi.Error, OSError, pa.ArrowException) as error:

@@ -7,7 +7,11 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.commands import pull
+import kubeflow_runner
+from pipeline.commands import pull, watch
+from pipeline.runs.outcome import Outcome
+from pipeline.state import span_records
+from tests.helpers.records import record
 from tests.pipeline.sources.conftest import SQL
 
 
@@ -207,3 +211,37 @@ def test_a_span_is_whole_a_while_after_its_end(shop, monkeypatch):
     monkeypatch.setattr(pull, "clock", lambda: datetime.datetime(2024, 2, 1, tzinfo=datetime.UTC))
 
     assert shop.pull("--json").outcomes == [(1, 1, 2, "landed")]
+
+
+def test_watch_pulls_by_itself_and_takes_what_came(shop, monkeypatch):
+    features = (
+        'feature { name: "id" type: INT }\nfeature { name: "amount" type: FLOAT }\nfeature { name: "paid" type: INT }'
+    )
+    (shop.folder / "schema.pbtxt").write_text(features)
+    shop.write(spans='schema = "schema.pbtxt"')
+    taken = []
+
+    def process(request, waiting, *_):
+        taken.append((waiting.span, waiting.version))
+        span_records.write_record(str(request.root.state), record(waiting.span, version=waiting.version))
+        return Outcome(result="skipped", span=waiting.span, nodes=[])
+
+    monkeypatch.setattr(watch, "process", process)
+
+    answer = shop.run("watch", "--once")
+
+    assert (answer.status, taken) == (0, [(1, 1), (3, 1)]), answer.err
+    shop.sell((5, "2024-03-15", 50.0, 0), (6, "2024-04-15", 60.0, 0))
+    assert shop.run("watch", "--once").status == 0  # No period is over, so nothing is asked for.
+    assert taken == [(1, 1), (3, 1)]
+    monkeypatch.setattr(pull, "clock", lambda: datetime.datetime(2024, 5, 1, tzinfo=datetime.UTC))
+    assert shop.run("watch", "--once").status == 0
+    assert taken == [(1, 1), (3, 1), (3, 2), (4, 1)]
+
+
+def test_a_compiled_pipeline_cannot_pull_and_says_why(shop, capsys):
+    status = kubeflow_runner.main(["compile", "--dataset", str(shop.folder), "--pipeline-root", "gs://bucket/shop"])
+
+    error = capsys.readouterr().err
+    assert status == 2
+    assert "a compiled pipeline cannot pull. TFX's own query-based ExampleGens read BigQuery and Presto" in error

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -209,3 +210,36 @@ def test_a_driver_that_is_not_installed_is_one_line(shop, monkeypatch):
     assert answer.status == 2
     assert "this needs the extra [snowflake]" in answer.err
     assert "Install it: pip install '.[snowflake]'" in answer.err
+
+
+def test_ctrl_c_ends_a_query_and_leaves_nothing(shop, database, execute):
+    shop.write(with_query("SELECT 1 AS id, pg_sleep(600)::text AS slept"))
+    words = ["pull", "--dataset", shop.folder, "--root", shop.root, "--span", "1"]
+    runner = os.path.abspath(local_runner.__file__)
+    with subprocess.Popen(
+        [sys.executable, runner, *words],
+        env={**os.environ, "SHOP_URL": database},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not asked(
+            database,
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()",
+        ):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        error = process.communicate(timeout=60)[1]
+
+    assert process.returncode == 130, error
+    assert error.splitlines()[0] == "interrupted"
+    assert "Nothing is lost: the same command carries on." in error
+    assert shop.files() == []
+    assert list((shop.root / "data" / ".pull").glob("*.parquet")) == []
+
+
+def asked(database, question):
+    from adbc_driver_postgresql import dbapi
+
+    with dbapi.connect(database) as connection, connection.cursor() as cursor:
+        cursor.execute(question)
+        return cursor.fetchone()[0]
