@@ -48,7 +48,7 @@ def prepare(root: Path, rows: int, folder: Path) -> None:
             out.write(lines[number % len(lines)])
     dataset = load_dataset("taxi")
     assert dataset.schema_path is not None, "taxi ships one"
-    columns = columns_of(read_schema(dataset.schema_path), dataset.features.label, dataset.features.names)
+    columns = columns_of(read_schema(dataset.schema_path), dataset.features.target, dataset.features.names)
     write_examples([str(folder / "rows.csv")], "csv", columns, str(folder / "examples"), {"eval": 1})
 
 

@@ -61,6 +61,11 @@ class Target:
             raise LabelError(f"transform: expected none, since the task is {self.task}. Received: {self.transform}.")
 
     @property
+    def shortest(self) -> Target | str:
+        """The expression alone where it says everything, as of a binary label whose rows all count one."""
+        return self.label if self == Target(label=self.label) else self
+
+    @property
     def outputs(self) -> int:
         """Outputs of a network for it, see models/tasks.py."""
         return {"binary": 1, "multiclass": len(self.classes), "regression": 3}[self.task]

@@ -51,7 +51,7 @@ class SpanLabels:
 
 def of_table(span: int, table: pa.Table, key: Sequence[str], features: FeatureSpec) -> SpanLabels:
     """Returns the labels of a span's rows by key."""
-    return _unique(span, request_key.keys(table, key, features), gate_labels.evaluate(table, features.label))
+    return _unique(span, request_key.keys(table, key, features), gate_labels.evaluate(table, features.target))
 
 
 def _unique(span: int, keys: Integers, labels: Integers) -> SpanLabels:
@@ -131,7 +131,7 @@ class LabelFolder:
             flat=flat_schema(self._schema),
             required=(features.label_columns | set(self._key)) - label_only,
             label=features.label_columns,
-            label_expression=self._dataset.features.label,
+            target=features.target,
             label_only=label_only,
         )
         opened = open_span(paths, self._dataset.spans.format, columns)

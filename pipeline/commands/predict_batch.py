@@ -117,7 +117,7 @@ def _infer(dataset: Dataset, version: Path, paths: list[str], file_format: Forma
 
     assert dataset.schema_path is not None, "checked"
     features = dataset.features
-    columns = columns_of(read_schema(dataset.schema_path), features.label, features.names).without_label()
+    columns = columns_of(read_schema(dataset.schema_path), features.target, features.names).without_label()
     batches = open_span(paths, file_format, columns).batches
     model = AskedModel(name=dataset.serving.model_name, version=int(version.name), signature=_SIGNATURE, input=_INPUT)
     try:

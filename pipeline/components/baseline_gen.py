@@ -17,6 +17,7 @@ from tfx.utils import io_utils, path_utils
 
 from columnar import examples as example_files
 from columnar.domains import without_impossible
+from models.target import Target
 from models.training_spec import OUT_OF_TIME_FILE
 from pipeline.artifacts import Baseline
 from pipeline.components.rerun_gate import read_statistics
@@ -62,7 +63,7 @@ def BaselineGen(
     yardstick = performance.choose_yardstick(
         out_of_time(model_run.uri, tables, parsed),
         lambda: held_out_evaluation(model, examples, schema_proto, parsed),
-        live_yardstick(live_baseline, parsed.features.label),
+        live_yardstick(live_baseline, parsed.features.target),
         list(tables),
         parsed.policy,
     )
@@ -108,7 +109,7 @@ def out_of_time(model_run_uri: str, tables: Mapping[int, pa.Table], settings: Se
     path = os.path.join(model_run_uri, OUT_OF_TIME_FILE)
     if not fileio.exists(path):
         return None
-    label = settings.features.label
+    label = settings.features.target
     newest = max(span for span, table in tables.items() if labels.is_labelled(table, label))
     rows, _ = labels.labelled(tables[newest], label)
     with fileio.open(path, "rb") as file, np.load(file) as arrays:
@@ -118,13 +119,13 @@ def out_of_time(model_run_uri: str, tables: Mapping[int, pa.Table], settings: Se
 def held_out_evaluation(model: Model, examples: Examples, schema: "Schema", settings: Settings) -> Evaluation | None:
     """Returns the evaluation of the new model on the held-out rows; None where none of them has a label."""
     table = example_files.read_splits([examples.uri], ["eval"], schema)
-    if not labels.is_labelled(table, settings.features.label):
+    if not labels.is_labelled(table, settings.features.target):
         return None
     return scoring.evaluate_model(path_utils.serving_model_path(model.uri), table, settings)
 
 
-def live_yardstick(baseline: Baseline, label: str) -> Yardstick | None:
-    """Returns the live model's yardstick; None where there is none, or of another label."""
+def live_yardstick(baseline: Baseline, target: Target) -> Yardstick | None:
+    """Returns the live model's yardstick; None where there is none, or of another target."""
     if not baseline.get_int_custom_property("present"):
         return None
     try:
@@ -132,7 +133,7 @@ def live_yardstick(baseline: Baseline, label: str) -> Yardstick | None:
     except baseline_files.BaselineError as error:
         logger.warning("The live model's yardstick cannot be read: %s", error)
         return None
-    if live.yardstick is None or live.label != label:
+    if live.yardstick is None or live.predicted != target:
         return None
     version = live.yardstick.origin.version or baseline.get_string_custom_property("version")
     return Yardstick(

@@ -58,7 +58,7 @@ def ingest_config(config: PipelineConfig) -> IngestConfig:
     return IngestConfig(
         file_format=dataset.spans.format,
         schema_text=config.schema_text() if dataset.schema_path else "",
-        label=dataset.features.label,
+        label=dataset.features.target.shortest,
         features=dataset.features.names,
     )
 

@@ -10,16 +10,15 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from models import label as label_expression
-from models import label_grammar, settings
+from models import settings
+from models.errors import LabelError
 from models.features import FeatureSpec
 from models.training_spec import TrainingSpec
 from pipeline import REPOSITORY
-from pipeline.config import toml_tables
+from pipeline.config import label_checks, toml_tables
 from pipeline.config.schema import read_schema
 from pipeline.config.sections import (
     BeamConfig,
@@ -157,13 +156,19 @@ def load_dataset(name_or_path: str) -> Dataset:
             raise ConfigError(f"{path}: the table [{required}] is missing.")
     parts = {name: table.get(name, {}) for name in TABLES}
     label = toml_tables.build(LabelConfig, parts["label"], where["label"])
+    schema_path = path.parent / config.schema if config.schema else None
+    schema = read_schema(schema_path) if schema_path else schema_pb2.Schema()
+    try:
+        target = label.target(label_checks.domain_of(label.column, schema))
+    except (ValueError, LabelError) as error:
+        raise ConfigError(f"{where['label']}: {error}") from error
     source = _source(parts["source"], where["source"]) if "source" in table else None
     if isinstance(parts["features"], dict) and "label" in parts["features"]:
         raise ConfigError(f"{where['features']}: the label has a table of its own, [label].")
     dataset = Dataset(
         name=config.name,
         path=path,
-        schema_path=path.parent / config.schema if config.schema else None,
+        schema_path=schema_path,
         spans=toml_tables.build(SpansConfig, _with_defaults(parts["spans"], source), where["spans"]),
         source=source,
         label=label,
@@ -171,7 +176,7 @@ def load_dataset(name_or_path: str) -> Dataset:
             FeatureSpec,
             parts["features"],
             where["features"],
-            given={"label": label.text},
+            given=dataclasses.asdict(target),
             also=settings.hints(NeverConfig),
         ),
         never=toml_tables.build(
@@ -188,8 +193,12 @@ def load_dataset(name_or_path: str) -> Dataset:
     )
     _check_source(dataset)
     _check_features(dataset)
+    try:
+        dataset.evaluation.check_metrics(target.task)
+    except ValueError as error:
+        raise ConfigError(f"{where['evaluation']}: {error}") from error
     if dataset.schema_path is not None:
-        _check_columns(dataset, read_schema(dataset.schema_path))
+        _check_columns(dataset, schema)
     return dataset
 
 
@@ -246,7 +255,7 @@ def _check_features(dataset: Dataset) -> None:
         if column in names:
             raise ConfigError(f"{where}: {column!r} is listed in `never` and cannot be a feature.")
     # An expression may share inputs such as `fare` with the features, but not all of them.
-    if features.label_columns <= set(names):
+    if features.target.label_columns <= set(names):
         raise ConfigError(
             f"{where}: every column of the label `{dataset.label.text}` is a feature, so the model "
             "would be told the answer. Remove the one that is known only afterwards."
@@ -260,7 +269,8 @@ def _check_columns(dataset: Dataset, schema: schema_pb2.Schema) -> None:
     for key, columns in (
         ("features]", dataset.features.names),
         ("features]: never", dataset.never),
-        ("label]", sorted(dataset.features.label_columns)),
+        ("label]", sorted(dataset.features.target.label_columns)),
+        ("label]: weight", sorted(dataset.features.target.weight_columns)),
         ("evaluation]: slices", dataset.evaluation.slice_columns),
         ("gate]: severity", list(dataset.gate.severity)),
         ("gate]: cluster", [dataset.gate.cluster] if dataset.gate.cluster else []),
@@ -275,54 +285,7 @@ def _check_columns(dataset: Dataset, schema: schema_pb2.Schema) -> None:
                 f"{dataset.path} [features]: {feature.kind.group}: expected columns of type {' or '.join(allowed)}. "
                 f"Received: {feature.name!r}, which is {types[feature.name]} in {dataset.schema_path}."
             )
-    _check_label_types(dataset, schema)
-
-
-def _check_label_types(dataset: Dataset, schema: schema_pb2.Schema) -> None:
-    """Refuses a label that the schema says can never be 0 or 1; what a row holds is checked where it is read."""
-    label, texts = dataset.label, label_expression.texts(dataset.label.text)
-    for feature in schema.feature:
-        if feature.name not in dataset.features.label_columns:
-            continue
-        where = f"{dataset.path} [label]: {feature.name!r}"
-        if (feature.type == schema_pb2.BYTES) != bool(texts):
-            _refuse_label_type(where, feature, dataset)
-        for text in texts:
-            values = _domain(feature, schema)
-            if values and text not in values:
-                raise ConfigError(
-                    f"{where} is compared with {text!r}, which is not in its domain in {dataset.schema_path}: "
-                    f"{', '.join(values)}."
-                )
-        domain = feature.float_domain if feature.type == schema_pb2.FLOAT else feature.int_domain
-        if label_expression.is_column(label.text) and (
-            (domain.HasField("min") and domain.min < 0) or (domain.HasField("max") and domain.max > 1)
-        ):
-            raise ConfigError(
-                f"{where} has a domain beyond 0 and 1 in {dataset.schema_path}, and a label column holds nothing else. "
-                "Say which values count as 1, such as positive = 2, or "
-                f"expression = '{label_grammar.column_expression(feature.name)} >= 1'."
-            )
-
-
-def _refuse_label_type(where: str, feature: schema_pb2.Feature, dataset: Dataset) -> NoReturn:
-    """Raises for text that is taken for numbers, and for numbers that are compared with text."""
-    if feature.type == schema_pb2.BYTES:
-        raise ConfigError(
-            f"{where} is text (BYTES) in {dataset.schema_path}. Say which texts count as 1, such as positive = "
-            '"Yes", or declare the column INT if it holds 0 and 1.'
-        )
-    raise ConfigError(
-        f"{where} is {schema_pb2.FeatureType.Name(feature.type)} in {dataset.schema_path}, and is compared with text. "
-        "Say which numbers count as 1, such as positive = 1, or declare the column BYTES."
-    )
-
-
-def _domain(feature: schema_pb2.Feature, schema: schema_pb2.Schema) -> Sequence[str]:
-    """The values that a text column may have; none where it may have any."""
-    if feature.HasField("string_domain"):
-        return list(feature.string_domain.value)
-    return [value for one in schema.string_domain if one.name == feature.domain for value in one.value]
+    label_checks.check(dataset.label, dataset.features.target, schema, f"{dataset.path} [label]", dataset.schema_path)
 
 
 def _check_names(where: str, columns: Sequence[str], allowed: Sequence[str], problem: str) -> None:

@@ -1,11 +1,12 @@
 """The tables of dataset.toml that no other room owns: one dataclass each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from models import label as label_expression
 from models import label_grammar, settings
 from models.settings import Column, Form, Range
+from models.target import Target, TaskName, TransformName
 from models.tensor_names import check_column_name
 from pipeline.errors import ConfigError
 from pipeline.ingest import spans as span_files
@@ -94,15 +95,30 @@ class LabelConfig:
     """`[label]`: what is predicted; a column or an expression.
 
     Attributes:
-      column: a column of 0 and 1, or of other values where `positive` names those that count as 1.
+      task: whether one of two, one of several classes, or a number is predicted.
+      column: a column of 0 and 1, or of other values where `positive` names those that count as 1; of the classes'
+        names; of numbers.
       positive: the value or values of `column` that count as 1, such as `"Yes"`; every other one counts as 0, and a
         missing one is no label.
-      expression: a comparison over columns, such as `tips > 0.2 * fare`.
+      expression: a comparison over columns, such as `tips > 0.2 * fare`; of a regression a number, such as
+        `fare + tips`.
+      classes: of a multiclass task, in the order in which they are answered; without it, the column's domain in the
+        schema.
+      weight: how much each row counts in training and in every metric: a column or a number such as `2 * rides`; a row
+        whose weight is missing or not above 0 counts as one without a label.
+      transform: what a regression learns instead of the label; `log1p` for amounts of very different sizes. Answers are
+        in the label's own unit.
+      interval: share of the rows that a regression's `lower` to `upper` shall cover.
     """
 
+    task: TaskName = "binary"
     column: Column | None = None
     positive: _Positive | _PositiveNumber | bool | tuple[_Positive, ...] | tuple[_PositiveNumber, ...] | None = None
     expression: _Text | None = None
+    classes: tuple[_Text, ...] | tuple[int, ...] = ()
+    weight: _Text | None = None
+    transform: TransformName = "none"
+    interval: Annotated[float, Range(0, 1, "share of rows", excluded="both")] = 0.9
 
     def __post_init__(self) -> None:
         settings.check(self)
@@ -112,9 +128,35 @@ class LabelConfig:
             raise ValueError("positive belongs to column; an expression says itself what counts as 1.")
         if self.positive == ():
             raise ValueError("positive: name at least one value.")
+        if self.positive is not None and self.task != "binary":
+            raise ValueError(f"positive belongs to task binary. Received: task {self.task}.")
+        if self.classes and self.task != "multiclass":
+            raise ValueError(f"classes belong to task multiclass. Received: task {self.task}.")
         if self.column is not None:
             check_column_name(self.column)
-        label_expression.label_columns(self.text)
+        if self.task != "multiclass" or self.classes:
+            _ = self.target()
+
+    def target(self, domain: Sequence[str] = ()) -> Target:
+        """Returns what is predicted.
+
+        Args:
+          domain: the values that the schema allows the column, which are the classes where `classes` names none.
+
+        Raises:
+          ValueError: it contradicts itself, or there are no classes.
+        """
+        classes = tuple(str(name) for name in self.classes or domain) if self.task == "multiclass" else ()
+        if self.task == "multiclass" and not classes:
+            raise ValueError('classes: name them, such as classes = ["low", "high"], or give the column a domain.')
+        return Target(
+            label=self.text,
+            task=self.task,
+            classes=classes,
+            weight=self.weight or "",
+            transform=self.transform,
+            interval=self.interval,
+        )
 
     @property
     def text(self) -> str:

@@ -188,7 +188,7 @@ def _cheap_evidence(
     evaluated_at: int,
     forced: bool,
 ) -> Evidence:
-    label = settings.features.label
+    label = settings.features.target
     labelled = sum(labels.positives(table, label)[1] for table in (span.table, *span.waiting.values()))
     window = live.baseline.window if live and live.baseline else ()
     # What only a withdrawn model was trained on is closed too, unless someone asks for it.
@@ -252,7 +252,7 @@ def _compare(
         gaps = (NotCompared(subject="drift", text=text), *evidence.not_compared)
         return dataclasses.replace(evidence, not_compared=gaps), None
     compared = drift.compare(table, live.baseline, features, policy, schema=span.schema, statistics=span.statistics)
-    label, label_gaps = labels.compare(table, features.label, live.baseline.label_spans, policy)
+    label, label_gaps = labels.compare(table, features.target, live.baseline.label_spans, policy)
     together: tuple[LastingDrift, ...] = ()
     if compared.drift is not None and compared.counts:
         before = [(item.span, item.counts) for item in earlier]

@@ -24,6 +24,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from columnar.numbers import as_float64
 from models.features import FeatureSpec
 from models.label import NO_LABEL
+from models.target import Target
 from pipeline import files, json_values
 from pipeline.gate import bins as frozen_bins
 from pipeline.gate import chance, clusters, joint, labels, leaks, repeats, variation
@@ -73,6 +74,7 @@ class Baseline:
         release measured it.
       sample: rows that tell how its columns go together; None where an older release measured it.
       not_compared: features that no span can be compared on, and why.
+      target: what the model predicts; None where it was measured before there were other tasks than binary ones.
     """
 
     created_at: int
@@ -90,6 +92,7 @@ class Baseline:
     statistics: statistics_pb2.DatasetFeatureStatisticsList | None
     not_compared: tuple[NotCompared, ...]
     origin: Origin | None = None
+    target: Target | None = None
     known_rows: KnownRows | None = None
     sample: joint.Sample | None = None
     strengths: Floats | None = None
@@ -99,6 +102,11 @@ class Baseline:
         """Rows of the training window."""
         first = self.bins[0].size if self.bins else 0
         return int(self.counts[:first].sum())
+
+    @property
+    def predicted(self) -> Target:
+        """What the model predicts."""
+        return self.target or Target(label=self.label)
 
     @property
     def yardstick(self) -> Yardstick | None:
@@ -222,6 +230,7 @@ class _Manifest:
     not_compared: tuple[NotCompared, ...]
     has_statistics: bool
     origin: Origin | None = None
+    target: Target | None = None
     label_spans: tuple[tuple[int, int], ...] = ()
     positives: tuple[int, int] = (0, 0)
     usual_rows: Usual | None = None
@@ -259,7 +268,7 @@ def build_baseline(
         raise BaselineError(
             f"A baseline needs at least {SMALLEST_COMPARED} training rows. Received {rows} in spans {sorted(tables)}."
         )
-    table = labels.with_label(raw, features.label)
+    table = labels.with_label(raw, features.target)
     kinds, gaps = _kinds(table, schema, features, policy)
     bins = frozen_bins.freeze(table, kinds)
     codes = frozen_bins.encode(table, bins)
@@ -273,19 +282,20 @@ def build_baseline(
         created_at=created_at,
         window=tuple(spans),
         label=features.label,
+        target=features.target,
         bins=bins,
         counts=by_span.sum(axis=0),
         variation=between.squared,
         raised_by=np.where(between.raised_by < 0, NO_SPAN, np.array(list(spans))[between.raised_by]),
         quantiles=np.array([_quantiles(table, feature) for feature in bins]),
         known=_known_values(table, bins),
-        label_spans=tuple(labels.positives(spans[span], features.label, policy.cluster) for span in spans),
+        label_spans=tuple(labels.positives(spans[span], features.target, policy.cluster) for span in spans),
         calibration=null,
         evaluation=evaluation,
         origin=origin,
         statistics=statistics,
         known_rows=repeats.know(spans, features.columns),
-        strengths=_strengths(codes, labels.evaluate(raw, features.label), bins),
+        strengths=_strengths(codes, labels.evaluate(raw, features.target), bins) if features.task == "binary" else None,
         sample=joint.draw(parts, groups, joint.looked_at(bins, features.label, policy.exclude), seed=seed),
         not_compared=tuple(gaps),
     )
@@ -320,7 +330,7 @@ def _kinds(
             gaps.append(NotCompared(subject="feature", feature=name, text=text))
         kinds[name] = one.kind.distance
     if table.column(features.label).null_count < table.num_rows:
-        kinds[features.label] = "categorical"
+        kinds[features.label] = "numeric" if features.task == "regression" else "categorical"
     else:
         text = "the label is not compared: the training rows have none"
         gaps.append(NotCompared(subject="label", feature=features.label, text=text))

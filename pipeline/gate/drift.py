@@ -107,7 +107,7 @@ def _compare_bins(
     if baseline.rows < SMALLEST_COMPARED:
         text = f"the baseline holds {baseline.rows} rows, too few to compare with (at least {SMALLEST_COMPARED})"
         return None, [NotCompared(subject="drift", text=text)], nothing, (), none
-    table = labels.with_label(table, baseline.label)
+    table = labels.with_label(table, baseline.predicted)
     kept, gaps = _kept(table, baseline, features, policy)
     if not kept:
         return None, [*gaps, NotCompared(subject="drift", text="no feature is left to compare")], nothing, (), none

@@ -1,15 +1,20 @@
-"""The label as one more column of a flat table, and how its share of positives moved."""
+"""The label as one more column of a flat table, and how its share of positives moved.
+
+What is predicted is given as a Target, or as the expression of a binary label.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from models import label as label_expression
+from models.label import NO_LABEL
+from models.target import Target, is_known
 from pipeline.evaluation import intervals
 from pipeline.gate import between_spans, clusters
 from pipeline.gate.between_spans import Between
@@ -17,42 +22,54 @@ from pipeline.gate.evidence import LabelChange, NotCompared
 from pipeline.gate.policy import GatePolicy
 
 
-def evaluate(table: pa.Table, label: str) -> npt.NDArray[np.int64]:
-    """Returns the label of each row: 1, 0, or NO_LABEL where a column of it is missing, in the row or altogether."""
-    columns = label_expression.label_columns(label)
-    if any(name not in table.column_names for name in columns):
-        return np.full(table.num_rows, label_expression.NO_LABEL, np.int64)
-    operands = {name: table.column(name) for name in columns}
-    return np.asarray(label_expression.evaluate(label, operands), np.int64)
+def evaluate(table: pa.Table, label: Target | str) -> npt.NDArray[Any]:  # Any: int64, or float64 of a regression.
+    """Returns the label of each row as `Target.evaluate` does, unknown where one of its columns is not there at all."""
+    target = _target(label)
+    if any(name not in table.column_names for name in target.columns):
+        is_number = target.task == "regression"
+        return np.full(table.num_rows, np.nan if is_number else NO_LABEL, np.float64 if is_number else np.int64)
+    return np.asarray(target.evaluate({name: table.column(name) for name in target.columns}))
 
 
-def is_labelled(table: pa.Table, label: str) -> bool:
+def is_labelled(table: pa.Table, label: Target | str) -> bool:
     """Whether any row has a label."""
-    return bool((evaluate(table, label) != label_expression.NO_LABEL).any())
+    return bool(is_known(evaluate(table, label)).any())
 
 
-def labelled(table: pa.Table, label: str) -> tuple[pa.Table, npt.NDArray[np.int64]]:
+def labelled(table: pa.Table, label: Target | str) -> tuple[pa.Table, npt.NDArray[Any]]:
     """Returns the rows that have a label, and their labels."""
     values = evaluate(table, label)
-    has_label = values != label_expression.NO_LABEL
+    has_label = is_known(values)
     return table.filter(pa.array(has_label)), values[has_label]
 
 
-def with_label(table: pa.Table, label: str) -> pa.Table:
-    """Returns the table with a column named like the label's expression: "1", "0" or null."""
-    values = evaluate(table, label)
-    known = values != label_expression.NO_LABEL
-    codes = pa.array((values == 1).astype(np.int8), mask=~known)
-    column = pa.DictionaryArray.from_arrays(codes, pa.array(["0", "1"], pa.large_string())).cast(pa.large_string())
-    if label in table.column_names:
-        return table.set_column(table.column_names.index(label), label, column)
-    return table.append_column(label, column)
+def with_label(table: pa.Table, label: Target | str) -> pa.Table:
+    """Returns the table with a column named like the label's expression: a class's name, of two "0" and "1", or a
+    number; null where it is unknown."""
+    target, values = _target(label), evaluate(table, label)
+    unknown = ~is_known(values)
+    if target.task == "regression":
+        column = pa.array(values, pa.float64(), mask=unknown)
+    else:
+        names = pa.array(target.classes or ("0", "1"), pa.large_string())
+        codes = pa.array(np.where(unknown, 0, values).astype(np.int32), mask=unknown)
+        column = pa.DictionaryArray.from_arrays(codes, names).cast(pa.large_string())
+    if target.label in table.column_names:
+        return table.set_column(table.column_names.index(target.label), target.label, column)
+    return table.append_column(target.label, column)
 
 
-def positives(table: pa.Table, label: str, cluster: str | None = None) -> tuple[int, int]:
-    """Returns the number of positive and of labelled rows; of rows that come in groups, so many as they are worth."""
+def _target(label: Target | str) -> Target:
+    return Target(label=label) if isinstance(label, str) else label
+
+
+def positives(table: pa.Table, label: Target | str, cluster: str | None = None) -> tuple[int, int]:
+    """Returns the number of rows of label or class 1, and of labelled rows; of rows that come in groups, so many as
+    they are worth. A number is never positive."""
     values = evaluate(table, label)
-    known = values != label_expression.NO_LABEL
+    known = is_known(values)
+    if values.dtype.kind == "f":
+        return 0, int(known.sum())
     positive, rows = int((values == 1).sum()), int(known.sum())
     groups = clusters.of(table, cluster)
     if groups is None or rows == 0:
@@ -62,9 +79,11 @@ def positives(table: pa.Table, label: str, cluster: str | None = None) -> tuple[
 
 
 def compare(
-    table: pa.Table, label: str, window: Sequence[tuple[int, int]], policy: GatePolicy
+    table: pa.Table, label: Target | str, window: Sequence[tuple[int, int]], policy: GatePolicy
 ) -> tuple[LabelChange | None, list[NotCompared]]:
     """Compares the share of positive labels with the training window's, given how that varies from span to span.
+
+    Several classes and numbers have no such share: their label is compared as one more feature, pipeline/gate/drift.py.
 
     Args:
       window: positive and labelled rows of each span of the training window, or of all in one where no more is known.
@@ -72,7 +91,10 @@ def compare(
     Returns:
       The change, or None and why there is none.
     """
-    now = positives(table, label, policy.cluster)
+    target = _target(label)
+    if target.task != "binary":
+        return None, []
+    now = positives(table, target, policy.cluster)
     spans = [span for span in window if span[1]]
     baseline = (sum(span[0] for span in spans), sum(span[1] for span in spans))
     for rows, where in ((now[1], "the span"), (baseline[1], "the baseline")):
@@ -84,7 +106,7 @@ def compare(
     low, high = between_spans.difference(before, after, ordinary, rate, spans_before=len(spans))
     change = after.value - before.value
     return LabelChange(
-        label=label,
+        label=target.label,
         baseline=before,
         current=after,
         low=low,

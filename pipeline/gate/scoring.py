@@ -14,7 +14,7 @@ def evaluate_model(model_dir: Path | str, table: pa.Table, settings: Settings) -
     """Measures a SavedModel on the labelled rows of `table`, overall and per slice."""
     from models.predictor import predictor_of  # Loads TensorFlow, which most decisions do without.
 
-    table, values = labels.labelled(table, settings.features.label)
+    table, values = labels.labelled(table, settings.features.target)
     return evaluate(table, values, predictor_of(str(model_dir)).predict(table), settings.slices)
 
 

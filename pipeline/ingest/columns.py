@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from columnar.examples import flat_schema
-from models import label as label_expression
+from models.target import Target, is_known
 from pipeline.ingest.errors import ColumnsError, IngestError, LabelValueError, ValueTypeError
 
 KIND_NAMES = {"int64": "INT", "double": "FLOAT", "large_string": "BYTES (UTF-8 text)"}
@@ -24,28 +24,28 @@ class Columns:
     Attributes:
       flat: names and Arrow types, in the schema's order.
       required: columns that a file may not lack.
-      label: columns that the label is computed from; a row that lacks one has no label.
+      label: columns that label and weight are computed from; a row that lacks one has no label.
       label_only: those of `label` that are no features; a span without any of them is unlabelled.
-      label_expression: how the label is computed from `label`; empty where there is none.
+      target: how the label is computed from `label`; None where there is none.
     """
 
     flat: pa.Schema
     required: frozenset[str]
     label: frozenset[str] = field(default=frozenset())
     label_only: frozenset[str] = field(default=frozenset())
-    label_expression: str = ""
+    target: Target | None = None
 
     def without_label(self) -> "Columns":
         """Returns the same for rows whose label nobody needs: it may be missing, or any value."""
-        return replace(self, label=frozenset(), label_only=frozenset(), label_expression="")
+        return replace(self, label=frozenset(), label_only=frozenset(), target=None)
 
 
-def columns_of(schema: schema_pb2.Schema, label: str = "", features: Collection[str] = ()) -> Columns:
+def columns_of(schema: schema_pb2.Schema, label: Target | str = "", features: Collection[str] = ()) -> Columns:
     """Returns what a file must look like.
 
     Args:
       schema: a feature is required where its presence asks for a count or a fraction above 0.
-      label: an expression of models/label.py; empty where there is none.
+      label: what is predicted, or a binary label's expression; empty where there is none.
       features: columns that the model takes; a label column that is none of them may be absent from a whole span.
     """
     required = {
@@ -53,14 +53,15 @@ def columns_of(schema: schema_pb2.Schema, label: str = "", features: Collection[
         for feature in schema.feature
         if feature.presence.min_fraction > 0 or feature.presence.min_count > 0
     }
-    label_columns = label_expression.label_columns(label) if label else frozenset()
+    target = Target(label=label) if isinstance(label, str) and label else label or None
+    label_columns = target.columns if isinstance(target, Target) else frozenset()
     label_only = label_columns - frozenset(features)
     return Columns(
         flat=flat_schema(schema),
         required=frozenset((required | label_columns) - label_only),
         label=label_columns,
         label_only=label_only,
-        label_expression=label,
+        target=target if isinstance(target, Target) else None,
     )
 
 
@@ -166,22 +167,25 @@ def _first_bad_value(array: pa.Array, target: pa.Field, path: str, first_record:
 
 
 def without_label(batch: pa.RecordBatch, columns: Columns) -> npt.NDArray[np.bool_]:
-    """Returns which rows have no label of 0 or 1, (rows,)."""
-    labels = label_expression.evaluate(columns.label_expression, {name: batch.column(name) for name in columns.label})
-    return np.asarray(np.asarray(labels) == label_expression.NO_LABEL, np.bool_)
+    """Returns which rows have no label, (rows,); what they count does not matter."""
+    if columns.target is None:
+        return np.ones(batch.num_rows, np.bool_)
+    unweighted = replace(columns.target, weight="")
+    labels = unweighted.evaluate({name: batch.column(name) for name in unweighted.columns})
+    return np.asarray(~is_known(np.asarray(labels)), np.bool_)
 
 
 def first_wrong_label(batch: pa.RecordBatch, columns: Columns) -> int | None:
-    """Returns the first row whose label is there and neither 0 nor 1; None where there is no such row.
+    """Returns the first row whose label is there and none of the task's; None where there is no such row.
 
     A row whose label is missing is not wrong: labels may come in parts.
     """
-    if not columns.label:
+    if columns.target is None:
         return None
     wrong = without_label(batch, columns)
     if not wrong.any():
         return None
-    for name in columns.label:
+    for name in columns.target.label_columns:
         values = batch.column(name)
         missing = pc.is_null(values, nan_is_null=True) if pa.types.is_floating(values.type) else pc.is_null(values)
         if pa.types.is_large_string(values.type):
@@ -191,13 +195,13 @@ def first_wrong_label(batch: pa.RecordBatch, columns: Columns) -> int | None:
 
 
 def is_wrong_label(values: Mapping[str, float | str | None], columns: Columns) -> bool:
-    """Returns whether one row's label is there and neither 0 nor 1. `values`: of the label's columns."""
+    """Returns whether one row's label is there and none of the task's. `values`: of the label's columns."""
     row = [pa.array([values[name]], columns.flat.field(name).type) for name in sorted(columns.label)]
     return first_wrong_label(pa.RecordBatch.from_arrays(row, names=sorted(columns.label)), columns) is not None
 
 
 def check_labels(batch: pa.RecordBatch, columns: Columns, path: str, first_record: int) -> None:
-    """Raises the error of the first row of a labelled file whose label is neither 0 nor 1; it names the record."""
+    """Raises the error of the first row of a labelled file whose label is none of the task's; it names the record."""
     row = first_wrong_label(batch, columns)
     if row is not None:
         values = {name: batch.column(name)[row].as_py() for name in columns.label}
@@ -205,18 +209,29 @@ def check_labels(batch: pa.RecordBatch, columns: Columns, path: str, first_recor
 
 
 def label_fault(values: Mapping[str, object], columns: Columns, path: str, line: int) -> IngestError:
-    """Returns the error for a row whose label is neither 0 nor 1. `values`: of the label's columns."""
-    expression = columns.label_expression
-    if label_expression.is_column(expression):
-        (name, value), *_ = values.items()
-        what = (
-            f"expected a label of 0 or 1. Received: {value}. Correct or remove the row, or say in dataset.toml which "
-            f"values count as 1: [label] positive = 2, or expression = '{expression} >= 1'."
-        )
+    """Returns the error for a row whose label is none of the task's. `values`: of the label's columns."""
+    target = columns.target
+    if target is None:
+        raise ValueError("Only a file with a label has a wrong one.")
+    if target.is_column:
+        (name,) = target.label_columns
+        expected = {
+            "binary": "expected a label of 0 or 1",
+            "multiclass": f"expected one of the classes {', '.join(target.classes)}",
+            "regression": "expected a number that is not infinite",
+        }[target.task]
+        remedy = {
+            "binary": "say in dataset.toml which values count as 1: [label] positive = 2, or "
+            f"expression = '{target.label} >= 1'",
+            "multiclass": "add its class to [label] classes in dataset.toml",
+            "regression": "leave it empty where it is not known",
+        }[target.task]
+        what = f"{expected}. Received: {values[name]}. Correct or remove the row, or {remedy}."
         return LabelValueError(what, path=path, line=line, column=name)
-    operands = ", ".join(f"{name} = {value}" for name, value in sorted(values.items()))
+    operands = ", ".join(f"{name} = {values[name]}" for name in sorted(target.label_columns))
+    is_not = {"binary": "neither true nor false", "multiclass": "none of the classes", "regression": "no finite number"}
     what = (
-        f"the label `{expression}` is neither true nor false where {operands}. Correct or remove the row, or write an "
+        f"the label `{target.label}` is {is_not[target.task]} where {operands}. Correct or remove the row, or write an "
         "expression that has a value for it."
     )
     return LabelValueError(what, path=path, line=line, column=min(columns.label))

@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from google.protobuf import json_format, struct_pb2, text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.proto import example_gen_pb2
 
+from models.target import Target
 from pipeline.ingest.columns import Columns, columns_of
 from pipeline.ingest.infer import infer_schema
 from pipeline.ingest.reader import Format
@@ -20,13 +22,13 @@ class IngestConfig:
       file_format: csv, parquet, avro or tfrecord.
       schema_text: the curated schema in text form: its content, so that an edited schema is read again; empty where
         the dataset has none yet and types come from the data.
-      label: the label's expression (models/label.py); empty where there is none.
+      label: what is predicted, or a binary label's expression; empty where there is none.
       features: columns that the model takes; a label column that is none of them may be absent from a whole span.
     """
 
     file_format: Format
     schema_text: str = ""
-    label: str = ""
+    label: Target | str = ""
     features: tuple[str, ...] = ()
 
     def to_proto(self) -> example_gen_pb2.CustomConfig:
@@ -45,7 +47,7 @@ class IngestConfig:
         return cls(
             file_format=fields["file_format"],
             schema_text=fields["schema_text"],
-            label=fields["label"],
+            label=_target_of(fields["label"]),
             features=tuple(fields["features"]),
         )
 
@@ -59,3 +61,7 @@ class IngestConfig:
             return columns_of(infer_schema(paths, self.file_format))
         schema = text_format.Parse(self.schema_text, schema_pb2.Schema())
         return columns_of(schema, self.label, self.features)
+
+
+def _target_of(stored: str | dict[str, Any]) -> Target | str:  # Any: JSON.
+    return stored if isinstance(stored, str) else Target(**{**stored, "classes": tuple(stored["classes"])})

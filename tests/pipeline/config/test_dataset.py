@@ -2,6 +2,7 @@
 
 import pytest
 
+from models.target import Target
 from pipeline.config import dataset as config
 from pipeline.errors import ConfigError
 
@@ -153,6 +154,76 @@ def test_a_label_column_of_other_values_says_which_are_positive(folder, label, k
     (folder / "schema.pbtxt").write_text(SCHEMA.replace('"bought" type: INT', f'"bought" type: {kind}'))
 
     assert config.load_dataset(str(folder)).features.label == expression
+
+
+@pytest.mark.parametrize(
+    ("label", "described", "target"),
+    [
+        (
+            'task = "multiclass"\ncolumn = "bought"',
+            'type: BYTES string_domain { name: "b" value: "no" value: "yes" value: "later" }',
+            Target(label="bought", task="multiclass", classes=("no", "yes", "later")),
+        ),
+        (
+            'task = "multiclass"\ncolumn = "bought"\nclasses = [1, 2, 3]',
+            "type: INT",
+            Target(label="bought", task="multiclass", classes=("1", "2", "3")),
+        ),
+        (
+            'task = "regression"\ncolumn = "bought"\ntransform = "log1p"\ninterval = 0.8\nweight = "2 * price"',
+            "type: FLOAT",
+            Target(label="bought", task="regression", transform="log1p", interval=0.8, weight="2 * price"),
+        ),
+    ],
+)
+def test_every_task_is_a_few_keys_of_the_label(folder, label, described, target):
+    (folder / "dataset.toml").write_text(GOOD.replace('column = "bought"', label))
+    (folder / "schema.pbtxt").write_text(SCHEMA.replace('name: "bought" type: INT', f'name: "bought" {described}'))
+
+    features = config.load_dataset(str(folder)).features
+
+    assert features.target == target
+    assert type(features).from_json(features.to_json()) == features
+
+
+@pytest.mark.parametrize(
+    ("label", "described", "message"),
+    [
+        ('task = "multiclass"\ncolumn = "bought"', "type: INT", "classes: name them"),
+        ('column = "bought"\nclasses = ["a", "b"]', "type: INT", "classes belong to task multiclass"),
+        ('task = "regression"\ncolumn = "bought"\npositive = 1', "type: INT", "positive belongs to task binary"),
+        ('task = "regression"\nexpression = "bought > 1"', "type: INT", "a number and not a comparison"),
+        ('task = "regression"\ncolumn = "bought"', "type: BYTES", "'bought' is text (BYTES)"),
+        (
+            'task = "multiclass"\ncolumn = "bought"\nclasses = ["a", "b"]',
+            "type: INT",
+            "the class 'a' is no whole number",
+        ),
+        (
+            'task = "multiclass"\ncolumn = "bought"\nclasses = ["a", "b"]',
+            'type: BYTES string_domain { name: "b" value: "a" }',
+            "the class 'b' is not in its domain",
+        ),
+        ('column = "bought"\nweight = "price > 1"', "type: INT", "a number and not a comparison"),
+        ('column = "bought"\nweight = "nothing"', "type: INT", "'nothing' is no column of the schema"),
+    ],
+)
+def test_a_task_that_the_label_cannot_be_is_refused(folder, label, described, message):
+    (folder / "dataset.toml").write_text(GOOD.replace('column = "bought"', label))
+    (folder / "schema.pbtxt").write_text(SCHEMA.replace('name: "bought" type: INT', f'name: "bought" {described}'))
+
+    with pytest.raises(ConfigError) as caught:
+        config.load_dataset(str(folder))
+
+    assert str(caught.value).startswith(f"{folder / 'dataset.toml'} [label]")
+    assert message in str(caught.value)
+
+
+def test_a_floor_of_another_tasks_metric_is_refused(folder):
+    (folder / "dataset.toml").write_text(GOOD + "\n[evaluation]\nfloors = { r_squared = 0.2 }\n")
+
+    with pytest.raises(ConfigError, match=r"\[evaluation\]: floors: expected metrics of the task binary"):
+        config.load_dataset(str(folder))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,11 @@ import os
 
 import pyarrow as pa
 import pytest
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
 
+from models.target import Target
+from pipeline.ingest.columns import columns_of
 from pipeline.ingest.errors import (
     ColumnsError,
     IngestError,
@@ -250,11 +254,6 @@ LABEL_FAULTS = {
 
 @pytest.mark.parametrize(("label", "kind", "cell", "message"), LABEL_FAULTS.values(), ids=LABEL_FAULTS)
 def test_a_label_that_is_neither_0_nor_1_is_a_fault(write, label, kind, cell, message):
-    from google.protobuf import text_format
-    from tensorflow_metadata.proto.v0 import schema_pb2
-
-    from pipeline.ingest.columns import columns_of
-
     text = f'feature {{ name: "x" type: INT }} feature {{ name: "y" type: {kind} }}'
     path = write(f"x,y\n1,1\n0,{cell}\n1,0\n")
 
@@ -265,6 +264,31 @@ def test_a_label_that_is_neither_0_nor_1_is_a_fault(write, label, kind, cell, me
     assert message in str(caught.value)
     assert caught.value.exit_status == 3
     assert isinstance(caught.value, LabelValueError | ValueTypeError)
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "cell", "message"),
+    [
+        (
+            Target(label="y", task="multiclass", classes=("low", "high")),
+            "BYTES",
+            "middle",
+            "expected one of the classes low, high. Received: middle. Correct or remove the row, or add its class",
+        ),
+        (Target(label="y", task="regression"), "FLOAT", "inf", "expected a number that is not infinite. Received: inf"),
+        (Target(label="y / x", task="regression"), "FLOAT", "1", "`y / x` is no finite number where x = 0, y = 1"),
+    ],
+)
+def test_a_label_that_is_none_of_its_task_is_a_fault(write, target, kind, cell, message):
+    text = f'feature {{ name: "x" type: INT }} feature {{ name: "y" type: {kind} }}'
+    good = "low" if kind == "BYTES" else "2.5"
+    path = write(f"x,y\n1,{good}\n0,{cell}\n1,\n")  # The last has no label, which is no fault.
+
+    with pytest.raises(LabelValueError) as caught:
+        read(path, columns_of(text_format.Parse(text, schema_pb2.Schema()), target, ["x"]))
+
+    assert str(caught.value).startswith(f"{path}, line 3, column ")
+    assert message in str(caught.value)
 
 
 def test_whole_numbers_may_be_written_as_pandas_writes_them(write, columns):
