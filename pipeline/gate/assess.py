@@ -14,7 +14,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_p
 
 from columnar.fingerprint import fingerprint
 from models.errors import ModelError
-from pipeline.gate import drift, joint, labels, lasting, leaks, performance, quality, repeats
+from pipeline.gate import drift, far_values, joint, labels, lasting, leaks, performance, quality, repeats
 from pipeline.gate.baseline import Baseline
 from pipeline.gate.decision import Decision, Row, Verdict, decide
 from pipeline.gate.definition import Definition, changes, define
@@ -153,7 +153,10 @@ def _held_to_window(
     told: tuple[Finding, ...] = ()
     if strengths is not None and evidence.labelled and live.baseline.label == label:
         told = leaks.find(table, label, strengths, live.baseline.bins, settings.policy)
-    findings = quality.ordered([*evidence.findings, *copies.findings, *told])
+    far: tuple[Finding, ...] = ()
+    if live.baseline.grid is not None:
+        far = far_values.find(table, live.baseline.bins, live.baseline.grid, settings.policy)
+    findings = quality.ordered([*evidence.findings, *copies.findings, *told, *far])
     left_out = int(copies.left_out.sum())
     if left_out:
         table = table.filter(pa.array(~copies.left_out))
@@ -257,7 +260,8 @@ def _compare(
     if compared.drift is not None and compared.counts:
         before = [(item.span, item.counts) for item in earlier]
         together = lasting.compare(before, span.number, compared.counts, live.baseline, policy, compared.drift)
-    moved = {item.feature for item in compared.drift.moved} if compared.drift else set()
+    features_ = compared.drift.features if compared.drift else ()
+    moved = {item.feature for item in features_ if item.moved or item.format}
     relations, relation_gaps = _compare_joint(table, live.baseline, policy, moved)
     complete = dataclasses.replace(
         evidence,

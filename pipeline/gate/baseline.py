@@ -27,7 +27,7 @@ from models.label import NO_LABEL
 from models.target import Target
 from pipeline import files, json_values
 from pipeline.gate import bins as frozen_bins
-from pipeline.gate import chance, clusters, joint, labels, leaks, repeats, variation
+from pipeline.gate import chance, clusters, formats, joint, labels, leaks, repeats, variation
 from pipeline.gate.bins import FeatureBins
 from pipeline.gate.chance import Calibration
 from pipeline.gate.distances import Floats
@@ -62,6 +62,9 @@ class Baseline:
         the window counted; NaN where the window has one span, float64 (features,).
       raised_by: the span that it is the distance of; NO_SPAN where a change was left out, int64 (features,).
       quantiles: of the numeric features, at QUANTILE_LEVELS; NaN for others, float64 (features, levels).
+      grid: of the numeric features, quantiles at formats.LEVELS; NaN for others, float64 (features, levels); None where
+        an older release measured it.
+      decimals: with which they are written, formats.NO_GRID for others, int64 (features,); None with `grid`.
       known: the values of each categorical feature, sorted; features with too many are left out.
       label_spans: positive and labelled rows of each span of the window, as it stands there; of all in one where an
         older release measured them.
@@ -96,6 +99,8 @@ class Baseline:
     known_rows: KnownRows | None = None
     sample: joint.Sample | None = None
     strengths: Floats | None = None
+    grid: Floats | None = None
+    decimals: npt.NDArray[np.int64] | None = None
 
     @functools.cached_property
     def rows(self) -> int:
@@ -132,8 +137,8 @@ class Baseline:
         of_rows: dict[str, Any] = {"row_hashes": known.hashes, "row_spans": known.spans} if known else {}
         if self.sample is not None:
             of_rows |= {f"sample_{f.name}": getattr(self.sample, f.name) for f in dataclasses.fields(joint.Sample)}
-        if self.strengths is not None:
-            of_rows["strengths"] = self.strengths
+        later = {"strengths": self.strengths, "grid": self.grid, "decimals": self.decimals}
+        of_rows |= {name: array for name, array in later.items() if array is not None}
         np.savez_compressed(
             arrays,
             counts=self.counts,
@@ -278,6 +283,8 @@ def build_baseline(
     by_span = np.array([frozen_bins.count(part, bins) for part in parts])
     groups = [clusters.of(spans[span], policy.cluster) for span in spans]
     between = variation.measure(by_span, bins, null, raw.num_rows)
+    nothing = np.zeros(0)
+    numbers = [as_float64(table.column(one.name)) if one.kind == "numeric" else nothing for one in bins]
     return Baseline(
         created_at=created_at,
         window=tuple(spans),
@@ -288,6 +295,8 @@ def build_baseline(
         variation=between.squared,
         raised_by=np.where(between.raised_by < 0, NO_SPAN, np.array(list(spans))[between.raised_by]),
         quantiles=np.array([_quantiles(table, feature) for feature in bins]),
+        grid=np.array([formats.quantiles(values) for values in numbers]).reshape(len(bins), -1),
+        decimals=np.array([formats.decimals(values) for values in numbers], np.int64),
         known=_known_values(table, bins),
         label_spans=tuple(labels.positives(spans[span], features.target, policy.cluster) for span in spans),
         calibration=null,

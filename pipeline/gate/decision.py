@@ -303,10 +303,14 @@ def _said_gaps(evidence: Evidence) -> list[Reason]:
 
 
 def _warnings(evidence: Evidence) -> list[Reason]:
+    written_otherwise = [item for item in (evidence.drift.features if evidence.drift else ()) if item.format]
     return [
-        Reason(kind="warning", text=finding.text, feature=finding.feature)
-        for finding in evidence.findings
-        if finding.severity == "warn"
+        *(Reason(kind="warning", text=words.describe_format(item), feature=item.feature) for item in written_otherwise),
+        *(
+            Reason(kind="warning", text=finding.text, feature=finding.feature)
+            for finding in evidence.findings
+            if finding.severity == "warn"
+        ),
     ]
 
 

@@ -6,6 +6,7 @@ spans do among each other, and what is large enough to matter.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_p
 from models.features import FeatureSpec
 from pipeline.gate import bins as frozen_bins
 from pipeline.gate import chance as calibration
-from pipeline.gate import directions, distances, labels, tfdv
+from pipeline.gate import directions, distances, formats, labels, tfdv
 from pipeline.gate.baseline import NO_SPAN, Baseline
 from pipeline.gate.bins import FeatureBins
 from pipeline.gate.distances import Floats
@@ -133,6 +134,7 @@ def _compare_bins(
         )
         for index in kept
     ]
+    found = [_unless_format(item, table, baseline, index) for item, index in zip(found, kept, strict=True)]
     drift = Drift(
         features=tuple(sorted(found, key=lambda item: (-item.excess, item.feature))),
         false_alarm_rate=policy.alarm_rate("drift"),
@@ -142,6 +144,18 @@ def _compare_bins(
         excluded=tuple(sorted(name for name in features.names if name in policy.exclude)),
     )
     return drift, gaps, anomalies, distributions_of(counts, baseline, kept), counts
+
+
+def _unless_format(item: FeatureDrift, table: pa.Table, baseline: Baseline, index: int) -> FeatureDrift:
+    """Returns a numeric feature that moved as one that did not, where it is only written otherwise."""
+    feature = baseline.bins[index]
+    if not item.moved or feature.kind != "numeric" or baseline.grid is None or baseline.decimals is None:
+        return item
+    if feature.name not in table.column_names:
+        return item
+    before, written = baseline.grid[index], int(baseline.decimals[index])
+    how = formats.changed(table.column(feature.name), feature, before, written, item.threshold)
+    return dataclasses.replace(item, moved=False, format=how) if how else item
 
 
 def feature_drift(

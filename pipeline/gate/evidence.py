@@ -53,6 +53,7 @@ class FeatureDrift:
       unseen: share of the rows whose value the training window did not have; 0 for numeric features.
       raised_by: the span of the window that `variation` is the distance of; None where a change in the window was left
         out of it, or an older release measured it.
+      format: where the numbers are only written otherwise, how, in words; then the feature did not move.
     """
 
     feature: str
@@ -68,6 +69,7 @@ class FeatureDrift:
     direction: str
     unseen: float = 0.0
     raised_by: int | None = None
+    format: str = ""
 
     @property
     def excess(self) -> float:

@@ -48,7 +48,7 @@ def compare(
     spans = (*(number for number, _ in earlier), span)
     by_span = np.array([*(each for _, each in earlier), counts], np.int64)
     said = {item.feature for item in alone.moved}
-    judged = {item.feature for item in alone.features if item.limit != "schema"} - said
+    judged = {item.feature for item in alone.features if item.limit != "schema" and not item.format} - said
     lengths = _lengths(len(spans))
     furthest: dict[str, LastingDrift] = {}
     for length in lengths:

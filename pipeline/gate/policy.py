@@ -19,6 +19,7 @@ FindingKind = Literal[
     "repeated_rows",
     "known_rows",
     "label_leak",
+    "far_values",
     "missing_column",
     "empty_column",
     "wrong_type",

@@ -54,13 +54,22 @@ def _limit(item: FeatureDrift) -> str:
     return _LIMIT_NAMES[item.limit]
 
 
+def describe_format(item: FeatureDrift) -> str:
+    """Returns a change of format in words."""
+    return f"{item.format}: a change of format and none of the distribution, for which no training is needed"
+
+
 def describe_metric(change: MetricChange) -> str:
     """Returns one change of the live model's performance in words."""
     where = f" on {change.slice}" if change.slice else ""
+    before, now = change.baseline.value, change.current.value
+    if change.metric == "calibration":
+        # Of calibration the sizes are compared: too high and too low are equally bad.
+        before, now = abs(before), abs(now)
     return (
         f"the live model's {_METRIC_NAMES[change.metric]}{where}: "
-        f"{change.baseline.value:.3f} → {change.current.value:.3f} "
-        f"(change {change.current.value - change.baseline.value:+.3f}, interval {change.low:+.3f} to "
+        f"{before:.3f} → {now:.3f} "
+        f"(change {now - before:+.3f}, interval {change.low:+.3f} to "
         f"{change.high:+.3f}, margin {change.margin:g})"
     )
 
