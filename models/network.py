@@ -67,6 +67,22 @@ def pack(transformed: Mapping[str, Any], layout: Layout) -> tuple[np.ndarray, np
     return floats, ids
 
 
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """The weights of an `Ensemble`; the first dimension of each is the member.
+
+    Attributes:
+      tables: embeddings, (members, values, width), by transformed integer feature, in the order of the encoding.
+      cross: down, up and bias of each cross layer.
+      layers: kernel, (members, inputs, units), and bias, (members, 1, units), of each dense layer and of the head. The
+        inputs of the first: the embeddings, then z-scores, missing flags, steps of the quantiles, sines and cosines.
+    """
+
+    tables: Mapping[str, np.ndarray]
+    cross: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]
+    layers: Sequence[tuple[np.ndarray, np.ndarray]]
+
+
 @keras.saving.register_keras_serializable("models")
 class Ensemble(keras.Model):
     """Outputs of every member, from packed features.
@@ -133,6 +149,15 @@ class Ensemble(keras.Model):
         """Sets the trainable weights, in the order of `trainable_variables`."""
         for variable, value in zip(self.trainable_variables, weights, strict=True):
             variable.assign(value)
+
+    @property
+    def weights_by_place(self) -> Weights:
+        """The weights, each with its place in the network."""
+        return Weights(
+            tables={name: table.numpy() for name, table in zip(self.layout.ids, self._tables, strict=True)},
+            cross=[(down.numpy(), up.numpy(), bias.numpy()) for down, up, bias in self._cross],
+            layers=[(kernel.numpy(), bias.numpy()) for kernel, bias in (*self._dense, self._head)],
+        )
 
     def call(self, inputs: tuple[Any, Any], training: bool = False) -> Any:
         """Outputs, (batch, members, outputs)."""

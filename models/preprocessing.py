@@ -28,7 +28,8 @@ from models.features import Feature, FeatureSpec
 from models.tensor_names import alias
 
 LABEL_KEY = "label_xf"
-_Z_LIMIT = 10.0
+Z_LIMIT = 10.0
+"""Largest z-score; values further out count as this far."""
 
 
 def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]) -> dict[str, tf.Tensor]:
@@ -108,6 +109,11 @@ _ENCODERS: Mapping[str, Callable[[Feature, Any, _Constants], dict[str, tf.Tensor
 """By group: a raw column to its transformed features. Any: tensors of several kinds."""
 
 
+def constant_name(column: str, what: str) -> str:
+    """The operation of the graph that holds a constant of the analysis, whoever computed it."""
+    return f"{alias(column)}__{what}"
+
+
 class _TftAnalyzers:
     """Constants that Beam computes over the whole dataset after this graph is traced."""
 
@@ -117,11 +123,12 @@ class _TftAnalyzers:
     def moments(self, name: str, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         finite = tf.boolean_mask(tf.cast(x, tf.float64), tf.math.is_finite(x))
         mean = tft.mean(finite, name=f"{alias(name)}_mean")
-        return mean, tf.sqrt(tft.var(finite, name=f"{alias(name)}_var"))
+        return _named_moments(name, mean, tf.sqrt(tft.var(finite, name=f"{alias(name)}_var")))
 
     def boundaries(self, name: str, x: tf.Tensor, buckets: int) -> tf.Tensor:
         present = tf.boolean_mask(x, tf.logical_not(tf.math.is_nan(x)))
-        return tft.quantiles(present, buckets, epsilon=QUANTILE_ERROR, name=f"{alias(name)}_quantiles")[0]
+        quantiles = tft.quantiles(present, buckets, epsilon=QUANTILE_ERROR, name=f"{alias(name)}_quantiles")[0]
+        return tf.identity(quantiles, constant_name(name, "boundaries"))
 
     def vocabulary(self, name: str, present: tf.Tensor) -> Any:
         file_name = vocabulary_file_name(name)
@@ -145,11 +152,11 @@ class _Analyzed:
     def moments(self, name: str, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         del x  # Seen already.
         moments = self._analysis.moments[name]
-        return tf.constant(moments.mean, tf.float64), tf.constant(moments.std, tf.float64)
+        return _named_moments(name, tf.constant(moments.mean, tf.float64), tf.constant(moments.std, tf.float64))
 
     def boundaries(self, name: str, x: tf.Tensor, buckets: int) -> tf.Tensor:
         del x, buckets
-        return tf.constant(self._analysis.boundaries[name], tf.float32)
+        return tf.constant(self._analysis.boundaries[name], tf.float32, name=constant_name(name, "boundaries"))
 
     def vocabulary(self, name: str, present: tf.Tensor) -> Any:
         del present
@@ -159,6 +166,10 @@ class _Analyzed:
 
 
 _Constants = _TftAnalyzers | _Analyzed
+
+
+def _named_moments(name: str, mean: tf.Tensor, std: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return tf.identity(mean, constant_name(name, "mean")), tf.identity(std, constant_name(name, "std"))
 
 
 def _first_value(x: Any, missing: Any) -> tf.Tensor:
@@ -192,7 +203,7 @@ def _category(x: Any) -> tuple[tf.Tensor, tf.Tensor]:
 def _z_score(x: tf.Tensor, mean: tf.Tensor, std: tf.Tensor) -> tf.Tensor:
     spread = std > 0.0  # False for NaN too: TFT's answer for a column without values.
     safe = tf.where(spread, std, tf.ones_like(std))
-    z = tf.cast(tf.clip_by_value((tf.cast(x, tf.float64) - mean) / safe, -_Z_LIMIT, _Z_LIMIT), tf.float32)
+    z = tf.cast(tf.clip_by_value((tf.cast(x, tf.float64) - mean) / safe, -Z_LIMIT, Z_LIMIT), tf.float32)
     return tf.where(tf.logical_and(spread, tf.logical_not(tf.math.is_nan(x))), z, tf.zeros_like(z))
 
 

@@ -14,13 +14,16 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from models import feature_defaults as defaults_file
+from models import serving_graph
 from models.calibration import Calibration
 from models.features import FeatureSpec
-from models.network import Ensemble, Layout
+from models.network import Ensemble
 from models.tasks import Task
 from models.transform_graph import TransformGraph
 
@@ -34,9 +37,15 @@ def export(
     graph: TransformGraph,
     features: FeatureSpec,
     output_dir: str,
-) -> None:
-    """Writes the SavedModel and its feature_defaults.json into `output_dir`."""
-    module = _ServingModule(network, task, calibration, graph, features)
+    rows: pa.RecordBatch | pa.Table,
+) -> serving_graph.Comparison:
+    """Writes the SavedModel with what goes with it in assets.extra; returns how its graph was chosen.
+
+    Args:
+      rows: some of the training window; see `serving_graph.choose`.
+    """
+    outputs, comparison = serving_graph.choose(network, features, graph, rows)
+    module = _ServingModule(outputs, task, calibration, graph, features)
     signatures = {
         "serving_default": tf.function(module.serve, input_signature=[graph.serving_inputs], autograph=False),
         "serve_examples": tf.function(module.serve_examples, input_signature=[_EXAMPLES], autograph=False),
@@ -45,6 +54,8 @@ def export(
     tf.saved_model.save(module, output_dir, signatures=signatures)
     _name_inputs_like_columns(output_dir, {spec.name: name for name, spec in graph.serving_inputs.items()})
     defaults_file.write(output_dir, feature_defaults(graph, features))
+    comparison.write(output_dir)
+    return comparison
 
 
 def feature_defaults(graph: TransformGraph, features: FeatureSpec) -> dict[str, dict[str, Any]]:
@@ -85,42 +96,34 @@ def _name_inputs_like_columns(model_dir: str, columns: Mapping[str, str]) -> Non
 
 
 class _ServingModule(tf.Module):
-    """Holds everything that the signatures need.
-
-    The weights are copied into tf.Variables of this module and given to the network call by call: variables that
-    Keras 3 owns cannot be found in a TF1 session, which is how BulkInferrer and TFX's older tools load a model.
-    """
+    """Holds everything that the signatures need."""
 
     def __init__(
-        self, network: Ensemble, task: Task, calibration: Calibration, graph: TransformGraph, features: FeatureSpec
+        self,
+        outputs: serving_graph.PlainGraph | serving_graph.StackedGraph,
+        task: Task,
+        calibration: Calibration,
+        graph: TransformGraph,
+        features: FeatureSpec,
     ) -> None:
         super().__init__()
         self._task = task
         self._features = features
         self._graph = graph
         self.transform = graph.loaded
-        self._layout: Layout = network.layout
-        # A function, not the network: attributes that are Keras objects would be saved with the module.
-        self._call = network.stateless_call
-        self._state = [tf.constant(variable.numpy()) for variable in network.non_trainable_variables]
-        self.weights = [
-            tf.Variable(variable.numpy(), trainable=False, name=f"weight_{index}")
-            for index, variable in enumerate(network.trainable_variables)
-        ]
-        slope_and_offset = [calibration.slope, calibration.offset]
-        self.calibration = tf.Variable(slope_and_offset, trainable=False, dtype=tf.float32, name="calibration")
+        self.outputs = outputs
+        self._slope, self._offset = (np.array(x, np.float32) for x in (calibration.slope, calibration.offset))
 
     def serve(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        transformed = self._graph.transform(inputs)
-        floats = _stack(transformed, self._layout.floats, tf.float32)
-        ids = _stack(transformed, tuple(self._layout.ids), tf.int32)
-        weights = [tf.convert_to_tensor(weight) for weight in self.weights]
-        outputs, _ = self._call(weights, self._state, (floats, ids), training=False)  # (batch, members, outputs)
-        slope, offset = tf.unstack(self.calibration)
-        return self._task.answer(slope * tf.reduce_mean(outputs, axis=1) + offset)
+        with tf.control_dependencies([_assert_equal_lengths(inputs)]):
+            return self._answer({name: tf.identity(x) for name, x in inputs.items()})
+
+    def _answer(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        outputs = self.outputs(inputs)  # (batch, members, outputs)
+        return self._task.answer(self._slope * tf.reduce_mean(outputs, axis=1) + self._offset)
 
     def serve_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self.serve(self._parse(examples))
+        return self._answer(self._parse(examples))
 
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         transformed = self._graph.transform(self._parse(examples))
@@ -155,8 +158,12 @@ def _dense(x: tf.SparseTensor, missing: Any, dtype: tf.DType) -> tf.Tensor:
     return tf.sparse.to_dense(widened, tf.constant(missing, dtype))[:, 0]
 
 
-def _stack(transformed: Mapping[str, tf.Tensor], names: tuple[str, ...], dtype: tf.DType) -> tf.Tensor:
-    if not names:
-        rows = tf.shape(next(iter(transformed.values())))[0]
-        return tf.zeros([rows, 0], dtype)
-    return tf.stack([tf.cast(transformed[name], dtype) for name in names], axis=1)
+def _assert_equal_lengths(inputs: Mapping[str, tf.Tensor]) -> tf.Operation | None:
+    """Fails a run whose inputs have different numbers of rows: shorter ones could be repeated for longer ones."""
+    names = sorted(inputs, key=lambda name: (inputs[name].dtype.name, name))
+    shapes: list[tf.Tensor] = []
+    for dtype in sorted({x.dtype for x in inputs.values()}, key=lambda dtype: str(dtype.name)):
+        shapes += tf.raw_ops.ShapeN(input=[inputs[name] for name in names if inputs[name].dtype == dtype])
+    lengths = tf.concat(shapes, axis=0)
+    text = f"The inputs {', '.join(names)} must have the same first dimension. Received in this order:"
+    return tf.debugging.Assert(tf.reduce_all(tf.equal(lengths, lengths[0])), [text, lengths], summarize=len(names))

@@ -35,6 +35,7 @@ from models.transform_graph import TransformGraph
 
 logger = logging.getLogger(__name__)
 
+_SAMPLE_ROWS = 1000
 _SPAN_OF_SHARD = re.compile(r"span-\d+")
 
 
@@ -70,10 +71,14 @@ def run_fn(fn_args: Any) -> None:
     fitted = fit(rows, layout, spec, base, features.target)
     trained = time.perf_counter()
 
-    signatures.export(fitted.network, fitted.task, fitted.calibration, graph, features, fn_args.serving_model_dir)
+    sample = sample_rows(_expand(fn_args.train_files), graph)
+    comparison = signatures.export(
+        fitted.network, fitted.task, fitted.calibration, graph, features, fn_args.serving_model_dir, sample
+    )
     warm_start.save(fn_args.serving_model_dir, fitted.network, vocabularies, features.target)
     seconds = {"read": read - start, "train": trained - read, "export": time.perf_counter() - trained}
     history = describe(fitted, spec, len(rows), seconds) | {"warm_start": base is not None, "warm_start_reason": reason}
+    history["serving_graph"] = dataclasses.asdict(comparison)
     if fn_args.model_run_dir:
         tf.io.gfile.makedirs(fn_args.model_run_dir)
         with tf.io.gfile.GFile(os.path.join(fn_args.model_run_dir, HISTORY_FILE), "w") as file:
@@ -105,6 +110,12 @@ def read_rows(paths: Sequence[str], graph: TransformGraph, layout: Layout) -> Ro
                 yield _span_of(path), without_impossible(batch, schema, columns)
 
     return pack_batches(batches(), graph, layout)
+
+
+def sample_rows(paths: Sequence[str], graph: TransformGraph) -> pa.RecordBatch:
+    """Reads some rows of the newest shard."""
+    batches = examples.iter_batches(paths[-1:], graph.raw_schema(), columns=graph.features.names)
+    return next(iter(batches)).slice(0, _SAMPLE_ROWS)
 
 
 def pack_batches(batches: Iterable[tuple[str, pa.RecordBatch]], graph: TransformGraph, layout: Layout) -> Rows:

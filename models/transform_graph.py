@@ -11,6 +11,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,12 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from models.analysis import MISSING_INT, Analysis, as_float32, is_integer_category
 from models.errors import FeatureError
 from models.features import FeatureSpec
-from models.preprocessing import preprocessing_fn
+from models.preprocessing import constant_name, preprocessing_fn
 from models.tensor_names import alias, tensor_names
 
 _ASSET_MAP = "asset_map"
+INT64_LIMIT = 9223371487098961920.0
+"""The largest float32 below 2**63: beyond it the cast to int64 is undefined."""
 
 
 def write_transform_graph(
@@ -69,6 +72,21 @@ def write_transform_graph(
     metadata_io.write_metadata(dataset_metadata.DatasetMetadata(raw_schema), os.path.join(output_dir, "metadata"))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Constants:
+    """What the analysis found, as a transform graph holds it.
+
+    Attributes:
+      moments: mean and standard deviation of each numeric column, in float64.
+      boundaries: inner quantile boundaries of each numeric and bucketized column, float32, ascending.
+      tokens: the vocabulary of each categorical column, in order.
+    """
+
+    moments: Mapping[str, tuple[float, float]]
+    boundaries: Mapping[str, np.ndarray]
+    tokens: Mapping[str, list[bytes]]
+
+
 class TransformGraph:
     """A loaded transform graph, of this module or of stock Transform, applied to whole batches.
 
@@ -83,7 +101,7 @@ class TransformGraph:
         self.loaded = tf.saved_model.load(os.path.join(transform_dir, "transform_fn"))
         self.function = self.loaded.transform_fn
         (self._input_specs,) = self.function.structured_input_signature[0]
-        self._traced = tf.function(self.transform, input_signature=[self.serving_inputs], autograph=False)
+        self._traced = tf.function(self._transform, input_signature=[self.serving_inputs], autograph=False)
 
     @property
     def serving_inputs(self) -> dict[str, tf.TensorSpec]:
@@ -95,14 +113,51 @@ class TransformGraph:
 
     def vocabulary(self, column: str) -> list[str]:
         """The tokens of a categorical column, in order."""
+        return [token.decode("utf-8") for token in self._tokens(column)]
+
+    def constants(self) -> Constants:
+        """Reads the constants out of the graph; it may come from either engine.
+
+        Raises:
+          FeatureError: the graph was written before its constants had names.
+        """
+        moments, bucketed, categories = (
+            [feature.name for feature in self.features.having(what)] for what in ("moments", "boundaries", "vocabulary")
+        )
+        wanted = [(name, what) for name in moments for what in ("mean", "std")]
+        wanted += [(name, "boundaries") for name in bucketed]
+        # Stock Transform hands its constants to the function as further arguments.
+        captured = {
+            inner.name: outer.numpy()
+            for outer, inner in self.function.graph.captures
+            if outer.dtype not in (tf.resource, tf.variant)
+        }
+        with tf.Graph().as_default() as graph, tf.compat.v1.Session() as session:
+            tf.import_graph_def(self.function.graph.as_graph_def(), name="")
+            named = {operation.name.rpartition("/")[2]: operation for operation in graph.get_operations()}
+            absent = [constant_name(*key) for key in wanted if constant_name(*key) not in named]
+            if absent:
+                raise FeatureError(f"The transform graph does not name its constants {', '.join(absent)}.")
+            values = session.run({key: named[constant_name(*key)].outputs[0] for key in wanted}, captured)
+        return Constants(
+            moments={name: (float(values[name, "mean"]), float(values[name, "std"])) for name in moments},
+            boundaries={name: values[name, "boundaries"].reshape(-1) for name in bucketed},
+            tokens={name: self._tokens(name) for name in categories},
+        )
+
+    def _tokens(self, column: str) -> list[bytes]:
         with tf.io.gfile.GFile(os.path.join(self._dir, "transformed_metadata", _ASSET_MAP)) as file:
             asset = json.loads(file.read())[alias(column)]
         with tf.io.gfile.GFile(os.path.join(self._dir, "transform_fn", "assets", asset), "rb") as file:
-            text: str = file.read().decode("utf-8")
-        return text.split("\n")[:-1]
+            text: bytes = file.read()
+        return text.split(b"\n")[:-1]
 
     def transform(self, dense: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Transforms dense serving inputs; traceable. Label columns count as missing, so there is no `label_xf`."""
+        transformed: dict[str, tf.Tensor] = self._traced({name: dense[name] for name in self.serving_inputs})
+        return transformed
+
+    def _transform(self, dense: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         rows = tf.shape(next(iter(dense.values())), out_type=tf.int64)[0]
         raw = {name: _as_raw(dense.get(name), spec, rows) for name, spec in self._input_specs.items()}
         return {name: x for name, x in self.function(raw).items() if name != "label_xf"}
@@ -120,7 +175,8 @@ class TransformGraph:
     def transform_batch(self, batch: pa.RecordBatch | pa.Table) -> dict[str, np.ndarray]:
         """Transforms flat columns; without `label_xf`."""
         arrays = serving_arrays(batch, self.serving_inputs)
-        return {name: x.numpy() for name, x in self._traced({k: tf.constant(v) for k, v in arrays.items()}).items()}
+        transformed = self.transform({name: tf.constant(array) for name, array in arrays.items()})
+        return {name: x.numpy() for name, x in transformed.items()}
 
 
 def serving_arrays(batch: pa.RecordBatch | pa.Table, inputs: Mapping[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
@@ -169,9 +225,8 @@ def _as_raw(dense: tf.Tensor | None, spec: Any, rows: tf.Tensor) -> Any:
         return tf.fill(tf.stack([rows, *map(int, spec.shape[1:])]), tf.constant(fill, dtype))
     if dense.dtype == tf.float32:
         present = tf.logical_not(tf.math.is_nan(dense))
-        # The largest float32 below 2**63: beyond it the cast is undefined.
-        limit = 9223371487098961920.0
-        values = tf.cast(tf.clip_by_value(dense, -limit, limit), dtype) if dtype.is_integer else tf.cast(dense, dtype)
+        limited = tf.clip_by_value(dense, -INT64_LIMIT, INT64_LIMIT) if dtype.is_integer else dense
+        values = tf.cast(limited, dtype)
     else:
         present = tf.not_equal(dense, tf.constant("" if dtype == tf.string else MISSING_INT, dtype))
         values = dense

@@ -13,10 +13,12 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from models.analysis import QUANTILE_ERROR, analyze
 from models.errors import FeatureError
+from models.extreme_rows import extreme_rows
 from models.features import FeatureSpec
 from models.preprocessing import preprocessing_fn
-from models.transform_graph import TransformGraph, write_transform_graph
+from models.transform_graph import TransformGraph, serving_arrays, write_transform_graph
 from tests.models.conftest import FEATURES, SCHEMA, make_table, to_examples
+from tests.models.test_stacked_features import transformed_both_ways
 
 
 def tft_graph(table, features, schema, folder):
@@ -66,6 +68,16 @@ def test_features_are_the_same(by_tft, transform_dir):
         # So few rows that the quantile sketch is exact.
         np.testing.assert_allclose(values, theirs[name], rtol=1e-5, atol=1e-6, err_msg=name)
     assert len(np.unique(ours["amount_quantile_xf"])) > 100
+
+
+def test_stacked_features_take_their_constants_out_of_tfts_graph(by_tft):
+    graph = TransformGraph(str(by_tft), FEATURES)
+    odd = extreme_rows(serving_arrays(make_table(600), graph.serving_inputs), graph.constants().boundaries)
+
+    (floats, ids), (plain_floats, plain_ids) = transformed_both_ways(graph, odd)
+
+    np.testing.assert_array_equal(floats, plain_floats)
+    np.testing.assert_array_equal(ids, plain_ids)
 
 
 def test_metadata_are_the_same(by_tft, transform_dir):

@@ -73,7 +73,9 @@ def train(tmp_path_factory, schema):
         graph = TransformGraph(str(folder / "transform"), TAXI.features)
         layout = Layout.of(TAXI.features, {name: len(tokens) for name, tokens in analysis.vocabularies.items()})
         fitted = fit(training.pack_batches(batches, graph, layout), layout, SPEC)
-        signatures.export(fitted.network, fitted.task, fitted.calibration, graph, TAXI.features, str(folder / "model"))
+        signatures.export(
+            fitted.network, fitted.task, fitted.calibration, graph, TAXI.features, str(folder / "model"), rows[newest]
+        )
         out_of_time = None
         if fitted.newest_predictions is not None:
             labelled, truth = labels.labelled(rows[newest], TAXI.features.label)
