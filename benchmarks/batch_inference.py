@@ -37,6 +37,7 @@ def prepare(root: Path, rows: int, folder: Path) -> None:
     from pipeline.config.dataset import load_dataset
     from pipeline.config.schema import read_schema
     from pipeline.ingest.columns import columns_of
+    from pipeline.ingest.csv_format import PLAIN
     from pipeline.ingest.span_to_examples import write_examples
 
     files = sorted(root.glob("data/span-*/data.csv"))
@@ -49,7 +50,7 @@ def prepare(root: Path, rows: int, folder: Path) -> None:
     dataset = load_dataset("taxi")
     assert dataset.schema_path is not None, "taxi ships one"
     columns = columns_of(read_schema(dataset.schema_path), dataset.features.target, dataset.features.names)
-    write_examples([str(folder / "rows.csv")], "csv", columns, str(folder / "examples"), {"eval": 1})
+    write_examples([str(folder / "rows.csv")], PLAIN, columns, str(folder / "examples"), {"eval": 1})
 
 
 def work(job: str, folder: Path, version: Path) -> None:

@@ -49,6 +49,7 @@ def read(folder: Path) -> tuple[Any, Any, Any, Any]:  # Any: TensorFlow is impor
     from pipeline.config.dataset import load_dataset
     from pipeline.config.schema import read_schema
     from pipeline.ingest.config import IngestConfig
+    from pipeline.ingest.csv_format import PLAIN
     from pipeline.ingest.span_to_examples import write_examples
 
     prepare("flights", folder)
@@ -62,7 +63,7 @@ def read(folder: Path) -> tuple[Any, Any, Any, Any]:  # Any: TensorFlow is impor
         features=features.names,
     )
     paths = [str(folder / "data" / "span-1" / "data.csv")]
-    write_examples(paths, "csv", config.columns(paths), str(folder / "examples"))
+    write_examples(paths, PLAIN, config.columns(paths), str(folder / "examples"))
     train, held_out = (examples.split_paths(str(folder / "examples"), split) for split in ("train", "eval"))
     analysis = analyze(examples.iter_batches(train, schema, columns=features.columns), features)
     write_transform_graph(analysis, features, schema, str(folder / "graph"))

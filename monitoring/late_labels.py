@@ -134,7 +134,7 @@ class LabelFolder:
             target=features.target,
             label_only=label_only,
         )
-        opened = open_span(paths, self._dataset.spans.format, columns)
+        opened = open_span(paths, self._dataset.spans.file_format, columns)
         if not opened.labelled:
             nothing = np.zeros(0, np.int64)
             return SpanLabels(span=span, keys=nothing, labels=nothing)

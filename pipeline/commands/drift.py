@@ -96,7 +96,7 @@ def read_files(dataset: Dataset, files: Sequence[span_files.SpanFile]) -> pa.Tab
     assert dataset.schema_path is not None, "the command has checked it"
     schema = read_schema(dataset.schema_path)
     columns = columns_of(schema, dataset.features.target, dataset.features.names).without_label()
-    opened = open_span([file.path for file in files], dataset.spans.format, columns)
+    opened = open_span([file.path for file in files], dataset.spans.file_format, columns)
     return pa.Table.from_batches(opened.batches, opened.schema)
 
 

@@ -75,8 +75,8 @@ def command(args: argparse.Namespace) -> int:
     model = dataset.serving.model_name
     endpoint = Endpoint(args.url or f"{LOCAL_SERVER}/v1/models/{model}", args.timeout)
     terminal = Terminal(sys.stdout, sys.stderr)
-    with open_text(args.file) as file:
-        rows = read_rows(file, "standard input" if args.file == "-" else args.file)
+    written = dataset.spans.csv
+    with open_text(args.file, written) as file:
         serving_dir = root.serving(model)
         try:
             signature = endpoint.signature(args.signature)
@@ -85,6 +85,7 @@ def command(args: argparse.Namespace) -> int:
                 words = ["--model-name", model, "--model-base-path", str(serving_dir)]
                 error.add_note(f"To start one: {program.line('serve', *words)}")
             raise
+        rows = read_rows(file, "standard input" if args.file == "-" else args.file, written, signature.inputs)
         defaults = read_defaults(args.defaults or find_defaults(serving_dir, signature.version))
         notes = Notes()
         predictions = predict_rows(rows, endpoint, args.signature, signature, defaults, args.batch_size, notes)

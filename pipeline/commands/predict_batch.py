@@ -1,11 +1,13 @@
 """`predict --batch`: offline predictions for a span or a file, by a pushed version."""
 
+from __future__ import annotations
+
 import argparse
 import errno
 import json
 import time
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pipeline.commands import options
 from pipeline.commands.terminal import Terminal
@@ -18,8 +20,10 @@ from pipeline.runs.request import locate_data
 from pipeline.state.root import Root
 from pipeline.state.version_folder import pushed_versions
 
-Format = Literal["csv", "parquet", "avro", "tfrecord"]
-_FORMATS: dict[str, Format] = {
+if TYPE_CHECKING:
+    from pipeline.ingest.reader import Format
+
+_FORMATS: dict[str, Literal["csv", "parquet", "avro", "tfrecord"]] = {
     ".csv": "csv",
     ".parquet": "parquet",
     ".avro": "avro",
@@ -98,13 +102,14 @@ def choose_input(args: argparse.Namespace, root: Root, dataset: Dataset) -> tupl
     if args.span is not None:
         data_root = locate_data(dataset, root, args.data_root)
         files = span_files.choose_span(data_root, dataset.spans.pattern, dataset.spans.marker, args.span)
-        return [file.path for file in files], dataset.spans.format
+        return [file.path for file in files], dataset.spans.file_format
     path = Path(args.file)
     if not path.is_file():
         raise ConfigError(f"There is no file {path}.")
     if path.suffix not in _FORMATS:
         raise ConfigError(f"{path}: the format is told by the name. Expected one of {', '.join(_FORMATS)}.")
-    return [str(path)], _FORMATS[path.suffix]
+    named = _FORMATS[path.suffix]
+    return [str(path)], dataset.spans.csv if named == "csv" else named
 
 
 def _infer(dataset: Dataset, version: Path, paths: list[str], file_format: Format, output: Path) -> int:

@@ -57,6 +57,7 @@ def ingest_config(config: PipelineConfig) -> IngestConfig:
     dataset = config.dataset
     return IngestConfig(
         file_format=dataset.spans.format,
+        csv=dataset.spans.csv,
         schema_text=config.schema_text() if dataset.schema_path else "",
         label=dataset.features.target.shortest,
         features=dataset.features.names,

@@ -197,7 +197,7 @@ class LocalExecutor(BaseExecutor):
         paths, config = _inputs(exec_properties)
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         splits = _splits(exec_properties)
-        conversion = write_examples(paths, config.file_format, config.columns(paths), examples.uri, splits)
+        conversion = write_examples(paths, config.format, config.columns(paths), examples.uri, splits)
         examples.split_names = artifact_utils.encode_split_names(list(splits))
         examples.set_int_custom_property(LABELLED_PROPERTY, int(conversion.labelled))
         _describe_span(examples, exec_properties)
@@ -215,7 +215,7 @@ class BeamExecutor(BaseExampleGenExecutor):
         """Checks the files' columns before anything is launched, then runs the Beam pipeline."""
         exec_properties = resolved(exec_properties)
         paths, config = _inputs(exec_properties)
-        span = open_span(paths, config.file_format, config.columns(paths))
+        span = open_span(paths, config.format, config.columns(paths))
         next(span.batches)  # Raises where there is no row at all, or the first block is at fault.
         super().Do(input_dict, output_dict, exec_properties)
         examples = artifact_utils.get_single_instance(output_dict["examples"])
@@ -267,7 +267,7 @@ class _ReadAndSplit(beam.DoFn):
     ) -> None:
         super().__init__()
         self._labelled_only = frozenset(labelled_only)
-        self._format = config.file_format
+        self._format = config.format
         self._columns = columns
         self._splits = splits
 

@@ -139,7 +139,7 @@ def more_spans(
 
 def is_labelled(span: int, paths: list[str], config: IngestConfig) -> bool:
     """Tells whether a span can be trained on; its labels may be yet to come."""
-    labelled = open_span(paths, config.file_format, config.columns(paths)).labelled
+    labelled = open_span(paths, config.format, config.columns(paths)).labelled
     if not labelled:
         logger.warning("Span %d has no labels yet and is left out of the training window.", span)
     return labelled

@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from pipeline.config.sections import (
 from pipeline.errors import ConfigError
 from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.gate.policy import GatePolicy
+from pipeline.ingest.csv_format import CsvFormat
 from pipeline.sources.config import KINDS, Settings, Source, SourceConfig
 from pipeline.state.retention import RetentionPolicy
 
@@ -86,6 +87,7 @@ class Dataset:
 TABLES: dict[str, tuple[type, ...]] = {
     "": (DatasetConfig,),
     "spans": (SpansConfig,),
+    "spans.csv": (CsvFormat,),
     "source": (SourceConfig, *KINDS.values()),
     "label": (LabelConfig,),
     "features": (FeatureSpec, NeverConfig),
@@ -150,11 +152,13 @@ def load_dataset(name_or_path: str) -> Dataset:
     table = _read_toml(path)
     where = {name: f"{path} [{name}]" for name in TABLES}
     head = {key: value for key, value in table.items() if key not in TABLES}
-    config = toml_tables.build(DatasetConfig, head, str(path), also=[name for name in TABLES if name])
+    config = toml_tables.build(
+        DatasetConfig, head, str(path), also=[name for name in TABLES if name and "." not in name]
+    )
     for required in REQUIRED_TABLES:
         if required not in table:
             raise ConfigError(f"{path}: the table [{required}] is missing.")
-    parts = {name: table.get(name, {}) for name in TABLES}
+    parts = {name: _part(table, name) for name in TABLES}
     label = toml_tables.build(LabelConfig, parts["label"], where["label"])
     schema_path = path.parent / config.schema if config.schema else None
     schema = read_schema(schema_path) if schema_path else schema_pb2.Schema()
@@ -169,7 +173,13 @@ def load_dataset(name_or_path: str) -> Dataset:
         name=config.name,
         path=path,
         schema_path=schema_path,
-        spans=toml_tables.build(SpansConfig, _with_defaults(parts["spans"], source), where["spans"]),
+        spans=toml_tables.build(
+            SpansConfig,
+            _with_defaults(parts["spans"], source),
+            where["spans"],
+            given={"csv": toml_tables.build(CsvFormat, parts["spans.csv"], where["spans.csv"])},
+            also=["csv"],
+        ),
         source=source,
         label=label,
         features=toml_tables.build(
@@ -191,6 +201,10 @@ def load_dataset(name_or_path: str) -> Dataset:
         retention=toml_tables.build(RetentionPolicy, parts["retention"], where["retention"]),
         vertex=toml_tables.build(VertexConfig, parts["vertex"], where["vertex"]),
     )
+    if dataset.spans.format != "csv" and parts["spans.csv"]:
+        raise ConfigError(
+            f"{where['spans.csv']}: the format of [spans] is {dataset.spans.format}, so nothing reads it."
+        )
     _check_source(dataset)
     _check_features(dataset)
     try:
@@ -211,6 +225,13 @@ def _read_toml(path: Path) -> dict[str, object]:
         raise ConfigError(f"{path}: not valid TOML: nested too deeply.") from error
     except ValueError as error:  # TOML's own error, bytes that are not UTF-8, an integer of thousands of digits.
         raise ConfigError(f"{path}: not valid TOML: {str(error).rstrip('.')}.") from error
+
+
+def _part(table: Mapping[str, object], name: str) -> object:
+    """Returns one table of the file, by its dotted name; an empty one where it is not there."""
+    head, _, rest = name.partition(".")
+    part = table.get(head, {})
+    return _part(part, rest) if rest and isinstance(part, Mapping) else part
 
 
 def _source(table: object, where: str) -> Source:
@@ -269,6 +290,7 @@ def _check_columns(dataset: Dataset, schema: schema_pb2.Schema) -> None:
     for key, columns in (
         ("features]", dataset.features.names),
         ("features]: never", dataset.never),
+        ("spans.csv]: dates", list(dataset.spans.csv.dates)),
         ("label]", sorted(dataset.features.target.label_columns)),
         ("label]: weight", sorted(dataset.features.target.weight_columns)),
         ("evaluation]: slices", dataset.evaluation.slice_columns),

@@ -10,6 +10,8 @@ from models.target import Target, TaskName, TransformName
 from models.tensor_names import check_column_name
 from pipeline.errors import ConfigError
 from pipeline.ingest import spans as span_files
+from pipeline.ingest.csv_format import PLAIN, CsvFormat
+from pipeline.ingest.reader import Format
 
 # Folders, artifacts and log files carry these names, so they are far shorter than a file system's limit.
 _DatasetName = Annotated[str, Form(r"[a-z0-9][a-z0-9-]{0,62}", "1 to 63 lower-case letters, digits and dashes")]
@@ -80,6 +82,12 @@ class SpansConfig:
     window: Annotated[int, Range(1, 10_000, "spans")] = 4
     marker: _FileName = ""
     settle_seconds: Annotated[float, Range(0, 86_400, "seconds")] = 5.0
+    csv: Annotated[CsvFormat, settings.NOT_A_KEY] = PLAIN
+
+    @property
+    def file_format(self) -> Format:
+        """How the files are written, with `[spans.csv]`."""
+        return self.csv if self.format == "csv" else self.format
 
     def __post_init__(self) -> None:
         settings.check(self)

@@ -9,14 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 # Blanks and tabs as pyarrow trims them; not a no-break space, which `\s` would take.
-_BLANKS = " \t"
+BLANKS = " \t"
 _DIGITS = r"(-?[0-9]+)(?:\.0*)?"
 _FORM = re.compile(rf"{_DIGITS}|(true)|false", re.IGNORECASE)
 
 
 def parse(cell: str) -> int | None:
     """Returns the number of one cell; None where it is not a whole number that an int64 holds."""
-    match = _FORM.fullmatch(cell.strip(_BLANKS))
+    match = _FORM.fullmatch(cell.strip(BLANKS))
     if match is None:
         return None
     number = int(match[1]) if match[1] else int(match[2] is not None)
@@ -29,7 +29,7 @@ def from_text(cells: pa.Array) -> pa.Array:
     Raises:
       pa.ArrowInvalid: `parse` takes one of them for no number.
     """
-    text = pc.utf8_trim(cells, _BLANKS)
+    text = pc.utf8_trim(cells, BLANKS)
     text = pc.replace_substring_regex(text, f"^{_DIGITS}$", r"\1")
     text = pc.replace_substring_regex(text, "(?i)^true$", "1")
     text = pc.replace_substring_regex(text, "(?i)^false$", "0")

@@ -1,6 +1,7 @@
 """Infers a schema from files that have none yet, so that a person can curate it: names and types, nothing more."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -8,6 +9,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from pipeline.ingest import avro_reader, csv_reader, parquet_reader, tfrecord_reader
 from pipeline.ingest.columns import Columns, check_columns, kind_of
+from pipeline.ingest.csv_format import CsvFormat, other_separator, separator_words
 from pipeline.ingest.errors import ColumnsError
 from pipeline.ingest.reader import Format
 
@@ -24,21 +26,27 @@ def infer_schema(paths: Sequence[str], file_format: Format) -> schema_pb2.Schema
     """
     kinds: dict[str, str] = {}
     for path in paths:
-        for name, kind in (_kinds_of_csv(path) if file_format == "csv" else _declared(path, file_format)).items():
+        for name, kind in (_kinds_in(path, file_format)).items():
             kinds[name] = max(kinds.get(name, "null"), kind, key=_WIDENING.index)
     # A column without any value has no type; text is what the fewest later values contradict.
     types = {name: _TYPES[kind if kind != "null" else "large_string"] for name, kind in kinds.items()}
     return schema_pb2.Schema(feature=[schema_pb2.Feature(name=name, type=kind) for name, kind in types.items()])
 
 
-def _kinds_of_csv(path: str) -> dict[str, str]:
-    header = csv_reader.read_header(path)
+def _kinds_in(path: str, file_format: Format) -> dict[str, str]:
+    return _kinds_of_csv(path, file_format) if isinstance(file_format, CsvFormat) else _declared(path, file_format)
+
+
+def _kinds_of_csv(path: str, given: CsvFormat) -> dict[str, str]:
+    header = csv_reader.read_header(path, given)
+    if (separator := other_separator(header, (), given)) is not None:
+        raise ColumnsError(separator_words(separator, given), path=path, line=1)
     text = Columns(pa.schema([(name, pa.large_string()) for name in dict.fromkeys(header)]), required=frozenset(header))
     check_columns(header, text, path, line=1)
     kinds = dict.fromkeys(header, "null")
-    for batch in csv_reader.read_csv(path, text):
+    for batch in csv_reader.read_csv(path, text, given):
         for name in header:
-            kinds[name] = _kind(batch.column(name), kinds[name])
+            kinds[name] = _kind(_plain(batch.column(name), name, given), kinds[name])
     return kinds
 
 
@@ -58,7 +66,12 @@ def _kind(values: pa.Array, known: str) -> str:
     return "large_string"
 
 
-def _declared(path: str, file_format: Format) -> dict[str, str]:
+def _plain(cells: pa.Array, name: str, given: CsvFormat) -> pa.Array:
+    """Returns the texts as a numeric column would be read, where all of them are numbers so; else as they are."""
+    return cells if name in given.dates else given.plain(cells, name, pa.int64())
+
+
+def _declared(path: str, file_format: Literal["parquet", "avro", "tfrecord"]) -> dict[str, str]:
     readers = {
         "parquet": parquet_reader.read_header,
         "avro": avro_reader.read_header,

@@ -1,6 +1,6 @@
 """Opens a span: one place for every format, with streaming flat batches behind it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,16 +9,11 @@ import pyarrow as pa
 from columnar.examples import BATCH_SIZE
 from pipeline.ingest import avro_reader, csv_reader, parquet_reader, tfrecord_reader
 from pipeline.ingest.columns import Columns, check_columns
+from pipeline.ingest.csv_format import CsvFormat
 from pipeline.ingest.errors import ColumnsError, UnreadableError
 
-Format = Literal["csv", "parquet", "avro", "tfrecord"]
-
-_READERS: dict[Format, Callable[[str, Columns], Iterator[pa.RecordBatch]]] = {
-    "csv": csv_reader.read_csv,
-    "parquet": lambda path, columns: parquet_reader.read_parquet(path, columns, BATCH_SIZE),
-    "avro": lambda path, columns: avro_reader.read_avro(path, columns, BATCH_SIZE),
-    "tfrecord": lambda path, columns: tfrecord_reader.read_tfrecord(path, columns, BATCH_SIZE),
-}
+Format = CsvFormat | Literal["parquet", "avro", "tfrecord"]
+"""How files are written: CSV in one of its ways, or a format that says everything itself."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +33,8 @@ class IngestResult:
 
 def read_names(path: str, file_format: Format) -> list[str]:
     """Returns a file's column names. Raises IngestError where they cannot be read."""
-    if file_format == "csv":
-        return csv_reader.read_header(path)
+    if isinstance(file_format, CsvFormat):
+        return csv_reader.read_header(path, file_format)
     if file_format == "parquet":
         return list(parquet_reader.read_header(path).names)
     if file_format == "avro":
@@ -56,10 +51,9 @@ def open_span(paths: Sequence[str], file_format: Format, columns: Columns) -> In
     """
     if not paths:
         raise UnreadableError("no files. Expected at least one.", path="the span")
-    line = 1 if file_format == "csv" else None
     found = {path: read_names(path, file_format) for path in paths}
     # A TFRecord file without records has no columns either; Beam writes such shards.
-    labelled = {path: check_columns(names, columns, path, line) for path, names in found.items() if names}
+    labelled = {path: _check(names, columns, path, file_format) for path, names in found.items() if names}
     if not labelled:
         raise UnreadableError("no rows. A span needs at least one.", path=paths[0])
     if len(set(labelled.values())) > 1:
@@ -70,11 +64,27 @@ def open_span(paths: Sequence[str], file_format: Format, columns: Columns) -> In
     return IngestResult(labelled=all(labelled.values()), schema=columns.flat, batches=batches)
 
 
+def _check(names: list[str], columns: Columns, path: str, file_format: Format) -> bool:
+    if isinstance(file_format, CsvFormat):
+        return csv_reader.check_header(names, columns, path, file_format)
+    return check_columns(names, columns, path)
+
+
 def read_file(path: str, file_format: Format, columns: Columns) -> Iterator[pa.RecordBatch]:
     """Yields one file's rows, at most 16,384 at a time. Raises IngestError at the first fault."""
-    for batch in _READERS[file_format](path, columns):
+    for batch in _read(path, file_format, columns):
         for start in range(0, batch.num_rows, BATCH_SIZE):
             yield batch.slice(start, BATCH_SIZE)
+
+
+def _read(path: str, file_format: Format, columns: Columns) -> Iterator[pa.RecordBatch]:
+    if isinstance(file_format, CsvFormat):
+        return csv_reader.read_csv(path, columns, file_format)
+    if file_format == "parquet":
+        return parquet_reader.read_parquet(path, columns, BATCH_SIZE)
+    if file_format == "avro":
+        return avro_reader.read_avro(path, columns, BATCH_SIZE)
+    return tfrecord_reader.read_tfrecord(path, columns, BATCH_SIZE)
 
 
 def _batches(paths: Sequence[str], file_format: Format, columns: Columns) -> Iterator[pa.RecordBatch]:

@@ -79,14 +79,14 @@ def _write_span(span: WindowSpan, config: IngestConfig, output_uri: str, splits:
         _take_over(span.examples_uri, splits, output_uri, prefix)
         return {}
     columns = config.columns(list(span.paths))
-    if not open_span(span.paths, config.file_format, columns).labelled:
+    if not open_span(span.paths, config.format, columns).labelled:
         what = f"span {span.span} has no labels to train on. Wait for them, or train on other spans."
         raise ColumnsError(what, path=span.paths[0], column=min(columns.label_only))
-    conversion = converted(span.paths, config.file_format, columns)
+    conversion = converted(span.paths, config.format, columns)
     if conversion is not None:
         _take_over(conversion.output_uri, splits, output_uri, prefix)
     else:
-        conversion = write_examples(span.paths, config.file_format, columns, output_uri, only=splits, prefix=prefix)
+        conversion = write_examples(span.paths, config.format, columns, output_uri, only=splits, prefix=prefix)
     return {split: conversion.num_examples[split] for split in splits}
 
 

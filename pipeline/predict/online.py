@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
+
 from pipeline.errors import DataError, clipped
 from pipeline.predict.client import Endpoint, Instance, RefusedError, Signature
 from pipeline.predict.instances import InputError, instance
 from pipeline.predict.rows import Row
 
-_SEPARATORS = (";", "\t", "|")
 _SHOWN_COLUMNS = 20
 
 
@@ -86,9 +87,7 @@ def _check_columns(batch: Iterable[Row], signature: Signature) -> None:
         f"none of the rows' columns is one that the model takes. Expected: {', '.join(signature.inputs)}. "
         f"Received: {received}."
     )
-    separator = next((mark for mark in _SEPARATORS if len(named) == 1 and mark in next(iter(named))), None)
-    hint = f" The separator looks like {separator!r}; write the file with commas." if separator else ""
-    raise DataError(what + hint)
+    raise DataError(what)
 
 
 def _ask(
@@ -125,6 +124,6 @@ def _instance(row: Row, signature: Signature, defaults: Mapping[str, Any], notes
         if name not in row.values and name in defaults:
             notes.filled[name] = notes.filled.get(name, 0) + 1
     try:
-        return instance(row.values, signature.inputs, defaults)
-    except InputError as error:
+        return instance(row.plain(signature.inputs), signature.inputs, defaults)
+    except (InputError, pa.ArrowInvalid) as error:
         return str(error)

@@ -8,7 +8,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
+import pyarrow as pa
+
 from pipeline.errors import DataError
+from pipeline.ingest.csv_fault import not_in_encoding
+from pipeline.ingest.csv_format import PLAIN, CsvFormat, other_separator, separator_words
 
 _LONGEST_FIELD = 1 << 30
 Values = Mapping[str, Any]  # Any: JSON, or a CSV field's text.
@@ -23,26 +27,54 @@ class Row:
       values: by column; a missing value is left out.
       error: why it is no row; `values` is empty then.
       columns: the columns that the row names, those of its missing values too.
+      csv: how the values are written, of CSV; None for JSON, whose values have types.
     """
 
     number: int
     values: Values
     error: str = ""
     columns: Collection[str] = field(default=(), compare=False)
+    csv: CsvFormat | None = field(default=None, compare=False)
+
+    def plain(self, inputs: Mapping[str, str]) -> Values:
+        """Returns the values in the notation that every reader knows.
+
+        Args:
+          inputs: TensorFlow's name of the type of each input, such as `DT_FLOAT`.
+
+        Raises:
+          ValueError: a date that is not written in its form.
+        """
+        if self.csv is None:
+            return self.values
+        types = {name: _arrow_type(dtype) for name, dtype in inputs.items()}
+        return {
+            name: self.csv.plain_cell(text, name, types[name]) if name in types else text
+            for name, text in self.values.items()
+        }
 
 
-def read_rows(file: TextIO, name: str) -> Iterator[Row]:
+def _arrow_type(dtype: str) -> pa.DataType:
+    if "INT" in dtype:
+        return pa.int64()
+    return pa.large_string() if dtype == "DT_STRING" else pa.float64()
+
+
+def read_rows(file: TextIO, name: str, given: CsvFormat = PLAIN, known: Collection[str] = ()) -> Iterator[Row]:
     """Yields the rows of a file, whose format is told by its first character: `{` and `[` begin JSON, all else CSV.
 
     A row that is at fault is yielded with its error, and the others are not lost. CSV and JSON lines are streamed.
 
     Args:
       name: names the file in errors.
+      given: how CSV is written.
+      known: columns that CSV may have, as far as somebody knows them.
 
     Raises:
-      DataError: the file as a whole cannot be read: not UTF-8, empty, no header, an array that is no JSON.
+      DataError: the file as a whole cannot be read: separated otherwise, not of its encoding, empty, no header, an
+        array that is no JSON.
     """
-    lines = _decoded(file, name)
+    lines = _decoded(file, name, given)
     first = next((line for line in lines if line.strip()), "")
     first = first.removeprefix("\ufeff")
     if not first:
@@ -51,7 +83,7 @@ def read_rows(file: TextIO, name: str) -> Iterator[Row]:
     if first.lstrip()[0] == "[":
         return _from_document("".join(together), name)
     if first.lstrip()[0] != "{":
-        return _from_csv(together, name)
+        return _from_csv(together, name, given, known)
     try:
         json.loads(first)
     except ValueError:
@@ -60,17 +92,19 @@ def read_rows(file: TextIO, name: str) -> Iterator[Row]:
     return _from_json_lines(together)
 
 
-def _decoded(file: TextIO, name: str) -> Iterator[str]:
+def _decoded(file: TextIO, name: str, given: CsvFormat) -> Iterator[str]:
     try:
         yield from file
-    except UnicodeDecodeError as error:
-        raise DataError(f"{name}: expected UTF-8. Received: {error}. Save the file as UTF-8.") from error
+    except UnicodeError as error:
+        raise DataError(f"{name}: {not_in_encoding(given)} Received: {error}.") from error
 
 
-def _from_csv(lines: Iterable[str], name: str) -> Iterator[Row]:
+def _from_csv(lines: Iterable[str], name: str, given: CsvFormat, known: Collection[str]) -> Iterator[Row]:
     csv.field_size_limit(_LONGEST_FIELD)  # The process's own; Python's default is 131,072 characters.
-    reader = csv.reader(lines, strict=True)
+    reader = csv.reader(lines, delimiter=given.delimiter, strict=True)
     header = next(reader, [])
+    if (separator := other_separator(header, known, given)) is not None:
+        raise DataError(f"{name}: {separator_words(separator, given)}")
     twice = sorted({column for column in header if header.count(column) > 1})
     if twice:
         raise DataError(f"{name}: the header has column {twice[0]!r} more than once. Keep one.")
@@ -100,8 +134,8 @@ def _from_csv(lines: Iterable[str], name: str) -> Iterator[Row]:
         if nul is not None:
             yield Row(number, {}, f"{nul}: the value holds a NUL byte (line {reader.line_num})")
             continue
-        values = {column: text for column, text in zip(header, fields, strict=True) if text != ""}
-        yield Row(number, values, columns=header)
+        values = {column: text for column, text in zip(header, fields, strict=True) if text not in given.missing}
+        yield Row(number, values, columns=header, csv=given)
 
 
 def _from_json_lines(lines: Iterable[str]) -> Iterator[Row]:
@@ -143,17 +177,17 @@ def _from_json(number: int, value: Any) -> Row:
     return Row(number, {column: one for column, one in value.items() if one is not None}, columns=value.keys())
 
 
-def open_text(path: str) -> TextIO:
-    """Opens a file of rows; `-` is standard input.
+def open_text(path: str, given: CsvFormat = PLAIN) -> TextIO:
+    """Opens a file of rows; `-` is standard input. JSON is UTF-8, CSV as it is written.
 
     Raises:
       DataError: there is no such file.
     """
     import sys
 
-    if path == "-":
-        return io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", newline="")
     try:
-        return open(path, encoding="utf-8", newline="")
+        file = sys.stdin.buffer if path == "-" else open(path, "rb")  # noqa: SIM115 - the caller closes it.
+        is_json = isinstance(file, io.BufferedReader) and file.peek(1).lstrip()[:1] in (b"{", b"[")
+        return io.TextIOWrapper(file, encoding="utf-8" if is_json else given.encoding, newline="")
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}. Name a file of rows, or - for standard input.") from error

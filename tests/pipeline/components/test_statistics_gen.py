@@ -18,6 +18,7 @@ from columnar.examples import split_paths
 from pipeline.components import statistics_gen
 from pipeline.components.statistics_gen import LocalExecutor, local_statistics_gen
 from pipeline.ingest.config import IngestConfig
+from pipeline.ingest.csv_format import PLAIN
 from pipeline.ingest.span_to_examples import write_examples
 
 TAXI_SCHEMA = os.path.join(os.path.dirname(data.__file__), "taxi", "schema.pbtxt")
@@ -36,7 +37,7 @@ def taxi_examples(taxi_root, tmp_path):
     with open(TAXI_SCHEMA) as file:
         config = IngestConfig(file_format="csv", schema_text=file.read(), label="tips > 0.2 * fare")
     path = os.path.join(taxi_root, "span-8", "data.csv")
-    write_examples([path], "csv", config.columns([path]), os.fspath(tmp_path / "taxi"))
+    write_examples([path], PLAIN, config.columns([path]), os.fspath(tmp_path / "taxi"))
     return artifact_of(tmp_path / "taxi")
 
 

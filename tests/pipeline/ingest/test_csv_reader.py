@@ -8,6 +8,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from models.target import Target
 from pipeline.ingest.columns import columns_of
+from pipeline.ingest.csv_format import PLAIN
 from pipeline.ingest.errors import (
     ColumnsError,
     IngestError,
@@ -31,7 +32,7 @@ def write(tmp_path):
 
 
 def read(path, columns):
-    span = open_span([path], "csv", columns)
+    span = open_span([path], PLAIN, columns)
     return pa.Table.from_batches(span.batches, span.schema).to_pylist()
 
 
@@ -127,7 +128,7 @@ def test_a_quote_inside_an_unquoted_field_is_text(write, columns):
 def test_a_span_without_the_labels_own_column_is_unlabelled(write, columns):
     path = write("id,fare,company,note\n1,2.5,a,b\n")
 
-    span = open_span([path], "csv", columns)
+    span = open_span([path], PLAIN, columns)
 
     assert span.labelled is False
     assert next(span.batches).to_pylist() == [{"id": 1, "fare": 2.5, "company": "a", "note": "b", "tips": None}]
@@ -349,7 +350,7 @@ def test_files_of_one_span_agree_on_being_labelled(tmp_path, columns):
     bare.write_text("id,fare,company\n1,2,a\n")
 
     with pytest.raises(ColumnsError, match="other files of this span have the label") as caught:
-        open_span([os.fspath(labelled), os.fspath(bare)], "csv", columns)
+        open_span([os.fspath(labelled), os.fspath(bare)], PLAIN, columns)
 
     assert (caught.value.path, caught.value.column) == (os.fspath(bare), "tips")
 
@@ -360,7 +361,7 @@ def test_files_of_one_span_are_read_in_order(tmp_path, columns):
         path = tmp_path / f"{number}.csv"
         path.write_text(HEADER + f"{number},2,a,b,0\n")
         paths.append(os.fspath(path))
-    span = open_span(paths, "csv", columns)
+    span = open_span(paths, PLAIN, columns)
 
     assert [row["id"] for batch in span.batches for row in batch.to_pylist()] == [1, 2]
 
@@ -380,4 +381,4 @@ def test_500_columns_are_read(tmp_path):
 
 def test_no_files_are_refused(columns):
     with pytest.raises(UnreadableError, match="no files"):
-        open_span([], "csv", columns)
+        open_span([], PLAIN, columns)

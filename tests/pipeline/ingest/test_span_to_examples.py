@@ -11,6 +11,7 @@ from tfx.proto import example_gen_pb2
 
 from columnar import examples
 from pipeline.ingest.columns import columns_of
+from pipeline.ingest.csv_format import PLAIN
 from pipeline.ingest.errors import ValueTypeError
 from pipeline.ingest.span_to_examples import assign_splits, write_examples
 
@@ -41,7 +42,7 @@ def test_splits_are_tfxs_own():
 
 
 def test_every_row_is_in_one_split_about_2_to_1(write, tmp_path):
-    conversion = write_examples([write("id,fare,tips\n" + rows(3000))], "csv", COLUMNS, os.fspath(tmp_path / "out"))
+    conversion = write_examples([write("id,fare,tips\n" + rows(3000))], PLAIN, COLUMNS, os.fspath(tmp_path / "out"))
 
     train, held_out = (read(tmp_path / "out", split) for split in ("train", "eval"))
 
@@ -56,7 +57,7 @@ def test_a_rows_split_does_not_depend_on_its_neighbours(write, tmp_path):
     lines = rows(500).splitlines(keepends=True)
     for name, chosen in {"all": lines, "backwards": lines[::-1], "half": lines[::2]}.items():
         path = write("id,fare,tips\n" + "".join(chosen), f"{name}.csv")
-        write_examples([path], "csv", COLUMNS, os.fspath(tmp_path / name))
+        write_examples([path], PLAIN, COLUMNS, os.fspath(tmp_path / name))
 
     train = {name: {row["id"] for row in read(tmp_path / name, "train")} for name in ("all", "backwards", "half")}
 
@@ -65,7 +66,7 @@ def test_a_rows_split_does_not_depend_on_its_neighbours(write, tmp_path):
 
 
 def test_one_row_leaves_the_other_split_empty(write, tmp_path):
-    conversion = write_examples([write("id,fare,tips\n1,2,0\n")], "csv", COLUMNS, os.fspath(tmp_path / "out"))
+    conversion = write_examples([write("id,fare,tips\n1,2,0\n")], PLAIN, COLUMNS, os.fspath(tmp_path / "out"))
 
     assert sorted(conversion.num_examples.values()) == [0, 1]
     assert len(read(tmp_path / "out", "train")) == conversion.num_examples["train"]
@@ -73,7 +74,7 @@ def test_one_row_leaves_the_other_split_empty(write, tmp_path):
 
 
 def test_an_unlabelled_span_is_written_and_said_to_be_so(write, tmp_path):
-    conversion = write_examples([write("id,fare\n1,2\n")], "csv", COLUMNS, os.fspath(tmp_path / "out"))
+    conversion = write_examples([write("id,fare\n1,2\n")], PLAIN, COLUMNS, os.fspath(tmp_path / "out"))
 
     assert conversion.labelled is False
     assert [row["tips"] for split in ("train", "eval") for row in read(tmp_path / "out", split)] == [None]
@@ -83,7 +84,7 @@ def test_a_fault_leaves_no_shard(write, tmp_path):
     path = write("id,fare,tips\n" + rows(100_000) + "1,two,0\n")
 
     with pytest.raises(ValueTypeError, match="line 100002, column 'fare'"):
-        write_examples([path], "csv", COLUMNS, os.fspath(tmp_path / "out"))
+        write_examples([path], PLAIN, COLUMNS, os.fspath(tmp_path / "out"))
 
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 

@@ -7,6 +7,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from columnar import examples
 from pipeline.errors import ConfigError
 from pipeline.ingest.config import IngestConfig
+from pipeline.ingest.csv_format import PLAIN
 from pipeline.ingest.errors import ColumnsError
 from pipeline.ingest.span_to_examples import write_examples
 from pipeline.ingest.training_window import WindowSpan, shard_prefix, span_of_shard, write_window
@@ -31,7 +32,7 @@ def spans(tmp_path):
 def as_artifact(tmp_path):
     def as_artifact(span):
         uri = os.fspath(tmp_path / f"examples-{span.span}")
-        write_examples(span.paths, "csv", CONFIG.columns(list(span.paths)), uri)
+        write_examples(span.paths, PLAIN, CONFIG.columns(list(span.paths)), uri)
         return WindowSpan(span=span.span, examples_uri=uri)
 
     return as_artifact
