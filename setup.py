@@ -58,6 +58,10 @@ EXTRAS = {
         # Reports in a real browser (the browser itself is the system's), and axe's checks of accessibility.
         "playwright>=1.60",
         "axe-playwright-python>=0.1.8",
+        # A local S3 for the tests of object stores.
+        "moto[s3]>=5",
+        "flask>=3",
+        "flask-cors>=5",
         "types-protobuf",
         "types-psutil",
     ],

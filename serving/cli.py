@@ -13,20 +13,22 @@ from serving.stock_flags import DEFAULT_GRPC_PORT, DEFAULT_METRICS_PATH, DEFAULT
 
 # Where one of these is asked for, `--server auto` means the embedded server: the other would leave it out unsaid.
 _OURS_ALONE = (
-    "--log-dir",
-    "--op-library",
+    "--auth-token-env", "--auth-token-file", "--grpc-reflection", "--log-dir", "--model-cache", "--op-library",
     "--tls-certificate",
-    "--grpc-reflection",
-    "--auth-token-file",
-    "--auth-token-env",
-)
+)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the server's options, in TensorFlow Serving's terms."""
     models = parser.add_argument_group("models")
     models.add_argument("--model-name", default="model", help="name in the URLs (default: model)")
-    models.add_argument("--model-base-path", type=Path, metavar="DIR", help="folder of numbered versions")
+    models.add_argument(
+        "--model-base-path", metavar="DIR", help="folder of numbered versions; also s3://, gs:// or abfss://"
+    )
+    models.add_argument(
+        "--model-cache", type=Path, metavar="DIR",
+        help="where copies of an object store's versions are kept (default: a folder that is removed at the end)",
+    )  # fmt: skip
     models.add_argument(
         "--model-config-file", type=Path, metavar="FILE", help="a ModelServerConfig in text form: several models, "
         "version policies, labels; instead of --model-name and --model-base-path",
@@ -208,8 +210,10 @@ def _check(args: argparse.Namespace) -> None:
     """
     if (args.model_base_path is None) == (args.model_config_file is None):
         raise OptionsError("expected exactly one of --model-base-path and --model-config-file.")
-    if args.model_base_path is not None and not args.model_base_path.is_dir():
-        raise OptionsError(f"--model-base-path: there is no folder {args.model_base_path}.")
+    if args.model_base_path is not None and "://" not in args.model_base_path:
+        if not Path(args.model_base_path).is_dir():
+            raise OptionsError(f"--model-base-path: there is no folder {args.model_base_path}.")
+        args.model_base_path = str(Path(args.model_base_path).absolute())
     for option, file in (
         ("--model-config-file", args.model_config_file),
         ("--batching-parameters-file", args.batching_parameters_file),

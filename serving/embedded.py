@@ -18,6 +18,7 @@ from serving import protos, tls, tokens
 
 DRAIN_S = 20.0
 LAST_WAIT_S = 2.0
+FIRST_WAIT_S = 0.2
 THREADS = 4
 THREADS_WHEN_BATCHING = 64
 
@@ -66,6 +67,7 @@ class _Server:
         from serving.http.limits import Limits
         from serving.log.request_log import RequestLog
         from serving.metrics import Metrics
+        from serving.servables.object_stores import ObjectStores
         from serving.servables.registry import ModelRegistry
         from serving.servables.versions import Retries
 
@@ -73,10 +75,12 @@ class _Server:
         self._stop = stop
         self._threads = args.threads or (THREADS_WHEN_BATCHING if args.enable_batching else THREADS)
         self._metrics = Metrics()
+        self._stores = ObjectStores(args.model_cache)
         self._registry = ModelRegistry(
             self._loader(),
             retries=Retries(count=args.load_retries, interval_s=args.load_retry_seconds),
             labels_for_unavailable=args.allow_version_labels_for_unavailable_models,
+            find=self._stores.find,
         )
         self._log: RequestLog | None = None
         if args.log_dir is not None:
@@ -110,15 +114,22 @@ class _Server:
         """Loads, serves, ends; returns the exit status."""
         from serving.errors import ServingError
 
+        mirror = threading.Thread(target=self._sync_stores, daemon=True)
+        mirror.start()
         try:
-            self._registry.configure(self._configs(), still_wanted=lambda: not self._stop.is_set())
+            return self._run()
         except ServingError:
             if not self._stop.is_set():
                 raise
             return 0  # Stopped while it was loading.
         finally:
-            if self._stop.is_set():
-                self._registry.close()
+            self._stop.set()
+            self._registry.close()
+            mirror.join(LAST_WAIT_S)
+            self._stores.close()
+
+    def _run(self) -> int:
+        self._registry.configure(self._configs(), still_wanted=lambda: not self._stop.is_set())
         for target, interval_s in (
             (self._registry.poll, self._args.poll_seconds),
             (self._reload, self._args.model_config_file_poll_seconds),
@@ -133,6 +144,15 @@ class _Server:
             if self._log is not None:
                 self._log.close()
         return 0
+
+    def _sync_stores(self) -> None:
+        """Keeps the copies of object stores up to date; without polling, it reads them for a new list of models."""
+        interval_s = self._args.poll_seconds
+        while not self._stop.is_set():
+            configs = self._registry.wanted(staged_alone=not interval_s)
+            self._stores.sync(configs, self._registry.served())
+            is_first = not configs or not self._stores.have_read(configs)
+            self._stop.wait(min(interval_s, FIRST_WAIT_S) if is_first and interval_s else interval_s or FIRST_WAIT_S)
 
     def ends_by_itself(self) -> bool:
         """Tells whether all threads that work have come to an end."""
@@ -224,11 +244,16 @@ class _Server:
         return server, health
 
     def _configs(self) -> "list[Any]":  # Any: ModelConfig, whose module needs protos.install().
-        from serving.servables.config import ModelConfig, read_file
+        from serving.errors import OptionsError
+        from serving.servables.config import ModelConfig, check_base_path, read_file
 
         if self._args.model_config_file is not None:
             return list(read_file(self._args.model_config_file))
-        return [ModelConfig(self._args.model_name, self._args.model_base_path.absolute())]
+        try:
+            check_base_path(self._args.model_base_path)
+        except ValueError as error:
+            raise OptionsError(f"--model-base-path: {error}.") from error
+        return [ModelConfig(self._args.model_name, self._args.model_base_path)]
 
     def _loader(self) -> "Callable[[str, Path], Any]":
         from serving import warm_up

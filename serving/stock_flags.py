@@ -73,7 +73,7 @@ def _metrics_path(text: str) -> str:
 
 _TAKEN: Mapping[str, Take] = {
     "model_name": _put("model_name", _name),
-    "model_base_path": _put("model_base_path", _path),
+    "model_base_path": _put("model_base_path", _name),
     "model_config_file": _put("model_config_file", _path),
     "model_config_file_poll_wait_seconds": _put("model_config_file_poll_seconds", _poll_seconds),
     "allow_version_labels_for_unavailable_models": _put("allow_version_labels_for_unavailable_models", _bool),

@@ -30,7 +30,7 @@ def command(binary: str, args: argparse.Namespace) -> list[str]:
         flags["model_config_file_poll_wait_seconds"] = round(args.model_config_file_poll_seconds)
     else:
         flags["model_name"] = args.model_name
-        flags["model_base_path"] = args.model_base_path.absolute()
+        flags["model_base_path"] = args.model_base_path
     if args.allow_version_labels_for_unavailable_models:
         flags["allow_version_labels_for_unavailable_models"] = "true"
     if args.cors:

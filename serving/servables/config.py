@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
@@ -14,6 +15,10 @@ from serving.errors import Code, OptionsError, ServingError, invalid
 _LABEL = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
 _VERSION = re.compile(r"[0-9]{1,19}", re.ASCII)
 _MAX_INT64 = 2**63 - 1
+
+
+V = TypeVar("V")
+URL_SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss")
 
 
 @dataclass(frozen=True)
@@ -30,8 +35,8 @@ class Policy:
     every: bool = False
     specific: frozenset[int] = frozenset()
 
-    def choose(self, folders: Mapping[int, Path]) -> dict[int, Path]:
-        """Returns the versions to serve, of those found on disk."""
+    def choose(self, folders: Mapping[int, V]) -> dict[int, V]:
+        """Returns the versions to serve, of those that there are."""
         if self.every:
             return dict(folders)
         if self.specific:
@@ -44,12 +49,12 @@ class ModelConfig:
     """One model of the server's list.
 
     Attributes:
-      base_path: absolute folder of the numbered versions.
+      base_path: absolute folder of the numbered versions, or the URL of one in an object store.
       labels: versions by label.
     """
 
     name: str
-    base_path: Path
+    base_path: str
     policy: Policy = Policy()
     labels: Mapping[str, int] = field(default_factory=dict)
 
@@ -60,8 +65,41 @@ def find_versions(base_path: Path) -> dict[int, Path] | None:
         entries = list(base_path.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return None
-    numbered = {int(entry.name): entry for entry in sorted(entries) if _VERSION.fullmatch(entry.name)}
-    return {number: entry for number, entry in numbered.items() if number <= _MAX_INT64}
+    numbered = {version_number(entry.name): entry for entry in sorted(entries)}
+    return {number: entry for number, entry in numbered.items() if number is not None}
+
+
+def version_number(name: str) -> int | None:
+    """Returns the number of a version's folder, or None where it is no version's."""
+    number = int(name) if _VERSION.fullmatch(name) else _MAX_INT64 + 1
+    return number if number <= _MAX_INT64 else None
+
+
+def is_url(base_path: str) -> bool:
+    """Tells whether a base path lies in an object store."""
+    return "://" in base_path
+
+
+def shown(base_path: str) -> str:
+    """Returns a base path for messages: of a URL without its query."""
+    return base_path.partition("?")[0] if is_url(base_path) else base_path
+
+
+def check_base_path(base_path: str) -> None:
+    """Refuses what can be no base path.
+
+    Raises:
+      ValueError: says why.
+    """
+    if not is_url(base_path):
+        if not base_path.startswith("/"):
+            raise ValueError("expected an absolute path on this machine, or the URL of a folder in an object store")
+        return
+    parts = urlsplit(base_path)
+    if parts.scheme not in URL_SCHEMES or not parts.netloc:
+        raise ValueError(f"expected the URL of a folder in an object store, one of {', '.join(URL_SCHEMES)}")
+    if parts.password is not None:
+        raise ValueError("a URL with a password in it; credentials belong into the environment")
 
 
 def read_file(path: Path) -> list[ModelConfig]:
@@ -102,15 +140,16 @@ def _from_config(config: Any) -> ModelConfig:
         raise ServingError(
             Code.UNIMPLEMENTED, f"Model {config.name}: logging_config is not supported. Use --log-dir of the server."
         )
-    if not config.base_path.startswith("/"):
-        raise invalid(
-            f"Expected model {config.name} to have an absolute path on this machine. Received: {config.base_path!r}"
-        )
+    try:
+        check_base_path(config.base_path)
+    except ValueError as error:
+        received = f"{urlsplit(config.base_path).scheme}://..." if is_url(config.base_path) else config.base_path
+        raise invalid(f"Model {config.name}: base_path: {error}. Received: {received!r}") from error
     labels = dict(config.version_labels)
     for label in labels:
         if not _LABEL.fullmatch(label):
             raise invalid(f"Model {config.name}: a label has the form [A-Za-z0-9_]+. Received: {label!r}")
-    return ModelConfig(config.name, Path(config.base_path), _policy(config), labels)
+    return ModelConfig(config.name, config.base_path, _policy(config), labels)
 
 
 def _policy(config: Any) -> Policy:

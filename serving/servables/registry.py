@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from serving.errors import Code, ServingError, invalid
-from serving.servables.config import ModelConfig, find_versions
+from serving.servables.config import ModelConfig, find_versions, shown
 from serving.servables.loaded_model import LoadedModel
 from serving.servables.versions import Retries, Version, VersionManager, not_available, unknown
 
@@ -23,14 +23,21 @@ class ModelRegistry:
     """The models by name. One thread polls; requests come from any."""
 
     def __init__(
-        self, load: Callable[[str, Path], LoadedModel], *, retries: Retries, labels_for_unavailable: bool = False
+        self,
+        load: Callable[[str, Path], LoadedModel],
+        *,
+        retries: Retries,
+        labels_for_unavailable: bool = False,
+        find: Callable[[str], dict[int, Path] | None] = lambda base_path: find_versions(Path(base_path)),
     ) -> None:
         """Makes an empty registry.
 
         Args:
           load: from a model's name and a version's folder to the version, warmed up.
           labels_for_unavailable: a new label may name a version that is not available.
+          find: from a base path to its versions, None where it is not there.
         """
+        self._find = find
         self._load = load
         self._retries = retries
         self._labels_for_unavailable = labels_for_unavailable
@@ -53,8 +60,8 @@ class ModelRegistry:
         not unload what is served.
         """
         with self._polling:
-            versions = {name: find_versions(config.base_path) for name, config in self._configs.items()}
-            missing = tuple(str(self._configs[name].base_path) for name, there in versions.items() if there is None)
+            versions = {name: self._find(config.base_path) for name, config in self._configs.items()}
+            missing = tuple(shown(self._configs[name].base_path) for name, there in versions.items() if there is None)
             if missing != self._missing and missing:
                 logger.warning("Could not find base path %s; no model is changed until it is there", ", ".join(missing))
             self._missing = missing
@@ -64,7 +71,7 @@ class ModelRegistry:
                 aspired: dict[int, Path] = {}
                 if name in self._staged:
                     staged = self._staged[name]
-                    aspired |= staged.policy.choose(find_versions(staged.base_path) or {})
+                    aspired |= staged.policy.choose(self._find(staged.base_path) or {})
                 if name in self._configs and not missing:
                     aspired |= self._configs[name].policy.choose(versions[name] or {})
                 elif name in self._configs:
@@ -176,6 +183,11 @@ class ModelRegistry:
         """Tells whether a model of that name is served."""
         return name in self._configs
 
+    def wanted(self, *, staged_alone: bool = False) -> list[ModelConfig]:
+        """Returns the models that are configured, and those of a configuration that is being tried."""
+        with self._polling:
+            return [*self._staged.values(), *([] if staged_alone else self._configs.values())]
+
     def served(self) -> dict[str, list[int]]:
         """Returns the available versions of the configured models, highest first."""
         return {name: self._managers[name].available() for name in list(self._configs)}
@@ -194,9 +206,9 @@ class ModelRegistry:
             if not waiting:
                 return
             for config in waiting:
-                if config.name not in said and not find_versions(config.base_path):
+                if config.name not in said and not self._find(config.base_path):
                     said.add(config.name)
-                    logger.info("Model %s is waiting for a first version in %s", config.name, config.base_path)
+                    logger.info("Model %s is waiting for a first version in %s", config.name, shown(config.base_path))
             if not still_wanted():
                 raise ServingError(
                     Code.DEADLINE_EXCEEDED,
@@ -214,13 +226,13 @@ class ModelRegistry:
                     newest.code, f"version {newest.number} of {config.name} cannot be loaded: {newest.error}"
                 )
             return False
-        aspired = config.policy.choose(find_versions(config.base_path) or {})
+        aspired = config.policy.choose(self._find(config.base_path) or {})
         return all(manager.is_settled(number) for number in config.labels.values() if number in aspired)
 
     def _check_labels(self, configs: Sequence[ModelConfig]) -> None:
         for config in configs:
             old = self._labels.get(config.name, {})
-            aspired = config.policy.choose(find_versions(config.base_path) or {})
+            aspired = config.policy.choose(self._find(config.base_path) or {})
             available = [number for number in self._managers[config.name].available() if number in aspired]
             for label, version in config.labels.items():
                 unavailable_allowed = self._labels_for_unavailable and label not in old

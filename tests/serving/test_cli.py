@@ -27,6 +27,7 @@ def parse(*options: str) -> argparse.Namespace:
         ([], "expected exactly one of --model-base-path and --model-config-file"),
         (["--model-base-path", ".", "--model-config-file", "x"], "expected exactly one of"),
         (["--model-base-path", "/nowhere"], "--model-base-path: there is no folder /nowhere."),
+        (["--model-base-path", "https://host/m"], "--model-base-path: expected the URL of a folder in an object store"),
         (["--model-config-file", "/nowhere"], "--model-config-file: there is no file /nowhere."),
         (["--model-base-path", ".", "--port", "8500"], "--port and --grpc-port must differ: both are 8500."),
         (["--model-base-path", ".", "--port", "0", "--grpc-port", "0"], "nothing would be served"),
@@ -83,7 +84,7 @@ def test_the_flags_of_tensorflow_model_server_mean_what_they_mean_there(tmp_path
 
     assert stock_flags.apply(args) == ["tensorflow_session_parallelism"]
     assert (args.grpc_port, args.port, args.host) == (9000, 9001, "0.0.0.0")
-    assert (args.model_name, args.model_base_path) == ("taxi", tmp_path)
+    assert (args.model_name, args.model_base_path) == ("taxi", str(tmp_path))
     assert (args.timeout_seconds, args.load_retry_seconds, args.poll_seconds) == (1.5, 2.0, 0.0)
     assert (args.enable_batching, args.cors, args.metrics_path) == (True, False, "/metrics")
     assert args.grpc_socket_path == tmp_path / "socket"

@@ -51,8 +51,10 @@ def test_policies(tmp_path, policy, chosen):
     [
         ("", "Expected a model_config_list"),
         (config('base_path: "/m"'), "has no name"),
-        (config('name: "m" base_path: "models/m"'), "Expected model m to have an absolute path"),
-        (config('name: "m" base_path: "gs://bucket/m"'), "Expected model m to have an absolute path"),
+        (config('name: "m" base_path: "models/m"'), "base_path: expected an absolute path on this machine"),
+        (config('name: "m" base_path: "https://host/m"'), "expected the URL of a folder in an object store, one of s3"),
+        (config('name: "m" base_path: "s3:///m"'), "expected the URL of a folder in an object store, one of s3"),
+        (config('name: "m" base_path: "s3://key:secret@bucket/m"'), "credentials belong into the environment"),
         (config('name: "m" base_path: "/m" model_platform: "pytorch"'), "model_platform must be 'tensorflow'"),
         (config('name: "m" base_path: "/m" logging_config {}'), "logging_config is not supported"),
         (config('name: "m" base_path: "/m" version_labels { key: "a-b" value: 1 }'), "Received: 'a-b'"),

@@ -52,7 +52,7 @@ def _closed():
 def config(folder, *versions: int, policy: Policy | None = None, **labels: int) -> ModelConfig:
     for version in versions:
         (folder / str(version)).mkdir(parents=True, exist_ok=True)
-    return ModelConfig("m", folder, policy or Policy(every=True), labels)
+    return ModelConfig("m", str(folder), policy or Policy(every=True), labels)
 
 
 def poll_until(models: ModelRegistry, served: dict[str, list[int]]) -> None:
@@ -116,7 +116,7 @@ def test_a_model_that_loads_for_long_does_not_hold_up_another(tmp_path):
     models = registry(load)
     for name in ("slow", "m"):
         (tmp_path / name / "1").mkdir(parents=True)
-    models.configure([ModelConfig(name, tmp_path / name) for name in ("slow", "m")])
+    models.configure([ModelConfig(name, str(tmp_path / name)) for name in ("slow", "m")])
     for name in ("slow", "m"):
         (tmp_path / name / "2").mkdir()
 
@@ -170,7 +170,7 @@ def test_a_configuration_that_comes_while_a_load_is_under_way_is_not_forgotten(t
 def test_a_refused_configuration_changes_nothing(tmp_path):
     models = registry()
     models.configure([config(tmp_path / "a", 1, stable=1)])
-    other = ModelConfig("n", tmp_path / "n", Policy(every=True), {"canary": 9})
+    other = ModelConfig("n", str(tmp_path / "n"), Policy(every=True), {"canary": 9})
     (tmp_path / "n" / "1").mkdir(parents=True)
 
     with pytest.raises(ServingError, match="label to version 9 of model n"):
