@@ -21,7 +21,7 @@ from monitoring.monitor import LOOKED
 from monitoring.store import Progress, Store
 from monitoring.window_report import WindowReport
 from pipeline.config.dataset import Dataset
-from pipeline.runs.records import DecisionRecord, read_decisions, read_runs
+from pipeline.runs.records import DecisionRecord, forgotten_decisions, forgotten_runs, read_decisions, read_runs
 from pipeline.state import span_records, version_folder
 from pipeline.state.root import Root
 from pipeline.state.version_folder import pushed_versions
@@ -146,7 +146,7 @@ class Gatherer:
         live = version_folder.live_training(serving_dir)
         return Snapshot(
             newest_decided_at=_modified(self.root.state / records[max(records)].file_name) if records else None,
-            decisions=Counter(kind for kind, _ in decided),
+            decisions=Counter(kind for kind, _ in decided) + forgotten_decisions(self.root),
             newest=newest,
             history=tuple(by_span[span] for span in sorted(by_span)[-NEWEST_SPANS:]),
             live_version=versions[-1] if versions else None,
@@ -154,7 +154,7 @@ class Gatherer:
             unfollowed=_unfollowed(newest, (*live.window, *live.withdrawn)),
             auc_floor=self.dataset.evaluation.min_auc,
             max_age_seconds=self.dataset.gate.max_model_age_days * 86_400,
-            runs=Counter(run.result.value for run in runs),
+            runs=Counter(run.result.value for run in runs) + forgotten_runs(self.root),
             run_seconds=runs[-1].seconds if runs else {},
             last_run_at=runs[-1].ended_at if runs else None,
             last_success_at=succeeded[-1].ended_at if succeeded else None,

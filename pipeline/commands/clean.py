@@ -6,12 +6,14 @@ import argparse
 import json
 import logging
 import sys
+import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from pipeline.commands import options
 from pipeline.commands.terminal import Terminal
 from pipeline.errors import ConfigError, PipelineError
+from pipeline.runs import records
 from pipeline.state import retention
 from pipeline.state.root import Root
 
@@ -50,6 +52,7 @@ def command(args: argparse.Namespace) -> int:
             sized = list(retention.sizes(plan.removals))
             try:
                 retention.apply(root, plan)
+                records.shorten(root, dataset.retention.history)
             except OSError as error:
                 raise PipelineError(f"{error.filename or root.path} cannot be removed: {error.strerror}.") from error
     if args.json:
@@ -76,13 +79,14 @@ def tidy(dataset: Dataset, root: Root, terminal: Terminal) -> None:
     """Removes what is not kept, after a run and under its lock. What cannot be removed fails no run."""
     try:
         retention.apply(root, _plan(dataset, root))
+        records.shorten(root, dataset.retention.history)
     except (OSError, PipelineError) as error:
         logger.exception("Not everything that is not kept could be removed.")
         terminal.err.print(f"warning: not everything that is not kept could be removed: {error}", markup=False)
 
 
 def _plan(dataset: Dataset, root: Root) -> retention.Plan:
-    return retention.plan(root, root.serving(dataset.serving.model_name), dataset.retention)
+    return retention.plan(root, root.serving(dataset.serving.model_name), dataset.retention, now=time.time())
 
 
 def _show(sized: list[tuple[retention.Removal, int, int]], forgotten: int, terminal: Terminal, *, verb: str) -> None:

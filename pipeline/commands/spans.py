@@ -34,6 +34,7 @@ def command(args: argparse.Namespace) -> int:
     set_aside = backlog.set_aside(root, files)
     following = next(backlog.unprocessed(root, serving_dir, files, dataset.thresholds), None)
     incomplete = span_files.incomplete(data_root, dataset.spans.pattern, dataset.spans.marker)
+    remembered_from = span_records.remembered_from(str(root.state))
     settle, now = settle_seconds(dataset, root, data_root), time.time()
     rows = [
         {
@@ -45,7 +46,7 @@ def command(args: argparse.Namespace) -> int:
             "processed_version": records[span].version if span in records else None,
             "waiting": span in records and records[span].waiting,
             "trained_on": span in live.window,
-            "done": span in records and span_records.is_done(records[span], live),
+            "done": span_records.is_done(records[span], live) if span in records else span < remembered_from,
             "quarantined": set_aside.get(span),
             "waits_for": _waits_for(incomplete.get(span), span_files.unsettled(files.get(span, []), settle, now)),
         }
@@ -70,7 +71,7 @@ def _waits_for(incomplete: span_files.SpanFile | None, unsettled: span_files.Uns
 
 def _row(row: dict[str, Any]) -> tuple[object, ...]:  # Any: JSON.
     unprocessed = "set aside" if row["quarantined"] else "not processed" if row["files"] else "not complete"
-    verdict = row["verdict"] or unprocessed
+    verdict = row["verdict"] or ("done; its record is not kept" if row["done"] else unprocessed)
     if row["processed_version"] is not None and row["version"] > row["processed_version"]:
         verdict += f" (version {row['processed_version']}; version {row['version']} is new)"
     if row["waiting"]:

@@ -205,6 +205,7 @@ def load_dataset(name_or_path: str) -> Dataset:
         raise ConfigError(
             f"{where['spans.csv']}: the format of [spans] is {dataset.spans.format}, so nothing reads it."
         )
+    _check_history(dataset)
     _check_source(dataset)
     _check_features(dataset)
     try:
@@ -245,6 +246,16 @@ def _source(table: object, where: str) -> Source:
 def _with_defaults(table: object, source: Source | None) -> object:
     """Returns `[spans]` with what a source that is pulled writes, where the table does not say so itself."""
     return {**PULLED_SPANS, **table} if source is not None and source.pulls and isinstance(table, dict) else table
+
+
+def _check_history(dataset: Dataset) -> None:
+    """Refuses to forget spans that a training window may still reach."""
+    window, history = dataset.spans.window, dataset.retention.history
+    if history < window:
+        raise ConfigError(
+            f"{dataset.path} [retention]: history must be at least [spans] window: records say which of its spans were "
+            f"blocked. Received: {history} and {window}."
+        )
 
 
 def _check_source(dataset: Dataset) -> None:

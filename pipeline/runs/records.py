@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +98,31 @@ def append_run(root: Root, run: EndedRun) -> None:
 def read_runs(root: Root) -> list[EndedRun]:
     """Returns how every run ended, oldest first."""
     return journal.read(root.runs, lambda line: json_values.from_json_values(EndedRun, line))
+
+
+def shorten(root: Root, lines: int) -> None:
+    """Shortens both journals to so many of the newest lines. The caller holds the root's lock."""
+    journal.shorten(root.decisions, lines, _decision_key)
+    journal.shorten(root.runs, lines, lambda line: str(line["result"]))
+
+
+def forgotten_decisions(root: Root) -> Counter[tuple[str, str]]:
+    """Returns how many decisions the journal has lost by being shortened, by verdict and kind of the first reason."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for key, count in journal.forgotten(root.decisions).items():
+        verdict, _, kind = key.partition(" ")
+        counts[verdict, kind] += count
+    return counts
+
+
+def forgotten_runs(root: Root) -> Counter[str]:
+    """Returns how many runs the journal has lost by being shortened, by result."""
+    return journal.forgotten(root.runs)
+
+
+def _decision_key(line: Mapping[str, Any]) -> str:  # Any: JSON.
+    decision = DecisionRecord.from_dict(line).decision
+    return f"{decision.verdict.value} {decision.reasons[0].kind if decision.reasons else 'none'}"
 
 
 def begin_run(root: Root, run: BegunRun) -> None:

@@ -41,11 +41,14 @@ def unprocessed(
     records = span_records.newest_records(span_records.reopened(span_records.read_records(str(root.state)), thresholds))
     live = version_folder.live_training(serving_dir)
     quarantined = set_aside(root, spans)
+    remembered_from = span_records.remembered_from(str(root.state))
     for span, newest in spans.items():
         version = newest[0].version
         record = records.get(span)
         # A version below a recorded one is an older state of the files, such as a folder that was removed.
         done = record is not None and record.version >= version and span_records.is_done(record, live)
+        if record is None and span < remembered_from:
+            continue  # Its record has gone, see `span_records.old`; the gate would call it late.
         changed = files_changed(record, newest)
         if (not done or changed) and span not in quarantined:
             yield Waiting(span, version, changed, tuple(newest))

@@ -20,13 +20,13 @@ from typing import Annotated, Literal
 from models import settings
 from models.settings import Range
 from pipeline.errors import PipelineError
-from pipeline.state import span_records
+from pipeline.state import span_records, version_folder
 from pipeline.state.rollback import versions
 from pipeline.state.root import Root
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["artifacts", "version", "report", "log", "trash"]
+Kind = Literal["artifacts", "version", "report", "log", "record", "trash"]
 
 _MOST = 1_000_000_000
 _METADATA_SCHEMA = 10
@@ -35,11 +35,12 @@ _DELETED = 4
 _LIVE = 2
 """Values of `Artifact.State`."""
 _ARTIFACTS = "/artifacts/"
+_SECONDS_PER_DAY = 86_400
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetentionPolicy:
-    """`[retention]`: how many of the newest of each kind a root keeps.
+    """`[retention]`: how many of the newest of each kind a root keeps, and for how long.
 
     Attributes:
       artifacts: runs whose artifacts are kept. A report can be made again only from these.
@@ -47,6 +48,8 @@ class RetentionPolicy:
       versions: pushed versions; the live one, and those that a rollback may need, are kept besides.
       reports: pages of runs.
       logs: logs of runs, and as many of watchers, of `predict --batch` and of `drift`.
+      history: spans whose records are kept, and lines of `decisions.jsonl` and `runs.jsonl`; older spans count as done.
+      max_days: artifacts, runs, versions, reports and logs that are older go whatever the numbers say; 0 for no limit.
     """
 
     artifacts: Annotated[int, Range(1, _MOST)] = 10
@@ -54,6 +57,8 @@ class RetentionPolicy:
     versions: Annotated[int, Range(2, _MOST)] = 10
     reports: Annotated[int, Range(1, _MOST)] = 500
     logs: Annotated[int, Range(1, _MOST)] = 500
+    history: Annotated[int, Range(10, _MOST)] = 1_000
+    max_days: Annotated[float, Range(0, 100_000, "days")] = 0.0
 
     def __post_init__(self) -> None:
         settings.check(self)
@@ -79,11 +84,13 @@ class Plan:
     Attributes:
       deleted: numbers of artifacts that ML Metadata holds to be live, and whose files go or are gone.
       forgotten: numbers of the runs that ML Metadata is to forget.
+      remembered_from: the lowest span whose record is kept for itself, where lower ones go; 0 where none do.
     """
 
     removals: tuple[Removal, ...]
     deleted: tuple[int, ...]
     forgotten: tuple[int, ...]
+    remembered_from: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,8 +112,11 @@ class _Runs:
     used: frozenset[int]
 
 
-def plan(root: Root, serving_dir: Path, policy: RetentionPolicy) -> Plan:
+def plan(root: Root, serving_dir: Path, policy: RetentionPolicy, *, now: float) -> Plan:
     """Returns what is not kept; nothing changes.
+
+    Args:
+      now: seconds since 1970.
 
     Raises:
       PipelineError: a span's record is damaged, so it is not known what waits.
@@ -114,23 +124,30 @@ def plan(root: Root, serving_dir: Path, policy: RetentionPolicy) -> Plan:
     removals = [Removal(kind="trash", path=path) for path in _children(root.trash)]
     deleted: tuple[int, ...] = ()
     forgotten: tuple[int, ...] = ()
-    runs = _read_runs(root.metadata, policy)
+    oldest = now - policy.max_days * _SECONDS_PER_DAY if policy.max_days else 0.0
+    records = span_records.read_records(str(root.state))
+    runs = _read_runs(root.metadata, policy, oldest)
     if runs is not None:
-        waiting = {
-            place
-            for record in span_records.read_records(str(root.state))
-            if record.waiting and (place := _place(record.examples_uri))
-        }
+        waiting = {place for record in records if record.waiting and (place := _place(record.examples_uri))}
         kept = waiting | {place for number, place in runs.live.items() if number in runs.used}
         removals += [Removal(kind="artifacts", path=path) for path in _unused(root.artifacts, runs, kept)]
         deleted = tuple(number for number, place in runs.live.items() if place not in kept)
         forgotten = runs.forgotten
-    removals += [Removal(kind="version", path=path) for path in _old_versions(serving_dir, policy.versions)]
-    removals += [Removal(kind="report", path=path) for path in _oldest(root.reports.glob("*.html"), policy.reports)]
+    removals += [Removal(kind="version", path=path) for path in _old_versions(serving_dir, policy.versions, oldest)]
+    pages = root.reports.glob("*.html")
+    removals += [Removal(kind="report", path=path) for path in _oldest(pages, policy.reports, oldest, now)]
     # Apart: a watcher's log, which it still writes to, is seldom new.
     for pattern in ("run-*.log", "watch-*.log", "predict-*.log", "drift-*.log"):
-        removals += [Removal(kind="log", path=path) for path in _oldest(root.logs.glob(pattern), policy.logs)]
-    return Plan(removals=tuple(removals), deleted=deleted, forgotten=forgotten)
+        logs = root.logs.glob(pattern)
+        removals += [Removal(kind="log", path=path) for path in _oldest(logs, policy.logs, oldest, now)]
+    remembered_from, gone = span_records.old(records, policy.history, version_folder.live_training(serving_dir))
+    removals += [Removal(kind="record", path=root.state / record.file_name) for record in gone]
+    return Plan(
+        removals=tuple(removals),
+        deleted=deleted,
+        forgotten=forgotten,
+        remembered_from=remembered_from if gone else 0,
+    )
 
 
 def apply(root: Root, what: Plan) -> None:
@@ -140,6 +157,9 @@ def apply(root: Root, what: Plan) -> None:
       OSError: something cannot be removed; what follows it is left for the next call.
       PipelineError: ML Metadata cannot be written.
     """
+    if what.remembered_from:
+        # Before the records go: without them their spans would come again.
+        span_records.remember_from(str(root.state), what.remembered_from)
     # First what ML Metadata knows nothing of: on a full disk it makes the room that a transaction needs.
     _discard(root.trash, [removal.path for removal in what.removals if removal.kind not in ("artifacts", "trash")])
     _forget(root.metadata, what)
@@ -189,30 +209,34 @@ def _place(uri: str) -> str:
     return uri.rpartition(_ARTIFACTS)[2] if _ARTIFACTS in uri and "://" not in uri else ""
 
 
-def _read_runs(metadata: Path, policy: RetentionPolicy) -> _Runs | None:
-    """Returns what ML Metadata knows; None where it is not there, or of another layout: then no artifact is removed."""
+def _read_runs(metadata: Path, policy: RetentionPolicy, oldest: float) -> _Runs | None:
+    """Returns what ML Metadata knows, of runs since `oldest`, or of the last one alone.
+
+    None where it is not there, or of another layout: then no artifact is removed.
+    """
     if not metadata.is_file():
         return None
     with contextlib.closing(sqlite3.connect(f"file:{metadata}?mode=ro", uri=True)) as store:
         if not _understood(store):
             return None
-        runs: list[tuple[int, str]] = store.execute(
-            "select c.id, c.name from Context c join Type t on t.id = c.type_id "
+        runs: list[tuple[int, str, int]] = store.execute(
+            "select c.id, c.name, c.create_time_since_epoch from Context c join Type t on t.id = c.type_id "
             "where t.name = 'pipeline_run' order by c.id desc"
         ).fetchall()
-        kept = runs[: policy.artifacts]
+        young = max((place for place, (_, _, made) in enumerate(runs, 1) if made >= 1_000 * oldest), default=1)
+        kept = runs[: min(policy.artifacts, young)]
         if not kept:
             return None
         executed = "select execution_id from Association where context_id in ({})".format(
-            ",".join(str(run) for run, _ in kept)
+            ",".join(str(run) for run, _, _ in kept)
         )
         (first,) = store.execute(f"select min(execution_id) from ({executed})").fetchone()
         live = store.execute("select id, uri from Artifact where state = ?", (_LIVE,)).fetchall()
         used = store.execute(f"select distinct artifact_id from Event where execution_id in ({executed})").fetchall()
     return _Runs(
         first_kept=first or 0,
-        kept=frozenset(name for _, name in kept),
-        forgotten=tuple(run for run, _ in runs[policy.runs :]),
+        kept=frozenset(name for _, name, _ in kept),
+        forgotten=tuple(run for run, _, _ in runs[min(policy.runs, young) :]),
         live={number: place for number, uri in live if (place := _place(uri or ""))},
         used=frozenset(number for (number,) in used),
     )
@@ -247,12 +271,12 @@ def _is_old(path: Path, runs: _Runs) -> bool:
     return path.name.isdecimal() and int(path.name) < runs.first_kept
 
 
-def _old_versions(serving_dir: Path, count: int) -> Iterator[Path]:
+def _old_versions(serving_dir: Path, count: int, oldest: float) -> Iterator[Path]:
     """Yields all versions but the newest, those that these replaced or are again, and the one to roll back to."""
     pushed = versions(serving_dir)
     if not pushed:
         return
-    newest = pushed[-count:]
+    newest = [*(version for version in pushed[-count:-1] if version.number >= oldest), pushed[-1]]
     before = [version for version in pushed if version.rollback is None and version.number < pushed[-1].origin][-1:]
     replaced = {version.rollback.instead_of for version in newest if version.rollback is not None}
     kept = {version.number for version in (*newest, *before)} | replaced
@@ -260,12 +284,14 @@ def _old_versions(serving_dir: Path, count: int) -> Iterator[Path]:
     yield from (serving_dir / str(version.number) for version in pushed if version.number not in kept)
 
 
-def _oldest(paths: Iterable[Path], count: int) -> list[Path]:
-    """Returns all but the newest. A time that is yet to come is a wandering clock's: such a file is not the newest."""
-    now = time.time()
+def _oldest(paths: Iterable[Path], count: int, oldest: float, now: float) -> list[Path]:
+    """Returns all but the newest, and of these what is from before `oldest`, but for the very newest.
+
+    A time that is yet to come is a wandering clock's: such a file is not the newest.
+    """
     times = {path: path.stat().st_mtime for path in paths}
     newest_first = sorted(times, key=lambda path: (times[path] <= now, times[path], path.name), reverse=True)
-    return newest_first[count:]
+    return [path for place, path in enumerate(newest_first) if place >= max(count if times[path] >= oldest else 1, 1)]
 
 
 def _forget(metadata: Path, what: Plan) -> None:

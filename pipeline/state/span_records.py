@@ -191,6 +191,53 @@ def with_refusals(records: Iterable[SpanRecord], refusals: str) -> list[SpanReco
     ]
 
 
+REMEMBERED_FROM = "remembered-from.json"
+
+
+def old(records: Iterable[SpanRecord], spans: int, live: LiveTraining) -> tuple[int, list[SpanRecord]]:
+    """Returns the lowest of the newest spans whose records are kept, and the records of lower ones that may go.
+
+    Those stay that something still asks for: what is not done, what waits, what was blocked and so must be in no
+    training window, and what the live model was trained on. None go before there are a quarter more, since the gate's
+    cache key holds the records.
+    """
+    listed = sorted(records, key=lambda record: record.span)
+    numbers = sorted({record.span for record in listed})
+    if len(numbers) <= spans + spans // 4:
+        return 0, []
+    lowest = numbers[-spans]
+    kept = {*live.window, *live.withdrawn}
+    return lowest, [
+        record
+        for record in listed
+        if record.span < lowest
+        and is_done(record, live)
+        and record.verdict != "block"
+        and not record.waiting
+        and record.span not in kept
+    ]
+
+
+def remember_from(state_dir: str, span: int) -> None:
+    """Notes that spans below this one are done, unless a record says otherwise; their records are about to go."""
+    files.write(state_dir, REMEMBERED_FROM, json.dumps({"span": max(span, remembered_from(state_dir))}).encode())
+
+
+def remembered_from(state_dir: str) -> int:
+    """Returns the span below which a span without a record is done; 0 where all have one.
+
+    Raises:
+      PipelineError: the note is damaged.
+    """
+    content = files.read(state_dir, REMEMBERED_FROM)
+    try:
+        return 0 if content is None else int(json.loads(content)["span"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise PipelineError(
+            f"{os.path.join(state_dir, REMEMBERED_FROM)} is damaged ({error!r}). Remove it to process old spans again."
+        ) from error
+
+
 def done(records: Iterable[SpanRecord], live: LiveTraining) -> list[SpanRecord]:
     """Returns the records whose spans need nothing more."""
     return [record for record in records if is_done(record, live)]

@@ -29,6 +29,13 @@ def table(name, text):
 
 
 DATASET = [
+    # A window is of no more spans than are remembered.
+    (
+        ("[spans]", "[retention]\nhistory = 10\n[spans]\nwindow = 11"),
+        "[retention]: history must be at least [spans] window",
+    ),
+    (("[spans]", '[spans]\nmarker = "a/b"'), "[spans]: marker: expected a file's name, without wildcards."),
+    (('/data.csv"', '/*"\nmarker = "_OK"'), "[spans]: The marker would be read as data"),
     # Names: they become folders, log files and URLs.
     (('name = "shop"', 'name = ""'), "name: expected 1 to 63 lower-case letters"),
     (('name = "shop"', f'name = "{"x" * 64}"'), "name: expected 1 to 63 lower-case letters"),

@@ -8,11 +8,13 @@ import time
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipeline.state import retention
+from pipeline.ingest.spans import SpanFile
+from pipeline.state import backlog, retention, span_records
 from pipeline.state.metadata_store import open_store
 from pipeline.state.retention import RetentionPolicy
 from pipeline.state.root import Root
 from tests.helpers.records import record
+from tests.helpers.versions import add
 
 
 @pytest.fixture
@@ -55,8 +57,8 @@ def examples(root):
     return sorted(os.listdir(root.artifacts / "ExampleGen" / "examples"), key=int)
 
 
-def clean(root, **policy):
-    plan = retention.plan(root, root.serving("tiny"), RetentionPolicy(**policy))
+def clean(root, *, now=None, **policy):
+    plan = retention.plan(root, root.serving("tiny"), RetentionPolicy(**policy), now=now or time.time())
     retention.apply(root, plan)
     return plan
 
@@ -103,7 +105,7 @@ def test_the_rows_of_a_span_that_waits_are_kept(root):
     for name in ("a", "b", "c"):
         run(root, name)
     waiting = record(1, waiting=True, examples_uri="/moved/since/artifacts/ExampleGen/examples/1")
-    retention.span_records.write_record(str(root.state), waiting)
+    span_records.write_record(str(root.state), waiting)
 
     clean(root, artifacts=1)
 
@@ -229,7 +231,7 @@ def test_a_link_to_what_is_kept_sets_nothing_free(root):
     run(root, "b")
     (root.path / "kept").hardlink_to(root.artifacts / "ExampleGen" / "examples" / "1" / "data")
 
-    plan = retention.plan(root, root.serving("tiny"), RetentionPolicy(artifacts=1))
+    plan = retention.plan(root, root.serving("tiny"), RetentionPolicy(artifacts=1), now=time.time())
     before = sum(free for _, _, free in retention.sizes(plan.removals))
     (root.path / "kept").unlink()
     after = sum(free for _, _, free in retention.sizes(plan.removals))
@@ -248,3 +250,83 @@ def test_a_link_to_what_is_kept_sets_nothing_free(root):
 def test_a_policy_that_keeps_too_little_is_refused(policy, message):
     with pytest.raises(ValueError, match=message):
         RetentionPolicy(**policy)
+
+
+DAY_S = 86_400
+
+
+def remember(root, span, **values):
+    span_records.write_record(str(root.state), record(span, **values))
+
+
+def test_what_is_older_than_the_days_goes_whatever_the_numbers_say_but_the_newest_run(root):
+    numbers = [run(root, name) for name in ("a", "b", "c")]
+
+    clean(root, max_days=30.0, now=time.time() + 29 * DAY_S)
+    assert examples(root) == [str(number) for number in numbers]
+
+    clean(root, max_days=30.0, now=time.time() + 31 * DAY_S)
+    assert examples(root) == [str(numbers[-1])]
+    with sqlite3.connect(root.metadata) as store:
+        names = store.execute("select name from Context where name in ('a', 'b', 'c')").fetchall()
+    assert names == [("c",)]
+
+
+def test_an_old_version_goes_and_what_a_rollback_needs_stays(root):
+    day = 1_795_000_000
+    for age in (90, 60, 45, 40):
+        version(root, day - age * DAY_S)
+
+    clean(root, max_days=30.0, now=day)
+
+    # The live one, and the one before it, to which `rollback` would go back.
+    assert versions(root) == [day - 45 * DAY_S, day - 40 * DAY_S]
+
+
+def test_old_pages_and_logs_go_but_the_newest(root):
+    root.reports.mkdir()
+    for folder, names in ((root.reports, "abc"), (root.logs, "abc")):
+        for age, name in zip((60, 50, 40), names, strict=True):
+            file = folder / (f"{name}.html" if folder == root.reports else f"run-{name}.log")
+            file.touch()
+            os.utime(file, (1_795_000_000 - age * DAY_S,) * 2)
+
+    clean(root, max_days=45.0, now=1_795_000_000)
+    assert [path.name for path in (*root.reports.iterdir(), *root.logs.iterdir())] == ["c.html", "run-c.log"]
+
+    clean(root, max_days=1.0, now=1_795_000_000)
+    assert [path.name for path in (*root.reports.iterdir(), *root.logs.iterdir())] == ["c.html", "run-c.log"]
+
+
+def test_records_of_old_spans_go_but_those_that_something_asks_for(root):
+    for span in range(1, 31):
+        remember(root, span)
+    remember(root, 3, verdict="block")
+    remember(root, 5, verdict="rerun")  # Its run was killed.
+    remember(root, 7, waiting=True)
+
+    clean(root, history=25)
+    # Not before there are a quarter more than 25.
+    assert len(span_records.read_records(str(root.state))) == 30
+    for span in range(31, 33):
+        remember(root, span)
+    clean(root, history=25)
+
+    kept = [item.span for item in span_records.read_records(str(root.state))]
+    assert kept == [3, 5, 7, *range(8, 33)]
+    # A span whose record went is done, and one that is to be done is not.
+    listed = {span: [SpanFile(span=span, version=0, path="", pattern="")] for span in range(1, 34)}
+    waiting = [item.span for item in backlog.unprocessed(root, root.serving("tiny"), listed, "")]
+    assert waiting == [5, 33]
+    clean(root, history=25)
+    assert [item.span for item in backlog.unprocessed(root, root.serving("tiny"), listed, "")] == [5, 33]
+
+
+def test_records_of_the_live_models_spans_stay(root):
+    for span in range(1, 31):
+        remember(root, span)
+    add(root.serving("tiny"), 1_795_000_000, [1, 2])
+
+    clean(root, history=10)
+
+    assert [item.span for item in span_records.read_records(str(root.state))] == [1, 2, *range(21, 31)]
