@@ -1,6 +1,7 @@
 """Does the gate call a span drifted when nothing happened, and does it see what did happen?
 
     python -m benchmarks.gate false-alarms          # 200 same-distribution resamples per size
+    python -m benchmarks.gate whole [--only TEXT]   # all kinds of evidence together, 200 clean spans per size
     python -m benchmarks.gate power [--evidently PYTHON] [--nannyml PYTHON]
     python -m benchmarks.gate sequences             # real spans in order, nothing trained
     python -m benchmarks.gate cost                  # calibration at push, comparison of 27,000 rows
@@ -21,20 +22,21 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import pages
-from benchmarks.gate import cost, false_alarms, power, sequences
+from benchmarks.gate import cost, false_alarms, power, sequences, whole
 from benchmarks.gate.spans import load_spans
 from benchmarks.pages import environment, write_table
 
 RESULTS = pages.RESULTS / "gate.json"
 PAGE = pages.DOCS / "gate.md"
-PARTS = {"false_alarms": false_alarms, "power": power, "sequences": sequences, "cost": cost}
+PARTS = {"false_alarms": false_alarms, "whole": whole, "power": power, "sequences": sequences, "cost": cost}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one part and merges what it found into the results. Exit status: 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=["false-alarms", "power", "sequences", "cost", "table"])
+    parser.add_argument("part", choices=["false-alarms", "whole", "power", "sequences", "cost", "table"])
     parser.add_argument("--repeats", type=int, help="resamples (default: 200 for false alarms, 50 for power)")
+    parser.add_argument("--only", metavar="TEXT", help="of `whole`, the settings whose title holds this")
     parser.add_argument("--datasets", nargs="+", default=["taxi", "flights"], choices=["taxi", "flights"])
     parser.add_argument("--peer-repeats", type=int, default=3, help="resamples that the slow peers are asked about")
     parser.add_argument("--evidently", metavar="PYTHON", help="an interpreter that can import evidently")
@@ -52,6 +54,9 @@ def main(argv: list[str] | None = None) -> int:
             spans = load_spans(name, Path(folder))
             if args.part == "false-alarms":
                 found: Any = false_alarms.measure(name, spans, args.repeats or 200)
+            elif args.part == "whole":
+                before = _recorded("whole", name)
+                found = before | whole.measure(name, spans, args.repeats or 200, args.only)
             elif args.part == "power":
                 peers = {"evidently": args.evidently, "nannyml": args.nannyml}
                 asked = {peer: path for peer, path in peers.items() if path}
@@ -62,6 +67,12 @@ def main(argv: list[str] | None = None) -> int:
                 found = cost.measure(name, spans)
             record(args.part.replace("-", "_"), name, found)
     return 0
+
+
+def _recorded(part: str, name: str) -> dict[str, Any]:
+    """Returns what an earlier call recorded of a part and a dataset."""
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    return dict(results.get(part, {}).get(name, {}))
 
 
 def record(part: str, name: str, found: Any) -> None:

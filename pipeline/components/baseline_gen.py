@@ -113,7 +113,7 @@ def out_of_time(model_run_uri: str, tables: Mapping[int, pa.Table], settings: Se
     newest = max(span for span, table in tables.items() if labels.is_labelled(table, label))
     rows, _ = labels.labelled(tables[newest], label)
     with fileio.open(path, "rb") as file, np.load(file) as arrays:
-        return scoring.evaluate(rows, arrays["labels"], arrays["predictions"], settings.slices)
+        return scoring.evaluate(rows, arrays["labels"], arrays["predictions"], settings.slices, settings.policy.cluster)
 
 
 def held_out_evaluation(model: Model, examples: Examples, schema: "Schema", settings: Settings) -> Evaluation | None:

@@ -1,12 +1,16 @@
 """The live model, or its predictions, measured on a span's rows."""
 
+import dataclasses
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.gate import labels, performance
-from pipeline.gate.performance import Evaluation
+from pipeline.evaluation.intervals import Estimate
+from pipeline.gate import clusters, labels, performance
+from pipeline.gate.performance import Evaluation, SliceEvaluation
 from pipeline.gate.settings import Settings
 
 
@@ -15,13 +19,38 @@ def evaluate_model(model_dir: Path | str, table: pa.Table, settings: Settings) -
     from models.predictor import predictor_of  # Loads TensorFlow, which most decisions do without.
 
     table, values = labels.labelled(table, settings.features.target)
-    return evaluate(table, values, predictor_of(str(model_dir)).predict(table), settings.slices)
+    answers = predictor_of(str(model_dir)).predict(table)
+    return evaluate(table, values, answers, settings.slices, settings.policy.cluster)
 
 
 def evaluate(
-    table: pa.Table, labels_: np.ndarray, probabilities: np.ndarray, slices: tuple[tuple[str, ...], ...]
+    table: pa.Table,
+    labels_: np.ndarray,
+    probabilities: np.ndarray,
+    slices: tuple[tuple[str, ...], ...],
+    cluster: str | None = None,
 ) -> Evaluation:
-    """Measures probabilities, (rows,), overall and on the slices that the dataset file names."""
+    """Measures probabilities, (rows,), overall and on the slices that the dataset file names.
+
+    Where rows come in groups, every interval is as wide as the groups make that of the mean residual.
+    """
     columns = {name: table.column(name) for crossed in slices for name in crossed}
     masks = {name: mask for crossed in slices for name, mask in performance.slice_masks(columns, crossed).items()}
-    return performance.evaluate(labels_, probabilities, masks)
+    measured = performance.evaluate(labels_, probabilities, masks)
+    groups = clusters.of(table, cluster)
+    if groups is None:
+        return measured
+    residuals = np.asarray(probabilities - labels_, np.float64)
+    factor = math.sqrt(clusters.design_effect(residuals, groups))
+    return Evaluation(slices=tuple(_widened(item, factor) for item in measured.slices))
+
+
+def _widened(item: SliceEvaluation, factor: float) -> SliceEvaluation:
+    """Returns a slice's metrics with intervals this many times as wide."""
+    wide: dict[str, Any] = {}  # Any: estimates, by the names of fields of several types.
+    for field in dataclasses.fields(item):
+        value = getattr(item, field.name)
+        if isinstance(value, Estimate):
+            low, high = (value.value + factor * (end - value.value) for end in (value.low, value.high))
+            wide[field.name] = dataclasses.replace(value, low=low, high=high)
+    return dataclasses.replace(item, **wide)

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.gate import clusters, drift, labels
+from pipeline.gate import clusters, drift, labels, scoring
 from pipeline.gate.policy import GatePolicy
 from tests.helpers.quarters import TAXI, baseline_of
 
@@ -60,3 +60,17 @@ def test_groups_keep_the_budget(orders):
     assert alarms["drift"]["trip"] <= 4
     assert alarms["drift"][None] >= 25
     assert alarms["label"]["trip"] <= 2
+
+
+def test_the_performance_is_as_certain_as_the_groups_make_it():
+    # Eight equal rows are one piece of evidence: intervals are wider by the root of eight.
+    rng = np.random.default_rng(0)
+    probabilities = np.repeat(rng.random(500), GROUP)
+    truth = np.repeat((rng.random(500) < probabilities[::GROUP]).astype(np.int64), GROUP)
+    table = pa.table({"trip": np.repeat(np.arange(500), GROUP)})
+
+    rows, groups = (scoring.evaluate(table, truth, probabilities, (), column).overall for column in (None, "trip"))
+
+    for metric in ("auc", "calibration", "loss"):
+        one, other = getattr(rows, metric), getattr(groups, metric)
+        assert (other.high - other.low) / (one.high - one.low) == pytest.approx(GROUP**0.5, rel=0.01)
