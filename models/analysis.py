@@ -21,8 +21,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from columnar import numbers
-from models.errors import FeatureError
+from models.errors import ExpressionError, FeatureError
+from models.expression_values import arrow_column
 from models.features import FeatureSpec
+from models.kinds import Feature
 from models.tensor_names import alias
 
 QUANTILE_ERROR = 0.001
@@ -107,17 +109,19 @@ def analyze(batches: Iterable[pa.RecordBatch], features: FeatureSpec) -> Analysi
     running = {one.name: _RunningMoments() for one in features.having("moments")}
     buckets = {one.name: one.size for one in features.having("boundaries")}
     sketches = {name: _new_sketch() for name in buckets}
+    analyzed = {one.name: one for one in features.encoded if one.name in {*counts, *sketches}}
     integers: set[str] = set()
     rows = 0
     for batch in batches:
         rows += batch.num_rows
+        columns = {name: _column(batch, feature, features) for name, feature in analyzed.items()}
         for name in counts:
-            column = _column(batch, name)
+            column = columns[name]
             _count(counts[name], column, name)
             if pa.types.is_integer(column.type):
                 integers.add(name)
         for name, sketch in sketches.items():
-            values = as_float32(_column(batch, name), name)
+            values = as_float32(columns[name], name)
             values = values[~np.isnan(values)].astype(np.float64)
             sketch.AddValues(pa.array(values))
             if name in running:
@@ -186,11 +190,11 @@ class _RunningMoments:
         return Moments(mean=self._mean, std=math.sqrt(self._squares / self._count))
 
 
-def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
-    index = batch.schema.get_field_index(name)
-    if index < 0:
-        raise FeatureError(f"The feature {name!r} is not in the data. Its columns: {', '.join(batch.schema.names)}.")
-    return batch.column(index)
+def _column(batch: pa.RecordBatch, feature: Feature, features: FeatureSpec) -> pa.Array:
+    try:
+        return arrow_column(feature.value, batch, features.date_formats)
+    except ExpressionError as error:
+        raise FeatureError(f"The feature {feature.name!r}: {error}") from error
 
 
 def _count(counts: Counter[object], column: pa.Array, name: str) -> None:

@@ -1,6 +1,7 @@
 """The exceptions of this package.
 
 ModelError
+├── ExpressionError  an expression outside the grammar, or over columns that it cannot take
 ├── FeatureError     a FeatureSpec that contradicts itself, the schema or the data
 ├── LabelError       a label expression outside the grammar, or rows without a label
 └── TrainingError    hyperparameters out of range, or nothing to train on
@@ -9,6 +10,10 @@ ModelError
 
 class ModelError(Exception):
     """Base of this package's errors; the message says what was expected, what was received and what to do."""
+
+
+class ExpressionError(ModelError):
+    """An expression that the grammar does not allow, or a column of another kind than it needs."""
 
 
 class FeatureError(ModelError):

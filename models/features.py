@@ -7,123 +7,19 @@ import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from models import settings
+from models import derived as derived_columns
+from models import moments, settings
 from models.errors import FeatureError
-from models.settings import NOT_A_KEY, Column, Range
+from models.kinds import KINDS, Constant, Feature, Input
+from models.settings import NOT_A_KEY, Column, Form, Range
 from models.target import Target, TaskName, TransformName
 from models.tensor_names import check_column_name
 
-Constant = Literal["moments", "boundaries", "vocabulary"]
-Distance = Literal["numeric", "categorical"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kind:
-    """One way in which a column becomes a feature.
-
-    Attributes:
-      group: its key in [features].
-      types: of the schema, that its columns may have.
-      is_number: whether a client sends float32, NaN where missing; else the column as it is stored: a string, "" where
-        missing, or int64, -1 where missing.
-      constants: what the transform graph has to know of the training window.
-      floats: suffixes of the transformed features that are numbers.
-      reserved: ids that stand for no bucket, token or integer part: the missing value, and the unknown one of a
-        vocabulary. 0 where the kind has no transformed feature `<name>_id_xf`.
-      distance: how the gate compares it with the training window.
-      description: what feature_defaults.json says of it; `{}` is its size.
-    """
-
-    group: str
-    types: tuple[str, ...]
-    is_number: bool
-    constants: tuple[Constant, ...]
-    floats: tuple[str, ...]
-    reserved: int
-    distance: Distance
-    description: str
-
-
-_NUMBERS, _CATEGORIES = ("INT", "FLOAT"), ("BYTES", "INT")
-KINDS: Mapping[str, Kind] = {
-    kind.group: kind
-    for kind in (
-        Kind(
-            group="numeric",
-            types=_NUMBERS,
-            is_number=True,
-            constants=("moments", "boundaries"),
-            floats=("_z_xf", "_quantile_xf"),
-            reserved=0,
-            distance="numeric",
-            description="Number.",
-        ),
-        Kind(
-            group="bucketized",
-            types=_NUMBERS,
-            is_number=True,
-            constants=("boundaries",),
-            floats=(),
-            reserved=1,
-            distance="numeric",
-            description="Number, used by its quantile bucket.",
-        ),
-        Kind(
-            group="categorical",
-            types=_CATEGORIES,
-            is_number=False,
-            constants=("vocabulary",),
-            floats=(),
-            reserved=2,
-            distance="categorical",
-            description="Category; values unknown to the training data are treated alike.",
-        ),
-        Kind(
-            group="hashed",
-            types=_CATEGORIES,
-            is_number=False,
-            constants=(),
-            floats=(),
-            reserved=1,
-            distance="categorical",
-            description="Identifier, used by its hash.",
-        ),
-        Kind(
-            group="cyclical",
-            types=_NUMBERS,
-            is_number=True,
-            constants=(),
-            floats=("_phase_xf",),
-            reserved=1,
-            distance="numeric",
-            description="Number with a period of {}.",
-        ),
-    )
-}
-"""The groups of [features]; a column is in at most one of them, and a column in none is not a feature.
-
-What else a kind needs is found by its group: its operations in models/preprocessing.py, its part of the network in
-models/network.py.
-"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Feature:
-    """One feature.
-
-    Attributes:
-      size: buckets, or the period; 0 where the kind has neither, or a vocabulary says it.
-    """
-
-    name: str
-    kind: Kind
-    size: int = 0
-
-    def ids(self, vocabulary_size: int = 0) -> int:
-        """Returns how many different ids it has, given the tokens of its vocabulary; 0 where it has none."""
-        return self.kind.reserved and self.kind.reserved + (vocabulary_size or self.size)
+_Text = Annotated[str, Form(r"[^\x00]+", "a text that is not empty")]
+_ADDED = ("dates", "timestamps", "date_formats", "derived")
+"""Settings that older releases did not have: where they say nothing, a spec is the same text as ever."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +35,11 @@ class FeatureSpec:
       categorical: string or integer columns with a vocabulary from the training window.
       hashed: string or integer column to number of hash buckets, for identifiers with too many values.
       cyclical: column to period (hour of day: 24); enters as sine, cosine and an embedded integer part.
+      dates: columns of dates; each enters as its place in time, month, day of the month and weekday.
+      timestamps: columns of dates with a time of day; each enters as a date does, and as its hour.
+      date_formats: column of dates to its format in strptime's terms, such as `%d.%m.%Y`, if it is not ISO 8601.
+      derived: name to expression of columns, such as `price / carat`. It is a column to the groups above; one that is
+        in none of them is of the kind that the expression suggests.
       numeric_buckets: quantile buckets of each numeric column.
       vocabulary_size: most frequent values kept of each categorical column; the others share one embedding.
       vocabulary_min_count: values seen fewer times than this in the training window are not kept either.
@@ -155,6 +56,10 @@ class FeatureSpec:
     categorical: tuple[Column, ...] = ()
     hashed: Mapping[str, Annotated[int, Range(2, 10_000_000, "buckets")]] = field(default_factory=dict)
     cyclical: Mapping[str, Annotated[int, Range(2, 1_000_000, "as the column")]] = field(default_factory=dict)
+    dates: tuple[Column, ...] = ()
+    timestamps: tuple[Column, ...] = ()
+    date_formats: Mapping[str, _Text] = field(default_factory=dict)
+    derived: Mapping[str, _Text] = field(default_factory=dict)
     numeric_buckets: Annotated[int, Range(2, 10_000, "buckets")] = 16
     vocabulary_size: Annotated[int, Range(1, 10_000_000, "values")] = 10_000
     vocabulary_min_count: Annotated[int, Range(1, 1_000_000_000, "rows")] = 1
@@ -164,14 +69,22 @@ class FeatureSpec:
         for column in sorted(self.target.columns):
             check_column_name(column)
         names = [name for group in KINDS for name in getattr(self, group)]
-        for name in names:
+        for name in (*names, *self.derived):
             check_column_name(name)
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise FeatureError(f"A column may be in one feature group only. In several: {', '.join(twice)}.")
-        if not names:
+        if not names and not self.derived:
             raise FeatureError(f"There are no features. Name columns in at least one of {', '.join(KINDS)}.")
-        if self.target.is_column and self.target.label_columns <= set(names):
+        names = [feature.name for feature in self.encoded]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise FeatureError(f"Two features have the name {twice[0]!r}. Rename the derived column.")
+        for column, date_format in self.date_formats.items():
+            if column not in self.names:
+                raise FeatureError(f"date_formats: {column!r} is no column of the features.")
+            moments.pattern(date_format)
+        if self.target.is_column and self.target.label_columns <= set(self.names):
             (column,) = self.target.label_columns
             raise FeatureError(f"The label column {column!r} is also a feature. Remove it from the features.")
         if self.label in names:
@@ -183,13 +96,16 @@ class FeatureSpec:
     @functools.cached_property
     def encoded(self) -> tuple[Feature, ...]:
         """All features, by name."""
-        found = []
-        for group, kind in KINDS.items():
-            members = getattr(self, group)
-            sizes = members if isinstance(members, Mapping) else {}
-            size = self.numeric_buckets if group == "numeric" else 0
-            found += [Feature(name=name, kind=kind, size=sizes.get(name, size)) for name in members]
-        return tuple(sorted(found, key=lambda feature: feature.name))
+        return derived_columns.features_of(self._groups, self.derived, self.numeric_buckets)
+
+    @functools.cached_property
+    def inputs(self) -> tuple[Input, ...]:
+        """The columns that a client sends, by name."""
+        return derived_columns.inputs_of(self._groups, self.derived, self.encoded)
+
+    @property
+    def _groups(self) -> derived_columns.Groups:
+        return {group: getattr(self, group) for group in KINDS}
 
     def having(self, constant: Constant) -> tuple[Feature, ...]:
         """Returns the features of which the transform graph has to know `constant`, by name."""
@@ -197,8 +113,8 @@ class FeatureSpec:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All columns that a client sends, sorted."""
-        return tuple(feature.name for feature in self.encoded)
+        """The names of `inputs`, sorted."""
+        return tuple(column.name for column in self.inputs)
 
     @functools.cached_property
     def target(self) -> Target:
@@ -218,9 +134,9 @@ class FeatureSpec:
     def to_json(self) -> str:
         """Serializes to JSON, the same text for equal specs."""
         value = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        for f in dataclasses.fields(Target):  # As before there were other tasks: such a spec is the same as ever.
-            if f.name != "label" and value[f.name] == f.default:
-                del value[f.name]
+        defaults = {f.name: f.default for f in dataclasses.fields(Target) if f.name != "label"}
+        # As before these were there: a spec that does not use them is the same text as ever.
+        value = {name: v for name, v in value.items() if (v or name not in _ADDED) and v != defaults.get(name, None)}
         return json.dumps({name: dict(v) if isinstance(v, Mapping) else v for name, v in value.items()}, sort_keys=True)
 
     @classmethod

@@ -10,7 +10,8 @@
 | cyclical    | INT, FLOAT    | `<c>_phase_xf`: share of the period passed, [0, 1), 0 if missing             |
 |             |               | `<c>_id_xf`: 0 missing, 1 + integer part modulo the period                   |
 
-All are rank 1. `label_xf` is what models/target.py answers.
+A derived column, and each part of a date, is a column to these: it is computed from raw columns first
+(models/expressions.py). All are rank 1. `label_xf` is what models/target.py answers.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ import tensorflow_transform as tft
 
 from models.analysis import MISSING_INT, QUANTILE_ERROR, Analysis, vocabulary_file_name
 from models.errors import FeatureError
-from models.features import Feature, FeatureSpec
+from models.expression_values import TensorRows, evaluate
+from models.expressions import Column
+from models.features import FeatureSpec
+from models.kinds import Feature
 from models.tensor_names import alias
 
 LABEL_KEY = "label_xf"
@@ -48,7 +52,8 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
         raise FeatureError(f"Columns of the features or the label are not in the schema: {', '.join(absent)}.")
     outputs: dict[str, tf.Tensor] = {}
     for feature in features.encoded:
-        outputs |= _ENCODERS[feature.kind.group](feature, inputs[feature.name], constants)
+        column = _value(feature, inputs, features)
+        outputs |= _ENCODERS[feature.kind.group](feature, column, constants)
     columns = {
         name: _category(x)[0] if x.dtype == tf.string else _number(x, exact=True)
         for name, x in inputs.items()
@@ -56,6 +61,19 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     }
     outputs[LABEL_KEY] = features.target.evaluate(columns)
     return outputs
+
+
+def _value(feature: Feature, inputs: Mapping[str, Any], features: FeatureSpec) -> Any:
+    """A feature's column as it came, or its expression as a dense tensor: float64 with NaN, or string with ""."""
+    if isinstance(feature.value, Column):
+        return inputs[feature.value.name]
+
+    def read(name: str, is_number: bool) -> tf.Tensor:
+        if is_number:
+            return tf.cast(_number(inputs[name], exact=True), tf.float64)
+        return _category(inputs[name])[0]
+
+    return evaluate(feature.value, TensorRows(read, features.date_formats))
 
 
 def _numeric(feature: Feature, column: Any, constants: _Constants) -> dict[str, tf.Tensor]:

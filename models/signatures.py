@@ -63,10 +63,9 @@ def feature_defaults(graph: TransformGraph, features: FeatureSpec) -> dict[str, 
     missing = {tf.float32: "NaN", tf.int64: -1, tf.string: ""}
     inputs = graph.serving_inputs
     described = {}
-    for one in features.encoded:
+    for one in features.inputs:
         dtype = inputs[one.name].dtype
-        text = one.kind.description.format(one.size)
-        described[one.name] = {"dtype": dtype.name, "missing": missing[dtype], "description": text}
+        described[one.name] = {"dtype": dtype.name, "missing": missing[dtype], "description": one.description}
     return described
 
 

@@ -107,7 +107,7 @@ class TransformGraph:
     def serving_inputs(self) -> dict[str, tf.TensorSpec]:
         """Dense inputs of the serving signature: float32 (NaN missing), string ("" missing), int64 (-1 missing)."""
         arguments = tensor_names(self.features.names)
-        numbers = {feature.name for feature in self.features.encoded if feature.kind.is_number}
+        numbers = {column.name for column in self.features.inputs if column.is_number}
         dtypes = {name: tf.float32 if name in numbers else self.raw_dtype(name) for name in arguments}
         return {name: tf.TensorSpec([None], dtypes[name], argument) for name, argument in arguments.items()}
 

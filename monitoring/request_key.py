@@ -28,7 +28,7 @@ def keys(table: pa.Table, columns: Sequence[str], features: FeatureSpec) -> npt.
     Values are taken as the model's inputs hold them, so that a request and a row of a span agree: numbers as float32
     (also whole ones), categories and identifiers as they are, missing where a client would send the default.
     """
-    numbers = {feature.name for feature in features.encoded if feature.kind.is_number}
+    numbers = {column.name for column in features.inputs if column.is_number}
     served = {}
     for name in columns:
         column = table.column(name)

@@ -292,8 +292,12 @@ def _check_features(dataset: Dataset) -> None:
             f"{where}: every column of the label `{dataset.label.text}` is a feature, so the model "
             "would be told the answer. Remove the one that is known only afterwards."
         )
-    for key, columns in (("monitoring]: key", dataset.monitoring.key), ("gate]: exclude", dataset.gate.exclude)):
-        _check_names(f"{dataset.path} [{key}", columns, names, "is not a feature. Features")
+    each = sorted({*names, *(feature.name for feature in features.encoded)})
+    for key, columns, allowed in (
+        ("monitoring]: key", dataset.monitoring.key, names),
+        ("gate]: exclude", dataset.gate.exclude, each),
+    ):
+        _check_names(f"{dataset.path} [{key}", columns, allowed, "is not a feature. Features")
 
 
 def _check_columns(dataset: Dataset, schema: schema_pb2.Schema) -> None:
@@ -311,12 +315,17 @@ def _check_columns(dataset: Dataset, schema: schema_pb2.Schema) -> None:
     ):
         missing = f"is no column of the schema {dataset.schema_path}. It has"
         _check_names(f"{dataset.path} [{key}", columns, list(types), missing)
-    for feature in dataset.features.encoded:
-        allowed = feature.kind.types
-        if types[feature.name] not in allowed:
+    for column in dataset.features.inputs:
+        if types[column.name] not in column.types:
             raise ConfigError(
-                f"{dataset.path} [features]: {feature.kind.group}: expected columns of type {' or '.join(allowed)}. "
-                f"Received: {feature.name!r}, which is {types[feature.name]} in {dataset.schema_path}."
+                f"{dataset.path} [features]: {column.used}: expected columns of type {' or '.join(column.types)}. "
+                f"Received: {column.name!r}, which is {types[column.name]} in {dataset.schema_path}."
+            )
+    for name in dataset.features.derived:
+        if name in types:
+            raise ConfigError(
+                f"{dataset.path} [features]: derived.{name}: the schema {dataset.schema_path} has a column of this "
+                "name. Give the derived column another one."
             )
     label_checks.check(dataset.label, dataset.features.target, schema, f"{dataset.path} [label]", dataset.schema_path)
 

@@ -32,6 +32,7 @@ from pipeline.gate.bins import FeatureBins
 from pipeline.gate.chance import Calibration
 from pipeline.gate.distances import Floats
 from pipeline.gate.evidence import NotCompared
+from pipeline.gate.feature_columns import excluded, sources, with_features
 from pipeline.gate.performance import Evaluation, Origin, Yardstick
 from pipeline.gate.policy import SMALLEST_COMPARED, GatePolicy
 from pipeline.gate.repeats import KnownRows, Usual
@@ -273,7 +274,7 @@ def build_baseline(
         raise BaselineError(
             f"A baseline needs at least {SMALLEST_COMPARED} training rows. Received {rows} in spans {sorted(tables)}."
         )
-    table = labels.with_label(raw, features.target)
+    table = with_features(labels.with_label(raw, features.target), features)
     kinds, gaps = _kinds(table, schema, features, policy)
     bins = frozen_bins.freeze(table, kinds)
     codes = frozen_bins.encode(table, bins)
@@ -326,12 +327,13 @@ def _kinds(
     known = {feature.name for feature in schema.feature}
     kinds: dict[str, frozen_bins.Kind] = {}
     gaps = []
+    left_out = excluded(features, policy.exclude)
     for one in features.encoded:
         name = one.name
-        if name in policy.exclude:
+        if name in left_out or not one.is_compared:
             continue
-        if name not in known or name not in table.column_names:
-            where = "the schema" if name not in known else "the training rows"
+        if not sources(one) <= known or name not in table.column_names:
+            where = "the training rows" if sources(one) <= known else "the schema"
             gaps.append(NotCompared(subject="feature", feature=name, text=f"`{name}` is not compared: not in {where}"))
             continue
         if table.column(name).null_count == table.num_rows:

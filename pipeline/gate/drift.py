@@ -25,6 +25,7 @@ from pipeline.gate.bins import FeatureBins
 from pipeline.gate.distances import Floats
 from pipeline.gate.distributions import Distribution, distributions_of
 from pipeline.gate.evidence import Drift, FeatureDrift, Limit, NotCompared
+from pipeline.gate.feature_columns import excluded, with_features
 from pipeline.gate.policy import SMALLEST_COMPARED, GatePolicy
 
 Counts = npt.NDArray[np.int64]
@@ -108,7 +109,7 @@ def _compare_bins(
     if baseline.rows < SMALLEST_COMPARED:
         text = f"the baseline holds {baseline.rows} rows, too few to compare with (at least {SMALLEST_COMPARED})"
         return None, [NotCompared(subject="drift", text=text)], nothing, (), none
-    table = labels.with_label(table, baseline.predicted)
+    table = with_features(labels.with_label(table, baseline.predicted), features)
     kept, gaps = _kept(table, baseline, features, policy)
     if not kept:
         return None, [*gaps, NotCompared(subject="drift", text="no feature is left to compare")], nothing, (), none
@@ -141,7 +142,7 @@ def _compare_bins(
         rows=table.num_rows,
         reference_rows=baseline.rows,
         window=baseline.window,
-        excluded=tuple(sorted(name for name in features.names if name in policy.exclude)),
+        excluded=tuple(sorted(excluded(features, policy.exclude))),
     )
     return drift, gaps, anomalies, distributions_of(counts, baseline, kept), counts
 
@@ -194,8 +195,10 @@ def _kept(
     """Returns the positions of the features to compare, and what is left out although it should not be."""
     gaps = list(baseline.not_compared)
     covered = {feature.column for feature in baseline.bins}
-    for name in features.names:
-        if name not in covered and name not in policy.exclude and name not in {gap.feature for gap in gaps}:
+    names = [feature.name for feature in features.encoded if feature.is_compared]
+    left_out = excluded(features, policy.exclude).union(policy.exclude)
+    for name in names:
+        if name not in covered and name not in left_out and name not in {gap.feature for gap in gaps}:
             text = f"`{name}`: the baseline of the live model does not cover it"
             gaps.append(NotCompared(subject="feature", feature=name, text=text))
     kept = []
@@ -209,7 +212,7 @@ def _kept(
             elif without == table.num_rows:
                 text = "the label was not compared: the span has no labels"
                 gaps.append(NotCompared(subject="label", feature=baseline.label, text=text))
-        elif feature.column not in policy.exclude:
+        elif feature.column not in left_out and (feature.column in table.column_names or feature.column in names):
             kept.append(index)
     return kept, gaps
 

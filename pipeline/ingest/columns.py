@@ -12,6 +12,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from columnar.examples import flat_schema
 from models.target import Target, is_known
+from pipeline.ingest import as_text
 from pipeline.ingest.errors import ColumnsError, IngestError, LabelValueError, ValueTypeError
 
 KIND_NAMES = {"int64": "INT", "double": "FLOAT", "large_string": "BYTES (UTF-8 text)"}
@@ -99,7 +100,7 @@ def conform(batch: pa.RecordBatch, columns: Columns, path: str, first_record: in
     """Returns the batch with the schema's columns, order and types; a column that the file lacks is all missing.
 
     Raises:
-      ColumnsError: a column of a type that is not flat, such as a list or a date.
+      ColumnsError: a column of a type that is not flat, such as a struct.
       ValueTypeError: a value that its column cannot hold; names the record.
     """
     present = set(batch.schema.names)
@@ -116,6 +117,8 @@ def kind_of(arrow_type: pa.DataType) -> pa.DataType | None:
     """Returns the flat type that values of `arrow_type` naturally have; None where there is none."""
     if pa.types.is_dictionary(arrow_type):
         return kind_of(arrow_type.value_type)
+    if as_text.is_moment(arrow_type) or as_text.is_flat_list(arrow_type):
+        return pa.large_string()
     if pa.types.is_boolean(arrow_type) or pa.types.is_integer(arrow_type):
         return pa.int64()
     if pa.types.is_floating(arrow_type) or pa.types.is_decimal(arrow_type):
@@ -129,6 +132,8 @@ def kind_of(arrow_type: pa.DataType) -> pa.DataType | None:
 def _convert(array: pa.Array, target: pa.Field, path: str, first_record: int) -> pa.Array:
     if array.type == target.type or pa.types.is_null(array.type):
         return array.cast(target.type)
+    if as_text.is_moment(array.type) and pa.types.is_integer(target.type):
+        return as_text.moments_as_seconds(array)
     natural = kind_of(array.type)
     numbers = (pa.int64(), pa.float64())
     if natural is None or (natural != target.type and not (natural in numbers and target.type in numbers)):
@@ -147,6 +152,10 @@ def _convert(array: pa.Array, target: pa.Field, path: str, first_record: int) ->
 def _cast(array: pa.Array, target: pa.DataType) -> pa.Array:
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
+    if as_text.is_moment(array.type):
+        return as_text.moments_as_text(array)
+    if as_text.is_flat_list(array.type):
+        return as_text.lists_as_text(array)
     if pa.types.is_integer(array.type) and pa.types.is_floating(target):
         return array.cast(target, safe=False)  # An integer above 2**53 is rounded, as everywhere in Python.
     return array.cast(target)

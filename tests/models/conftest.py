@@ -28,6 +28,9 @@ SCHEMA = text_format.Parse(
     feature { name: "number" type: INT }
     feature { name: "hour" type: INT }
     feature { name: "empty" type: FLOAT }
+    feature { name: "born" type: BYTES }
+    feature { name: "seen_at" type: INT }
+    feature { name: "left" type: BYTES }
     feature { name: "paid" type: FLOAT }
     feature { name: "unused" type: BYTES }
     """,
@@ -40,6 +43,17 @@ FEATURES = FeatureSpec(
     categorical=("town", "code"),
     hashed={"plate": 16, "number": 8},
     cyclical={"hour": 24},
+    dates=("born",),
+    timestamps=("seen_at",),
+    date_formats={"left": "%d.%m.%Y"},
+    derived={
+        "share": "if(amount > 0 and not (code == 7), log(count) / -amount, max(degrees, hour * .5e1) - min(count, 3))",
+        "stay": "days_between(born, left)",
+        "place": "town * code * hour",
+        "size": 'if(amount < 10 or town in ["Oslo", "a ""b"""], "small", "large")',
+        "is early": 'days_between("2001-02-03T04:05+06:00", born) <= abs(-3) * 100',
+        "leaves": "weekday(left)",
+    },
     numeric_buckets=8,
     vocabulary_size=6,
     vocabulary_min_count=2,
@@ -54,6 +68,17 @@ TRAINING = TrainingSpec(
     validation_fraction=0.5,
 )
 TOWNS = ["Zürich", "Oslo", "東京", "New York, NY", "Łódź", "", "a\nb", "seldom", "Aix", "Bonn"]
+DATES = [
+    *(
+        "2001-02-03",
+        "1999-12-31T23:59:59.9",
+        "2000-02-29 01:30",
+        "2001-02-28T22:00:00-05:00",
+        "2001-06-07 08:09:10 UTC",
+    ),
+    *("", "2001-02-29", "2001-13-01", "tomorrow", "2001-2-3", "1969-07-20T20:17:40+0000"),
+]
+DAYS = ["3.2.2001", "31.12.2005", "", "2005-12-31", "31.02.2005"]
 CODES = [-(2**63), 2**63 - 1, 0, -1, 7, 10, 9]
 
 
@@ -78,6 +103,9 @@ def make_table(rows: int, seed: int = 0) -> pa.Table:
         "number": pa.array(with_nulls(random.integers(-5, 10**12, rows).tolist()), pa.int64()),
         "hour": pa.array(with_nulls(hour.tolist()), pa.int64()),
         "empty": pa.nulls(rows, pa.float64()),
+        "born": pa.array(with_nulls(random.choice(DATES, rows).tolist()), pa.large_string()),
+        "seen_at": pa.array(with_nulls(random.integers(-(10**10), 10**10, rows).tolist()), pa.int64()),
+        "left": pa.array(with_nulls(random.choice(DAYS, rows).tolist()), pa.large_string()),
         "paid": pa.array(paid.tolist(), pa.float64()),
         "unused": pa.array(["x"] * rows, pa.large_string()),
     }

@@ -44,7 +44,7 @@ def test_columns_that_are_not_there_are_missing(predictor):
 
 
 def test_rows_with_none_of_the_inputs_are_refused(predictor):
-    with pytest.raises(FeatureError, match=r"needs 'amount', 'code', .*The rows have: 'Amount', 'other'"):
+    with pytest.raises(FeatureError, match=r"needs 'amount', 'born', 'code', .*The rows have: 'Amount', 'other'"):
         predictor.predict(pa.table({"Amount": [1.0], "other": [2.0]}))
 
 

@@ -25,13 +25,16 @@ def test_signatures_have_named_tensors_of_one_dimension(loaded):
 
     assert {name: (spec.dtype.name, spec.shape.as_list()) for name, spec in inputs.items()} == {
         "amount": ("float32", [None]),
+        "born": ("string", [None]),
         "code": ("int64", [None]),
         "count": ("float32", [None]),
         "degrees": ("float32", [None]),
         "empty": ("float32", [None]),
         "hour": ("float32", [None]),
+        "left": ("string", [None]),
         "number": ("int64", [None]),
         "plate": ("string", [None]),
+        "seen_at": ("int64", [None]),
         "town": ("string", [None]),
     }
     for signature in ("serving_default", "serve_examples"):
@@ -54,7 +57,7 @@ def test_served_and_offline_predictions_agree(loaded, model_dir, table):
 
 def test_documented_defaults_mean_the_same_as_absent_features(loaded, model_dir, table):
     defaults = json.loads((model_dir / "assets.extra" / "feature_defaults.json").read_text(encoding="utf-8"))
-    absent = ["amount", "town", "code", "hour", "degrees", "plate", "number"]
+    absent = ["amount", "town", "code", "hour", "degrees", "plate", "number", "born", "seen_at", "left"]
     without = table.drop_columns(absent)
 
     by_examples = loaded.signatures["serve_examples"](examples=tf.constant(to_examples(without)))["probability"]
@@ -78,6 +81,12 @@ def test_every_input_is_documented(model_dir):
 
     assert sorted(defaults) == list(FEATURES.names)
     assert defaults["hour"] == {"dtype": "float32", "missing": "NaN", "description": "Number with a period of 24."}
+    assert defaults["born"] == {
+        "dtype": "string",
+        "missing": "",
+        "description": "Date, such as 2024-03-31; a whole number is seconds since 1970.",
+    }
+    assert defaults["left"]["description"] == "Read by leaves."
     assert (defaults["code"]["dtype"], defaults["code"]["missing"]) == ("int64", -1)
     assert (defaults["town"]["dtype"], defaults["town"]["missing"]) == ("string", "")
 

@@ -1,0 +1,176 @@
+"""The kinds of features: how a column enters the model, and all that differs from one kind to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from models.expressions import Node, Type
+
+Constant = Literal["moments", "boundaries", "vocabulary"]
+Distance = Literal["numeric", "categorical"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One way in which a column becomes a feature.
+
+    Attributes:
+      group: its key in [features].
+      types: of the schema, that its columns may have.
+      is_number: whether a client sends float32, NaN where missing; else the column as it is stored: a string, "" where
+        missing, or int64, -1 where missing.
+      constants: what the transform graph has to know of the training window.
+      floats: suffixes of the transformed features that are numbers.
+      reserved: ids that stand for no bucket, token or integer part: the missing value, and the unknown one of a
+        vocabulary. 0 where the kind has no transformed feature `<name>_id_xf`.
+      distance: how the gate compares it with the training window.
+      description: what feature_defaults.json says of it; `{}` is its size.
+      parts: where a column becomes several features, each of another kind: function of the column, group, size.
+    """
+
+    group: str
+    types: tuple[str, ...]
+    is_number: bool
+    constants: tuple[Constant, ...]
+    floats: tuple[str, ...]
+    reserved: int
+    distance: Distance
+    description: str
+    parts: tuple[tuple[str, str, int], ...] = ()
+
+
+_DAY_PARTS = (("days", "bucketized", 0), ("month", "cyclical", 12), ("day", "cyclical", 31), ("weekday", "cyclical", 7))
+_NUMBERS, _CATEGORIES = ("INT", "FLOAT"), ("BYTES", "INT")
+KINDS: Mapping[str, Kind] = {
+    kind.group: kind
+    for kind in (
+        Kind(
+            group="numeric",
+            types=_NUMBERS,
+            is_number=True,
+            constants=("moments", "boundaries"),
+            floats=("_z_xf", "_quantile_xf"),
+            reserved=0,
+            distance="numeric",
+            description="Number.",
+        ),
+        Kind(
+            group="bucketized",
+            types=_NUMBERS,
+            is_number=True,
+            constants=("boundaries",),
+            floats=(),
+            reserved=1,
+            distance="numeric",
+            description="Number, used by its quantile bucket.",
+        ),
+        Kind(
+            group="categorical",
+            types=_CATEGORIES,
+            is_number=False,
+            constants=("vocabulary",),
+            floats=(),
+            reserved=2,
+            distance="categorical",
+            description="Category; values unknown to the training data are treated alike.",
+        ),
+        Kind(
+            group="hashed",
+            types=_CATEGORIES,
+            is_number=False,
+            constants=(),
+            floats=(),
+            reserved=1,
+            distance="categorical",
+            description="Identifier, used by its hash.",
+        ),
+        Kind(
+            group="cyclical",
+            types=_NUMBERS,
+            is_number=True,
+            constants=(),
+            floats=("_phase_xf",),
+            reserved=1,
+            distance="numeric",
+            description="Number with a period of {}.",
+        ),
+        Kind(
+            group="dates",
+            types=_CATEGORIES,
+            is_number=False,
+            constants=(),
+            floats=(),
+            reserved=0,
+            distance="numeric",
+            description="Date, such as 2024-03-31; a whole number is seconds since 1970.",
+            parts=_DAY_PARTS,
+        ),
+        Kind(
+            group="timestamps",
+            types=_CATEGORIES,
+            is_number=False,
+            constants=(),
+            floats=(),
+            reserved=0,
+            distance="numeric",
+            description="Moment, such as 2024-03-31T14:30:00; a whole number is seconds since 1970.",
+            parts=(*_DAY_PARTS, ("hour", "cyclical", 24)),
+        ),
+    )
+}
+"""The groups of [features]; a column is in at most one of them, and a column in none is not a feature.
+
+What else a kind needs is found by its group: its operations in models/preprocessing.py, its part of the network in
+models/network.py.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature:
+    """One feature that the network takes.
+
+    Attributes:
+      name: its column's, a derived column's, or a part of a date such as `month(signup)`.
+      value: what it is computed from; a lone column is taken as it is.
+      size: buckets, or the period; 0 where the kind has neither, or a vocabulary says it.
+      is_compared: whether the gate compares it. A count of days is another in every span.
+    """
+
+    name: str
+    kind: Kind
+    value: Node
+    size: int = 0
+    is_compared: bool = True
+
+    def ids(self, vocabulary_size: int = 0) -> int:
+        """Returns how many different ids it has, given the tokens of its vocabulary; 0 where it has none."""
+        return self.kind.reserved and self.kind.reserved + (vocabulary_size or self.size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """One column that a client sends.
+
+    Attributes:
+      used: where, as messages say it.
+      types: of the schema, that it may have.
+      is_number: as in Kind.
+      description: in feature_defaults.json.
+    """
+
+    name: str
+    used: str
+    types: tuple[str, ...]
+    is_number: bool
+    description: str
+
+
+READ_AS: Mapping[Type, tuple[str, ...]] = {
+    "number": _NUMBERS,
+    "text": ("BYTES",),
+    "moment": _CATEGORIES,
+    "category": _CATEGORIES,
+}
+"""The types of the schema that an expression can read as each kind of value."""
