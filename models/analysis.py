@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from columnar import numbers
+from models import bags
 from models.errors import ExpressionError, FeatureError
 from models.expression_values import arrow_column
 from models.features import FeatureSpec
@@ -57,12 +58,14 @@ class Analysis:
       vocabularies: tokens of each categorical column: by frequency, then by bytes, both descending (TFT's order).
       boundaries: inner quantile boundaries of each numeric and bucketized column, as float32 values, ascending.
       moments: of each numeric column.
+      frequencies: of each text column, in how many rows each bucket of its n-grams occurs.
       rows: number of rows analyzed.
     """
 
     vocabularies: Mapping[str, tuple[str, ...]]
     boundaries: Mapping[str, tuple[float, ...]]
     moments: Mapping[str, Moments]
+    frequencies: Mapping[str, tuple[int, ...]]
     rows: int
 
     def save(self, directory: str | Path) -> None:
@@ -87,6 +90,7 @@ class Analysis:
             },
             boundaries={name: tuple(boundaries) for name, boundaries in value["boundaries"].items()},
             moments={name: Moments(**moments) for name, moments in value["moments"].items()},
+            frequencies={name: tuple(counts) for name, counts in value["frequencies"].items()},
             rows=value["rows"],
         )
 
@@ -109,14 +113,19 @@ def analyze(batches: Iterable[pa.RecordBatch], features: FeatureSpec) -> Analysi
     running = {one.name: _RunningMoments() for one in features.having("moments")}
     buckets = {one.name: one.size for one in features.having("boundaries")}
     sketches = {name: _new_sketch() for name in buckets}
-    analyzed = {one.name: one for one in features.encoded if one.name in {*counts, *sketches}}
+    documents = {one.name: np.zeros(one.size, np.int64) for one in features.having("frequencies")}
+    analyzed = {one.name: one for one in features.encoded if one.kind.constants}
     integers: set[str] = set()
     rows = 0
     for batch in batches:
         rows += batch.num_rows
         columns = {name: _column(batch, feature, features) for name, feature in analyzed.items()}
+        for name in documents:
+            documents[name] += bags.document_frequencies(columns[name], len(documents[name]))
         for name in counts:
             column = columns[name]
+            if analyzed[name].kind.is_bag:
+                column = bags.items(column, analyzed[name].separator).values
             _count(counts[name], column, name)
             if pa.types.is_integer(column.type):
                 integers.add(name)
@@ -130,11 +139,13 @@ def analyze(batches: Iterable[pa.RecordBatch], features: FeatureSpec) -> Analysi
         raise FeatureError("There is no row to compute vocabularies and quantiles from. Give a window with examples.")
     return Analysis(
         vocabularies={
-            name: _vocabulary(counted, features) or (str(MISSING_INT) if name in integers else _NOTHING,)
+            name: _vocabulary(counted, analyzed[name], features)
+            or (str(MISSING_INT) if name in integers else _NOTHING,)
             for name, counted in counts.items()
         },
         boundaries={name: _boundaries(sketch, buckets[name]) for name, sketch in sketches.items()},
         moments={name: moments.result() for name, moments in running.items()},
+        frequencies={name: tuple(counted.tolist()) for name, counted in documents.items()},
         rows=rows,
     )
 
@@ -213,10 +224,10 @@ def _count(counts: Counter[object], column: pa.Array, name: str) -> None:
         )
 
 
-def _vocabulary(counts: Counter[object], features: FeatureSpec) -> tuple[str, ...]:
+def _vocabulary(counts: Counter[object], feature: Feature, features: FeatureSpec) -> tuple[str, ...]:
     kept = ((count, str(value)) for value, count in counts.items() if count >= features.vocabulary_min_count)
     ordered = sorted(kept, key=lambda item: (item[0], item[1].encode("utf-8")), reverse=True)
-    return tuple(token for _, token in ordered[: features.vocabulary_size])
+    return tuple(token for _, token in ordered[: feature.size or features.vocabulary_size])
 
 
 def _new_sketch() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from models import expressions
@@ -10,11 +11,25 @@ from models.errors import ExpressionError, FeatureError
 from models.expressions import Call, Column, Node
 from models.kinds import KINDS, READ_AS, Feature, Input
 
-Groups: TypeAlias = Mapping[str, Sequence[str] | Mapping[str, int]]
-"""By group: its columns, with their sizes where the group has any."""
+Groups: TypeAlias = Mapping[str, Sequence[str] | Mapping[str, int] | Mapping[str, str]]
+"""By group: its columns, with the size or the separator of each where the group has any."""
 
 
-def features_of(groups: Groups, derived: Mapping[str, str], numeric_buckets: int) -> tuple[Feature, ...]:
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """Of features whose group says no size of their own: quantile buckets, and tokens of multi-valued columns."""
+
+    numeric: int
+    multivalued: int
+
+    def of(self, group: str, said: int | str | None) -> int:
+        """Returns the size of a member of a group that says so much of it."""
+        if isinstance(said, int):
+            return said
+        return {"numeric": self.numeric, "multivalued": self.multivalued}.get(group, 0)
+
+
+def features_of(groups: Groups, derived: Mapping[str, str], sizes: Sizes) -> tuple[Feature, ...]:
     """Returns all features, by name.
 
     A derived column that no group names is of the kind that its expression suggests: a part of the calendar cyclical, a
@@ -27,20 +42,20 @@ def features_of(groups: Groups, derived: Mapping[str, str], numeric_buckets: int
     found = []
     for group, members in groups.items():
         kind = KINDS[group]
-        sizes = members if isinstance(members, Mapping) else {}
         for name in members:
+            said = members[name] if isinstance(members, Mapping) else None
             value = trees.get(name, Column(name))
-            if kind.parts and name in trees:
-                raise FeatureError(f"{group}: {name!r} is a derived column, and a date is a column of the data.")
+            if name in trees and (kind.parts or kind.is_bag):
+                raise FeatureError(f"{group}: {name!r} is a derived column. Expected a column of the data.")
             if name in trees and expressions.is_text(value) == kind.is_number:
                 wanted = "a number" if kind.is_number else "a text, such as a cross"
                 what = "a text" if kind.is_number else "a number"
                 raise FeatureError(f"{group}: expected {wanted}. Received: {name!r} = {derived[name]!r}, {what}.")
-            size = numeric_buckets if group == "numeric" else sizes.get(name, 0)
-            found.append(Feature(name=name, kind=kind, value=value, size=size))
+            separator = said if isinstance(said, str) else ""
+            found.append(Feature(name=name, kind=kind, value=value, size=sizes.of(group, said), separator=separator))
     grouped = {name for members in groups.values() for name in members}
-    found += [_by_itself(name, tree, numeric_buckets) for name, tree in trees.items() if name not in grouped]
-    divided = [part for feature in found for part in _parts(feature, numeric_buckets)]
+    found += [_by_itself(name, tree, sizes.numeric) for name, tree in trees.items() if name not in grouped]
+    divided = [part for feature in found for part in _parts(feature, sizes.numeric)]
     return tuple(sorted(divided, key=lambda feature: feature.name))
 
 
@@ -56,8 +71,8 @@ def inputs_of(groups: Groups, derived: Mapping[str, str], features: Sequence[Fea
         for name in members:
             if name in derived:
                 continue
-            size = members[name] if isinstance(members, Mapping) else 0
-            text = kind.description.format(size)
+            said = members[name] if isinstance(members, Mapping) else 0
+            text = kind.description.format(repr(said) if isinstance(said, str) else said)
             found[name] = Input(name=name, used=group, types=kind.types, is_number=kind.is_number, description=text)
     for feature in features:
         if feature.name not in derived:

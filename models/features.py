@@ -18,7 +18,8 @@ from models.target import Target, TaskName, TransformName
 from models.tensor_names import check_column_name
 
 _Text = Annotated[str, Form(r"[^\x00]+", "a text that is not empty")]
-_ADDED = ("dates", "timestamps", "date_formats", "derived")
+_Separator = Annotated[str, Form(r"[^\w\s\"]{1,3}", "one to three marks that are no letters, digits or blanks")]
+_ADDED = ("multivalued", "text", "dates", "timestamps", "date_formats", "derived")
 """Settings that older releases did not have: where they say nothing, a spec is the same text as ever."""
 
 
@@ -35,12 +36,17 @@ class FeatureSpec:
       categorical: string or integer columns with a vocabulary from the training window.
       hashed: string or integer column to number of hash buckets, for identifiers with too many values.
       cyclical: column to period (hour of day: 24); enters as sine, cosine and an embedded integer part.
+      multivalued: column of several values to what separates them, such as `|`; enters as the mean embedding of its
+        values. A list of a Parquet file has `|` between its items.
+      text: column of free text to number of hash buckets; enters as the sum of the embeddings of its words and of each
+        two in a row, those that few rows have weighing more.
       dates: columns of dates; each enters as its place in time, month, day of the month and weekday.
       timestamps: columns of dates with a time of day; each enters as a date does, and as its hour.
       date_formats: column of dates to its format in strptime's terms, such as `%d.%m.%Y`, if it is not ISO 8601.
       derived: name to expression of columns, such as `price / carat`. It is a column to the groups above; one that is
         in none of them is of the kind that the expression suggests.
       numeric_buckets: quantile buckets of each numeric column.
+      multivalued_size: most frequent values kept of each multi-valued column; the others share one embedding.
       vocabulary_size: most frequent values kept of each categorical column; the others share one embedding.
       vocabulary_min_count: values seen fewer times than this in the training window are not kept either.
     """
@@ -56,11 +62,14 @@ class FeatureSpec:
     categorical: tuple[Column, ...] = ()
     hashed: Mapping[str, Annotated[int, Range(2, 10_000_000, "buckets")]] = field(default_factory=dict)
     cyclical: Mapping[str, Annotated[int, Range(2, 1_000_000, "as the column")]] = field(default_factory=dict)
+    multivalued: Mapping[str, _Separator] = field(default_factory=dict)
+    text: Mapping[str, Annotated[int, Range(2, 16_384, "buckets")]] = field(default_factory=dict)
     dates: tuple[Column, ...] = ()
     timestamps: tuple[Column, ...] = ()
     date_formats: Mapping[str, _Text] = field(default_factory=dict)
     derived: Mapping[str, _Text] = field(default_factory=dict)
     numeric_buckets: Annotated[int, Range(2, 10_000, "buckets")] = 16
+    multivalued_size: Annotated[int, Range(1, 16_384, "values")] = 256
     vocabulary_size: Annotated[int, Range(1, 10_000_000, "values")] = 10_000
     vocabulary_min_count: Annotated[int, Range(1, 1_000_000_000, "rows")] = 1
 
@@ -96,12 +105,16 @@ class FeatureSpec:
     @functools.cached_property
     def encoded(self) -> tuple[Feature, ...]:
         """All features, by name."""
-        return derived_columns.features_of(self._groups, self.derived, self.numeric_buckets)
+        return derived_columns.features_of(self._groups, self.derived, self._sizes)
 
     @functools.cached_property
     def inputs(self) -> tuple[Input, ...]:
         """The columns that a client sends, by name."""
         return derived_columns.inputs_of(self._groups, self.derived, self.encoded)
+
+    @property
+    def _sizes(self) -> derived_columns.Sizes:
+        return derived_columns.Sizes(numeric=self.numeric_buckets, multivalued=self.multivalued_size)
 
     @property
     def _groups(self) -> derived_columns.Groups:
@@ -136,7 +149,7 @@ class FeatureSpec:
         value = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         defaults = {f.name: f.default for f in dataclasses.fields(Target) if f.name != "label"}
         # As before these were there: a spec that does not use them is the same text as ever.
-        value = {name: v for name, v in value.items() if (v or name not in _ADDED) and v != defaults.get(name, None)}
+        value = {name: v for name, v in value.items() if (v or name not in _ADDED) and v != defaults.get(name)}
         return json.dumps({name: dict(v) if isinstance(v, Mapping) else v for name, v in value.items()}, sort_keys=True)
 
     @classmethod

@@ -8,8 +8,8 @@ from typing import Literal
 
 from models.expressions import Node, Type
 
-Constant = Literal["moments", "boundaries", "vocabulary"]
-Distance = Literal["numeric", "categorical"]
+Constant = Literal["moments", "boundaries", "vocabulary", "frequencies"]
+Distance = Literal["numeric", "categorical", "items", "words"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,9 @@ class Kind:
       floats: suffixes of the transformed features that are numbers.
       reserved: ids that stand for no bucket, token or integer part: the missing value, and the unknown one of a
         vocabulary. 0 where the kind has no transformed feature `<name>_id_xf`.
-      distance: how the gate compares it with the training window.
+      is_bag: whether it has a transformed feature `<name>_bag_xf` of `Feature.width` numbers.
+      distance: how the gate compares it with the training window: by its numbers or values, by the number of its items
+        or words and by one of them from each row.
       description: what feature_defaults.json says of it; `{}` is its size.
       parts: where a column becomes several features, each of another kind: function of the column, group, size.
     """
@@ -38,6 +40,7 @@ class Kind:
     reserved: int
     distance: Distance
     description: str
+    is_bag: bool = False
     parts: tuple[tuple[str, str, int], ...] = ()
 
 
@@ -97,6 +100,28 @@ KINDS: Mapping[str, Kind] = {
             description="Number with a period of {}.",
         ),
         Kind(
+            group="multivalued",
+            types=("BYTES",),
+            is_number=False,
+            constants=("vocabulary",),
+            floats=(),
+            reserved=0,
+            distance="items",
+            description="Several values, with {} between them.",
+            is_bag=True,
+        ),
+        Kind(
+            group="text",
+            types=("BYTES",),
+            is_number=False,
+            constants=("frequencies",),
+            floats=(),
+            reserved=0,
+            distance="words",
+            description="Text, used by its words in {} hash buckets.",
+            is_bag=True,
+        ),
+        Kind(
             group="dates",
             types=_CATEGORIES,
             is_number=False,
@@ -134,7 +159,9 @@ class Feature:
     Attributes:
       name: its column's, a derived column's, or a part of a date such as `month(signup)`.
       value: what it is computed from; a lone column is taken as it is.
-      size: buckets, or the period; 0 where the kind has neither, or a vocabulary says it.
+      size: buckets, the period, or the tokens of a multi-valued column's vocabulary at most; 0 where the kind has none
+        of these.
+      separator: between the values of a multi-valued column.
       is_compared: whether the gate compares it. A count of days is another in every span.
     """
 
@@ -142,11 +169,17 @@ class Feature:
     kind: Kind
     value: Node
     size: int = 0
+    separator: str = ""
     is_compared: bool = True
 
     def ids(self, vocabulary_size: int = 0) -> int:
         """Returns how many different ids it has, given the tokens of its vocabulary; 0 where it has none."""
         return self.kind.reserved and self.kind.reserved + (vocabulary_size or self.size)
+
+    @property
+    def width(self) -> int:
+        """Numbers of `<name>_bag_xf`: of a multi-valued column, one for all unknown values and one a token; else 0."""
+        return (self.size + ("vocabulary" in self.kind.constants)) * self.kind.is_bag
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -25,6 +25,7 @@ class Layout:
 
     Attributes:
       ids: transformed integer feature to number of different values, 0 (missing) included.
+      bags: transformed bag to its width; all zeros is missing.
       numeric: numeric columns, each with a z-score and a position among `numeric_buckets` quantile buckets.
       cyclical: cyclical columns, each with a phase.
     """
@@ -33,6 +34,7 @@ class Layout:
     numeric: tuple[str, ...]
     cyclical: tuple[str, ...]
     numeric_buckets: int
+    bags: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, features: FeatureSpec, vocabulary_sizes: Mapping[str, int]) -> Layout:
@@ -43,11 +45,12 @@ class Layout:
             numeric=tuple(one.name for one in features.encoded if "_z_xf" in one.kind.floats),
             cyclical=tuple(one.name for one in features.encoded if "_phase_xf" in one.kind.floats),
             numeric_buckets=features.numeric_buckets,
+            bags={f"{one.name}_bag_xf": one.width for one in features.encoded if one.kind.is_bag},
         )
 
     @property
     def floats(self) -> tuple[str, ...]:
-        """The floating point features, in the order of the packed matrix."""
+        """The floating point features of one number each, in the order of the packed matrix; the bags come after."""
         return (
             *(f"{name}_z_xf" for name in self.numeric),
             *(f"{name}_quantile_xf" for name in self.numeric),
@@ -58,10 +61,14 @@ class Layout:
 def pack(transformed: Mapping[str, Any], layout: Layout) -> tuple[np.ndarray, np.ndarray]:
     """Stacks transformed features into one float32 matrix and one int32 matrix, a row per example."""
     rows = len(next(iter(transformed.values())))
-    floats = np.empty((rows, len(layout.floats)), np.float32)
+    floats = np.empty((rows, len(layout.floats) + sum(layout.bags.values())), np.float32)
     ids = np.empty((rows, len(layout.ids)), np.int32)
     for column, name in enumerate(layout.floats):
         floats[:, column] = transformed[name]
+    start = len(layout.floats)
+    for name, width in layout.bags.items():
+        floats[:, start : start + width] = transformed[name]
+        start += width
     for column, name in enumerate(layout.ids):
         ids[:, column] = transformed[name]
     return floats, ids
@@ -72,7 +79,7 @@ class Weights:
     """The weights of an `Ensemble`; the first dimension of each is the member.
 
     Attributes:
-      tables: embeddings, (members, values, width), by transformed integer feature, in the order of the encoding.
+      tables: embeddings, (members, values, width), by transformed integer feature and bag, in the order of the encoding.
       cross: down, up and bias of each cross layer.
       layers: kernel, (members, inputs, units), and bias, (members, 1, units), of each dense layer and of the head. The
         inputs of the first: the embeddings, then z-scores, missing flags, steps of the quantiles, sines and cosines.
@@ -106,7 +113,7 @@ class Ensemble(keras.Model):
         self._tables = [
             # Not named like its column: Keras refuses some names, and weights called "bias" do not decay.
             weight(f"embedding_{i}", (values, widths[name]), _normal(next(seeds)))
-            for i, (name, values) in enumerate(layout.ids.items())
+            for i, (name, values) in enumerate((*layout.ids.items(), *layout.bags.items()))
         ]
         width = sum(widths.values())
         width += len(layout.numeric) * (2 + layout.numeric_buckets) + 2 * len(layout.cyclical)
@@ -133,11 +140,11 @@ class Ensemble(keras.Model):
 
     @staticmethod
     def widths(layout: Layout, spec: TrainingSpec) -> dict[str, int]:
-        """Width of the embedding of each id feature: grows with the fourth root of the number of its values."""
+        """Width of the embedding of each id and bag: grows with the fourth root of the number of its values."""
         limit = spec.embedding_size
         return {
             name: max(2, min(limit, math.ceil(2.5 * math.sqrt(math.sqrt(values)))))
-            for name, values in layout.ids.items()
+            for name, values in (*layout.ids.items(), *layout.bags.items())
         }
 
     def set_prior(self, outputs: np.ndarray) -> None:
@@ -154,7 +161,10 @@ class Ensemble(keras.Model):
     def weights_by_place(self) -> Weights:
         """The weights, each with its place in the network."""
         return Weights(
-            tables={name: table.numpy() for name, table in zip(self.layout.ids, self._tables, strict=True)},
+            tables={
+                name: table.numpy()
+                for name, table in zip((*self.layout.ids, *self.layout.bags), self._tables, strict=True)
+            },
             cross=[(down.numpy(), up.numpy(), bias.numpy()) for down, up, bias in self._cross],
             layers=[(kernel.numpy(), bias.numpy()) for kernel, bias in (*self._dense, self._head)],
         )
@@ -183,11 +193,16 @@ class Ensemble(keras.Model):
             parts += [ops.reshape(steps, (-1, numeric * layout.numeric_buckets))]
         if layout.cyclical:
             known = [list(layout.ids).index(f"{name}_id_xf") for name in layout.cyclical]
-            angle = 2 * math.pi * floats[:, 2 * numeric :]
+            angle = 2 * math.pi * floats[:, 2 * numeric : 2 * numeric + len(known)]
             present = ops.cast(ops.take(ids, ops.array(known, dtype="int32"), axis=1) > 0, "float32")
             parts += [ops.sin(angle) * present, ops.cos(angle) * present]
         shared = ops.concatenate(parts, axis=1) if parts else None
-        embedded = [ops.take(table, ids[:, column], axis=1) for column, table in enumerate(self._tables)]
+        tables, bag_tables = self._tables[: len(layout.ids)], self._tables[len(layout.ids) :]
+        embedded = [ops.take(table, ids[:, column], axis=1) for column, table in enumerate(tables)]
+        start = len(layout.floats)
+        for width, table in zip(layout.bags.values(), bag_tables, strict=True):
+            embedded.append(ops.matmul(floats[None, :, start : start + width], table))
+            start += width
         if shared is not None:
             embedded.append(ops.broadcast_to(shared[None], (self.members, *ops.shape(shared))))
         return ops.concatenate(embedded, axis=-1)

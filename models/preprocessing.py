@@ -1,17 +1,19 @@
 """TFT's preprocessing_fn, driven by a FeatureSpec: raw columns to the numbers that the network takes.
 
-| group       | raw column    | transformed features                                                         |
-|-------------|---------------|------------------------------------------------------------------------------|
-| numeric     | INT, FLOAT    | `<c>_z_xf`: z-score, limited to +-10, 0 if missing                           |
-|             |               | `<c>_quantile_xf`: position among the quantiles, 0 to buckets, -1 if missing |
-| bucketized  | INT, FLOAT    | `<c>_id_xf`: 0 missing, 1 + quantile bucket                                  |
-| categorical | BYTES, INT    | `<c>_id_xf`: 0 missing, 1 not in the vocabulary, 2 + line of the vocabulary  |
-| hashed      | BYTES, INT    | `<c>_id_xf`: 0 missing, 1 + hash bucket                                      |
-| cyclical    | INT, FLOAT    | `<c>_phase_xf`: share of the period passed, [0, 1), 0 if missing             |
-|             |               | `<c>_id_xf`: 0 missing, 1 + integer part modulo the period                   |
+| group       | raw column    | transformed features                                                           |
+|-------------|---------------|--------------------------------------------------------------------------------|
+| numeric     | INT, FLOAT    | `<c>_z_xf`: z-score, limited to +-10, 0 if missing                             |
+|             |               | `<c>_quantile_xf`: position among the quantiles, 0 to buckets, -1 if missing   |
+| bucketized  | INT, FLOAT    | `<c>_id_xf`: 0 missing, 1 + quantile bucket                                    |
+| categorical | BYTES, INT    | `<c>_id_xf`: 0 missing, 1 not in the vocabulary, 2 + line of the vocabulary    |
+| hashed      | BYTES, INT    | `<c>_id_xf`: 0 missing, 1 + hash bucket                                        |
+| cyclical    | INT, FLOAT    | `<c>_phase_xf`: share of the period passed, [0, 1), 0 if missing               |
+|             |               | `<c>_id_xf`: 0 missing, 1 + integer part modulo the period                     |
+| multivalued | BYTES         | `<c>_bag_xf`: shares of the row's values: of all unknown ones, of each token   |
+| text        | BYTES         | `<c>_bag_xf`: weight of each hash bucket of words and pairs of words; length 1 |
 
 A derived column, and each part of a date, is a column to these: it is computed from raw columns first
-(models/expressions.py). All are rank 1. `label_xf` is what models/target.py answers.
+(models/expressions.py). All but bags are rank 1. `label_xf` is what models/target.py answers.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from models import bags
 from models.analysis import MISSING_INT, QUANTILE_ERROR, Analysis, vocabulary_file_name
 from models.errors import FeatureError
 from models.expression_values import TensorRows, evaluate
@@ -92,7 +95,7 @@ def _bucketized(feature: Feature, column: Any, constants: _Constants) -> dict[st
 
 def _categorical(feature: Feature, column: Any, constants: _Constants) -> dict[str, tf.Tensor]:
     x, present = _category(column)
-    vocabulary = constants.vocabulary(feature.name, tf.boolean_mask(x, present))
+    vocabulary = constants.vocabulary(feature, tf.boolean_mask(x, present))
     line = tft.apply_vocabulary(x, vocabulary, default_value=-1)
     return {f"{feature.name}_id_xf": tf.where(present, 2 + line, tf.zeros_like(line))}
 
@@ -103,6 +106,28 @@ def _hashed(feature: Feature, column: Any, constants: _Constants) -> dict[str, t
     text = x if x.dtype == tf.string else tf.strings.as_string(x)
     bucket = tf.strings.to_hash_bucket_fast(text, feature.size)
     return {f"{feature.name}_id_xf": tf.where(present, 1 + bucket, tf.zeros_like(bucket))}
+
+
+def _multivalued(feature: Feature, column: Any, constants: _Constants) -> dict[str, tf.Tensor]:
+    of = bags.item_tensors(_category(column)[0], feature.separator)
+    line = tft.apply_vocabulary(of.values, constants.vocabulary(feature, of.values), default_value=-1)
+    share = tf.ones_like(of.rows, tf.float32) / tf.gather(_per_row(of), of.rows)
+    return {f"{feature.name}_bag_xf": bags.spread(of, 1 + line, share, feature.width)}
+
+
+def _text(feature: Feature, column: Any, constants: _Constants) -> dict[str, tf.Tensor]:
+    of = bags.ngram_buckets(_category(column)[0], feature.size)
+    counts = bags.spread(of, of.values, tf.ones_like(of.rows, tf.float32), feature.width)
+    frequencies, documents = constants.frequencies(feature.name, counts)
+    # As tft.tfidf with smoothing weighs them, but to length 1 rather than by the number of the text's n-grams.
+    rareness = tf.math.log((documents + 1.0) / (frequencies + 1.0)) + 1.0
+    weights = counts * tf.cast(rareness, tf.float32)
+    return {f"{feature.name}_bag_xf": tf.math.divide_no_nan(weights, tf.norm(weights, axis=1, keepdims=True))}
+
+
+def _per_row(of: bags.Tensors) -> tf.Tensor:
+    """How many values each row has, float32."""
+    return tf.math.unsorted_segment_sum(tf.ones_like(of.rows, tf.float32), of.rows, of.count)
 
 
 def _cyclical(feature: Feature, column: Any, constants: _Constants) -> dict[str, tf.Tensor]:
@@ -123,6 +148,8 @@ _ENCODERS: Mapping[str, Callable[[Feature, Any, _Constants], dict[str, tf.Tensor
     "categorical": _categorical,
     "hashed": _hashed,
     "cyclical": _cyclical,
+    "multivalued": _multivalued,
+    "text": _text,
 }
 """By group: a raw column to its transformed features. Any: tensors of several kinds."""
 
@@ -148,12 +175,18 @@ class _TftAnalyzers:
         quantiles = tft.quantiles(present, buckets, epsilon=QUANTILE_ERROR, name=f"{alias(name)}_quantiles")[0]
         return tf.identity(quantiles, constant_name(name, "boundaries"))
 
-    def vocabulary(self, name: str, present: tf.Tensor) -> Any:
+    def frequencies(self, name: str, counts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        occurs = tf.cast(counts > 0.0, tf.float64)
+        documents = tft.sum(tf.ones_like(occurs[:, 0]), name=f"{alias(name)}_documents")
+        return tft.sum(occurs, reduce_instance_dims=False, name=f"{alias(name)}_frequencies"), documents
+
+    def vocabulary(self, feature: Feature, present: tf.Tensor) -> Any:
+        name = feature.name
         file_name = vocabulary_file_name(name)
         tft.annotate_asset(alias(name), file_name)
         return tft.vocabulary(
             present,
-            top_k=self._features.vocabulary_size,
+            top_k=feature.size or self._features.vocabulary_size,
             frequency_threshold=self._features.vocabulary_min_count,
             vocab_filename=file_name,
             name=f"{alias(name)}_vocabulary",
@@ -176,10 +209,15 @@ class _Analyzed:
         del x, buckets
         return tf.constant(self._analysis.boundaries[name], tf.float32, name=constant_name(name, "boundaries"))
 
-    def vocabulary(self, name: str, present: tf.Tensor) -> Any:
+    def frequencies(self, name: str, counts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        del counts
+        occurs = tf.constant(self._analysis.frequencies[name], tf.float64)
+        return occurs, tf.constant(self._analysis.rows, tf.float64)
+
+    def vocabulary(self, feature: Feature, present: tf.Tensor) -> Any:
         del present
-        file_name = vocabulary_file_name(name)
-        tft.annotate_asset(alias(name), file_name)
+        file_name = vocabulary_file_name(feature.name)
+        tft.annotate_asset(alias(feature.name), file_name)
         return str(self._folder / file_name)
 
 

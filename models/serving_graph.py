@@ -75,7 +75,8 @@ class PlainGraph(tf.Module):
     def __call__(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Outputs as the network gives them, from dense inputs, (rows,) each."""
         transformed = self._graph.transform(inputs)
-        floats = _stack(transformed, self._layout.floats, tf.float32)
+        one_each = _stack(transformed, self._layout.floats, tf.float32)
+        floats = tf.concat([one_each, *(transformed[name] for name in self._layout.bags)], axis=1)
         return self._network(floats, _stack(transformed, tuple(self._layout.ids), tf.int32))
 
 

@@ -162,6 +162,8 @@ class _Others:
     """Features of the kinds that are not stacked here, column by column from TFT's graph."""
 
     def __init__(self, features: Sequence[Feature], graph: TransformGraph) -> None:
+        if any(feature.kind.is_bag for feature in features):
+            raise FeatureError("Columns of several values and texts are not among those that can be stacked.")
         odd = sorted({suffix for feature in features for suffix in feature.kind.floats} - _NUMBERS)
         if odd:
             raise FeatureError(f"The network's numbers {', '.join(odd)} are not among those that can be stacked.")

@@ -21,8 +21,8 @@ from models.target import Target
 from models.training_spec import TrainingSpec
 
 FOLDER = os.path.join("assets.extra", "warm_start")
-_UNKNOWN = 1  # The id of values that are not in the vocabulary.
 _FIRST_TOKEN = 2
+_FIRST_OF_BAG = 1  # The place of a bag's first token; before it are all values that are not in the vocabulary.
 
 # What decides the shape and the meaning of the weights.
 _ARCHITECTURE = ("hidden_units", "embedding_size", "cross_layers", "cross_rank", "ensemble_size")
@@ -65,12 +65,13 @@ def base_weights(
     with tf.io.gfile.GFile(os.path.join(model_dir, FOLDER, "weights.npz"), "rb") as file:
         stored = np.load(io.BytesIO(file.read()))
     weights = [stored[name] for name in stored.files]
-    columns = [name.removesuffix("_id_xf") for name in layout.ids]
+    columns = [(name.removesuffix("_id_xf"), _FIRST_TOKEN) for name in layout.ids]
+    columns += [(name.removesuffix("_bag_xf"), _FIRST_OF_BAG) for name in layout.bags]
     known = []
-    for table, column in enumerate(columns):
+    for table, (column, first) in enumerate(columns):
         if column in vocabularies:
             tokens, base_tokens = vocabularies[column], base["vocabularies"][column]
-            weights[table] = _move(weights[table], base_tokens, tokens)
+            weights[table] = _move(weights[table], base_tokens, tokens, first)
             known.append(len(set(tokens) & set(base_tokens)) / max(1, len(tokens)))
     share = min(known, default=1.0)
     return weights, f"at least {share:.0%} of each vocabulary is known to the base model"
@@ -79,7 +80,7 @@ def base_weights(
 def _describe(layout: Layout, spec: TrainingSpec, target: Target) -> dict[str, Any]:
     return {
         "target": {"task": target.task, "classes": target.classes, "transform": target.transform},
-        "layout": {**dataclasses.asdict(layout), "ids": dict(layout.ids)},
+        "layout": {**dataclasses.asdict(layout), "ids": dict(layout.ids), "bags": dict(layout.bags)},
         "architecture": {name: getattr(spec, name) for name in _ARCHITECTURE},
         "widths": Ensemble.widths(layout, spec),
     }
@@ -92,6 +93,8 @@ def _difference(base: Mapping[str, Any], present: Mapping[str, Any]) -> str:
     parts += [key for key in ("numeric", "cyclical", "numeric_buckets") if base["layout"][key] != here["layout"][key]]
     if base.get("target", _BINARY) != here["target"]:
         parts.append("what it predicts")
+    if base["layout"].get("bags", {}) != here["layout"]["bags"]:
+        parts.append("bags")
     if base["widths"] != here["widths"]:
         parts.append("features or the width of their embeddings")
     fixed = {name for name in here["layout"]["ids"] if name.removesuffix("_id_xf") not in base["vocabularies"]}
@@ -100,8 +103,13 @@ def _difference(base: Mapping[str, Any], present: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _move(table: np.ndarray, base_tokens: Sequence[str], tokens: Sequence[str]) -> np.ndarray:
-    """(members, values, width) with the rows in the order of `tokens`; new tokens start as the unknown value."""
-    place = {token: _FIRST_TOKEN + line for line, token in enumerate(base_tokens)}
-    rows = [*range(_FIRST_TOKEN), *(place.get(token, _UNKNOWN) for token in tokens)]
+def _move(table: np.ndarray, base_tokens: Sequence[str], tokens: Sequence[str], first: int) -> np.ndarray:
+    """(members, values, width) with the rows in the order of `tokens`; new tokens start as the unknown value.
+
+    A bag's table keeps its size: rows without a token start so too.
+    """
+    place = {token: first + line for line, token in enumerate(base_tokens)}
+    rows = [*range(first), *(place.get(token, first - 1) for token in tokens)]
+    if first == _FIRST_OF_BAG:
+        rows += [first - 1] * (table.shape[1] - len(rows))
     return table[:, rows]

@@ -32,6 +32,7 @@ from pipeline.config.sections import (
 )
 from pipeline.errors import ConfigError
 from pipeline.evaluation.spec import EvaluationSpec
+from pipeline.gate.feature_columns import compared
 from pipeline.gate.policy import GatePolicy
 from pipeline.ingest.csv_format import CsvFormat
 from pipeline.sources.config import KINDS, Settings, Source, SourceConfig
@@ -292,7 +293,7 @@ def _check_features(dataset: Dataset) -> None:
             f"{where}: every column of the label `{dataset.label.text}` is a feature, so the model "
             "would be told the answer. Remove the one that is known only afterwards."
         )
-    each = sorted({*names, *(feature.name for feature in features.encoded)})
+    each = sorted({*names, *(one.name for one in compared(features))})
     for key, columns, allowed in (
         ("monitoring]: key", dataset.monitoring.key, names),
         ("gate]: exclude", dataset.gate.exclude, each),

@@ -32,7 +32,7 @@ from pipeline.gate.bins import FeatureBins
 from pipeline.gate.chance import Calibration
 from pipeline.gate.distances import Floats
 from pipeline.gate.evidence import NotCompared
-from pipeline.gate.feature_columns import excluded, sources, with_features
+from pipeline.gate.feature_columns import compared, excluded, with_features
 from pipeline.gate.performance import Evaluation, Origin, Yardstick
 from pipeline.gate.policy import SMALLEST_COMPARED, GatePolicy
 from pipeline.gate.repeats import KnownRows, Usual
@@ -328,18 +328,18 @@ def _kinds(
     kinds: dict[str, frozen_bins.Kind] = {}
     gaps = []
     left_out = excluded(features, policy.exclude)
-    for one in features.encoded:
+    for one in compared(features):
         name = one.name
-        if name in left_out or not one.is_compared:
+        if name in left_out:
             continue
-        if not sources(one) <= known or name not in table.column_names:
-            where = "the training rows" if sources(one) <= known else "the schema"
+        if not one.sources <= known or name not in table.column_names:
+            where = "the training rows" if one.sources <= known else "the schema"
             gaps.append(NotCompared(subject="feature", feature=name, text=f"`{name}` is not compared: not in {where}"))
             continue
         if table.column(name).null_count == table.num_rows:
             text = f"`{name}` was missing in every training row: only the share of missing values is compared"
             gaps.append(NotCompared(subject="feature", feature=name, text=text))
-        kinds[name] = one.kind.distance
+        kinds[name] = one.distance
     if table.column(features.label).null_count < table.num_rows:
         kinds[features.label] = "numeric" if features.task == "regression" else "categorical"
     else:

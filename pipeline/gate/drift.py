@@ -25,7 +25,7 @@ from pipeline.gate.bins import FeatureBins
 from pipeline.gate.distances import Floats
 from pipeline.gate.distributions import Distribution, distributions_of
 from pipeline.gate.evidence import Drift, FeatureDrift, Limit, NotCompared
-from pipeline.gate.feature_columns import excluded, with_features
+from pipeline.gate.feature_columns import compared, excluded, with_features
 from pipeline.gate.policy import SMALLEST_COMPARED, GatePolicy
 
 Counts = npt.NDArray[np.int64]
@@ -195,7 +195,7 @@ def _kept(
     """Returns the positions of the features to compare, and what is left out although it should not be."""
     gaps = list(baseline.not_compared)
     covered = {feature.column for feature in baseline.bins}
-    names = [feature.name for feature in features.encoded if feature.is_compared]
+    names = [one.name for one in compared(features)]
     left_out = excluded(features, policy.exclude).union(policy.exclude)
     for name in names:
         if name not in covered and name not in left_out and name not in {gap.feature for gap in gaps}:

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.multivalued import SEPARATOR
+from models.bags import SEPARATOR
 
 
 def is_moment(arrow_type: pa.DataType) -> bool:
@@ -41,7 +41,7 @@ def _whole_seconds(array: pa.Array) -> pa.Array:
 
 
 def lists_as_text(array: pa.Array) -> pa.Array:
-    """Returns the items of each list with a bar between them; null for no list, for an empty one and one of nulls alone.
+    """Returns the items of each list with a bar between them; null where a list has none.
 
     Raises:
       pa.ArrowInvalid: an item holds a bar itself, or is no UTF-8.

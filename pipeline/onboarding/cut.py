@@ -46,12 +46,17 @@ class Typed:
     """A column of the spans: how its text is read, and what it is there.
 
     Attributes:
-      resolution: what a date's number counts; None for all that is no date.
+      date: how a date is written: as a day, as a moment of a day, or as seconds since 1970; None for all that is none.
     """
 
     reading: Reading
     type: SchemaType
-    resolution: Literal["seconds", "days"] | None = None
+    date: Literal["day", "moment", "seconds"] | None = None
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """Of the spans' column."""
+        return {"day": pa.date32(), "moment": pa.timestamp("s")}.get(self.date or "", _ARROW_TYPES[self.type])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +131,7 @@ def cut(
       ConfigError: the time cannot be read, is missing in many rows, or cuts into too many spans.
       DataError: a file changed between the passes.
     """
-    writer = _SpanWriter(folder, pa.schema([(name, _ARROW_TYPES[typed.type]) for name, typed in columns.items()]))
+    writer = _SpanWriter(folder, pa.schema([(name, typed.arrow_type) for name, typed in columns.items()]))
     kept = {"seen": 0, "kept": 0, "without label": 0, "without time": 0}
     stride = max(1, -(-rows // _SAMPLE_ROWS))
     samples: list[pa.RecordBatch] = []
@@ -179,9 +184,9 @@ def _typed(
             values = convert(batch.column(name), typed.reading)
         except ValueError as error:
             raise DataError(f"{source.files[0]}: it changed while it was read: column {name!r}: {error}.") from error
-        if typed.resolution == "days":
-            values = readings.days(values)
-        arrays[name] = values.cast(_ARROW_TYPES[typed.type])
+        if typed.date == "day":
+            values = readings.days(values).cast(pa.int32())
+        arrays[name] = values.cast(typed.arrow_type)
     compared = convert(batch.column(label.column), label.reading)
     positive = pc.is_in(compared, pa.array(label.positive).cast(compared.type))
     given = arrays[label.column].is_valid()
@@ -256,7 +261,7 @@ def _begins(period: int, every: Every) -> str:
 
 
 def _widen(ranges: dict[str, tuple[float, float]], name: str, array: pa.Array) -> None:
-    if pa.types.is_string(array.type):
+    if pa.types.is_string(array.type) or pa.types.is_temporal(array.type):
         return
     extremes = pc.min_max(array)
     if extremes["min"].is_valid:

@@ -23,6 +23,10 @@ _NEW_VALUES = 0.002
 _DOMAIN_MASS = 0.99
 _CALIBRATION_BINS = 10
 
+_LISTS = {"numeric": "numeric", "category": "categorical", "date": "dates", "timestamp": "timestamps"}
+_TABLES = {"hashed": "hashed", "cyclical": "cyclical", "multi-valued": "multivalued", "text": "text"}
+"""The group of [features] of a role: a list of columns, or a table that says something of each."""
+
 _LIMITS = (
     (r"(?:^|[^a-z])lat(?:itude)?$", -90, 90, "Degrees of latitude."),
     (r"(?:^|[^a-z])(?:lon|lng|longitude)$", -180, 180, "Degrees of longitude."),
@@ -104,13 +108,12 @@ def dataset_toml(table: Table) -> str:
     rows = sum(span.rows for span in spans[-window:])
     batch, epochs, patience = _budget(rows)
     typical = sorted(span.rows for span in spans)[len(spans) // 2]
-    groups: dict[str, list[str]] = {"numeric": [], "categorical": [], "never": []}
+    groups: dict[str, list[str]] = {key: [] for key in (*_LISTS.values(), "never")}
     for role in table.roles:
-        key = {"category": "categorical", "numeric": "numeric", "date": "numeric"}.get(role.role)
-        if key is None and role.role not in ("hashed", "cyclical", "label"):
-            key = "never"
-        if key:
-            groups[key].append(role.name)
+        if role.role in _LISTS:
+            groups[_LISTS[role.role]].append(role.name)
+        elif role.role not in _TABLES and role.role != "label":
+            groups["never"].append(role.name)
     lines = [
         f"# {table.name}: written by `init` from {table.given}; README.md has a table of the columns. Edit it freely.",
         f"name = {_text(table.name)}",
@@ -127,14 +130,15 @@ def dataset_toml(table: Table) -> str:
         *_positive(table),
         "",
         "[features]",
-        *(line for key in ("numeric", "categorical", "never") for line in _list_of(key, groups[key])),
+        *(line for key, names in groups.items() for line in _list_of(key, names)),
     ]
     if rows < 1_600:
         lines.append(f"numeric_buckets = {max(4, rows // 100)}  # quantiles need rows: {rows:,} are few")
-    for key, role_name in (("hashed", "hashed"), ("cyclical", "cyclical")):
+    for role_name, key in _TABLES.items():
         chosen = [role for role in table.roles if role.role == role_name]
+        said = [f"{_text(role.name)} = {_text(role.separator) if role.separator else role.size}" for role in chosen]
         if chosen:
-            lines += ["", f"[features.{key}]", *(f"{_text(role.name)} = {role.size}" for role in chosen)]
+            lines += ["", f"[features.{key}]", *said]
     if (batch, epochs) != (128, 12):
         lines += [
             "",
@@ -242,12 +246,14 @@ def _domain(table: Table, role: Role) -> tuple[list[str], list[str]]:
     low_seen, high_seen = table.result.ranges.get(role.name, (math.nan, math.nan))
     if role.role in ("category", "hashed") and role.type == "BYTES":
         return _words_domain(table, role)
+    if role.role in ("text", "multi-valued"):
+        return ["Free text." if role.role == "text" else f"Values with {role.separator!r} between them."], []
     if role.role in ("category", "hashed"):
         if (low_seen, high_seen) == (0, 1):
             return ["Yes or no."], ["  int_domain { min: 0 max: 1 is_categorical: true }"]
         return ["Numbers that name things: an open list."], ["  int_domain { is_categorical: true }"]
-    if role.role == "date":
-        return ["Whole days since 1970-01-01."], []
+    if role.role in ("date", "timestamp"):
+        return ["ISO 8601, such as 2024-03-31 or 2024-03-31T14:30:00."], []
     if role.role not in ("numeric",):
         return [f"{role.role}: {role.why}."], []
     kind = "int_domain" if role.type == "INT" else "float_domain"
@@ -306,8 +312,8 @@ Source, licence and who answers questions: *fill in*.
 {left_out or "Every row and column of it is here."}
 ## Columns
 A request to the model holds the features under these names, as the spans hold them: numbers plain (no currency, no
-thousands mark; per cent as 12 for 12 %), true as 1 and false as 0, a date as whole days since 1970-01-01, a missing
-value left out.
+thousands mark; per cent as 12 for 12 %), true as 1 and false as 0, a date as text such as 2024-03-31 or
+2024-03-31T14:30:00, several values as one text with their separator between them, a missing value left out.
 
 | column | type | role | why | missing | meaning, unit |
 |---|---|---|---|---:|---|

@@ -193,7 +193,10 @@ def _typed(column: Profile, reading: Reading, is_label: bool, is_time: bool) -> 
     if reading.kind == "boolean":
         return Typed(reading=reading, type="INT")
     if reading.kind == "date":
-        return Typed(reading=reading, type="INT", resolution="seconds" if is_time else "days")
+        if is_time:
+            return Typed(reading=reading, type="INT", date="seconds")
+        has_times = column.has_times or "%H" in reading.style or "%I" in reading.style
+        return Typed(reading=reading, type="BYTES", date="moment" if has_times else "day")
     if reading.kind == "number":
         return Typed(reading=reading, type="FLOAT" if reading.style in column.not_whole else "INT")
     return Typed(reading=reading, type="BYTES")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.bags import SEPARATOR
 from pipeline.onboarding import readings
 from pipeline.onboarding.readings import Kind, Reading
 from pipeline.onboarding.sources import Source
@@ -17,7 +18,6 @@ MOST_COUNTED = 50_000
 """Distinct values that are counted of each column; what is said of a longer list is said of its rows so far."""
 _EXACT = 2**53
 _LONG_DIGITS = r"^[+-]?[0-9]{16,}$"
-_LIST_SEPARATOR = "|"
 _TRIED_FIRST = 200
 
 Value = str | float | int | bool
@@ -34,6 +34,7 @@ class Profile:
       candidates: readings that took every value so far.
       refusal: the first value that was no number, where the earlier ones were.
       not_whole: styles of numbers under which a value has a fraction, or is too large for one.
+      has_times: whether a moment that the file declares as one is not midnight.
       unsupported: Arrow's name of a type that no schema can hold, such as a struct.
     """
 
@@ -52,6 +53,7 @@ class Profile:
     not_whole: set[str] = field(default_factory=set)
     minimum: float = float("inf")
     maximum: float = float("-inf")
+    has_times: bool = False
     unsupported: str = ""
 
     @property
@@ -79,6 +81,9 @@ class Profile:
         else:
             if kind != "list":
                 self._measure(values, "typed")
+            if kind == "date":
+                of_day = values.drop_null().to_numpy() % readings.SECONDS_PER_DAY
+                self.has_times = self.has_times or bool(of_day.any())
         given = values.drop_null() if not pa.types.is_dictionary(values.type) else _decoded(values).drop_null()
         self.present += len(given)
         if len(self.counts) < MOST_COUNTED:
@@ -197,7 +202,7 @@ def flat(array: pa.Array) -> tuple[Kind | None, pa.Array]:
         return "date", pc.floor(pc.divide(moment.cast(pa.int64()).cast(pa.float64(), safe=False), 1e6)).cast(pa.int64())
     if (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and not pa.types.is_nested(kind.value_type):
         items = array.to_pylist()
-        joined = [None if row is None else _LIST_SEPARATOR.join(str(item) for item in row) for row in items]
+        joined = [None if row is None else SEPARATOR.join(str(item) for item in row) for row in items]
         return "list", pa.array(joined, pa.string())
     return None, pa.nulls(len(array), pa.string())
 

@@ -39,7 +39,7 @@ _DATES = (
 _MONTHS = ("%b-%Y", "%b-%y", "%b %Y", "%B %Y", "%Y-%m", "%Y/%m", "%m/%Y")
 _TIMES = ("", " %H:%M:%S", " %H:%M", " %I:%M:%S %p", " %I:%M %p")
 _FIRST_YEAR, _LAST_YEAR = 1800, 2200
-_SECONDS_PER_DAY = 86_400
+SECONDS_PER_DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -160,4 +160,4 @@ def percent_share(values: pa.Array) -> tuple[int, int]:
 
 def days(seconds: pa.Array) -> pa.Array:
     """Returns whole days since 1970 of seconds since 1970."""
-    return pc.floor(pc.divide(seconds.cast(pa.float64(), safe=False), float(_SECONDS_PER_DAY))).cast(pa.int64())
+    return pc.floor(pc.divide(seconds.cast(pa.float64(), safe=False), float(SECONDS_PER_DAY))).cast(pa.int64())

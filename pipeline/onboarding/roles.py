@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
+from models.bags import SEPARATOR
 from pipeline.onboarding.cut import Cut, Cutting, SchemaType, Typed
 from pipeline.onboarding.label import Label
 from pipeline.onboarding.leaks import leak
@@ -24,6 +25,7 @@ RoleName = Literal[
     "hashed",
     "cyclical",
     "date",
+    "timestamp",
     "time",
     "text",
     "multi-valued",
@@ -33,7 +35,7 @@ RoleName = Literal[
     "leak",
     "unsupported",
 ]
-FEATURE_ROLES = ("numeric", "category", "hashed", "cyclical", "date")
+FEATURE_ROLES = ("numeric", "category", "hashed", "cyclical", "date", "timestamp", "text", "multi-valued")
 """Roles of columns that the model reads; all others are never features."""
 
 _UNIQUE = 0.95
@@ -65,6 +67,7 @@ _SAMPLED_VALUES = 1_000
 _PERSONAL_SHARE = 0.5
 _TEXT_WORDS = 4.0
 _TEXT_LENGTH = 60.0
+_TEXT_BUCKETS = 512
 _TIME_CORRELATION = 0.9
 
 
@@ -76,7 +79,8 @@ class Role:
       why: in words, with the figure that decided.
       missing: share of rows without a value.
       distinct: values; at least that many where not all were counted.
-      size: buckets of a hashed column, period of a cyclical one.
+      size: buckets of a hashed column or a text, period of a cyclical one.
+      separator: between the values of a multi-valued column.
       warning: what a person should look at; "" for nothing.
     """
 
@@ -87,6 +91,7 @@ class Role:
     missing: float
     distinct: int
     size: int = 0
+    separator: str = ""
     warning: str = ""
 
     @property
@@ -114,6 +119,7 @@ def propose(
                 missing=1 - present / result.rows,
                 distinct=len(profile.counts),
                 size=size,
+                separator=_separator(profile, typed) if role == "multi-valued" else "",
                 warning=warning,
             )
         )
@@ -138,8 +144,10 @@ def _role(
         return "constant", "it has no value in any row", 0, ""
     if personal := _personal(profile, typed):
         return "personal", f"{personal}; personal data stay out of features", 0, f"{name!r}: {personal}"
-    values = result.sample[name].combine_chunks()
-    if told := leak(_contiguous(values), result.labels):
+    values = _contiguous(result.sample[name].combine_chunks())
+    if pa.types.is_temporal(values.type):
+        values = pa.array(_numbers(values), mask=values.is_null().to_numpy(zero_copy_only=False))
+    if told := leak(values, result.labels):
         warning = f"{name!r} tells the answer: {told}"
         return "leak", f"{told}; known only afterwards?", 0, warning
     if len(profile.counts) == 1 and profile.is_counted:
@@ -176,15 +184,14 @@ def _numeric(profile: Profile, typed: Typed, result: Cut) -> _Proposal:
 
 def _words(profile: Profile, typed: Typed) -> _Proposal:
     values = [str(value) for value in profile.counts]
-    if typed.reading.kind == "list":
-        return "multi-valued", "lists; no feature group takes several values a row yet", 0, ""
-    if separator := _list_separator(profile):
-        return "multi-valued", f"lists separated by {separator!r}; no feature group takes several values a row", 0, ""
+    if separator := _separator(profile, typed):
+        written = "lists" if typed.reading.kind == "list" else f"lists separated by {separator!r}"
+        return "multi-valued", f"{written}; each value counts by itself", 0, ""
     spaces = sum(value.count(" ") for value in values) / len(values) + 1
     length = sum(map(len, values)) / len(values)
     many = profile.distinct_share > 0.2 and len(values) > 50
     if many and (spaces >= _TEXT_WORDS or length >= _TEXT_LENGTH):
-        return "text", f"free text of {spaces:.0f} words on average; no feature group takes it yet", 0, ""
+        return "text", f"free text of {spaces:.0f} words on average", _TEXT_BUCKETS, ""
     if profile.distinct_share > _UNIQUE and profile.counted > 20:
         return "identifier", f"{profile.distinct_share:.1%} of its values occur once", 0, ""
     numbers = sum(bool(re.fullmatch(r"[-+$€£]?[0-9][0-9.,]*%?", value)) for value in values)
@@ -209,6 +216,7 @@ def _list(profile: Profile, why: str) -> _Proposal:
 
 
 def _date(profile: Profile, typed: Typed, cutting: Cutting, values: pa.Array, moments: np.ndarray | None) -> _Proposal:
+    what: RoleName
     written = typed.reading.description
     either = ("%m/%d" in typed.reading.style, "%d/%m" in typed.reading.style)
     warning = ""
@@ -222,7 +230,9 @@ def _date(profile: Profile, typed: Typed, cutting: Cutting, values: pa.Array, mo
             if correlation > _TIME_CORRELATION:
                 why = f"it moves with {cutting.time!r} (correlation {correlation:.2f}), so it differs in every span"
                 return "time", why, 0, warning
-    return "date", f"whole days since 1970{'; ' + written if written else ''}", 0, warning
+    what, parts = ("timestamp", "and the hour") if typed.date == "moment" else ("date", "")
+    enters = f"by its place in time, month, day, weekday {parts}".rstrip()
+    return what, f"{enters}{'; ' + written if written else ''}", 0, warning
 
 
 def _personal(profile: Profile, typed: Typed) -> str:
@@ -247,6 +257,11 @@ def _personal(profile: Profile, typed: Typed) -> str:
     return ""
 
 
+def _separator(profile: Profile, typed: Typed) -> str:
+    """Returns what separates the values of a row; empty where there is one value."""
+    return SEPARATOR if typed.reading.kind == "list" else _list_separator(profile)
+
+
 def _list_separator(profile: Profile) -> str:
     """Returns what separates the items of a value, where values are lists: few items, many combinations."""
     values = {str(value): count for value, count in profile.counts.items()}
@@ -263,6 +278,11 @@ def _list_separator(profile: Profile) -> str:
 
 
 def _numbers(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Returns the column as float64; a date by what it counts."""
+    if pa.types.is_date(column.type):
+        column = column.cast(pa.int32())
+    elif pa.types.is_timestamp(column.type):
+        column = column.cast(pa.int64())
     return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64)
 
 

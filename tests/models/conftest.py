@@ -31,6 +31,8 @@ SCHEMA = text_format.Parse(
     feature { name: "born" type: BYTES }
     feature { name: "seen_at" type: INT }
     feature { name: "left" type: BYTES }
+    feature { name: "kinds" type: BYTES }
+    feature { name: "remark" type: BYTES }
     feature { name: "paid" type: FLOAT }
     feature { name: "unused" type: BYTES }
     """,
@@ -43,6 +45,8 @@ FEATURES = FeatureSpec(
     categorical=("town", "code"),
     hashed={"plate": 16, "number": 8},
     cyclical={"hour": 24},
+    multivalued={"kinds": "|"},
+    text={"remark": 32},
     dates=("born",),
     timestamps=("seen_at",),
     date_formats={"left": "%d.%m.%Y"},
@@ -55,6 +59,7 @@ FEATURES = FeatureSpec(
         "leaves": "weekday(left)",
     },
     numeric_buckets=8,
+    multivalued_size=4,
     vocabulary_size=6,
     vocabulary_min_count=2,
 )
@@ -78,6 +83,8 @@ DATES = [
     ),
     *("", "2001-02-29", "2001-13-01", "tomorrow", "2001-2-3", "1969-07-20T20:17:40+0000"),
 ]
+KINDS = ["a|b", "b", " c | a|", "|", "", "a|a|d", "e|f", "ä b|c\nd", "e"]
+WORDS = ["Größe:", "IS", "not", "is,not", "東京", "a-b", "\n", "x1", "ÅNGSTRÖM", "..."]
 DAYS = ["3.2.2001", "31.12.2005", "", "2005-12-31", "31.02.2005"]
 CODES = [-(2**63), 2**63 - 1, 0, -1, 7, 10, 9]
 
@@ -107,6 +114,11 @@ def make_table(rows: int, seed: int = 0) -> pa.Table:
         "seen_at": pa.array(with_nulls(random.integers(-(10**10), 10**10, rows).tolist()), pa.int64()),
         "left": pa.array(with_nulls(random.choice(DAYS, rows).tolist()), pa.large_string()),
         "paid": pa.array(paid.tolist(), pa.float64()),
+        "kinds": pa.array(with_nulls(random.choice(KINDS, rows).tolist()), pa.large_string()),
+        "remark": pa.array(
+            with_nulls([" ".join(random.choice(WORDS, count)) for count in random.integers(0, 6, rows)]),
+            pa.large_string(),
+        ),
         "unused": pa.array(["x"] * rows, pa.large_string()),
     }
     return pa.table(columns)

@@ -8,8 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_transform.tf_metadata import dataset_metadata
 
 from models.analysis import QUANTILE_ERROR, analyze
 from models.errors import FeatureError
@@ -24,8 +26,6 @@ from tests.models.test_stacked_features import transformed_both_ways
 def tft_graph(table, features, schema, folder):
     """TFT's graph: its own analyzers, run by Beam over tf.Examples, several batches."""
     import apache_beam as beam
-    import tensorflow_transform.beam as tft_beam
-    from tensorflow_transform.tf_metadata import dataset_metadata
     from tfx_bsl.public import tfxio
 
     tf_examples = tfxio.TFExampleBeamRecord(physical_format="inmem", telemetry_descriptors=["test"], schema=schema)
@@ -50,7 +50,7 @@ def by_tft(tmp_path_factory):
 def test_vocabularies_are_the_same_files(by_tft, transform_dir):
     ours, theirs = tft.TFTransformOutput(str(transform_dir)), tft.TFTransformOutput(str(by_tft))
 
-    for column in FEATURES.categorical:
+    for column in (*FEATURES.categorical, "place", "size", "kinds"):
         assert ours.vocabulary_by_name(column) == theirs.vocabulary_by_name(column)
         loaded = [TransformGraph(str(folder), FEATURES).vocabulary(column) for folder in (by_tft, transform_dir)]
         assert loaded[0] == loaded[1]
@@ -140,6 +140,31 @@ def test_constants_of_54_000_flights_are_those_of_tft(flights, tmp_path):
     for name in ("sched_dep_minute_id_xf", "distance_quantile_xf", "temp_quantile_xf"):
         moved = np.floor(mine[name]) != np.floor(tfts[name])
         assert moved.mean() <= 2 * QUANTILE_ERROR * 24, name
+
+
+def test_words_weigh_as_in_tfts_own_tf_idf(by_tft, transform_dir):
+    """Both engines' weights are those of tft.tfidf with smoothing, to length 1; the corpus is the 600 rows."""
+    ours = TransformGraph(str(transform_dir), FEATURES).transform_batch(make_table(600))["remark_bag_xf"]
+
+    with tft_beam.Context(temp_dir=str(by_tft / "temp")):
+        rows = [{"remark": text or ""} for text in make_table(600).column("remark").to_pylist()]
+        spec = {"remark": tf.io.FixedLenFeature([], tf.string)}
+        metadata = dataset_metadata.DatasetMetadata.from_feature_spec(spec)
+        (transformed, _), _ = (rows, metadata) | tft_beam.AnalyzeAndTransformDataset(by_tf_idf)
+
+    expected = np.zeros_like(ours)
+    for row, weights in zip(expected, transformed, strict=True):
+        row[weights["bucket"]] = weights["weight"]
+    lengths = np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(ours, expected / np.where(lengths, lengths, 1), rtol=1e-5, atol=1e-6)
+    assert (lengths > 0).mean() > 0.5
+
+
+def by_tf_idf(inputs):
+    words = tf.strings.split(tf.strings.regex_replace(tf.strings.lower(inputs["remark"], "utf-8"), r"[^\pL\pN]+", " "))
+    buckets = tft.hash_strings(tft.ngrams(words.to_sparse(), (1, 2), " "), 32)
+    bucket, weight = tft.tfidf(buckets, 32)
+    return {"bucket": bucket, "weight": weight}
 
 
 def test_empty_vocabularies_know_no_value(tmp_path):

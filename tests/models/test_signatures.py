@@ -31,9 +31,11 @@ def test_signatures_have_named_tensors_of_one_dimension(loaded):
         "degrees": ("float32", [None]),
         "empty": ("float32", [None]),
         "hour": ("float32", [None]),
+        "kinds": ("string", [None]),
         "left": ("string", [None]),
         "number": ("int64", [None]),
         "plate": ("string", [None]),
+        "remark": ("string", [None]),
         "seen_at": ("int64", [None]),
         "town": ("string", [None]),
     }
@@ -57,7 +59,20 @@ def test_served_and_offline_predictions_agree(loaded, model_dir, table):
 
 def test_documented_defaults_mean_the_same_as_absent_features(loaded, model_dir, table):
     defaults = json.loads((model_dir / "assets.extra" / "feature_defaults.json").read_text(encoding="utf-8"))
-    absent = ["amount", "town", "code", "hour", "degrees", "plate", "number", "born", "seen_at", "left"]
+    absent = [
+        "amount",
+        "town",
+        "code",
+        "hour",
+        "degrees",
+        "plate",
+        "number",
+        "born",
+        "seen_at",
+        "left",
+        "kinds",
+        "remark",
+    ]
     without = table.drop_columns(absent)
 
     by_examples = loaded.signatures["serve_examples"](examples=tf.constant(to_examples(without)))["probability"]

@@ -1,3 +1,4 @@
+import datetime
 import math
 import os
 
@@ -47,6 +48,37 @@ def test_narrow_and_dictionary_types_are_widened(write, columns):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("kind", "values", "text", "seconds"),
+    [
+        (pa.date32(), [0, -1], ["1970-01-01", "1969-12-31"], [0, -86_400]),
+        (pa.date64(), [0, 86_400_000], ["1970-01-01", "1970-01-02"], [0, 86_400]),
+        (pa.timestamp("s"), [61, None], ["1970-01-01T00:01:01", None], [61, None]),
+        (pa.timestamp("ns"), [-1, 10**9], ["1969-12-31T23:59:59", "1970-01-01T00:00:01"], [-1, 1]),
+        (pa.timestamp("ms", "Europe/Berlin"), [1, None], ["1970-01-01T00:00:00Z", None], [0, None]),
+    ],
+)
+def test_dates_are_iso_8601_in_a_column_of_text_and_seconds_in_one_of_integers(
+    write, columns, kind, values, text, seconds
+):
+    dates = pa.array(values, pa.int32() if kind == pa.date32() else pa.int64()).cast(kind)
+
+    assert read(write({**GOOD, "company": dates, "id": dates}), columns) == {**GOOD, "company": text, "id": seconds}
+
+
+@pytest.mark.parametrize(
+    ("lists", "text"),
+    [
+        (pa.array([["a", "", None, "ü b"], []]), ["a|ü b", None]),
+        (pa.array([[1, -2], None]), ["1|-2", None]),
+        (pa.array([[0.5], [None]], pa.large_list(pa.float32())), ["0.5", None]),
+        (pa.array([[1, 2], [3, 4]], pa.list_(pa.int8(), 2)), ["1|2", "3|4"]),
+    ],
+)
+def test_lists_have_bars_between_their_items(write, columns, lists, text):
+    assert read(write({**GOOD, "company": lists}), columns)["company"] == text
+
+
 def test_whole_floats_fit_an_integer_column(write, columns):
     # What pandas writes for integers with missing values.
     assert read(write({**GOOD, "id": [1.0, None]}), columns)["id"] == [1, None]
@@ -71,7 +103,14 @@ def test_faults_name_record_and_column(write, columns):
     for change, error, message in [
         ({"id": [1.0, 1.5]}, ValueTypeError, "record 2, column 'id': expected INT. Received: 1.5"),
         ({"id": pa.array([1, 2**63], pa.uint64())}, ValueTypeError, "record 2, column 'id': expected INT"),
-        ({"company": [["a"], ["b"]]}, ColumnsError, "column 'company': expected BYTES (UTF-8 text)"),
+        ({"company": [{"a": 1}, {"a": 2}]}, ColumnsError, "column 'company': expected BYTES (UTF-8 text)"),
+        ({"company": [["a"], ["b|c"]]}, ValueTypeError, "record 2, column 'company': expected BYTES (UTF-8 text)"),
+        (
+            {"id": [datetime.time(1), None]},
+            ColumnsError,
+            "column 'id': expected INT, as the schema says. Received: time",
+        ),
+        ({"fare": [datetime.date(2024, 1, 1), None]}, ColumnsError, "column 'fare': expected FLOAT"),
         ({"company": [b"\xff", b"b"]}, ValueTypeError, "record 1, column 'company': expected BYTES (UTF-8 text)"),
         ({"fare": ["a", "b"]}, ColumnsError, "column 'fare': expected FLOAT, as the schema says. Received: string"),
         ({"extra": [1, 2]}, ColumnsError, "column 'extra': the schema has no such column"),
