@@ -203,7 +203,7 @@ class _RunningMoments:
 
 def _column(batch: pa.RecordBatch, feature: Feature, features: FeatureSpec) -> pa.Array:
     try:
-        return arrow_column(feature.value, batch, features.date_formats)
+        return arrow_column(feature.value, batch, features.forms)
     except ExpressionError as error:
         raise FeatureError(f"The feature {feature.name!r}: {error}") from error
 

@@ -7,7 +7,8 @@ because that is what a tf.Example stores and a client sends; arithmetic is in fl
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -41,6 +42,19 @@ _PARTS: Mapping[str, Callable[[Any, Any], Any]] = {
     "hour": lambda library, seconds: library.floor(_modulo(library, seconds, moments.DAY) / 3600.0),
     "days": lambda library, seconds: _days(library, seconds),
 }
+
+
+@dataclass(frozen=True)
+class Forms:
+    """How columns say what they mean.
+
+    Attributes:
+      dates: format of the columns of dates that are not ISO 8601.
+      as_stored: columns that a client sends as they are stored: among whole numbers, -1 is missing.
+    """
+
+    dates: Mapping[str, str] = field(default_factory=dict)
+    as_stored: Collection[str] = ()
 
 
 class Rows(Protocol):
@@ -181,18 +195,15 @@ def _modulo(library: Any, x: Values, period: float) -> Values:
     return x - library.floor(x / period) * period
 
 
-def arrow_column(node: Node, table: pa.Table | pa.RecordBatch, formats: Mapping[str, str]) -> pa.Array:
+def arrow_column(node: Node, table: pa.Table | pa.RecordBatch, forms: Forms) -> pa.Array:
     """Returns an expression of flat Arrow columns as a column: float64 or large_string, null where missing.
 
     A lone column is itself.
 
-    Args:
-      formats: of the columns of dates that are not ISO 8601.
-
     Raises:
       ExpressionError: as `evaluate`.
     """
-    rows = ArrowRows(table, formats)
+    rows = ArrowRows(table, forms)
     if isinstance(node, Column):
         return rows.plain(node.name)
     values = evaluate(node, rows)
@@ -202,11 +213,11 @@ def arrow_column(node: Node, table: pa.Table | pa.RecordBatch, formats: Mapping[
 
 
 class ArrowRows:
-    """Flat Arrow columns; a column of dates may be of a declared format."""
+    """Flat Arrow columns."""
 
-    def __init__(self, table: pa.Table | pa.RecordBatch, formats: Mapping[str, str]) -> None:
+    def __init__(self, table: pa.Table | pa.RecordBatch, forms: Forms) -> None:
         self.library: Any = np
-        self._table, self._formats = table, formats
+        self._table, self._forms = table, forms
 
     def column(self, name: str, kind: Type) -> Values:
         """See Rows."""
@@ -215,11 +226,11 @@ class ArrowRows:
         if kind == "number":
             if not numbers.is_numeric(column.type):
                 raise ExpressionError(_unlike(name, "a number", "INT or FLOAT", column.type))
-            return numbers.as_float64(column)
+            return _number(np, numbers.as_float64(column), name in self._forms.as_stored)
         if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or whole or empty):
             raise ExpressionError(_unlike(name, f"a {kind}", "BYTES or INT", column.type))
         if kind == "moment":
-            return moments.from_arrow(column, self._formats.get(name, ""))
+            return moments.from_arrow(column, self._forms.dates.get(name, ""))
         text = pc.fill_null(column.cast(pa.large_string()), "")
         return pc.if_else(pc.equal(text, "-1"), "", text) if whole else text
 
@@ -275,20 +286,20 @@ class TensorRows:
       read: a column as a dense tensor, (rows,): float64 with NaN if a number is asked for, else string or int64.
     """
 
-    def __init__(self, read: Callable[[str, bool], Any], formats: Mapping[str, str]) -> None:
+    def __init__(self, read: Callable[[str, bool], Any], forms: Forms) -> None:
         import tensorflow as tf  # Only callers that already hold tensors come here.
 
         self.library: Any = tf
-        self._read, self._formats = read, formats
+        self._read, self._forms = read, forms
 
     def column(self, name: str, kind: Type) -> Values:
         """See Rows."""
         tf = self.library
         values = self._read(name, kind == "number")
         if kind == "number":
-            return values
+            return _number(tf, values, name in self._forms.as_stored)
         if kind == "moment":
-            return moments.from_tensor(values, self._formats.get(name, ""))
+            return moments.from_tensor(values, self._forms.dates.get(name, ""))
         if values.dtype == tf.string:
             return values
         return tf.where(tf.equal(values, -1), "", tf.strings.as_string(values))
@@ -316,6 +327,10 @@ class TensorRows:
     def moment(self, text: str) -> Values:
         """See Rows."""
         return moments.from_arrow(pa.array([text]))[0]
+
+
+def _number(library: Any, values: Values, as_stored: bool) -> Values:
+    return library.where(library.equal(values, -1.0), np.float64(np.nan), values) if as_stored else values
 
 
 def _unlike(name: str, wanted: str, types: str, received: object) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from models import derived as derived_columns
 from models import moments, settings
 from models.errors import FeatureError
+from models.expression_values import Forms
 from models.kinds import KINDS, Constant, Feature, Input
 from models.settings import NOT_A_KEY, Column, Form, Range
 from models.target import Target, TaskName, TransformName
@@ -111,6 +112,11 @@ class FeatureSpec:
     def inputs(self) -> tuple[Input, ...]:
         """The columns that a client sends, by name."""
         return derived_columns.inputs_of(self._groups, self.derived, self.encoded)
+
+    @functools.cached_property
+    def forms(self) -> Forms:
+        """How the columns of expressions say what they mean."""
+        return Forms(self.date_formats, frozenset(column.name for column in self.inputs if not column.is_number))
 
     @property
     def _sizes(self) -> derived_columns.Sizes:

@@ -10,9 +10,10 @@ import tensorflow as tf
 
 from models import expressions
 from models.errors import ExpressionError
-from models.expression_values import TensorRows, arrow_column, evaluate
+from models.expression_values import Forms, TensorRows, arrow_column, evaluate
 
 NAN = float("nan")
+PLAIN = Forms()
 TABLE = pa.table(
     {
         "x": pa.array([4.0, 0.0, -2.0, None], pa.float64()),
@@ -24,7 +25,7 @@ TABLE = pa.table(
 )
 
 
-def in_tensorflow(expression, table=TABLE, formats=None):
+def in_tensorflow(expression, table=TABLE, forms=PLAIN):
     """The values of a graph of dense tensors, as the transform graph makes them."""
     tree = expressions.parse(expression)
 
@@ -35,7 +36,7 @@ def in_tensorflow(expression, table=TABLE, formats=None):
         missing = -1 if pa.types.is_integer(column.type) else ""
         return tf.constant([missing if x is None else x for x in column.to_pylist()])
 
-    graph = tf.function(lambda: evaluate(tree, TensorRows(read, formats or {})), autograph=False)
+    graph = tf.function(lambda: evaluate(tree, TensorRows(read, forms)), autograph=False)
     values = graph().numpy().tolist()
     return [x.decode() or None if isinstance(x, bytes) else None if math.isnan(x) else x for x in values]
 
@@ -68,7 +69,7 @@ def in_tensorflow(expression, table=TABLE, formats=None):
     ],
 )
 def test_arrow_and_tensorflow_give_the_value_by_hand(expression, expected):
-    in_arrow = arrow_column(expressions.parse(expression), TABLE, {}).to_pylist()
+    in_arrow = arrow_column(expressions.parse(expression), TABLE, PLAIN).to_pylist()
 
     for values in (in_arrow, in_tensorflow(expression)):
         assert [value is None for value in values] == [value is None for value in expected]
@@ -86,7 +87,7 @@ def test_every_day_of_four_centuries_is_that_of_the_standard_library():
         ("weekday(d)", [day.isoweekday() for day in days]),
         ("days(d)", [(day - datetime.date(1970, 1, 1)).days for day in days]),
     ):
-        assert arrow_column(expressions.parse(part), table, {}).to_pylist() == wanted
+        assert arrow_column(expressions.parse(part), table, PLAIN).to_pylist() == wanted
         assert in_tensorflow(part, table) == wanted
 
 
@@ -112,8 +113,8 @@ def test_a_moment_is_read_as_its_format_says(date_format, text, hours):
     )
     wanted = [hours]
 
-    assert arrow_column(expressions.parse(tree), table, {"d": date_format}).to_pylist() == wanted
-    assert in_tensorflow(tree, table, {"d": date_format}) == wanted
+    assert arrow_column(expressions.parse(tree), table, Forms({"d": date_format})).to_pylist() == wanted
+    assert in_tensorflow(tree, table, Forms({"d": date_format})) == wanted
 
 
 @pytest.mark.parametrize(
@@ -148,15 +149,25 @@ def test_a_column_of_another_kind_is_refused_by_name():
     with pytest.raises(
         ExpressionError, match=r"'way' is used as a number\. Received: large_string\. Declare it INT or FLOAT"
     ):
-        arrow_column(expressions.parse("way + 1"), TABLE, {})
+        arrow_column(expressions.parse("way + 1"), TABLE, PLAIN)
     with pytest.raises(
         ExpressionError, match=r"The column 'y' is not in the data\. Its columns: x, n, way, a day, sec"
     ):
-        arrow_column(expressions.parse("y + 1"), TABLE, {})
+        arrow_column(expressions.parse("y + 1"), TABLE, PLAIN)
 
 
 def test_a_value_is_the_one_that_a_tf_example_stores():
     # 1.1 as float32 is 1.10000002384185791015625.
-    column = arrow_column(expressions.parse("x * 1e9"), pa.table({"x": [1.1]}), {})
+    column = arrow_column(expressions.parse("x * 1e9"), pa.table({"x": [1.1]}), PLAIN)
 
     assert column.to_pylist() == [pytest.approx(np.float64(np.float32(1.1)) * 1e9, abs=0.1)]
+
+
+def test_minus_one_is_missing_where_a_client_sends_it_for_a_missing_value():
+    forms = Forms(as_stored=("n",))
+
+    for values in (
+        arrow_column(expressions.parse("n + x"), TABLE, forms).to_pylist(),
+        in_tensorflow("n + x", forms=forms),
+    ):
+        assert values == [6, 0, None, None]
