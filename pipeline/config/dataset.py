@@ -18,7 +18,7 @@ from models.errors import LabelError
 from models.features import FeatureSpec
 from models.training_spec import TrainingSpec
 from pipeline import REPOSITORY
-from pipeline.config import label_checks, toml_tables
+from pipeline.config import label_checks, toml_tables, wildcards
 from pipeline.config.schema import read_schema
 from pipeline.config.sections import (
     BeamConfig,
@@ -170,6 +170,7 @@ def load_dataset(name_or_path: str) -> Dataset:
     source = _source(parts["source"], where["source"]) if "source" in table else None
     if isinstance(parts["features"], dict) and "label" in parts["features"]:
         raise ConfigError(f"{where['features']}: the label has a table of its own, [label].")
+    features = wildcards.expand(parts["features"], where["features"], schema, target.columns)
     dataset = Dataset(
         name=config.name,
         path=path,
@@ -185,14 +186,12 @@ def load_dataset(name_or_path: str) -> Dataset:
         label=label,
         features=toml_tables.build(
             FeatureSpec,
-            parts["features"],
+            features,
             where["features"],
             given=dataclasses.asdict(target),
             also=settings.hints(NeverConfig),
         ),
-        never=toml_tables.build(
-            NeverConfig, parts["features"], where["features"], also=settings.hints(FeatureSpec)
-        ).never,
+        never=toml_tables.build(NeverConfig, features, where["features"], also=settings.hints(FeatureSpec)).never,
         training=toml_tables.build(TrainingSpec, parts["training"], where["training"]),
         evaluation=toml_tables.build(EvaluationSpec, parts["evaluation"], where["evaluation"]),
         gate=toml_tables.build(GatePolicy, parts["gate"], where["gate"]),

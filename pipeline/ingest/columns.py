@@ -124,7 +124,7 @@ def kind_of(arrow_type: pa.DataType) -> pa.DataType | None:
     if pa.types.is_floating(arrow_type) or pa.types.is_decimal(arrow_type):
         return pa.float64()
     texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
-    if any(is_text(arrow_type) for is_text in texts) or pa.types.is_null(arrow_type):
+    if any(is_text(arrow_type) for is_text in (*texts, pa.types.is_fixed_size_binary)) or pa.types.is_null(arrow_type):
         return pa.large_string()
     return None
 
@@ -136,7 +136,8 @@ def _convert(array: pa.Array, target: pa.Field, path: str, first_record: int) ->
         return as_text.moments_as_seconds(array)
     natural = kind_of(array.type)
     numbers = (pa.int64(), pa.float64())
-    if natural is None or (natural != target.type and not (natural in numbers and target.type in numbers)):
+    as_number = natural in numbers and target.type in numbers
+    if natural is None or (natural != target.type and not as_number and not _is_identifier(array.type, target.type)):
         raise ColumnsError(
             f"expected {KIND_NAMES[str(target.type)]}, as the schema says. Received: {array.type}. "
             "Write the column as plain numbers or text, or correct the schema.",
@@ -149,6 +150,13 @@ def _convert(array: pa.Array, target: pa.Field, path: str, first_record: int) ->
         raise _first_bad_value(array, target, path, first_record) from error
 
 
+def _is_identifier(found: pa.DataType, target: pa.DataType) -> bool:
+    """Returns whether the column holds whole numbers that the schema takes as text, such as those beyond 64 bits."""
+    found = found.value_type if pa.types.is_dictionary(found) else found
+    whole = pa.types.is_integer(found) or (pa.types.is_decimal(found) and found.scale <= 0)
+    return bool(whole and pa.types.is_large_string(target))
+
+
 def _cast(array: pa.Array, target: pa.DataType) -> pa.Array:
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
@@ -156,6 +164,8 @@ def _cast(array: pa.Array, target: pa.DataType) -> pa.Array:
         return as_text.moments_as_text(array)
     if as_text.is_flat_list(array.type):
         return as_text.lists_as_text(array)
+    if pa.types.is_fixed_size_binary(array.type):
+        array = array.cast(pa.binary())
     if pa.types.is_integer(array.type) and pa.types.is_floating(target):
         return array.cast(target, safe=False)  # An integer above 2**53 is rounded, as everywhere in Python.
     return array.cast(target)

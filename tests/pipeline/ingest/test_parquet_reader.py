@@ -1,4 +1,5 @@
 import datetime
+import decimal
 import math
 import os
 
@@ -77,6 +78,28 @@ def test_dates_are_iso_8601_in_a_column_of_text_and_seconds_in_one_of_integers(
 )
 def test_lists_have_bars_between_their_items(write, columns, lists, text):
     assert read(write({**GOOD, "company": lists}), columns)["company"] == text
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        (pa.array([2**64 - 1, None], pa.uint64()), ["18446744073709551615", None]),
+        (pa.array([decimal.Decimal(2**70), None], pa.decimal128(38, 0)), ["1180591620717411303424", None]),
+        (pa.array([-7, 2**53 + 1]).dictionary_encode(), ["-7", "9007199254740993"]),
+        (pa.array([b"ab", None], pa.binary(2)), ["ab", None]),
+    ],
+)
+def test_whole_numbers_are_identifiers_in_a_column_of_text(write, columns, numbers, text):
+    assert read(write({**GOOD, "company": numbers}), columns)["company"] == text
+
+
+def test_decimals_are_numbers(write, columns):
+    cents = pa.array([decimal.Decimal("1.25"), None], pa.decimal128(9, 2))
+    whole = pa.array([decimal.Decimal(2**62), None], pa.decimal128(38, 0))
+
+    table = read(write({**GOOD, "fare": cents, "id": whole}), columns)
+
+    assert (table["fare"], table["id"]) == ([1.25, None], [2**62, None])
 
 
 def test_whole_floats_fit_an_integer_column(write, columns):
