@@ -79,7 +79,7 @@ class Weights:
     """The weights of an `Ensemble`; the first dimension of each is the member.
 
     Attributes:
-      tables: embeddings, (members, values, width), by transformed integer feature and bag, in the order of the encoding.
+      tables: embeddings, (members, values, width), by transformed integer feature, then by bag, in their order.
       cross: down, up and bias of each cross layer.
       layers: kernel, (members, inputs, units), and bias, (members, 1, units), of each dense layer and of the head. The
         inputs of the first: the embeddings, then z-scores, missing flags, steps of the quantiles, sines and cosines.

@@ -17,7 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from models.errors import FeatureError
-from models.features import Feature, FeatureSpec
+from models.features import FeatureSpec
+from models.kinds import Feature
 from models.network import Layout
 from models.preprocessing import Z_LIMIT
 from models.transform_graph import INT64_LIMIT, Constants, TransformGraph
