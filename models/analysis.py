@@ -12,7 +12,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +58,15 @@ class Analysis:
       vocabularies: tokens of each categorical column: by frequency, then by bytes, both descending (TFT's order).
       boundaries: inner quantile boundaries of each numeric and bucketized column, as float32 values, ascending.
       moments: of each numeric column.
-      frequencies: of each text column, in how many rows each bucket of its n-grams occurs.
       rows: number of rows analyzed.
+      frequencies: of each text column, in how many rows each bucket of its n-grams occurs.
     """
 
     vocabularies: Mapping[str, tuple[str, ...]]
     boundaries: Mapping[str, tuple[float, ...]]
     moments: Mapping[str, Moments]
-    frequencies: Mapping[str, tuple[int, ...]]
     rows: int
+    frequencies: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def save(self, directory: str | Path) -> None:
         """Writes analysis.json and one vocabulary file per categorical column; `load` reads them back."""
