@@ -16,7 +16,7 @@ pytestmark = pytest.mark.e2e
 
 
 class Doubles(tf.Module):
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)], autograph=False)
     def __call__(self, x):
         return {"y": 2 * x}
 

@@ -21,14 +21,15 @@ class Model(tf.Module):
             tf.TensorSpec([None], tf.float32, name="fare"),
             tf.TensorSpec([None], tf.int64, name="area"),
             tf.TensorSpec([None], tf.string, name="company"),
-        ]
+        ],
+        autograph=False,
     )
     def total(self, fare, area, company):
         known = tf.where(tf.math.is_nan(fare), 0.0, fare)
         with tf.control_dependencies([tf.debugging.assert_less_equal(known, 1000.0, message="fare above 1000")]):
             return {"total": known + tf.cast(area, tf.float32), "company": company + "!"}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")], autograph=False)
     def double(self, x):
         return {"y": 2 * x}
 

@@ -33,19 +33,22 @@ class _Toy(tf.Module):
         super().__init__()
         self.slope = tf.Variable(slope, dtype=tf.float32)
 
-    @tf.function(input_signature=[_EXAMPLES])
+    @tf.function(input_signature=[_EXAMPLES], autograph=False)
     def serve_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         row = tf.io.parse_example(examples, _PARSE)
         hour = tf.cast(row["hour"][:, 0], tf.float32)
         probability = tf.sigmoid(self.slope * row["x"][:, 0] + hour / 12.0 - 1.0)  # (batch,)
         return {"probability": probability, "class": tf.cast(probability >= 0.5, tf.int64)}
 
-    @tf.function(input_signature=[{name: tf.TensorSpec([None], tf.float32, name=name) for name in ("hour", "x")}])
+    @tf.function(
+        input_signature=[{name: tf.TensorSpec([None], tf.float32, name=name) for name in ("hour", "x")}],
+        autograph=False,
+    )
     def serve(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         probability = tf.sigmoid(self.slope * inputs["x"] + inputs["hour"] / 12.0 - 1.0)  # (batch,)
         return {"probability": probability, "class": tf.cast(probability >= 0.5, tf.int64)}
 
-    @tf.function(input_signature=[_EXAMPLES])
+    @tf.function(input_signature=[_EXAMPLES], autograph=False)
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         row = tf.io.parse_example(examples, _PARSE)
         return {"x_xf": row["x"][:, 0], "label_xf": row["y"][:, 0]}

@@ -24,7 +24,8 @@ class Model(tf.Module):
                 "fare": tf.TensorSpec([None], tf.float32, name="fare"),
                 "company": tf.TensorSpec([None], tf.string, name="company"),
             }
-        ]
+        ],
+        autograph=False,
     )
     def serve(self, inputs):
         fare = tf.where(tf.math.is_nan(inputs["fare"]), -1.0, inputs["fare"])
