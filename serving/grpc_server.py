@@ -21,7 +21,7 @@ from tensorflow_serving.apis import (
 from serving import messages
 from serving.errors import Code, ServingError, invalid
 from serving.health import SERVICE, Health
-from serving.http.rest import MAX_ERROR_LENGTH
+from serving.http.answers import MAX_ERROR_LENGTH
 from serving.log import records
 from serving.log.request_log import RequestLog
 from serving.metrics import REQUEST_LATENCY, RUNTIME_LATENCY, Metrics

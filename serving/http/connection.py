@@ -13,8 +13,9 @@ from typing import Any, Protocol
 import httptools
 
 from serving.errors import Code, ServingError
+from serving.http.answers import Answer, Call, html, refusal
 from serving.http.limits import Limits, headers_too_large, timed_out, too_large
-from serving.http.rest import Answer, Call, RestService, html, refusal
+from serving.http.rest import RestService
 
 _LINGER_S = 2.0
 
@@ -41,6 +42,7 @@ class _Request:
     target: bytes = b""
     origin: str = ""
     authorization: str = ""
+    json_bytes: str = ""
     gzip: bool = False
     expects_continue: bool = False
     declared_bytes: int = 0
@@ -174,6 +176,8 @@ class Connection(asyncio.Protocol):
             request.origin = value.decode("latin-1")
         elif name == b"authorization":
             request.authorization = value.decode("latin-1")
+        elif name == b"inference-header-content-length":
+            request.json_bytes = value.decode("latin-1")
         elif name == b"expect":
             request.expects_continue = value.lower() == b"100-continue"
         elif name == b"content-length":
@@ -243,7 +247,7 @@ class Connection(asyncio.Protocol):
     def _start(self, request: _Request) -> None:
         self._active = request
         service = self._server.service
-        answer = service.answer(request.method, _path(request.target), request.origin)
+        answer = service.answer(request.method, _path(request.target), request.origin, request.json_bytes)
         if isinstance(answer, Call):
             deadline = request.started + self._limits.timeout_s
             self._set_timer(max(0.0, deadline - time.monotonic()), self._time_out)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from serving.errors import Code, ServingError
-from serving.http.rest import Answer, refusal
+from serving.http.answers import Answer, refusal
 
 
 @dataclass(frozen=True, kw_only=True)

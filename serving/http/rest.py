@@ -4,11 +4,13 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote
 
 from serving import messages
 from serving.errors import Code, ServingError, invalid
+from serving.http.answers import JSON, PLAIN, Answer, Call, html, refusal
+from serving.http.kserve import PROBES, KServe
 from serving.log import records
 from serving.log.request_log import RequestLog
 from serving.metrics import REQUEST_LATENCY, RUNTIME_LATENCY, Metrics
@@ -21,12 +23,7 @@ from serving.values import example_json, json_reader, json_tensor, json_writer
 from serving.values.json_reader import Document
 from serving.values.tensors import FLOAT, Tensor
 
-MAX_ERROR_LENGTH = 1024
 METRICS_PATH = "/monitoring/prometheus/metrics"
-PROBES = frozenset({b"/v2/health/live", b"/v2/health/ready"})
-JSON = "application/json"
-HTML = "text/html"
-PLAIN = "text/plain"
 
 _MAX_INT64 = 2**63 - 1
 _INT64_DIGITS = 19
@@ -36,32 +33,6 @@ _VERB_PATH = re.compile(
 _MODEL_PATH = re.compile(r"(?i:/v1/models/)([^/:]+)(?:(?i:/versions/)([0-9]+)|(?i:/labels/)([^/:]+))?(/metadata)?")
 _URI = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*")
 _HTTP_METHODS = frozenset({"GET", "POST", "OPTIONS", "HEAD", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"})
-
-
-class Answer(NamedTuple):
-    """What goes back over the wire, and what is counted.
-
-    Attributes:
-      code: `None` for answers that are not counted as requests.
-      model: the name in the URL; empty where the URL did not match.
-      api: `predict`, `classify`, `regress`, or empty.
-    """
-
-    status: int
-    body: bytes
-    content_type: str = JSON
-    code: Code | None = None
-    model: str = ""
-    api: str = ""
-
-
-class Call(NamedTuple):
-    """A POST whose URL matched."""
-
-    model: str
-    version: int | None
-    label: str | None
-    api: str
 
 
 class RestService:
@@ -89,6 +60,7 @@ class RestService:
         self._max_values = max_values
         self._metrics_path = metrics_path
         self._tokens = tokens
+        self._kserve = KServe(registry, metrics, log=log, max_values=max_values)
 
     @property
     def asks(self) -> bool:
@@ -105,8 +77,12 @@ class RestService:
             return error
         return None
 
-    def answer(self, method: str, path: str, origin: str = "") -> Answer | Call:
-        """Answers what needs no model to run; returns the call where one must."""
+    def answer(self, method: str, path: str, origin: str = "", json_bytes: str = "") -> Answer | Call:
+        """Answers what needs no model to run; returns the call where one must.
+
+        Args:
+          json_bytes: the header of the v2 protocol that says how much of a body is JSON.
+        """
         if method not in _HTTP_METHODS:
             return html(501, "Not Implemented")
         if not _URI.fullmatch(path):
@@ -115,8 +91,8 @@ class RestService:
             if "?" in path:
                 return html(400, "Bad Request")
             return Answer(200, self._metrics.text(), PLAIN)
-        if path.encode() in PROBES:
-            return self._probe(method, path)
+        if path == "/v2" or path.startswith("/v2/"):
+            return self._kserve.answer(method, path, json_bytes)
         if not path.lower().startswith("/v1/"):
             return html(404, "Not Found")
         if method == "OPTIONS":
@@ -140,6 +116,8 @@ class RestService:
           deadline: by the monotonic clock; what can stop stops there.
         """
         try:
+            if call.api == "infer":
+                return self._kserve.work(call, body, deadline)
             document = json_reader.parse(body, max_values=self._max_values, deadline=deadline)
             signature_name = document.value.get("signature_name", "")
             if not isinstance(signature_name, str):
@@ -201,14 +179,6 @@ class RestService:
             self._log.offer(build, 2 * sum(map(len, examples)))
         return answer
 
-    def _probe(self, method: str, path: str) -> Answer:
-        """Answers whether the process works, or whether every configured model has a version that answers."""
-        if method != "GET":
-            return refusal(invalid(f"Malformed request: {method} {path}"))
-        state = path.rpartition("/")[2]
-        good = state == "live" or all(self._registry.served().values())
-        return Answer(200 if good else 503, json.dumps({state: good}).encode())
-
     def _observe_runtime(self, call: Call, started: float) -> None:
         labels = (("model_name", call.model), ("API", call.api.capitalize()), ("runtime", "TF1"))
         self._metrics.observe(RUNTIME_LATENCY, labels, (time.perf_counter() - started) * 1e6)
@@ -230,17 +200,6 @@ def _is_no_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return True
     return False
-
-
-def refusal(error: ServingError, model: str = "", api: str = "") -> Answer:
-    """Returns an error in the contract's form, its text cut as gRPC cuts it."""
-    text = str(error)[:MAX_ERROR_LENGTH]
-    return Answer(error.http_status, json.dumps({"error": text}).encode(), JSON, error.code, model, api)
-
-
-def html(status: int, reason: str) -> Answer:
-    """Returns an answer to what is no request of the contract's."""
-    return Answer(status, f"<html><body><h1>{reason}</h1></body></html>".encode(), HTML)
 
 
 def _match(method: str, path: str) -> tuple[Call, bool]:

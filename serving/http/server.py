@@ -15,9 +15,10 @@ from http import HTTPStatus
 from typing import Any
 
 from serving.errors import Code, ServingError
+from serving.http.answers import Answer, Call
 from serving.http.connection import Connection
 from serving.http.limits import Limits, timed_out
-from serving.http.rest import Answer, Call, RestService
+from serving.http.rest import RestService
 from serving.tls import Credentials, Identity
 
 MAX_GUNZIPPED_BYTES = 100 * 2**20
@@ -145,6 +146,8 @@ class HttpServer:
             lines.append("Access-Control-Allow-Origin: *")
             lines.append("Access-Control-Allow-Methods: POST, GET")
             lines.append(f"Access-Control-Allow-Headers: Content-Type{', Authorization' if self.service.asks else ''}")
+        if answer.json_bytes is not None:
+            lines.append(f"Inference-Header-Content-Length: {answer.json_bytes}")
         if answer.status == HTTPStatus.UNAUTHORIZED:
             lines.append("WWW-Authenticate: Bearer")
         if not keep_alive:
