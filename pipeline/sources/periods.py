@@ -5,6 +5,7 @@ and `{DD}`, a span is the first day of its period.
 """
 
 import datetime
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -15,6 +16,7 @@ MONTHS = {"month": 1, "quarter": 3, "year": 12}
 SECONDS = {"hour": 3_600, "day": 86_400, "week": 604_800}
 FIRST_MONDAY = 4 * 86_400
 """Seconds from 1970-01-01, a Thursday, to the Monday after."""
+_MOMENT = re.compile(r"\{(begin|end)(?::(date|unix|[^{}]*%[^{}]*))?\}")
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -99,3 +101,19 @@ def moment_text(moment: datetime.datetime) -> str:
     """Returns a moment as people and SQL write it: the date alone at midnight."""
     midnight = (moment.hour, moment.minute, moment.second) == (0, 0, 0)
     return moment.strftime("%Y-%m-%d" if midnight else "%Y-%m-%d %H:%M:%S")
+
+
+def with_moments(text: str, period: Period) -> str:
+    """Returns a text with the period's moments in it.
+
+    `{begin}` is 2024-01-31T00:00:00Z, `{begin:date}` 2024-01-31, `{begin:unix}` seconds since 1970, and `{begin:%Y/%m}`
+    what `strftime` makes of it; the same for `{end}`.
+    """
+
+    def moment(match: re.Match[str]) -> str:
+        value: datetime.datetime = getattr(period, match[1])
+        if match[2] == "unix":
+            return str(int(value.timestamp()))
+        return value.strftime({"": "%Y-%m-%dT%H:%M:%SZ", "date": "%Y-%m-%d"}.get(match[2] or "", match[2]))
+
+    return _MOMENT.sub(moment, text)

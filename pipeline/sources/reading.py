@@ -17,7 +17,11 @@ from pipeline.sources.periods import Period
 from pipeline.sources.plain import SchemaType
 from pipeline.sources.secrets import Secrets
 
-READERS: dict[Kind, str] = {"sql": "pipeline.sources.sql", "http": "pipeline.sources.web"}
+READERS: dict[Kind, str] = {
+    "sql": "pipeline.sources.sql",
+    "http": "pipeline.sources.web",
+    "files": "pipeline.sources.tables",
+}
 """Module of each kind that is pulled, imported when used: `read(settings, period, context)` yields a span's rows."""
 
 

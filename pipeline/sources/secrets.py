@@ -17,6 +17,8 @@ _WORDS = (
 )
 _SECRET_NAME = re.compile(_WORDS + r"|[\w-]*-(?:key|token|secret)", re.IGNORECASE)
 _PASSWORD = re.compile(rf"://[^/@\s]*:[^/@\s]+@|(?<![\w-]){_WORDS}=[^&\s{{]", re.IGNORECASE)
+_SECRET_VARIABLE = re.compile(r"PASS|PWD$|SECRET|TOKEN|KEY|CREDENTIAL|SIGNATURE|CONNECTION_STRING", re.IGNORECASE)
+_SHORTEST_UNASKED = 8
 _SHORTEST = 3
 """A shorter value is no secret, and to blot out each of its occurrences would spoil every message."""
 
@@ -46,6 +48,12 @@ class Secrets:
 
     environment: Mapping[str, str]
     _known: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # What drivers and clouds read by themselves, such as PGPASSWORD and AWS_SECRET_ACCESS_KEY.
+        for name, value in self.environment.items():
+            if _SECRET_VARIABLE.search(name) and len(value) >= _SHORTEST_UNASKED:
+                self._known[value] = f"env:{name}"
 
     def resolve(self, text: str, where: str) -> str:
         """Returns a text with its values from the environment.

@@ -9,10 +9,10 @@ import hashlib
 import io
 import json
 import logging
-import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -20,16 +20,17 @@ import pyarrow as pa
 from pipeline.errors import ConfigError, clipped
 from pipeline.sources.config import HttpConfig
 from pipeline.sources.errors import SourceError
-from pipeline.sources.periods import Period
+from pipeline.sources.periods import Period, with_moments
 from pipeline.sources.reading import Context
 from pipeline.sources.rows import Row, Rows, flattened
 
 # Statuses that pass: RFC 9110 and 6585. Any other one is an answer.
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_OK = 200
 _LONGEST_WAIT_S = 600.0
 _FIRST_WAIT_S, _MOST_WAIT_S = 0.5, 30.0
-_MOMENT = re.compile(r"\{(begin|end)(?::(date|unix))?\}")
 _SHOWN_BODY = 200
+_DOWNLOAD_TRIES, _DOWNLOAD_TIMEOUT_S = 6, 60.0
 
 sleep = time.sleep
 """What waiting is; tests put something else here."""
@@ -51,22 +52,48 @@ def read(settings: HttpConfig, period: Period, context: Context) -> Iterator[pa.
         httpx.Client(timeout=settings.timeout_s, headers=_filled(settings.headers, period, context)) as client,
         Rows(settings.key, texts=settings.format == "csv") as rows,
     ):
-        for page in _pages(_Asking(client, settings, context), period):
+        asking = _Asking(client, settings.url, settings.tries, context)
+        for page in _pages(asking, settings, period):
             for row in page:
                 rows.add(row)
         yield from rows.batches(context.types)
 
 
+def download(url: str, folder: Path, context: Context) -> str:
+    """Returns the path of a file that was fetched into `folder`, tried as pages are; its name says how it is packed.
+
+    Raises:
+      ConfigError: the server refuses the request.
+      SourceError: it fails each time.
+    """
+    httpx = context.require("httpx", "http")
+    context.require("tenacity", "http")
+    path = folder / PurePosixPath(httpx.URL(url).path).name
+    with httpx.Client(timeout=_DOWNLOAD_TIMEOUT_S) as client:
+        _Asking(client, url, _DOWNLOAD_TRIES, context).get(url, None, path)
+    return str(path)
+
+
 @dataclass(frozen=True)
 class _Asking:
-    """What each request needs. Any: httpx's client."""
+    """What each request needs.
+
+    Attributes:
+      client: httpx's. Any: the extra may not be installed.
+      named: how messages name what is asked.
+      tries: how often.
+    """
 
     client: Any
-    settings: HttpConfig
+    named: str
+    tries: int
     context: Context
 
-    def get(self, url: str, params: Mapping[str, str] | None) -> Any:  # Any: httpx's response.
+    def get(self, url: str, params: Mapping[str, str] | None, path: Path | None = None) -> Any:  # Any: a response.
         """Returns the answer to one request, tried as often as it takes and the settings allow.
+
+        Args:
+          path: the file that takes the body of an answer that is one; None to have it in memory.
 
         Raises:
           ConfigError: it is refused.
@@ -77,29 +104,34 @@ class _Asking:
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type((httpx.TransportError, _PassingError)),
-            stop=tenacity.stop_after_attempt(self.settings.tries),
+            stop=tenacity.stop_after_attempt(self.tries),
             wait=self._wait,
             sleep=sleep,
             reraise=True,
         )
         try:
-            answer = retrying(self._once, url, params)
+            answer = retrying(self._once, url, params, path)
         except _PassingError as error:
-            raise SourceError(self._said(f"answers {error} each time, {self.settings.tries} times")) from None
+            raise SourceError(self._said(f"answers {error} each time, {self.tries} times")) from None
         except httpx.RequestError as error:
             why = f"{type(error).__name__}: {error}".strip(": ")
-            raise SourceError(self._said(f"does not answer: {why}, {self.settings.tries} times")) from None
+            raise SourceError(self._said(f"does not answer: {why}, {self.tries} times")) from None
         except (httpx.InvalidURL, ValueError) as error:
             raise ConfigError(self._said(f"cannot be asked: {error}")) from None
-        if answer.status_code != httpx.codes.OK:
+        if answer.status_code != _OK:
             begin = _begin_of(answer, self.context)
             raise ConfigError(self._said(f"answers {answer.status_code} {answer.reason_phrase}: {begin}"))
         return answer
 
-    def _once(self, url: str, params: Mapping[str, str] | None) -> Any:
-        answer = self.client.get(url, params=params)
-        if answer.status_code in _PASSING:
-            raise _PassingError(answer)
+    def _once(self, url: str, params: Mapping[str, str] | None, path: Path | None) -> Any:
+        with self.client.stream("GET", url, params=params) as answer:
+            if answer.status_code in _PASSING:
+                raise _PassingError(answer)
+            if path is None or answer.status_code != _OK:
+                answer.read()
+            else:
+                with path.open("wb") as file:
+                    file.writelines(answer.iter_bytes())
         return answer
 
     def _wait(self, state: Any) -> float:  # Any: tenacity's RetryCallState.
@@ -114,7 +146,7 @@ class _Asking:
         return seconds
 
     def _said(self, what: str) -> str:
-        return f"{self.context.where}: {self.settings.url} {what}."
+        return f"{self.context.where}: {self.named} {what}."
 
 
 class _PassingError(Exception):
@@ -135,14 +167,14 @@ def _seconds(retry_after: str, now: datetime.datetime) -> float | None:
     return max(0.0, (moment.replace(tzinfo=moment.tzinfo or datetime.UTC) - now).total_seconds())
 
 
-def _pages(asking: _Asking, period: Period) -> Iterator[list[Row]]:
+def _pages(asking: _Asking, settings: HttpConfig, period: Period) -> Iterator[list[Row]]:
     """Yields the rows of each page, in order.
 
     Raises:
       SourceError: a page leads to one that came before, or is the same as the page before.
     """
-    settings, context = asking.settings, asking.context
-    first = context.secrets.resolve(_with_moments(settings.url, period), f"{context.where}: url")
+    context = asking.context
+    first = context.secrets.resolve(with_moments(settings.url, period), f"{context.where}: url")
     params = _filled(settings.params, period, context)
     url, extra, rows_so_far = first, _first_params(settings), 0
     seen, before = set[str](), b""
@@ -256,16 +288,6 @@ def _csv_rows(text: str, context: Context) -> list[Row]:
 def _filled(texts: Mapping[str, str], period: Period, context: Context) -> dict[str, str]:
     """Returns headers or parameters with their moments and secrets."""
     return {
-        name: context.secrets.resolve(_with_moments(text, period), f"{context.where}: {name}")
+        name: context.secrets.resolve(with_moments(text, period), f"{context.where}: {name}")
         for name, text in texts.items()
     }
-
-
-def _with_moments(text: str, period: Period) -> str:
-    def moment(match: re.Match[str]) -> str:
-        value: datetime.datetime = getattr(period, match[1])
-        if match[2] == "unix":
-            return str(int(value.timestamp()))
-        return value.strftime("%Y-%m-%d" if match[2] == "date" else "%Y-%m-%dT%H:%M:%SZ")
-
-    return _MOMENT.sub(moment, text)
