@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize
 
-from models.scores import log_softmax, sigmoid
+from models.scores import log_softmax, logit, sigmoid
 
 _NEWTON_STEPS = 50
+_FOLDS = 3
 # A weak normal prior around "leave the logits as they are", worth a few rows: separable data has no finite optimum.
 _PRIOR_WEIGHT = 1.0
 _SMALLEST_SLOPE = 0.05
@@ -51,6 +52,25 @@ def calibrate(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | None
         if np.abs(step).max() < 1e-9:
             break
     return Calibration(slope=(float(max(theta[0], _SMALLEST_SLOPE)),), offset=(float(theta[1]),))
+
+
+def refit(before: Calibration, probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Calibration:
+    """Returns the slope and offset that fit rows which a model of slope and offset `before` has answered."""
+    change = calibrate(logit(probabilities), labels, weights)
+    (slope,), (offset,) = change.slope, change.offset
+    return Calibration(slope=(slope * before.slope[0],), offset=(slope * before.offset[0] + offset,))
+
+
+def cross_fitted(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Returns recalibrated probabilities of each row, by what was fitted to others: the folds are blocks of rows."""
+    logits, fold = logit(probabilities), np.arange(len(labels)) * _FOLDS // max(len(labels), 1)
+    repaired = np.asarray(probabilities, np.float64).copy()
+    for index in range(_FOLDS):
+        own = fold == index
+        if own.any() and not own.all():
+            fitted = calibrate(logits[~own], labels[~own], None if weights is None else weights[~own])
+            repaired[own] = sigmoid(fitted.apply(logits[own, None])[:, 0])
+    return repaired
 
 
 def calibrate_classes(logits: np.ndarray, classes: np.ndarray, weights: np.ndarray | None = None) -> Calibration:

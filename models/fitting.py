@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 # Rows between two looks at the validation loss, at most: on millions of rows a whole pass is too long to overfit in.
 _EPOCH_ROWS = 131_072
 _VALIDATION_ROWS = 65_536
+_OUT_OF_SPAN_ROWS = 32_768
 _PREDICTION_BATCH = 8_192
 _WARM_UP_STEPS = 20
 
@@ -80,6 +81,21 @@ class Epoch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutOfSpan:
+    """Predictions of rows of one span by members that were trained on the other spans, and calibrated on them.
+
+    Attributes:
+      span: as Rows.spans has it.
+      rows: positions among the span's rows, ascending; a large span is sampled.
+      predictions: of these rows.
+    """
+
+    span: int
+    rows: np.ndarray
+    predictions: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fitted:
     """A trained network, its calibration and its training curve; `best_epoch` counts from 1.
 
@@ -89,6 +105,7 @@ class Fitted:
       newest_predictions: of every row of the newest span, in order, by members that were trained on earlier spans
         alone and calibrated on them: how well the model does out of time. None where there are no earlier spans to
         train on.
+      earlier: of each earlier span that a member holds out, oldest first: how much the result differs between spans.
     """
 
     task: Task
@@ -100,6 +117,7 @@ class Fitted:
     validation_labels: np.ndarray
     validation_weights: np.ndarray
     newest_predictions: np.ndarray | None
+    earlier: tuple[OutOfSpan, ...] = ()
 
 
 _BINARY = Target(label="label")
@@ -135,6 +153,7 @@ def fit(
         validation_labels=validation.labels,
         validation_weights=validation.shares,
         newest_predictions=_out_of_time(trained, outputs, rows, layout, spec, target),
+        earlier=tuple(_out_of_spans(trained, outputs, rows, spec)),
     )
 
 
@@ -143,6 +162,7 @@ class _Trained:
     task: Task
     network: Ensemble
     validation: _Validation
+    fold: np.ndarray
     holds_out_newest: bool
     curve: list[Epoch]
     best_epoch: int
@@ -189,6 +209,7 @@ def _train(
         task=task,
         network=network,
         validation=validation,
+        fold=fold,
         holds_out_newest=holds_out_newest,
         curve=curve,
         best_epoch=best_epoch,
@@ -215,12 +236,38 @@ def _out_of_time(
         outputs = trained.validation.outputs()
         judged = np.ones(len(outputs), np.bool_)
         members = np.arange(trained.network.members)
+    return _predictions(trained, outputs, judged, members, _part(rows, of_newest), spec)
+
+
+def _out_of_spans(trained: _Trained, outputs: np.ndarray, rows: Rows, spec: TrainingSpec) -> Iterator[OutOfSpan]:
+    """Yields what members that hold out a whole earlier span predict for it."""
+    if not trained.holds_out_newest:
+        return
+    random = np.random.default_rng(spec.seed)
+    for span in np.unique(rows.spans)[:-1]:
+        of_span = np.flatnonzero(rows.spans == span)
+        fold = trained.fold[of_span[0]]
+        members = np.flatnonzero(trained.validation.member_folds == fold)
+        whole = (trained.fold[of_span] == fold).all() and np.count_nonzero(trained.fold == fold) == len(of_span)
+        judged = trained.validation.folds != fold
+        if not (len(members) and whole and judged.any()):
+            continue
+        chosen = np.arange(len(of_span))
+        if len(chosen) > _OUT_OF_SPAN_ROWS:
+            chosen = np.sort(random.choice(chosen, _OUT_OF_SPAN_ROWS, replace=False))
+        predictions = _predictions(trained, outputs, judged, members, _part(rows, of_span[chosen]), spec)
+        yield OutOfSpan(span=int(span), rows=chosen, predictions=predictions)
+
+
+def _predictions(
+    trained: _Trained, outputs: np.ndarray, judged: np.ndarray, members: np.ndarray, rows: Rows, spec: TrainingSpec
+) -> np.ndarray:
+    """Returns what these members predict, calibrated on the validation rows `judged`; (rows, ...)."""
     calibration = trained.validation.calibration(outputs, spec, judged)
-    floats, ids = rows.floats[of_newest], rows.ids[of_newest]
     parts = []
-    for start in range(0, len(floats), _PREDICTION_BATCH):
+    for start in range(0, len(rows), _PREDICTION_BATCH):
         batch = slice(start, start + _PREDICTION_BATCH)
-        parts.append(trained.validation.predict(floats[batch], ids[batch]).numpy()[:, members].mean(axis=1))
+        parts.append(trained.validation.predict(rows.floats[batch], rows.ids[batch]).numpy()[:, members].mean(axis=1))
     return trained.task.predictions(calibration.apply(np.concatenate(parts)))
 
 

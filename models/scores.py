@@ -12,6 +12,12 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     return np.where(z >= 0, 1 / (1 + e), e / (1 + e))
 
 
+def logit(probabilities: np.ndarray) -> np.ndarray:
+    """log(p / (1 - p)), float64, finite: 0 and 1 are taken as float32's next numbers to them."""
+    p = np.clip(np.asarray(probabilities, np.float64), 2.0**-126, 1 - 2.0**-24)
+    return np.asarray(np.log(p) - np.log1p(-p))
+
+
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Logarithm of each class's probability, float64 (rows, classes)."""
     z = np.asarray(logits, np.float64)

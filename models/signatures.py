@@ -111,7 +111,9 @@ class _ServingModule(tf.Module):
         self._graph = graph
         self.transform = graph.loaded
         self.outputs = outputs
-        self._slope, self._offset = (np.array(x, np.float32) for x in (calibration.slope, calibration.offset))
+        # A variable and no constant: a recalibrated version is this one with another variables file.
+        slope_and_offset = np.array([calibration.slope, calibration.offset], np.float32)
+        self.calibration = tf.Variable(slope_and_offset, trainable=False, name="calibration")  # (2, outputs)
 
     def serve(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         with tf.control_dependencies([_assert_equal_lengths(inputs)]):
@@ -119,7 +121,8 @@ class _ServingModule(tf.Module):
 
     def _answer(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         outputs = self.outputs(inputs)  # (batch, members, outputs)
-        return self._task.answer(self._slope * tf.reduce_mean(outputs, axis=1) + self._offset)
+        slope, offset = tf.unstack(self.calibration)
+        return self._task.answer(slope * tf.reduce_mean(outputs, axis=1) + offset)
 
     def serve_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._answer(self._parse(examples))

@@ -15,7 +15,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,10 +24,10 @@ import tensorflow as tf
 
 from columnar import examples
 from columnar.domains import without_impossible
-from models import signatures, warm_start
+from models import recalibration, signatures, warm_start
 from models.errors import TrainingError
 from models.features import FeatureSpec
-from models.fitting import Fitted, Rows, fit
+from models.fitting import Fitted, OutOfSpan, Rows, fit
 from models.network import Layout, pack
 from models.target import is_known
 from models.training_spec import HISTORY_FILE, OUT_OF_TIME_FILE, TrainingSpec
@@ -55,10 +55,14 @@ def run_fn(fn_args: Any) -> None:
     features = FeatureSpec.from_json(fn_args.custom_config["features"])
     overrides = dict(getattr(fn_args, "hyperparameters", None) or {})
     may_warm_start = overrides.pop("warm_start", True)
+    to_recalibrate_on = overrides.pop("recalibrate", ())
     settings = json.loads(fn_args.custom_config.get("training") or "{}") | overrides
     spec = TrainingSpec.from_json(json.dumps(settings))
 
     graph = TransformGraph(fn_args.transform_output, features)
+    if to_recalibrate_on:
+        _recalibrate(fn_args, graph, spec, to_recalibrate_on)
+        return
     vocabularies = {one.name: graph.vocabulary(one.name) for one in features.having("vocabulary")}
     layout = Layout.of(features, {name: len(tokens) for name, tokens in vocabularies.items()})
     rows = read_rows(_expand(fn_args.train_files), graph, layout)
@@ -79,18 +83,63 @@ def run_fn(fn_args: Any) -> None:
     seconds = {"read": read - start, "train": trained - read, "export": time.perf_counter() - trained}
     history = describe(fitted, spec, len(rows), seconds) | {"warm_start": base is not None, "warm_start_reason": reason}
     history["serving_graph"] = dataclasses.asdict(comparison)
-    if fn_args.model_run_dir:
-        tf.io.gfile.makedirs(fn_args.model_run_dir)
-        with tf.io.gfile.GFile(os.path.join(fn_args.model_run_dir, HISTORY_FILE), "w") as file:
-            file.write(json.dumps(history, indent=2, sort_keys=True) + "\n")
-        if fitted.newest_predictions is not None:
-            _write_out_of_time(fn_args.model_run_dir, rows, fitted.newest_predictions)
+    newest_labels = rows.labels[rows.spans == rows.spans.max()]
+    _write_run(fn_args.model_run_dir, history, newest_labels, fitted.newest_predictions, fitted.earlier)
 
 
-def _write_out_of_time(folder: str, rows: Rows, predictions: np.ndarray) -> None:
-    """Writes labels and out-of-time predictions of the newest span's labelled train rows, in the order of shards."""
+def _recalibrate(fn_args: Any, graph: TransformGraph, spec: TrainingSpec, spans: Collection[int]) -> None:
+    """Writes the base model with a new slope and offset, fitted to these spans' rows."""
+    start = time.perf_counter()
+    schema, columns = graph.raw_schema(), graph.features.columns
+
+    def batches() -> Iterable[tuple[int, recalibration.Labelled]]:
+        for path in _expand(fn_args.train_files):
+            number = _SPAN_OF_SHARD.match(os.path.basename(path))
+            span = int(number.group().removeprefix("span-")) if number else -1
+            if span in spans:
+                for batch in examples.iter_batches([path], schema, columns=columns):
+                    yield span, labelled(without_impossible(batch, schema, columns), graph.features)
+
+    found = recalibration.recalibrate(fn_args.base_model, batches(), spec, fn_args.serving_model_dir)
+    seconds = {"read": 0.0, "train": time.perf_counter() - start, "export": 0.0}
+    history = {**found.history, "seconds": seconds}
+    _write_run(fn_args.model_run_dir, history, found.newest_labels, found.newest_probabilities, ())
+
+
+def _write_run(
+    folder: str | None,
+    history: Mapping[str, Any],  # Any: JSON.
+    newest_labels: np.ndarray,
+    newest: np.ndarray | None,
+    earlier: Sequence[OutOfSpan],
+) -> None:
+    """Writes history.json and, where there are such predictions, how the model does on spans it has not seen."""
+    if not folder:
+        return
+    tf.io.gfile.makedirs(folder)
+    with tf.io.gfile.GFile(os.path.join(folder, HISTORY_FILE), "w") as file:
+        file.write(json.dumps(history, indent=2, sort_keys=True) + "\n")
+    if newest is not None:
+        _write_out_of_time(folder, newest_labels, newest, earlier)
+
+
+def _write_out_of_time(
+    folder: str, newest_labels: np.ndarray, newest: np.ndarray, earlier: Sequence[OutOfSpan]
+) -> None:
+    """Writes labels and out-of-time predictions of the newest span's labelled train rows, in the order of shards.
+
+    And of each earlier span that some networks were not trained on: its place among the spans (`spans`), the places of
+    its rows (`rows`), and what these networks predict (`out_of_span`).
+    """
     data = io.BytesIO()
-    np.savez_compressed(data, labels=rows.labels[rows.spans == rows.spans.max()], predictions=predictions)
+    np.savez_compressed(
+        data,
+        labels=newest_labels,
+        predictions=newest,
+        spans=np.repeat([item.span for item in earlier], [len(item.rows) for item in earlier]),
+        rows=np.concatenate([np.empty(0, np.int64), *(item.rows for item in earlier)]),
+        out_of_span=np.concatenate([newest[:0], *(item.predictions for item in earlier)]),
+    )
     with tf.io.gfile.GFile(os.path.join(folder, OUT_OF_TIME_FILE), "wb") as file:
         file.write(data.getvalue())
 

@@ -15,7 +15,7 @@ from models.label import NO_LABEL
 from monitoring import predictions
 from monitoring.request_rows import PREDICTION
 from monitoring.window_report import Performance, WindowReport, describe_period
-from pipeline.gate import drift, performance, quality, scoring, words
+from pipeline.gate import drift, quality, scoring, words
 from pipeline.gate import tfdv as tfdv_evidence
 from pipeline.gate.baseline import Baseline
 from pipeline.gate.evidence import Drift, Finding, MetricChange, NotCompared, ServingAlert
@@ -109,11 +109,12 @@ def score(
     answered = labelled.column(PREDICTION).to_numpy()
     evaluation = scoring.evaluate(labelled, labels[known], answered, settings.slices)
     changes: tuple[MetricChange, ...] = ()
-    if baseline is None or baseline.evaluation is None:
+    yardstick = baseline.yardstick if baseline is not None else None
+    if yardstick is None:
         text = "the answers were not compared with those at push: no out-of-time evaluation was stored"
         gaps = [NotCompared(subject="performance", text=text)]
     else:
-        changes, gaps = performance.compare(evaluation, baseline.evaluation, settings.policy)
+        changes, gaps = yardstick.compare(evaluation, settings.policy)
     return Performance(labelled=int(known.sum()), evaluation=evaluation, changes=changes), gaps
 
 

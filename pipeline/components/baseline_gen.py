@@ -25,8 +25,9 @@ from pipeline.gate import baseline as baseline_files
 from pipeline.gate import labels, performance, scoring
 from pipeline.gate.baseline import build_baseline
 from pipeline.gate.definition import define
-from pipeline.gate.performance import Evaluation, Yardstick
+from pipeline.gate.performance import Evaluation
 from pipeline.gate.settings import Settings
+from pipeline.gate.yardstick import Yardstick, choose_yardstick
 from pipeline.ingest.training_window import span_of_shard
 from pipeline.state.version_folder import DEFINITION_FILE, WINDOW_FILE
 
@@ -60,8 +61,9 @@ def BaselineGen(
     columns = [feature.name for feature in schema_proto.feature if feature.name in compared]
     paths = example_files.split_paths(examples.uri, "train")
     tables = tables_by_span(paths, schema_proto, columns, parsed.features.columns)
-    yardstick = performance.choose_yardstick(
-        out_of_time(model_run.uri, tables, parsed),
+    evaluations = out_of_span(model_run.uri, tables, parsed)
+    chosen = choose_yardstick(
+        evaluations[max(evaluations)] if evaluations else None,
         lambda: held_out_evaluation(model, examples, schema_proto, parsed),
         live_yardstick(live_baseline, parsed.features.target),
         list(tables),
@@ -72,8 +74,13 @@ def BaselineGen(
         schema_proto,
         parsed.features,
         parsed.policy,
-        evaluation=yardstick.evaluation if yardstick else None,
-        origin=yardstick.origin if yardstick else None,
+        evaluation=chosen.evaluation if chosen else None,
+        origin=chosen.origin if chosen else None,
+        span_results=[
+            result
+            for span, evaluation in evaluations.items()
+            for result in performance.results_of(span, evaluation, parsed.policy)
+        ],
         statistics=read_statistics(statistics.uri),
         created_at=int(time.time()),
     )
@@ -104,16 +111,33 @@ def tables_by_span(
     }
 
 
-def out_of_time(model_run_uri: str, tables: Mapping[int, pa.Table], settings: Settings) -> Evaluation | None:
-    """Returns the evaluation on the newest labelled span by what was trained on earlier spans alone; None without."""
+def out_of_span(model_run_uri: str, tables: Mapping[int, pa.Table], settings: Settings) -> dict[int, Evaluation]:
+    """Returns the evaluation on each labelled span by what was not trained on it, ascending; none in a window of one.
+
+    The newest span's is out of time: by what was trained on earlier spans alone.
+    """
     path = os.path.join(model_run_uri, OUT_OF_TIME_FILE)
     if not fileio.exists(path):
-        return None
+        return {}
     label = settings.features.target
-    newest = max(span for span, table in tables.items() if labels.is_labelled(table, label))
-    rows, _ = labels.labelled(tables[newest], label)
+    labelled = [span for span, table in tables.items() if labels.is_labelled(table, label)]
     with fileio.open(path, "rb") as file, np.load(file) as arrays:
-        return scoring.evaluate(rows, arrays["labels"], arrays["predictions"], settings.slices, settings.policy.cluster)
+        found = {name: arrays[name] for name in arrays.files}
+    evaluations = {}
+    for place, span in enumerate(labelled[:-1]):
+        # Written by an older release, the file has the newest span alone.
+        chosen = np.asarray(found.get("spans", np.empty(0))) == place
+        if chosen.any():
+            table, truth = labels.labelled(tables[span], label)
+            rows = found["rows"][chosen]
+            evaluations[span] = scoring.evaluate(
+                table.take(rows), truth[rows], found["out_of_span"][chosen], settings.slices, settings.policy.cluster
+            )
+    table, _ = labels.labelled(tables[labelled[-1]], label)
+    evaluations[labelled[-1]] = scoring.evaluate(
+        table, found["labels"], found["predictions"], settings.slices, settings.policy.cluster
+    )
+    return evaluations
 
 
 def held_out_evaluation(model: Model, examples: Examples, schema: "Schema", settings: Settings) -> Evaluation | None:

@@ -297,9 +297,10 @@ def _score(evidence: Evidence, table: pa.Table, live: Live, settings: Settings, 
         return without(f"the live model was not scored on this span: {error}")
     if floors is not None:
         evidence = dataclasses.replace(evidence, floors=performance.hold_to_floors(now, floors))
-    if live.baseline is None or live.baseline.evaluation is None:
+    yardstick = live.baseline.yardstick if live.baseline is not None else None
+    if yardstick is None:
         return without("the live model is held to the dataset's own limits alone: it carries no yardstick")
-    changes, gaps = performance.compare(now, live.baseline.evaluation, settings.policy)
+    changes, gaps = yardstick.compare(now, settings.policy)
     return dataclasses.replace(evidence, performance=changes, not_compared=tuple(gaps))
 
 

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,9 +33,10 @@ from pipeline.gate.chance import Calibration
 from pipeline.gate.distances import Floats
 from pipeline.gate.evidence import NotCompared
 from pipeline.gate.feature_columns import compared, excluded, with_features
-from pipeline.gate.performance import Evaluation, Origin, Yardstick
+from pipeline.gate.performance import Evaluation, SpanResult
 from pipeline.gate.policy import SMALLEST_COMPARED, GatePolicy
 from pipeline.gate.repeats import KnownRows, Usual
+from pipeline.gate.yardstick import Origin, Yardstick
 
 FORMAT = 1
 STATISTICS_FILE = "statistics.pb"
@@ -72,6 +73,8 @@ class Baseline:
       calibration: what chance does.
       evaluation: what the model's performance on later spans is held against; None where nothing was measured.
       origin: where that came from; None where it was measured before this was kept, which was out of time.
+      span_results: the model on each span of the window that some of its networks were not trained on; empty where
+        there is none, or an older release measured it.
       statistics: TFDV's, of the window.
       known_rows: what tells a row of the window again; None where an older release measured it.
       strengths: how well each feature alone tells the label, as an AUC, float64 (features,); None where an older
@@ -102,6 +105,7 @@ class Baseline:
     strengths: Floats | None = None
     grid: Floats | None = None
     decimals: npt.NDArray[np.int64] | None = None
+    span_results: tuple[SpanResult, ...] = ()
 
     @functools.cached_property
     def rows(self) -> int:
@@ -120,7 +124,7 @@ class Baseline:
         if self.evaluation is None:
             return None
         origin = self.origin or Origin(source="out_of_time", span=max(self.window))
-        return Yardstick(evaluation=self.evaluation, origin=origin)
+        return Yardstick(evaluation=self.evaluation, origin=origin, spans=self.span_results)
 
     def unseen_share(self, feature: str, table: pa.Table) -> float:
         """Returns the share of a table's rows whose value the training window did not have."""
@@ -237,6 +241,7 @@ class _Manifest:
     has_statistics: bool
     origin: Origin | None = None
     target: Target | None = None
+    span_results: tuple[SpanResult, ...] = ()
     label_spans: tuple[tuple[int, int], ...] = ()
     positives: tuple[int, int] = (0, 0)
     usual_rows: Usual | None = None
@@ -252,6 +257,7 @@ def build_baseline(
     evaluation: Evaluation | None,
     statistics: statistics_pb2.DatasetFeatureStatisticsList | None,
     origin: Origin | None = None,
+    span_results: Sequence[SpanResult] = (),
     created_at: int = 0,
     seed: int = 0,
 ) -> Baseline:
@@ -262,6 +268,7 @@ def build_baseline(
       schema: the curated one; a feature that is not in it is said to be missing, not skipped.
       evaluation: what the model's performance on later spans is held against; None where nothing was measured.
       origin: where that came from.
+      span_results: the model on each span of the window, where it can be told.
       statistics: TFDV's, over all of these rows.
 
     Raises:
@@ -303,6 +310,7 @@ def build_baseline(
         calibration=null,
         evaluation=evaluation,
         origin=origin,
+        span_results=tuple(span_results),
         statistics=statistics,
         known_rows=repeats.know(spans, features.columns),
         strengths=_strengths(codes, labels.evaluate(raw, features.target), bins) if features.task == "binary" else None,

@@ -16,6 +16,7 @@ more span); Satterthwaite, "An approximate distribution of estimates of variance
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ import numpy as np
 
 from pipeline.evaluation import intervals
 from pipeline.evaluation.intervals import Estimate
+from pipeline.gate import variation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,21 @@ def between(values: Sequence[float], errors: Sequence[float]) -> Between:
     scale = float(weights.sum() - np.square(weights).sum() / weights.sum())
     sampling = (len(x) - 1) / scale
     return Between(variance=max(spread / scale - sampling, 0.0), sampling=sampling, spans=len(x))
+
+
+def ordinary(values: Sequence[float], errors: Sequence[float]) -> Between:
+    """Returns the variance between spans, given in the order of time, where one step or one odd span is none of it.
+
+    What the spans differ by within the parts of a division in two limits it, as for distributions: a change within
+    the window would hide the next one for good.
+    """
+    whole = between(values, errors)
+    variance = whole.variance
+    for parts in variation.divisions(len(values)):
+        within = [between([values[i] for i in part], [errors[i] for i in part]) for part in parts if len(part) > 1]
+        even = max(part.variance + part.sampling for part in within)
+        variance = min(variance, variation.OUT_OF_PROPORTION * even)
+    return dataclasses.replace(whole, variance=variance)
 
 
 def difference(

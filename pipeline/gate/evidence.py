@@ -150,6 +150,8 @@ class MetricChange:
       margin: what the change must exceed to matter.
       judged: False for slices with too few rows; they are reported only.
       matters: judged, certain and beyond the margin, in the bad direction.
+      between_spans: standard deviation between the window's spans, sampling taken off, which the interval includes;
+        None where there is one span to tell it by, or an older release measured it.
     """
 
     metric: Metric
@@ -161,6 +163,7 @@ class MetricChange:
     margin: float
     judged: bool
     matters: bool
+    between_spans: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,16 +103,20 @@ def compare(
     before, after = intervals.wilson(*baseline), intervals.wilson(*now)
     ordinary = _ordinary(spans, before.value)
     rate = policy.alarm_rate("label")
-    low, high = between_spans.difference(before, after, ordinary, rate, spans_before=len(spans))
+    # Of a share that fell to nearly nothing the interval is short: what counts is how the share before errs here.
+    unmoved = math.sqrt(before.value * (1 - before.value) / now[1])
+    erring = intervals.around(after.value, max(intervals.standard_error(after), unmoved), now[1])
+    low, high = between_spans.difference(before, erring, ordinary, rate, spans_before=len(spans))
     change = after.value - before.value
+    margin = min(policy.label_share_margin, policy.relative_margin * before.value)
     return LabelChange(
         label=target.label,
         baseline=before,
         current=after,
         low=low,
         high=high,
-        margin=policy.label_share_margin,
-        matters=abs(change) > policy.label_share_margin and not low <= 0 <= high,
+        margin=margin,
+        matters=abs(change) > margin and not low <= 0 <= high,
         between_spans=math.sqrt(ordinary.variance) if len(spans) > 1 else None,
     ), []
 
@@ -122,4 +126,4 @@ def _ordinary(spans: Sequence[tuple[int, int]], share: float) -> Between:
     if not 0 < share < 1:
         return between_spans.NOTHING
     errors = [math.sqrt(share * (1 - share) / rows) for _, rows in spans]
-    return between_spans.between([positive / rows for positive, rows in spans], errors)
+    return between_spans.ordinary([positive / rows for positive, rows in spans], errors)

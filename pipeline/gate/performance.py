@@ -8,10 +8,9 @@ Processing Letters 21, 2014 (midranks).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,8 @@ import numpy.typing as npt
 from pipeline.evaluation import intervals
 from pipeline.evaluation.intervals import Estimate
 from pipeline.evaluation.slicing import Column, groups
+from pipeline.gate import between_spans
+from pipeline.gate.between_spans import Between
 from pipeline.gate.evidence import FloorCheck, Metric, MetricChange, NotCompared
 from pipeline.gate.policy import SMALLEST_COMPARED, GatePolicy
 from pipeline.gate.settings import Floors
@@ -66,85 +67,29 @@ class Evaluation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
-    """Where the yardstick of a model came from.
+class SpanResult:
+    """A model on one slice of one span of its window, by networks that were not trained on that span.
 
     Attributes:
-      source: `out_of_time`: the newest span, by members that were trained on earlier ones alone. `held_out`: rows of
-        the newest span that were held out from training, which flatters where rows of the same days are alike.
-      span: the newest span of the window in which it was measured.
-      version: the version that it was measured on; "" for the model that carries it.
+      slice: "" for all rows, or the slice's name.
+      auc: None where the slice holds one class only.
     """
 
-    source: Literal["out_of_time", "held_out"]
     span: int
-    version: str = ""
+    slice: str
+    rows: int
+    auc: Estimate | None
+    calibration: Estimate
+    loss: Estimate
 
 
-@dataclass(frozen=True, kw_only=True)
-class Yardstick:
-    """What the live model's performance on later spans is held against, and where it came from."""
-
-    evaluation: Evaluation
-    origin: Origin
-
-
-def choose_yardstick(
-    out_of_time: Evaluation | None,
-    held_out: Callable[[], Evaluation | None],
-    previous: Yardstick | None,
-    window: Sequence[int],
-    policy: GatePolicy,
-) -> Yardstick | None:
-    """Returns the best of what the data have shown to be within reach, by AUC.
-
-    That is the new model out of time, unless something is clearly better, beyond noise and `auc_margin`. Otherwise a
-    change in the window would make its own collapse the yardstick:
-
-    - the live model's yardstick, while the window still holds spans of the time in which it was measured. So it ends:
-      a model that was trained on later spans alone sets its own.
-    - held-out rows, where out of time the model keeps less than half of what it discriminates there. They flatter, so
-      a smaller difference says nothing.
-
-    Args:
-      out_of_time: None where the window has one span; then held-out rows are what there is.
-      held_out: measures the new model on them; called where the answer may count.
-      previous: the live model's.
-      window: the spans that the new model was trained on.
-    """
-    newest = max(window)
-    if out_of_time is None:
-        return _held_out(held_out(), newest)
-    own = Yardstick(evaluation=out_of_time, origin=Origin(source="out_of_time", span=newest))
-    if previous is not None and min(window) <= previous.origin.span:
-        if _clearly_better(previous.evaluation, out_of_time, policy.auc_margin):
-            return previous
-    elif _discriminates(out_of_time) < 0.25:  # Else nothing can discriminate twice as well.
-        on_held_out = _held_out(held_out(), newest)
-        if on_held_out is not None:
-            collapsed = _discriminates(on_held_out.evaluation) > 2 * max(_discriminates(out_of_time), 0.0)
-            if collapsed and _clearly_better(on_held_out.evaluation, out_of_time, policy.auc_margin):
-                return on_held_out
-    return own
-
-
-def _held_out(evaluation: Evaluation | None, newest: int) -> Yardstick | None:
-    if evaluation is None:
-        return None
-    return Yardstick(evaluation=evaluation, origin=Origin(source="held_out", span=newest))
-
-
-def _discriminates(evaluation: Evaluation) -> float:
-    """By how much the AUC exceeds chance."""
-    return evaluation.overall.auc.value - 0.5 if evaluation.overall.auc is not None else 0.0
-
-
-def _clearly_better(one: Evaluation, other: Evaluation, margin: float) -> bool:
-    a, b = one.overall.auc, other.overall.auc
-    if a is None or b is None:
-        return False
-    error = math.hypot(intervals.standard_error(a), intervals.standard_error(b))
-    return a.value - b.value > max(margin, intervals.half_width(error))
+def results_of(span: int, evaluation: Evaluation, policy: GatePolicy) -> tuple[SpanResult, ...]:
+    """Returns what later spans are compared with of a span's evaluation; the smallest slices are left out."""
+    return tuple(
+        SpanResult(span=span, slice=of.slice, rows=of.rows, auc=of.auc, calibration=of.calibration, loss=of.loss)
+        for of in evaluation.slices
+        if not of.slice or of.rows >= policy.min_slice_rows
+    )
 
 
 def evaluate(
@@ -177,21 +122,33 @@ def evaluate(
 
 
 def compare(
-    current: Evaluation, baseline: Evaluation, policy: GatePolicy
+    current: Evaluation,
+    baseline: Evaluation,
+    policy: GatePolicy,
+    *,
+    spans: Sequence[SpanResult] = (),
+    pooled: bool = False,
 ) -> tuple[tuple[MetricChange, ...], list[NotCompared]]:
-    """Compares the live model's metrics with its yardstick.
+    """Compares the live model's metrics with its yardstick, given how they vary from span to span.
 
     A change matters when it is for the worse, larger than the margin, and certain: the one-sided Bonferroni-corrected
     interval over everything that is judged excludes zero, at the performance's share of `false_alarm_rate`.
+
+    Args:
+      baseline: the yardstick.
+      spans: a model on each span of the window, which tells how its metrics vary between spans.
+      pooled: whether all of these spans together are the yardstick, in place of `baseline`, which is one of them.
 
     Returns:
       The changes, overall first, and what could not be compared.
     """
     then = {item.slice: item for item in baseline.slices}
-    pairs = [(then[now.slice], now) for now in current.slices if now.slice in then]
+    by_slice = {name: [item for item in spans if item.slice == name] for name in {item.slice for item in spans}}
+    pairs = [(_reference(then[now.slice], by_slice.get(now.slice, []), pooled), now) for now in current.slices
+             if now.slice in then]  # fmt: skip
     small = [now.slice for before, now in pairs if min(before.rows, now.rows) < policy.min_slice_rows]
     rows = [row for before, now in pairs for row in _rows(before, now, policy, judged=now.slice not in small)]
-    z = NormalDist().inv_cdf(1 - policy.alarm_rate("performance") / max(sum(row[-1] for row in rows), 1))
+    rate = policy.alarm_rate("performance") / max(sum(row.judged for row in rows), 1)
     new = [now.slice for now in current.slices if now.slice not in then]
     gone = sorted(set(then) - {now.slice for now in current.slices})
     flat = [now.slice for before, now in pairs if now.slice not in small and (before.auc is None or now.auc is None)]
@@ -202,7 +159,7 @@ def compare(
         "without an AUC, because all labels are equal": flat,
     }
     gaps = [NotCompared(subject="performance", text=_listed(names, why)) for why, names in reasons.items() if names]
-    return tuple(_change(*row, z=z) for row in rows), gaps
+    return tuple(_change(row, rate) for row in rows), gaps
 
 
 def hold_to_floors(now: Evaluation, floors: Floors) -> tuple[FloorCheck, ...]:
@@ -218,17 +175,78 @@ def hold_to_floors(now: Evaluation, floors: Floors) -> tuple[FloorCheck, ...]:
     return (*checks, FloorCheck(metric="ece", current=now.overall.ece, limit=limit, missed=missed))
 
 
-_Row = tuple[Metric, str, Estimate, Estimate, float, bool]
+@dataclass(frozen=True, kw_only=True)
+class _Past:
+    """One number before, the spans that it was measured on, and how it varies between spans."""
+
+    value: Estimate
+    spans: int
+    ordinary: Between
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reference:
+    """What a slice is compared with."""
+
+    rows: int
+    label_share: float
+    auc: _Past | None
+    calibration: _Past
+    loss: _Past
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """One comparison of one number."""
+
+    metric: Metric
+    slice: str
+    before: _Past
+    now: Estimate
+    margin: float
+    judged: bool
+
+
 _MOST_NAMED = 3
 
 
-def _rows(before: SliceEvaluation, now: SliceEvaluation, policy: GatePolicy, *, judged: bool) -> list[_Row]:
-    rows: list[_Row] = []
-    if before.auc is not None and now.auc is not None:
-        rows.append(("auc", now.slice, before.auc, now.auc, policy.auc_margin, judged))
-    rows.append(("calibration", now.slice, before.calibration, now.calibration, policy.calibration_margin, judged))
-    rows.append(("loss", now.slice, before.loss, now.loss, policy.loss_margin, judged))
-    return rows
+def _reference(before: SliceEvaluation, spans: Sequence[SpanResult], pooled: bool) -> _Reference:
+    def past(measured: Estimate, of_spans: Sequence[Estimate]) -> _Past:
+        errors = [intervals.standard_error(each) for each in of_spans]
+        ordinary = between_spans.ordinary([each.value for each in of_spans], errors)
+        if not pooled or len(of_spans) < 2:
+            return _Past(value=measured, spans=1, ordinary=ordinary)
+        rows = np.array([each.rows for each in of_spans], np.float64)
+        shares = rows / rows.sum()
+        value = float(shares @ [each.value for each in of_spans])
+        together = intervals.around(value, float(np.linalg.norm(shares * errors)), int(rows.sum()))
+        return _Past(value=together, spans=len(of_spans), ordinary=ordinary)
+
+    return _Reference(
+        rows=sum(each.rows for each in spans) if pooled and spans else before.rows,
+        label_share=before.label_share.value,
+        auc=past(before.auc, [each.auc for each in spans if each.auc]) if before.auc is not None else None,
+        calibration=past(before.calibration, [each.calibration for each in spans]),
+        loss=past(before.loss, [each.loss for each in spans]),
+    )
+
+
+def _rows(before: _Reference, now: SliceEvaluation, policy: GatePolicy, *, judged: bool) -> list[_Row]:
+    # Of rare positives no error of calibration reaches the absolute margin, and all the loss is below it. A slice is
+    # too small a part of the span for that.
+    relative = policy.relative_margin if not now.slice else math.inf
+    calibration_margin = min(policy.calibration_margin, relative * before.label_share)
+    loss_margin = min(policy.loss_margin, relative * before.loss.value.value)
+    pairs: list[tuple[Metric, _Past | None, Estimate | None, float]] = [
+        ("auc", before.auc, now.auc, policy.auc_margin),
+        ("calibration", before.calibration, now.calibration, calibration_margin),
+        ("loss", before.loss, now.loss, loss_margin),
+    ]
+    return [
+        _Row(metric=metric, slice=now.slice, before=past, now=measured, margin=margin, judged=judged)
+        for metric, past, measured, margin in pairs
+        if past is not None and measured is not None
+    ]
 
 
 def _listed(names: Sequence[str], why: str) -> str:
@@ -239,31 +257,32 @@ def _listed(names: Sequence[str], why: str) -> str:
     return f"{len(names)} slice{'s' if len(names) > 1 else ''} of the performance ({shown}): {why}"
 
 
-def _change(
-    metric: Metric, slice_: str, before: Estimate, now: Estimate, margin: float, judged: bool, *, z: float
-) -> MetricChange:
-    error = math.hypot(intervals.standard_error(before), intervals.standard_error(now))
+def _change(row: _Row, rate: float) -> MetricChange:
+    """Judges one comparison; `rate` is one-sided."""
+    past, now = row.before, row.now
     # Of calibration, too high and too low are equally bad.
-    sizes = (abs(before.value), abs(now.value)) if metric == "calibration" else (before.value, now.value)
-    change = sizes[1] - sizes[0]
-    low, high = change - z * error, change + z * error
-    worse = high < 0 if metric == "auc" else low > 0
+    sizes = [_size(each) if row.metric == "calibration" else each for each in (past.value, now)]
+    low, high = between_spans.difference(sizes[0], sizes[1], past.ordinary, 2 * rate, spans_before=past.spans)
+    worse = high < 0 if row.metric == "auc" else low > 0
     return MetricChange(
-        metric=metric,
-        slice=slice_,
-        baseline=before,
+        metric=row.metric,
+        slice=row.slice,
+        baseline=past.value,
         current=now,
         low=low,
         high=high,
-        margin=margin,
-        judged=judged,
-        matters=judged and worse and abs(change) > margin,
+        margin=row.margin,
+        judged=row.judged,
+        matters=row.judged and worse and abs(sizes[1].value - sizes[0].value) > row.margin,
+        between_spans=math.sqrt(past.ordinary.variance) if past.ordinary.spans > 1 else None,
     )
 
 
+def _size(signed: Estimate) -> Estimate:
+    return intervals.around(abs(signed.value), intervals.standard_error(signed), signed.rows)
+
+
 def _measure(name: str, y: Floats, p: Floats, seed: int) -> SliceEvaluation:
-    clipped = np.clip(p, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
-    losses = -np.where(y == 1, np.log(clipped), np.log1p(-clipped))
     return SliceEvaluation(
         slice=name,
         rows=len(y),
@@ -272,8 +291,14 @@ def _measure(name: str, y: Floats, p: Floats, seed: int) -> SliceEvaluation:
         auc=auc(y, p),
         calibration=intervals.mean(p - y),
         ece=_expected_calibration_error(y, p, seed),
-        loss=intervals.mean(losses),
+        loss=intervals.mean(losses(y, p)),
     )
+
+
+def losses(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> Floats:
+    """Returns the log loss of each row, in nats."""
+    p = np.clip(probabilities, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
+    return np.asarray(-np.where(labels == 1, np.log(p), np.log1p(-p)), np.float64)
 
 
 def auc(labels: Floats, scores: Floats) -> Estimate | None:
@@ -282,18 +307,37 @@ def auc(labels: Floats, scores: Floats) -> Estimate | None:
     With the placement values V of the positive rows and W of the negative ones, the variance is
     var(V) / positives + var(W) / negatives.
     """
-    positive, negative = scores[labels == 1], scores[labels == 0]
-    m, n = len(positive), len(negative)
+    v, w = _placements(labels, scores)
+    m, n = len(v), len(w)
     if m == 0 or n == 0:
         return None
-    together = midranks(np.concatenate([positive, negative]))
-    v = (together[:m] - midranks(positive)) / n  # (positives,)
-    w = 1 - (together[m:] - midranks(negative)) / m  # (negatives,)
-    area = float(v.mean())
     variance = (v.var(ddof=1) / m if m > 1 else 0.25) + (w.var(ddof=1) / n if n > 1 else 0.25)
     # Perfect separation has no spread; one more row of each class could still be misplaced.
     error = math.sqrt(max(variance, 1 / (4.0 * m * n * (m + n))))
-    return intervals.around(area, error, len(labels))
+    return intervals.around(float(v.mean()), error, len(labels))
+
+
+def auc_difference(labels: npt.NDArray[Any], one: Floats, other: Floats) -> Estimate:
+    """Returns by how much `other` has the larger AUC than `one` on the same rows, with DeLong's paired interval.
+
+    Each class needs two rows.
+    """
+    (v, w), (v_other, w_other) = _placements(labels, one), _placements(labels, other)
+    of_positive, of_negative = v_other - v, w_other - w
+    variance = of_positive.var(ddof=1) / len(v) + of_negative.var(ddof=1) / len(w)
+    return intervals.around(float(of_positive.mean()), math.sqrt(variance), len(labels))
+
+
+def _placements(labels: npt.NDArray[Any], scores: Floats) -> tuple[Floats, Floats]:
+    """Returns the share of the negatives below each positive row, and of the positives above each negative one."""
+    positive, negative = scores[labels == 1], scores[labels == 0]
+    m, n = len(positive), len(negative)
+    if m == 0 or n == 0:
+        return np.empty(m), np.empty(n)
+    together = midranks(np.concatenate([positive, negative]))
+    v = (together[:m] - midranks(positive)) / n  # (positives,)
+    w = 1 - (together[m:] - midranks(negative)) / m  # (negatives,)
+    return v, w
 
 
 def midranks(values: Floats) -> Floats:

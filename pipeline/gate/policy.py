@@ -76,6 +76,9 @@ class GatePolicy:
       calibration_margin: a smaller growth of |mean prediction - share of positive labels| does not matter.
       loss_margin: a smaller growth of the mean log loss (nats) does not matter.
       label_share_margin: a smaller change of the share of positive labels does not matter.
+      relative_margin: of rare positives no change reaches these margins. So of the whole span a change also matters
+        that is this large a part of what was at push: of the share of positive labels (label and calibration), of the
+        log loss.
       min_slice_rows: a slice with fewer rows, now or in the evaluation at push, is reported and not judged.
       impossible_tolerance: share of rows with any value that the schema rules out (outside a range or a closed domain,
         NaN, infinite), all columns together, above which the span is blocked; columns with a severity or tolerance of
@@ -107,6 +110,7 @@ class GatePolicy:
     calibration_margin: Annotated[float, Range(0, 1, "probability")] = 0.05
     loss_margin: Annotated[float, Range(0, math.inf, "nats")] = 0.05
     label_share_margin: _Share = 0.05
+    relative_margin: Annotated[float, Range(0, math.inf, "share of what was at push")] = 0.5
     min_slice_rows: _Rows = 200
     impossible_tolerance: _Share = 0.002
     out_of_domain_tolerance: _Share = 0.01

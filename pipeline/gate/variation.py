@@ -70,7 +70,7 @@ def measure(counts: npt.NDArray[np.int64], bins: Sequence[FeatureBins], null: Ca
     filled = np.nan_to_num(whole, nan=-1.0)
     largest = np.where(compared, filled.max(axis=0), np.nan)
     raised_by = filled.argmax(axis=0)
-    for parts in _divisions(len(counts)):
+    for parts in divisions(len(counts)):
         within = np.concatenate([apart(part) for part in parts if len(part) > 1])
         limit = OUT_OF_PROPORTION * np.fmax.reduce(within)
         raised_by = np.where(limit < largest, -1, raised_by)
@@ -78,7 +78,7 @@ def measure(counts: npt.NDArray[np.int64], bins: Sequence[FeatureBins], null: Ca
     return Variation(squared=largest, raised_by=raised_by)
 
 
-def _divisions(spans: int) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
+def divisions(spans: int) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
     """Yields every division in two at a point of time, and every single span against the rest."""
     if spans < 3:
         return

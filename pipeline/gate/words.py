@@ -70,7 +70,7 @@ def describe_metric(change: MetricChange) -> str:
         f"the live model's {_METRIC_NAMES[change.metric]}{where}: "
         f"{before:.3f} → {now:.3f} "
         f"(change {now - before:+.3f}, interval {change.low:+.3f} to "
-        f"{change.high:+.3f}, margin {change.margin:g})"
+        f"{change.high:+.3f}{_varies(change.between_spans)}, margin {change.margin:.2g})"
     )
 
 
@@ -86,11 +86,15 @@ def describe_floor(check: FloorCheck) -> str:
 
 def describe_label(change: LabelChange) -> str:
     """Returns the label's change in words."""
-    varies = f", the window's spans vary by {change.between_spans:.3f}" if change.between_spans else ""
     return (
         f"`{change.label}`: share of positive labels {change.baseline.value:.3f} → {change.current.value:.3f} "
-        f"(interval of the change {change.low:+.3f} to {change.high:+.3f}{varies}, margin {change.margin:g})"
+        f"(interval of the change {change.low:+.3f} to {change.high:+.3f}{_varies(change.between_spans)}, "
+        f"margin {change.margin:.2g})"
     )
+
+
+def _varies(between_spans: float | None) -> str:
+    return f", the window's spans vary by {between_spans:.3f}" if between_spans else ""
 
 
 def rows(evidence: Evidence) -> str:

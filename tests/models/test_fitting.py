@@ -100,6 +100,25 @@ def test_the_newest_span_is_scored_by_what_has_not_seen_it(sizes, members):
     assert scores.auc(fitted.newest_predictions, rows.labels[newest]) < 0.3
 
 
+@pytest.mark.parametrize(("sizes", "scored"), [([300, 100, 300], [0, 1]), ([600, 200], [])])
+def test_earlier_spans_are_scored_by_members_that_have_not_seen_them(sizes, scored):
+    # The second newest span's labels are turned round. Whatever has not learned from it gets them wrong.
+    rows = make_rows(sum(sizes), seed=4)
+    spans = np.repeat(np.arange(len(sizes)), sizes)
+    turned = spans == len(sizes) - 2
+    rows = dataclasses.replace(rows, spans=spans, labels=np.where(turned, 1 - rows.labels, rows.labels))
+
+    spec = dataclasses.replace(SPEC, ensemble_size=4, epochs=10, patience=10, learning_rate=0.02)
+
+    earlier = fit(rows, LAYOUT, spec).earlier
+
+    assert [item.span for item in earlier] == scored
+    for item in earlier:
+        labels = rows.labels[spans == item.span][item.rows]
+        assert len(item.predictions) == len(labels) == sizes[item.span]
+        assert (scores.auc(item.predictions, labels) < 0.3) == (item.span == len(sizes) - 2)
+
+
 @pytest.mark.parametrize(("spans", "turned"), [(1, 0), (2, 60)])
 def test_without_earlier_spans_to_train_on_there_is_no_out_of_time_score(spans, turned):
     # 60 of 120 rows are of the earlier span, all of one label.

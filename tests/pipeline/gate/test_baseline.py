@@ -7,7 +7,7 @@ import pytest
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from models.features import FeatureSpec
-from pipeline.gate import drift, performance
+from pipeline.gate import drift, performance, yardstick
 from pipeline.gate.baseline import Baseline, BaselineError, build_baseline
 from pipeline.gate.policy import GatePolicy
 from tests.helpers.windows import FEATURES, SCHEMA, rows, window
@@ -25,7 +25,12 @@ def baseline():
     evaluation = performance.evaluate(np.array([0, 1, 1, 0]), np.array([0.1, 0.7, 0.4, 0.2]))
     statistics = statistics_pb2.DatasetFeatureStatisticsList()
     statistics.datasets.add(num_examples=3200)
-    return build(evaluation=evaluation, statistics=statistics, created_at=1_700_000_000)
+    return build(
+        evaluation=evaluation,
+        span_results=[result for span in (3, 4) for result in performance.results_of(span, evaluation, POLICY)],
+        statistics=statistics,
+        created_at=1_700_000_000,
+    )
 
 
 def test_it_holds_what_later_spans_are_compared_with(baseline):
@@ -57,6 +62,7 @@ def test_save_and_load_keep_everything(baseline, tmp_path):
         "known",
         "label_spans",
         "evaluation",
+        "span_results",
         "statistics",
     ):
         assert getattr(loaded, name) == getattr(baseline, name), name
@@ -108,19 +114,20 @@ def test_a_missing_file_is_named(baseline, tmp_path):
 
 def test_a_baseline_remembers_where_its_yardstick_came_from(tmp_path):
     evaluation = performance.evaluate(np.array([0, 1]), np.array([0.1, 0.7]))
-    origin = performance.Origin(source="held_out", span=3, version="77")
+    origin = yardstick.Origin(source="held_out", span=3, version="77")
     build(evaluation=evaluation, origin=origin).save(str(tmp_path))
 
-    assert Baseline.load(str(tmp_path)).yardstick == performance.Yardstick(evaluation=evaluation, origin=origin)
+    assert Baseline.load(str(tmp_path)).yardstick == yardstick.Yardstick(evaluation=evaluation, origin=origin)
 
 
 def test_a_baseline_from_before_that_was_kept_was_measured_out_of_time(baseline, tmp_path):
     baseline.save(str(tmp_path))
     manifest = json.loads((tmp_path / "baseline.json").read_text())
-    del manifest["baseline"]["origin"]
+    del manifest["baseline"]["origin"], manifest["baseline"]["span_results"]
     (tmp_path / "baseline.json").write_text(json.dumps(manifest))
 
-    assert Baseline.load(str(tmp_path)).yardstick.origin == performance.Origin(source="out_of_time", span=4)
+    found = Baseline.load(str(tmp_path)).yardstick
+    assert (found.origin, found.spans) == (yardstick.Origin(source="out_of_time", span=4), ())
 
 
 def test_another_format_is_refused(baseline, tmp_path):

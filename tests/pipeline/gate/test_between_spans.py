@@ -76,3 +76,14 @@ def test_the_interval_keeps_its_rate_whatever_the_spans_do(varying):
     # 2 % are due; four spans whose own differences happen to be small are believed a little too soon. With sampling
     # alone, every third is missed at 0.04.
     assert misses / 4000 < 0.045
+
+
+def test_one_odd_span_or_a_step_is_no_ordinary_variation():
+    errors = [0.01] * 5
+    # Within the even parts nothing is left beside sampling, of which nine times is allowed.
+    for values in ([0.9, 0.9, 0.9, 0.9, 0.2], [0.9, 0.2, 0.9, 0.9, 0.9], [0.9, 0.9, 0.9, 0.2, 0.2]):
+        assert between_spans.ordinary(values, errors).variance == pytest.approx(9 * 0.01**2, rel=1e-6)
+
+    # A trend, and spans that go up and down, stay what they are.
+    for values in ([0.70, 0.72, 0.74, 0.76, 0.78], [0.70, 0.78, 0.71, 0.77, 0.70]):
+        assert between_spans.ordinary(values, errors) == between_spans.between(values, errors)

@@ -87,3 +87,37 @@ def test_the_change_says_by_how_much_the_windows_spans_vary():
     # Shares of 0.1, 0.2 and 0.3: a variance of 0.01, less 0.16 / 2,000.
     assert change.between_spans == pytest.approx(0.0996, abs=1e-4)
     assert "the window's spans vary by 0.100" in describe_label(change)
+
+
+def feed(number, positives):
+    """Rows of which the first are positive."""
+    fares = np.ones(number)
+    return pa.table({"fare": fares, "tips": np.where(np.arange(number) < positives, 1.0, 0.0)})
+
+
+@pytest.mark.parametrize(
+    ("number", "positives", "moved"),
+    [
+        (5000, 25, False),  # 0.5 %, as ever.
+        (5000, 2, True),  # The feed died: 0.04 %, a tenth.
+        (5000, 60, True),  # 1.2 %.
+        (1000, 0, False),  # Of 0.5 % one span of 1,000 in 150 has none.
+        (5000, 15, False),  # 0.3 %: less than half of it is gone.
+    ],
+)
+def test_a_rare_label_moves_by_a_part_of_itself(number, positives, moved):
+    change, _ = labels.compare(feed(number, positives), LABEL, [(25, 5000)] * 4, POLICY)
+
+    assert change.margin == pytest.approx(0.0025)
+    assert change.matters == moved
+
+
+def test_a_rare_label_that_stays_counts_seldom():
+    rng = np.random.default_rng(3)
+    drawn = rng.binomial(5000, 0.005, (400, 5)).tolist()
+    alarms = sum(
+        labels.compare(feed(5000, now), LABEL, [(each, 5000) for each in window], POLICY)[0].matters
+        for now, *window in drawn
+    )
+
+    assert alarms <= 5  # 0.5 % of 400, plus sampling error.

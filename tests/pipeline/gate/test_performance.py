@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from pipeline.evaluation import intervals
-from pipeline.gate import performance
+from pipeline.gate import performance, yardstick
 from pipeline.gate.policy import GatePolicy
 from pipeline.gate.settings import Floors
 
@@ -189,6 +189,67 @@ def test_one_class_alone_has_no_auc_and_says_so():
     assert gaps[0].text == "the live model's performance: without an AUC, because all labels are equal"
 
 
+def spans_with(aucs, *, error=0.005, slice_=""):
+    """Results of a window's spans in which only the AUC differs."""
+    still = intervals.around(0.0, 0.002, 5000)
+    return [
+        performance.SpanResult(
+            span=span,
+            slice=slice_,
+            rows=5000,
+            auc=intervals.around(auc, error, 5000),
+            calibration=still,
+            loss=intervals.around(0.3, 0.005, 5000),
+        )
+        for span, auc in enumerate(aucs, start=1)
+    ]
+
+
+def auc_change(now, aucs, *, pooled=True):
+    changes, _ = performance.compare(
+        at(now, error=0.005), at(aucs[-1], error=0.005), POLICY, spans=spans_with(aucs), pooled=pooled
+    )
+    return next(change for change in changes if change.metric == "auc")
+
+
+def test_a_model_whose_spans_differ_is_not_called_worse_for_one_more_such_span():
+    # By sampling alone 0.68 is ten of its errors below 0.75.
+    restless, calm = auc_change(0.68, [0.70, 0.76, 0.68, 0.75]), auc_change(0.68, [0.75, 0.755, 0.745, 0.75])
+
+    assert not restless.matters
+    assert restless.between_spans == pytest.approx(0.0386 - 0.0003, abs=0.001)  # Standard deviation, sampling off.
+    assert calm.matters
+    assert calm.between_spans == 0
+
+
+def test_spans_that_agree_tell_more_together_than_one():
+    together, alone = auc_change(0.74, [0.75] * 4), auc_change(0.74, [0.75] * 4, pooled=False)
+
+    # By hand: the baseline's error is 0.005 of one span, and half of it of four.
+    assert together.baseline.high - together.baseline.low == pytest.approx(2 * 1.96 * 0.0025, rel=1e-3)
+    assert together.high - together.low < alone.high - alone.low
+
+
+def test_a_collapse_within_the_window_hides_no_other():
+    # Left in, the collapse would be a standard deviation of 0.37 between spans.
+    assert auc_change(0.6, [0.95, 0.95, 0.95, 0.205], pooled=False).between_spans < 0.03
+    assert auc_change(0.6, [0.95, 0.95, 0.21, 0.2], pooled=False).between_spans < 0.03
+
+
+def rare(rows, positives, *, predicted):
+    return performance.evaluate(np.arange(rows) < positives, np.full(rows, predicted))
+
+
+def test_of_rare_positives_a_part_of_what_was_counts():
+    # 0.5 % were positive and 0.5 % are predicted; then 2 % are positive: 1.5 points, below the absolute margin of five.
+    changes, _ = performance.compare(rare(20_000, 400, predicted=0.005), rare(20_000, 100, predicted=0.005), POLICY)
+
+    found = {change.metric: change for change in changes}
+    assert found["calibration"].margin == pytest.approx(0.0025)
+    assert found["calibration"].matters
+    assert found["loss"].matters
+
+
 @pytest.mark.parametrize(
     ("labels", "scores", "message"),
     [
@@ -246,10 +307,10 @@ def at(auc, *, error=0.01):
 
 def origin_of(out_of_time, held_out=None, previous=None, window=(4, 5, 6, 7)):
     """Where the yardstick comes from, and its AUC; `previous` is an AUC and the span it was measured on."""
-    live = previous and performance.Yardstick(
-        evaluation=at(previous[0]), origin=performance.Origin(source="out_of_time", span=previous[1], version="77")
+    live = previous and yardstick.Yardstick(
+        evaluation=at(previous[0]), origin=yardstick.Origin(source="out_of_time", span=previous[1], version="77")
     )
-    found = performance.choose_yardstick(
+    found = yardstick.choose_yardstick(
         None if out_of_time is None else at(out_of_time),
         lambda: None if held_out is None else at(held_out),
         live,

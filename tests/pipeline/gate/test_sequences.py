@@ -18,7 +18,7 @@ from models.network import Layout
 from models.training_spec import TrainingSpec
 from models.transform_graph import TransformGraph, write_transform_graph
 from pipeline.config.dataset import load_dataset
-from pipeline.gate import assess, labels, performance, scoring
+from pipeline.gate import assess, labels, performance, scoring, yardstick
 from pipeline.gate.baseline import build_baseline
 from pipeline.gate.decision import Row, Verdict
 from pipeline.gate.settings import Floors, Settings
@@ -76,11 +76,18 @@ def train(tmp_path_factory, schema):
         signatures.export(
             fitted.network, fitted.task, fitted.calibration, graph, TAXI.features, str(folder / "model"), rows[newest]
         )
-        out_of_time = None
+        out_of_time, results = None, ()
         if fitted.newest_predictions is not None:
             labelled, truth = labels.labelled(rows[newest], TAXI.features.label)
             out_of_time = scoring.evaluate(labelled, truth, fitted.newest_predictions, ())
-        yardstick = performance.choose_yardstick(
+            # One fold a span where the window is no longer than the ensemble is large.
+            evaluations = {}
+            for item in fitted.earlier:
+                table, truth = labels.labelled(rows[sorted(rows)[item.span]], TAXI.features.label)
+                evaluations[sorted(rows)[item.span]] = scoring.evaluate(table, truth[item.rows], item.predictions, ())
+            evaluations[newest] = out_of_time
+            results = [r for span, e in evaluations.items() for r in performance.results_of(span, e, TAXI.gate)]
+        chosen = yardstick.choose_yardstick(
             out_of_time,
             lambda: scoring.evaluate_model(folder / "model", held_out, SETTINGS),
             previous.baseline.yardstick if previous else None,
@@ -92,8 +99,9 @@ def train(tmp_path_factory, schema):
             schema,
             TAXI.features,
             TAXI.gate,
-            evaluation=yardstick.evaluation,
-            origin=yardstick.origin,
+            evaluation=chosen.evaluation,
+            origin=chosen.origin,
+            span_results=results,
             statistics=None,
         )
         return assess.Live(version=str(100 * DAY), model_dir=folder / "model", baseline=baseline)

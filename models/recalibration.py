@@ -1,0 +1,128 @@
+"""A new version from the live one by a new slope and offset alone: the network, its weights and its graph stay.
+
+The calibration is a variable of the exported graph. So the new SavedModel is the old one's files with another variables
+file, and whatever loads one loads the other. What is fitted is Platt's slope and offset over the logit of the live
+model's answers, which is the same as over the network's, because one straight line of another is a straight line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+
+from models import scores
+from models.calibration import Calibration, cross_fitted, refit
+from models.errors import ModelError, TrainingError
+from models.predictor import predictor_of
+from models.tasks import Binary
+from models.training_spec import TrainingSpec
+
+KEY = "calibration/.ATTRIBUTES/VARIABLE_VALUE"
+"""Of the slope and the offset, in the SavedModel's checkpoint."""
+_VARIABLES = os.path.join("variables", "variables")
+
+
+def calibration_of(model_dir: str) -> Calibration | None:
+    """Returns a binary model's slope and offset; None where it keeps none, as one that someone else pushed may not."""
+    path = os.path.join(model_dir, _VARIABLES)
+    if not tf.io.gfile.exists(f"{path}.index"):
+        return None
+    checkpoint = tf.train.load_checkpoint(path)
+    if checkpoint.get_variable_to_shape_map().get(KEY) not in ([2], [2, 1]):
+        return None
+    slope, offset = checkpoint.get_tensor(KEY).reshape(2).tolist()
+    return Calibration(slope=(slope,), offset=(offset,))
+
+
+def write(source_dir: str, target_dir: str, calibration: Calibration) -> None:
+    """Writes a SavedModel like the one in `source_dir`, but for its slope and offset.
+
+    Raises:
+      ModelError: the source keeps none.
+    """
+    if calibration_of(source_dir) is None:
+        raise ModelError(f"The model in {source_dir} has no slope and offset in its variables. Train a new one.")
+    for folder, _, names in tf.io.gfile.walk(source_dir):
+        within = os.path.relpath(folder, source_dir)
+        tf.io.gfile.makedirs(os.path.normpath(os.path.join(target_dir, within)))
+        for name in names:
+            # The fingerprint is of the variables as they were; a SavedModel needs none.
+            if within != "variables" and name != "fingerprint.pb":
+                path = os.path.normpath(os.path.join(within, name))
+                tf.io.gfile.copy(os.path.join(source_dir, path), os.path.join(target_dir, path), overwrite=True)
+    checkpoint = tf.train.load_checkpoint(os.path.join(source_dir, _VARIABLES))
+    tensors = {name: checkpoint.get_tensor(name) for name in sorted(checkpoint.get_variable_to_shape_map())}
+    as_stored = tensors[KEY]
+    tensors[KEY] = np.array([calibration.slope, calibration.offset], as_stored.dtype).reshape(as_stored.shape)
+    tf.raw_ops.SaveV2(
+        prefix=os.path.join(target_dir, _VARIABLES),
+        tensor_names=list(tensors),
+        shape_and_slices=[""] * len(tensors),
+        tensors=[tf.constant(value) for value in tensors.values()],
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recalibrated:
+    """What a recalibration brought.
+
+    Attributes:
+      newest_labels: of the newest span's labelled rows, in order.
+      newest_probabilities: of these rows, each by slope and offset that were not fitted to it.
+      history: what history.json holds.
+    """
+
+    newest_labels: np.ndarray
+    newest_probabilities: np.ndarray
+    history: Mapping[str, Any]  # Any: JSON.
+
+
+Labelled = tuple[pa.RecordBatch, np.ndarray, np.ndarray]
+"""Rows that have a label, their labels, 0 or 1, and how much each row counts."""
+
+
+def recalibrate(
+    base_dir: str, batches: Iterable[tuple[int, Labelled]], spec: TrainingSpec, output_dir: str
+) -> Recalibrated:
+    """Writes the base model with a slope and an offset that fit these rows.
+
+    Args:
+      batches: of spans that the base model was not trained on, each with its span, which ascend.
+
+    Raises:
+      TrainingError: there is no base model that keeps a slope and an offset, or no row with a label.
+    """
+    before = calibration_of(base_dir) if base_dir else None
+    if before is None:
+        raise TrainingError("A recalibration needs a live model with a slope and an offset. Train a new one: --force.")
+    predictor, parts = predictor_of(base_dir), []
+    for span, (rows, labels, weights) in batches:
+        if rows.num_rows:
+            parts.append((np.full(rows.num_rows, span), labels, weights, predictor.predict(rows)))
+    if not parts:
+        raise TrainingError("None of the rows to recalibrate on has a label. Wait for labels, or train anew: --force.")
+    spans, labels, weights, probabilities = (np.concatenate(column) for column in zip(*parts, strict=True))
+    after = refit(before, probabilities, labels, weights)
+    write(base_dir, output_dir, after)
+    newest = spans == spans.max()
+    repaired = cross_fitted(probabilities, labels, weights)
+    history = {
+        "rows": len(labels),
+        "task": Binary.name,
+        "spec": json.loads(spec.to_json()),
+        "curve": [],
+        "best_epoch": 0,
+        "calibration": dataclasses.asdict(after),
+        "recalibrated_from": dataclasses.asdict(before),
+        "validation": {"rows": len(labels)} | Binary().summary(scores.logit(repaired)[:, None], labels, weights),
+        "warm_start": True,
+        "warm_start_reason": "recalibrated: only the slope and the offset of its logits are new",
+    }
+    return Recalibrated(newest_labels=labels[newest], newest_probabilities=repaired[newest], history=history)

@@ -1,0 +1,107 @@
+"""What the live model is held against on later spans: the best that the data have shown to be within reach."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.evaluation import intervals
+from pipeline.gate import performance
+from pipeline.gate.evidence import MetricChange, NotCompared
+from pipeline.gate.performance import Evaluation, SpanResult
+from pipeline.gate.policy import GatePolicy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where the yardstick of a model came from.
+
+    Attributes:
+      source: `out_of_time`: the newest span, by members that were trained on earlier ones alone. `held_out`: rows of
+        the newest span that were held out from training, which flatters where rows of the same days are alike.
+      span: the newest span of the window in which it was measured.
+      version: the version that it was measured on; "" for the model that carries it.
+    """
+
+    source: Literal["out_of_time", "held_out"]
+    span: int
+    version: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Yardstick:
+    """What the live model's performance on later spans is held against, and where it came from.
+
+    Attributes:
+      spans: the newest model on each span of its window, oldest first; empty where no more is known than `evaluation`.
+    """
+
+    evaluation: Evaluation
+    origin: Origin
+    spans: tuple[SpanResult, ...] = ()
+
+    def compare(self, current: Evaluation, policy: GatePolicy) -> tuple[tuple[MetricChange, ...], list[NotCompared]]:
+        """Compares the live model on a later span with this; see `performance.compare`."""
+        # Of another model or of held-out rows, the yardstick is none of these spans.
+        pooled = self.origin.source == "out_of_time" and not self.origin.version
+        return performance.compare(current, self.evaluation, policy, spans=self.spans, pooled=pooled)
+
+
+def choose_yardstick(
+    out_of_time: Evaluation | None,
+    held_out: Callable[[], Evaluation | None],
+    previous: Yardstick | None,
+    window: Sequence[int],
+    policy: GatePolicy,
+) -> Yardstick | None:
+    """Returns the best of what the data have shown to be within reach, by AUC.
+
+    That is the new model out of time, unless something is clearly better, beyond noise and `auc_margin`. Otherwise a
+    change in the window would make its own collapse the yardstick:
+
+    - the live model's yardstick, while the window still holds spans of the time in which it was measured. So it ends:
+      a model that was trained on later spans alone sets its own.
+    - held-out rows, where out of time the model keeps less than half of what it discriminates there. They flatter, so
+      a smaller difference says nothing.
+
+    Args:
+      out_of_time: None where the window has one span; then held-out rows are what there is.
+      held_out: measures the new model on them; called where the answer may count.
+      previous: the live model's.
+      window: the spans that the new model was trained on.
+    """
+    newest = max(window)
+    if out_of_time is None:
+        return _held_out(held_out(), newest)
+    own = Yardstick(evaluation=out_of_time, origin=Origin(source="out_of_time", span=newest))
+    if previous is not None and min(window) <= previous.origin.span:
+        if _clearly_better(previous.evaluation, out_of_time, policy.auc_margin):
+            return previous
+    elif _discriminates(out_of_time) < 0.25:  # Else nothing can discriminate twice as well.
+        on_held_out = _held_out(held_out(), newest)
+        if on_held_out is not None:
+            collapsed = _discriminates(on_held_out.evaluation) > 2 * max(_discriminates(out_of_time), 0.0)
+            if collapsed and _clearly_better(on_held_out.evaluation, out_of_time, policy.auc_margin):
+                return on_held_out
+    return own
+
+
+def _held_out(evaluation: Evaluation | None, newest: int) -> Yardstick | None:
+    if evaluation is None:
+        return None
+    return Yardstick(evaluation=evaluation, origin=Origin(source="held_out", span=newest))
+
+
+def _discriminates(evaluation: Evaluation) -> float:
+    """By how much the AUC exceeds chance."""
+    return evaluation.overall.auc.value - 0.5 if evaluation.overall.auc is not None else 0.0
+
+
+def _clearly_better(one: Evaluation, other: Evaluation, margin: float) -> bool:
+    a, b = one.overall.auc, other.overall.auc
+    if a is None or b is None:
+        return False
+    error = math.hypot(intervals.standard_error(a), intervals.standard_error(b))
+    return a.value - b.value > max(margin, intervals.half_width(error))

@@ -1,0 +1,92 @@
+import json
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models import recalibration, training
+from models.calibration import Calibration, cross_fitted, refit
+from models.errors import ModelError, TrainingError
+from models.predictor import Predictor
+from models.scores import logit, sigmoid
+from tests.models.conftest import fn_args, make_table
+
+
+def test_the_new_version_answers_with_the_new_slope_and_offset_and_nothing_else_differs(tmp_path, model_dir):
+    before = recalibration.calibration_of(str(model_dir))
+    target = tmp_path / "model"
+
+    recalibration.write(str(model_dir), str(target), Calibration(slope=(2 * before.slope[0],), offset=(1.0,)))
+
+    table = make_table(200, seed=9)
+    old, new = Predictor(str(model_dir)).predict(table), Predictor(str(target)).predict(table)
+    # logit = slope * z + offset, so z is known from the old answers.
+    z = (logit(old) - before.offset[0]) / before.slope[0]
+    np.testing.assert_allclose(logit(new), 2 * before.slope[0] * z + 1.0, atol=1e-3)
+    for folder, _, names in os.walk(model_dir):
+        for name in names:
+            path = os.path.relpath(os.path.join(folder, name), model_dir)
+            if not path.startswith("variables") and name != "fingerprint.pb":
+                assert (target / path).read_bytes() == (model_dir / path).read_bytes()
+    # The version that is live is not written to.
+    assert recalibration.calibration_of(str(model_dir)) == before
+
+
+def test_examples_and_other_loaders_see_the_new_calibration_too(tmp_path, model_dir):
+    recalibration.write(str(model_dir), str(tmp_path / "m"), Calibration(slope=(1.0,), offset=(30.0,)))
+
+    loaded = tf.saved_model.load(str(tmp_path / "m"))
+    example = tf.constant([tf.train.Example().SerializeToString()])
+    assert loaded.signatures["serve_examples"](examples=example)["class"].numpy().tolist() == [1]
+
+
+def test_a_model_without_a_calibration_is_not_recalibrated(tmp_path):
+    module = tf.Module()
+    module.weight = tf.Variable(1.0)
+    tf.saved_model.save(module, str(tmp_path / "other"))
+
+    assert recalibration.calibration_of(str(tmp_path / "other")) is None
+    assert recalibration.calibration_of(str(tmp_path / "nothing")) is None
+    with pytest.raises(ModelError, match="has no slope and offset"):
+        recalibration.write(str(tmp_path / "other"), str(tmp_path / "m"), Calibration())
+
+
+def test_a_shift_of_the_odds_is_repaired():
+    # A calibrated model of odds that are now e^1.5 times as large: by Bayes' rule the offset rises by 1.5.
+    rng = np.random.default_rng(0)
+    z = rng.normal(-1, 1.5, 200_000)
+    labels = (rng.random(z.size) < sigmoid(z + 1.5)).astype(int)
+
+    after = refit(Calibration(slope=(2.0,), offset=(0.5,)), sigmoid(z), labels, np.ones(z.size))
+
+    # Of the network's own logit: z = 2 x + 0.5.
+    assert after.slope[0] == pytest.approx(2.0, abs=0.05)
+    assert after.offset[0] == pytest.approx(2.0, abs=0.05)
+    repaired = cross_fitted(sigmoid(z), labels)
+    assert abs(repaired.mean() - labels.mean()) < 0.002
+
+
+def test_run_fn_recalibrates_on_the_spans_that_the_hyperparameters_name(
+    tmp_path, transform_dir, examples_dir, model_dir
+):
+    given = {"hyperparameters": {"recalibrate": [2], "warm_start": False}, "base_model": os.fspath(model_dir)}
+
+    training.run_fn(fn_args(transform_dir, examples_dir, tmp_path, **given))
+
+    history = json.loads((tmp_path / "run" / "history.json").read_text(encoding="utf-8"))
+    arrays = np.load(tmp_path / "run" / "out_of_time.npz")
+    table = make_table(600).slice(300)
+    assert history["rows"] == 300
+    assert history["curve"] == []
+    assert (
+        arrays["labels"].tolist() == (table["paid"].to_numpy() > 0.5 * table["amount"].to_numpy()).astype(int).tolist()
+    )
+    before, after = (Predictor(str(folder)).predict(table) for folder in (model_dir, tmp_path / "Format-Serving"))
+    assert np.argsort(before, kind="stable").tolist() == np.argsort(after, kind="stable").tolist()
+    assert abs(after.mean() - arrays["labels"].mean()) < abs(before.mean() - arrays["labels"].mean()) + 1e-3
+
+
+def test_a_recalibration_without_a_live_model_is_refused(tmp_path, transform_dir, examples_dir):
+    with pytest.raises(TrainingError, match="needs a live model with a slope and an offset"):
+        training.run_fn(fn_args(transform_dir, examples_dir, tmp_path, hyperparameters={"recalibrate": [2]}))
