@@ -203,7 +203,7 @@ class _RunningMoments:
 
 def _column(batch: pa.RecordBatch, feature: Feature, features: FeatureSpec) -> pa.Array:
     try:
-        return arrow_column(feature.value, batch, features.forms)
+        return arrow_column(feature.value, batch, features.as_stored)
     except ExpressionError as error:
         raise FeatureError(f"The feature {feature.name!r}: {error}") from error
 

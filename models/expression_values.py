@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -42,19 +41,6 @@ _PARTS: Mapping[str, Callable[[Any, Any], Any]] = {
     "hour": lambda library, seconds: library.floor(_modulo(library, seconds, moments.DAY) / 3600.0),
     "days": lambda library, seconds: _days(library, seconds),
 }
-
-
-@dataclass(frozen=True)
-class Forms:
-    """How columns say what they mean.
-
-    Attributes:
-      dates: format of the columns of dates that are not ISO 8601.
-      as_stored: columns that a client sends as they are stored: among whole numbers, -1 is missing.
-    """
-
-    dates: Mapping[str, str] = field(default_factory=dict)
-    as_stored: Collection[str] = ()
 
 
 class Rows(Protocol):
@@ -195,15 +181,18 @@ def _modulo(library: Any, x: Values, period: float) -> Values:
     return x - library.floor(x / period) * period
 
 
-def arrow_column(node: Node, table: pa.Table | pa.RecordBatch, forms: Forms) -> pa.Array:
+def arrow_column(node: Node, table: pa.Table | pa.RecordBatch, as_stored: Collection[str]) -> pa.Array:
     """Returns an expression of flat Arrow columns as a column: float64 or large_string, null where missing.
 
     A lone column is itself.
 
+    Args:
+      as_stored: see ArrowRows.
+
     Raises:
       ExpressionError: as `evaluate`.
     """
-    rows = ArrowRows(table, forms)
+    rows = ArrowRows(table, as_stored)
     if isinstance(node, Column):
         return rows.plain(node.name)
     values = evaluate(node, rows)
@@ -213,11 +202,15 @@ def arrow_column(node: Node, table: pa.Table | pa.RecordBatch, forms: Forms) -> 
 
 
 class ArrowRows:
-    """Flat Arrow columns."""
+    """Flat Arrow columns.
 
-    def __init__(self, table: pa.Table | pa.RecordBatch, forms: Forms) -> None:
+    Args:
+      as_stored: columns that a client sends as they are stored: among whole numbers, -1 is missing.
+    """
+
+    def __init__(self, table: pa.Table | pa.RecordBatch, as_stored: Collection[str]) -> None:
         self.library: Any = np
-        self._table, self._forms = table, forms
+        self._table, self._as_stored = table, as_stored
 
     def column(self, name: str, kind: Type) -> Values:
         """See Rows."""
@@ -226,11 +219,11 @@ class ArrowRows:
         if kind == "number":
             if not numbers.is_numeric(column.type):
                 raise ExpressionError(_unlike(name, "a number", "INT or FLOAT", column.type))
-            return _number(np, numbers.as_float64(column), name in self._forms.as_stored)
+            return _number(np, numbers.as_float64(column), name in self._as_stored)
         if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or whole or empty):
             raise ExpressionError(_unlike(name, f"a {kind}", "BYTES or INT", column.type))
         if kind == "moment":
-            return moments.from_arrow(column, self._forms.dates.get(name, ""))
+            return moments.from_arrow(column)
         text = pc.fill_null(column.cast(pa.large_string()), "")
         return pc.if_else(pc.equal(text, "-1"), "", text) if whole else text
 
@@ -284,22 +277,23 @@ class TensorRows:
 
     Args:
       read: a column as a dense tensor, (rows,): float64 with NaN if a number is asked for, else string or int64.
+      as_stored: see ArrowRows.
     """
 
-    def __init__(self, read: Callable[[str, bool], Any], forms: Forms) -> None:
+    def __init__(self, read: Callable[[str, bool], Any], as_stored: Collection[str]) -> None:
         import tensorflow as tf  # Only callers that already hold tensors come here.
 
         self.library: Any = tf
-        self._read, self._forms = read, forms
+        self._read, self._as_stored = read, as_stored
 
     def column(self, name: str, kind: Type) -> Values:
         """See Rows."""
         tf = self.library
         values = self._read(name, kind == "number")
         if kind == "number":
-            return _number(tf, values, name in self._forms.as_stored)
+            return _number(tf, values, name in self._as_stored)
         if kind == "moment":
-            return moments.from_tensor(values, self._forms.dates.get(name, ""))
+            return moments.from_tensor(values)
         if values.dtype == tf.string:
             return values
         return tf.where(tf.equal(values, -1), "", tf.strings.as_string(values))

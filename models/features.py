@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from models import derived as derived_columns
-from models import moments, settings
+from models import settings
 from models.errors import FeatureError
-from models.expression_values import Forms
 from models.kinds import KINDS, Constant, Feature, Input
 from models.settings import NOT_A_KEY, Column, Form, Range
 from models.target import Target, TaskName, TransformName
@@ -20,7 +19,7 @@ from models.tensor_names import check_column_name
 
 _Text = Annotated[str, Form(r"[^\x00]+", "a text that is not empty")]
 _Separator = Annotated[str, Form(r"[^\w\s\"]{1,3}", "one to three marks that are no letters, digits or blanks")]
-_ADDED = ("multivalued", "text", "dates", "timestamps", "date_formats", "derived")
+_ADDED = ("multivalued", "text", "dates", "timestamps", "derived")
 """Settings that older releases did not have: where they say nothing, a spec is the same text as ever."""
 
 
@@ -43,7 +42,6 @@ class FeatureSpec:
         two in a row, those that few rows have weighing more.
       dates: columns of dates; each enters as its place in time, month, day of the month and weekday.
       timestamps: columns of dates with a time of day; each enters as a date does, and as its hour.
-      date_formats: column of dates to its format in strptime's terms, such as `%d.%m.%Y`, if it is not ISO 8601.
       derived: name to expression of columns, such as `price / carat`. It is a column to the groups above; one that is
         in none of them is of the kind that the expression suggests.
       numeric_buckets: quantile buckets of each numeric column.
@@ -67,7 +65,6 @@ class FeatureSpec:
     text: Mapping[str, Annotated[int, Range(2, 16_384, "buckets")]] = field(default_factory=dict)
     dates: tuple[Column, ...] = ()
     timestamps: tuple[Column, ...] = ()
-    date_formats: Mapping[str, _Text] = field(default_factory=dict)
     derived: Mapping[str, _Text] = field(default_factory=dict)
     numeric_buckets: Annotated[int, Range(2, 10_000, "buckets")] = 16
     multivalued_size: Annotated[int, Range(1, 16_384, "values")] = 256
@@ -90,10 +87,6 @@ class FeatureSpec:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise FeatureError(f"Two features have the name {twice[0]!r}. Rename the derived column.")
-        for column, date_format in self.date_formats.items():
-            if column not in self.names:
-                raise FeatureError(f"date_formats: {column!r} is no column of the features.")
-            moments.pattern(date_format)
         if self.target.is_column and self.target.label_columns <= set(self.names):
             (column,) = self.target.label_columns
             raise FeatureError(f"The label column {column!r} is also a feature. Remove it from the features.")
@@ -114,9 +107,9 @@ class FeatureSpec:
         return derived_columns.inputs_of(self._groups, self.derived, self.encoded)
 
     @functools.cached_property
-    def forms(self) -> Forms:
-        """How the columns of expressions say what they mean."""
-        return Forms(self.date_formats, frozenset(column.name for column in self.inputs if not column.is_number))
+    def as_stored(self) -> frozenset[str]:
+        """The columns that a client sends as they are stored; among whole numbers, -1 is missing there."""
+        return frozenset(column.name for column in self.inputs if not column.is_number)
 
     @property
     def _sizes(self) -> derived_columns.Sizes:

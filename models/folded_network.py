@@ -47,12 +47,15 @@ class FoldedNetwork(tf.Module):
         budget = _TABLE_VALUES // self._bias.shape[1]
         folded: list[np.ndarray] = []
         starts, rows, self._wide = [], [], []
-        for name in sorted(weights.tables, key=lambda name: weights.tables[name].shape[1]):
+        bags = [_folded(weights.tables[name], parts[name]) for name in names.bags]
+        self._bags = held(np.concatenate(bags).astype(np.float32)) if bags else None
+        of_ids = [name for name in weights.tables if name not in names.bags]
+        for name in sorted(of_ids, key=lambda name: weights.tables[name].shape[1]):
             table, row = weights.tables[name], names.ids.index(name)
             if budget >= table.shape[1]:
                 rows.append(row)
                 starts.append([sum(map(len, folded))])
-                folded.append(_side_by_side(np.matmul(table.astype(np.float64), parts[name].astype(np.float64))))
+                folded.append(_folded(table, parts[name]))
                 budget -= table.shape[1]
             else:
                 self._wide.append((row, held(_side_by_side(table)), held(_diagonal(parts[name]))))
@@ -71,6 +74,8 @@ class FoldedNetwork(tf.Module):
         total = self._bias
         if self._numbers is not None:
             total = tf.nn.bias_add(tf.matmul(self._encoded(stacked), self._numbers, transpose_a=True), total[0])
+        if self._bags is not None:
+            total = total + tf.matmul(stacked.bags, self._bags, transpose_a=True)
         if self._table is not None:
             cells = tf.reshape(tf.transpose(tf.gather(stacked.ids, self._rows) + self._starts), [-1])
             of_row = tf.range(tf.size(cells)) // len(self._rows)
@@ -108,6 +113,11 @@ def _order_of_numbers(names: Names, layout: Layout) -> np.ndarray:
 def held(value: np.ndarray) -> tf.Tensor | tf.Variable:
     """A weight of a SavedModel."""
     return tf.constant(value) if value.size <= _CONSTANT_VALUES else tf.Variable(value, trainable=False)
+
+
+def _folded(table: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """An embedding table times its part of the kernel, for all members, (values, members * units)."""
+    return _side_by_side(np.matmul(table.astype(np.float64), kernel.astype(np.float64)))
 
 
 def _side_by_side(kernels: np.ndarray) -> np.ndarray:

@@ -1,13 +1,12 @@
 """Dates and times: from text to seconds since 1970 and to parts of the calendar, in numpy and TensorFlow alike.
 
-A text is ISO 8601, `2024-03-31`, `2024-03-31T14:30`, `2024-03-31 14:30:05.25+02:00`, or of a declared format. One with
-a zone is turned to UTC; one without is taken as it stands. The fraction of a second is dropped. What is no such text,
-or no day of the calendar, is missing.
+A text is ISO 8601: `2024-03-31`, `2024-03-31T14:30`, `2024-03-31 14:30:05.25+02:00`. One with a zone is turned to UTC;
+one without is taken as it stands. The fraction of a second is dropped. What is no such text, or no day of the calendar,
+is missing.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
@@ -15,52 +14,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.errors import FeatureError
-
 DAY = 86_400.0
-_FIELDS = "YmdHMS"
-_ZONE_FIELDS = 2
+_FIELDS = 8
 # RE2, which both Arrow and TensorFlow use, and whose rewrites have nine groups at most.
 _ISO = (
     r"^\s*([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,][0-9]+)?)?)?"
     r"\s*(?:Z|UTC|([+-])([0-9]{2}):?([0-9]{2}))?\s*$"
 )
-_ISO_FIELDS = r"\1,\2,\3,\4,\5,\6,\7\8,\7\9"
-_NO_FIELDS = "0,0,0,0,0,0,0,0"
+_WRITTEN = r"\1,\2,\3,\4,\5,\6,\7\8,\7\9"
+_NOTHING = "0,0,0,0,0,0,0,0"
 
 
-def pattern(date_format: str = "") -> tuple[str, str]:
-    """Returns the regular expression of a format, and the rewrite that gives its fields, separated by commas.
-
-    Args:
-      date_format: in strptime's terms, of %Y, %m, %d, %H, %M and %S; empty for ISO 8601.
-
-    Raises:
-      FeatureError: another directive, one twice, or no %Y, %m or %d.
-    """
-    if not date_format:
-        return _ISO, _ISO_FIELDS
-    groups: dict[str, int] = {}
-    expression = ""
-    for part in re.findall(r"%.|[^%]+|%$", date_format):
-        if not part.startswith("%"):
-            expression += re.escape(part)
-            continue
-        name = part[1:]
-        if name not in _FIELDS or not name or name in groups:
-            raise FeatureError(
-                f"The date format {date_format!r}: expected each of %Y, %m, %d, %H, %M and %S at most once. "
-                f"Received: {part}."
-            )
-        groups[name] = len(groups) + 1
-        expression += "([0-9]{4})" if name == "Y" else "([0-9]{1,2})"
-    if not {"Y", "m", "d"} <= set(groups):
-        raise FeatureError(f"The date format {date_format!r}: expected %Y, %m and %d.")
-    fields = ",".join(f"\\{groups[name]}" if name in groups else "" for name in _FIELDS)
-    return rf"^\s*{expression}\s*$", fields + "," * _ZONE_FIELDS
-
-
-def from_arrow(column: pa.Array | pa.ChunkedArray, date_format: str = "") -> npt.NDArray[np.float64]:
+def from_arrow(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
     """Returns seconds since 1970 of a column of texts, or of whole numbers that are such seconds; NaN is missing.
 
     Among whole numbers, -1 is missing.
@@ -74,24 +39,22 @@ def from_arrow(column: pa.Array | pa.ChunkedArray, date_format: str = "") -> npt
     # Dates repeat: each text is read once.
     encoded = pc.fill_null(column, "").cast(pa.large_string()).dictionary_encode()
     texts = encoded.dictionary
-    expression, fields = pattern(date_format)
-    fits = pc.match_substring_regex(texts, expression)
-    written = pc.if_else(fits, pc.replace_substring_regex(texts, expression, fields), _NO_FIELDS)
+    fits = pc.match_substring_regex(texts, _ISO)
+    written = pc.if_else(fits, pc.replace_substring_regex(texts, _ISO, _WRITTEN), _NOTHING)
     split = [[_as_number(field) for field in row.split(",")] for row in written.to_pylist()]
-    seconds = _seconds(np, np.array(split, np.float64).reshape(-1, len(_FIELDS) + _ZONE_FIELDS))
+    seconds = _seconds(np, np.array(split, np.float64).reshape(-1, _FIELDS))
     return np.asarray(seconds)[np.asarray(encoded.indices)] if len(texts) else np.full(len(column), np.nan)
 
 
-def from_tensor(column: Any, date_format: str = "") -> Any:  # Any: TensorFlow is imported by whoever holds a tensor.
+def from_tensor(column: Any) -> Any:  # Any: TensorFlow is imported by whoever holds a tensor.
     """Returns the same of a dense string or int64 tensor, (rows,), float64."""
     import tensorflow as tf
 
     if column.dtype != tf.string:
         return tf.where(tf.equal(column, -1), tf.constant(np.nan, tf.float64), tf.cast(column, tf.float64))
-    expression, fields = pattern(date_format)
-    fits = tf.strings.regex_full_match(column, expression)
-    written = tf.where(fits, tf.strings.regex_replace(column, expression, fields, replace_global=False), _NO_FIELDS)
-    split = tf.reshape(tf.strings.split(written, ",").flat_values, [-1, len(_FIELDS) + _ZONE_FIELDS])
+    fits = tf.strings.regex_full_match(column, _ISO)
+    written = tf.where(fits, tf.strings.regex_replace(column, _ISO, _WRITTEN, replace_global=False), _NOTHING)
+    split = tf.reshape(tf.strings.split(written, ",").flat_values, [-1, _FIELDS])
     split = tf.where(tf.strings.regex_full_match(split, "[+-]?"), "0", split)
     return _seconds(tf, tf.strings.to_number(split, tf.float64))
 
@@ -102,7 +65,7 @@ def _as_number(text: str) -> float:
 
 def _seconds(library: Any, fields: Any) -> Any:
     """Returns seconds since 1970 of (rows, 8) fields; NaN where they are no moment."""
-    year, month, day, hour, minute, second, zone_hours, zone_minutes = (fields[:, index] for index in range(8))
+    year, month, day, hour, minute, second, zone_hours, zone_minutes = (fields[:, index] for index in range(_FIELDS))
     days = _days_of(library, year, month, day)
     there = civil(library, days)
     is_day = library.logical_and(library.equal(there[1], month), library.equal(there[2], day))

@@ -76,7 +76,7 @@ def _value(feature: Feature, inputs: Mapping[str, Any], features: FeatureSpec) -
             return tf.cast(_number(inputs[name], exact=True), tf.float64)
         return _category(inputs[name])[0]
 
-    return evaluate(feature.value, TensorRows(read, features.forms))
+    return evaluate(feature.value, TensorRows(read, features.as_stored))
 
 
 def _numeric(feature: Feature, column: Any, constants: _Constants) -> dict[str, tf.Tensor]:

@@ -37,6 +37,7 @@ class Stacked(NamedTuple):
     position: tf.Tensor
     phase: tf.Tensor
     ids: tf.Tensor
+    bags: tf.Tensor
 
 
 class Names(NamedTuple):
@@ -46,11 +47,13 @@ class Names(NamedTuple):
       numeric: the columns of `z` and of `position`.
       cyclical: the columns of `phase`.
       ids: the transformed integer features.
+      bags: the transformed features of several numbers each, in the order of `Layout.bags`.
     """
 
     numeric: tuple[str, ...]
     cyclical: tuple[str, ...]
     ids: tuple[str, ...]
+    bags: tuple[str, ...] = ()
 
 
 def packed(stacked: Stacked, names: Names, layout: Layout) -> tuple[tf.Tensor, tf.Tensor]:
@@ -59,7 +62,7 @@ def packed(stacked: Stacked, names: Names, layout: Layout) -> tuple[tf.Tensor, t
     cyclical = [names.cyclical.index(name) for name in layout.cyclical]
     ids = [names.ids.index(name) for name in layout.ids]
     pairs = ((stacked.z, numeric), (stacked.position, numeric), (stacked.phase, cyclical))
-    floats = tf.concat([_rows(x, order) for x, order in pairs], axis=0)
+    floats = tf.concat([*(_rows(x, order) for x, order in pairs), stacked.bags], axis=0)
     return tf.transpose(floats), tf.transpose(_rows(stacked.ids, ids))
 
 
@@ -113,12 +116,13 @@ class StackedFeatures(tf.Module):
             numeric=(*self._numeric, *self._others.names.numeric),
             cyclical=(*self._cyclical, *self._others.names.cyclical),
             ids=(*(f"{name}_id_xf" for name in ids), *self._others.names.ids),
+            bags=self._others.names.bags,
         )
 
     def __call__(self, inputs: Mapping[str, tf.Tensor]) -> Stacked:
         """Transforms dense inputs, (rows,) each."""
         rows = tf.shape(next(iter(inputs.values())))[0]
-        z, position, phase, ids = self._others(inputs)
+        z, position, phase, ids, bags = self._others(inputs)
         if self._numbers:
             x = self._as_stored(tf.stack([inputs[name] for name in self._numbers]))
             cyclical, numeric = len(self._cyclical), len(self._numeric)
@@ -136,7 +140,13 @@ class StackedFeatures(tf.Module):
                     ids.insert(bool(self._cyclical), tf.where(missing[numeric:], 0, 1 + bucket[numeric:]))
         first = bool(self._cyclical) + bool(self._bucketized)
         ids[first:first] = [part(inputs) for part in self._categories]
-        return Stacked(_joined(z, rows), _joined(position, rows), _joined(phase, rows), _joined(ids, rows, tf.int32))
+        return Stacked(
+            z=_joined(z, rows),
+            position=_joined(position, rows),
+            phase=_joined(phase, rows),
+            ids=_joined(ids, rows, tf.int32),
+            bags=_joined(bags, rows),
+        )
 
     def _as_stored(self, x: tf.Tensor) -> tf.Tensor:
         """Numbers of integer columns as int64 would hold them, NaN still NaN."""
@@ -163,8 +173,6 @@ class _Others:
     """Features of the kinds that are not stacked here, column by column from TFT's graph."""
 
     def __init__(self, features: Sequence[Feature], graph: TransformGraph) -> None:
-        if any(feature.kind.is_bag for feature in features):
-            raise FeatureError("Columns of several values and texts are not among those that can be stacked.")
         odd = sorted({suffix for feature in features for suffix in feature.kind.floats} - _NUMBERS)
         if odd:
             raise FeatureError(f"The network's numbers {', '.join(odd)} are not among those that can be stacked.")
@@ -173,12 +181,13 @@ class _Others:
             numeric=tuple(feature.name for feature in features if "_z_xf" in feature.kind.floats),
             cyclical=tuple(feature.name for feature in features if "_phase_xf" in feature.kind.floats),
             ids=tuple(f"{feature.name}_id_xf" for feature in features if feature.kind.reserved),
+            bags=tuple(f"{feature.name}_bag_xf" for feature in features if feature.kind.is_bag),
         )
 
     def __call__(self, inputs: Mapping[str, tf.Tensor]) -> tuple[list[tf.Tensor], ...]:
-        """Rows of z, position, phase and ids, (1, rows) each."""
+        """Rows of z, position, phase and ids, (1, rows) each, and of bags, (width, rows)."""
         if not any(self.names):
-            return [], [], [], []
+            return [], [], [], [], []
         # What is not taken here is cut out of the graph before it runs.
         transformed = self._graph.transform(inputs)
         floats = [
@@ -192,6 +201,7 @@ class _Others:
         return (
             *([tf.cast(transformed[name], tf.float32)[None] for name in names] for names in floats),
             [tf.cast(transformed[name], tf.int32)[None] for name in self.names.ids],
+            [tf.transpose(transformed[name]) for name in self.names.bags],
         )
 
 

@@ -67,7 +67,7 @@ def _of_feature(feature: Feature, features: FeatureSpec) -> list[Compared]:
     sources = frozenset(column for column, _ in expressions.columns(feature.value))
 
     def column(table: pa.Table) -> pa.Array:
-        return arrow_column(feature.value, table, features.forms)
+        return arrow_column(feature.value, table, features.as_stored)
 
     if distance == "numeric" or distance == "categorical":
         of = None if isinstance(feature.value, Column) else column

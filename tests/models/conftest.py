@@ -49,7 +49,6 @@ FEATURES = FeatureSpec(
     text={"remark": 32},
     dates=("born",),
     timestamps=("seen_at",),
-    date_formats={"left": "%d.%m.%Y"},
     derived={
         "share": "if(amount > 0 and not (code == 7), log(count) / -amount, max(degrees, hour * .5e1) - min(count, 3))",
         "stay": "days_between(born, left)",
@@ -85,7 +84,7 @@ DATES = [
 ]
 KINDS = ["a|b", "b", " c | a|", "|", "", "a|a|d", "e|f", "ä b|c\nd", "e"]
 WORDS = ["Größe:", "IS", "not", "is,not", "東京", "a-b", "\n", "x1", "ÅNGSTRÖM", "..."]
-DAYS = ["3.2.2001", "31.12.2005", "", "2005-12-31", "31.02.2005"]
+DAYS = ["2001-02-03", "2005-12-31", "", "31.12.2005", "2005-02-31"]
 CODES = [-(2**63), 2**63 - 1, 0, -1, 7, 10, 9]
 
 

@@ -74,7 +74,6 @@ RICH = FeatureSpec(
     timestamps=("seen",),
     multivalued={"genres": "|"},
     text={"review": 64},
-    date_formats={"sign up": "%d.%m.%Y"},
     derived={
         "ratio": "price / carat",
         "place": "way * area",
@@ -143,9 +142,6 @@ def test_a_spec_without_them_is_the_same_text_as_before_there_were_derived_colum
         ({"hashed": {"a": 9}, "derived": {"a": "b + 1"}}, "hashed: expected a text, such as a cross. Received: 'a' ="),
         ({"dates": ("a",), "derived": {"a": "b + 1"}}, "dates: 'a' is a derived column. Expected a column of the data"),
         ({"dates": ("a",), "derived": {"month(a)": "b + 1"}}, r"Two features have the name 'month\(a\)'"),
-        ({"dates": ("a",), "date_formats": {"a": "%d %b %Y"}}, "expected each of %Y, .* at most once. Received: %b"),
-        ({"dates": ("a",), "date_formats": {"a": "%d.%m."}}, "expected %Y, %m and %d"),
-        ({"dates": ("a",), "date_formats": {"b": "%Y%m%d"}}, "date_formats: 'b' is no column of the features"),
         ({"multivalued": {"a": "x"}}, "multivalued.a: expected one to three marks .* Received: 'x'"),
         ({"text": {"a": 1}}, r"text.a: expected an integer in \[2, 16_384\]"),
         (

@@ -43,6 +43,20 @@ def test_pack_follows_the_layout():
     assert ids.tolist() == [[1, 3], [2, 4]]
 
 
+def test_a_bag_enters_as_the_weighted_sum_of_its_embeddings():
+    layout = Layout(ids={}, numeric=(), cyclical=(), numeric_buckets=3, bags={"genres_bag_xf": 4})
+    network = Ensemble(layout, TrainingSpec(hidden_units=(), ensemble_size=1, embedding_size=2))
+    (table,) = (variable for variable in network.trainable_variables if variable.name == "embedding_0")
+    table.assign([[[1, 0], [0, 1], [2, 2], [-4, 8]]])
+    (kernel,) = (variable for variable in network.trainable_variables if variable.name == "head_kernel")
+    kernel.assign([[[1], [100]]])
+
+    floats, ids = pack({"genres_bag_xf": np.array([[0.5, 0, 0, 0.5], [0, 0, 0, 0]])}, layout)
+
+    # The mean of (1, 0) and (-4, 8) is (-1.5, 4); a row without a value is nothing.
+    assert network((floats, ids)).numpy().reshape(-1).tolist() == [-1.5 + 400, 0]
+
+
 def test_one_logit_per_member():
     assert Ensemble(LAYOUT, SPEC)(some_rows(7)).shape == (7, 3, 1)
 
