@@ -31,6 +31,20 @@ def test_embeddings_move_with_their_tokens(tmp_path):
     Ensemble(layout(4), SPEC).start_from(weights)
 
 
+def test_the_values_of_a_bag_move_too_and_its_table_keeps_its_size(tmp_path):
+    bag = dataclasses.replace(layout(1), bags={"genres_bag_xf": 5})
+    base = Ensemble(bag, SPEC)
+    warm_start.save(str(tmp_path), base, {"town": ["a"], "genres": ["x", "y", "z"]}, TARGET)
+
+    tokens = {"town": ["a"], "genres": ["z", "new", "x"]}
+    weights, _ = warm_start.base_weights(str(tmp_path), bag, SPEC, tokens, TARGET)
+
+    old = base.trainable_variables[2].numpy()  # (members, unknown + x, y, z + one that no value had, width)
+    np.testing.assert_array_equal(weights[2], old[:, [0, 3, 0, 1, 0]])
+    wider = dataclasses.replace(bag, bags={"genres_bag_xf": 6})
+    assert warm_start.base_weights(str(tmp_path), wider, SPEC, tokens, TARGET)[1] == "the base model differs in bags"
+
+
 def test_what_does_not_fit_starts_at_random_and_says_why(tmp_path):
     warm_start.save(str(tmp_path), Ensemble(layout(1), SPEC), {"town": ["a"]}, TARGET)
     tokens = {"town": ["a"]}
