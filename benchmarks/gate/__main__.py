@@ -2,13 +2,13 @@
 
     python -m benchmarks.gate false-alarms          # 200 same-distribution resamples per size
     python -m benchmarks.gate whole [--only TEXT]   # all kinds of evidence together, 200 clean spans per size
-    python -m benchmarks.gate power [--evidently PYTHON] [--nannyml PYTHON]
+    python -m benchmarks.gate power [--evidently PYTHON] [--nannyml PYTHON] [--alibi PYTHON]
     python -m benchmarks.gate sequences             # real spans in order, nothing trained
     python -m benchmarks.gate cost                  # calibration at push, comparison of 27,000 rows
     python -m benchmarks.gate table                 # writes the tables of docs/gate.md
 
-Results go to benchmarks/results/gate.json. Evidently and NannyML do not fit into this environment: give the Python of
-an environment that has them. Stock TFDV is measured with thresholds of 0.1 and 0.3 for every feature.
+Results go to benchmarks/results/gate.json. Evidently, NannyML and alibi-detect do not fit into this environment: give
+the Python of an environment that has them. Stock TFDV is measured with thresholds of 0.1 and 0.3 for every feature.
 """
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ def main(argv: list[str] | None = None) -> int:
     """Runs one part and merges what it found into the results. Exit status: 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=["false-alarms", "whole", "power", "sequences", "cost", "table"])
-    parser.add_argument("--repeats", type=int, help="resamples (default: 200 for false alarms, 50 for power)")
+    parser.add_argument("--repeats", type=int, help="resamples (default: 200 for false alarms, 30 for power)")
     parser.add_argument("--only", metavar="TEXT", help="of `whole`, the settings whose title holds this")
     parser.add_argument("--datasets", nargs="+", default=["taxi", "flights"], choices=["taxi", "flights"])
-    parser.add_argument("--peer-repeats", type=int, default=3, help="resamples that the slow peers are asked about")
+    parser.add_argument("--peer-repeats", type=int, default=30, help="resamples that the slow peers are asked about")
     parser.add_argument("--evidently", metavar="PYTHON", help="an interpreter that can import evidently")
     parser.add_argument("--nannyml", metavar="PYTHON", help="an interpreter that can import nannyml")
+    parser.add_argument("--alibi", metavar="PYTHON", help="an interpreter that can import alibi_detect")
+    parser.add_argument("--sizes", nargs="+", type=int, default=power.POWER_SIZES, help="rows of the spans of `power`")
     args = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if args.part == "table":
@@ -58,9 +60,9 @@ def main(argv: list[str] | None = None) -> int:
                 before = _recorded("whole", name)
                 found = before | whole.measure(name, spans, args.repeats or 200, args.only)
             elif args.part == "power":
-                peers = {"evidently": args.evidently, "nannyml": args.nannyml}
+                peers = {"evidently": args.evidently, "nannyml": args.nannyml, "alibi": args.alibi}
                 asked = {peer: path for peer, path in peers.items() if path}
-                found = power.measure(name, spans, args.repeats or 50, asked, args.peer_repeats)
+                found = power.measure(name, spans, args.repeats or 30, asked, args.peer_repeats, args.sizes)
             elif args.part == "sequences":
                 found = sequences.measure(name, spans)
             else:

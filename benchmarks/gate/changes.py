@@ -33,6 +33,10 @@ def changes(name: str) -> dict[str, Any]:
             "missing doubled (company, 1/3 of the rows)": double_missing("company"),
             "missing doubled (dropoff_latitude, 1/25)": double_missing("dropoff_latitude"),
             "category gone (company, 1/15)": drop_value("company", "Choice Taxi Association"),
+            "fare of other rows": of_other_rows("fare"),
+            "one company (1/5) sends minutes for seconds": scale_where(
+                "trip_seconds", 1 / 60, "company", "Taxi Affiliation Services"
+            ),
         }
     return both | {
         "distance: miles to kilometres": lambda table, _rng: _replace(
@@ -44,6 +48,8 @@ def changes(name: str) -> dict[str, Any]:
         "missing doubled (plane_age, 1/6)": double_missing("plane_age"),
         "missing doubled (wind_dir, 1/35)": double_missing("wind_dir"),
         "category gone (carrier US, 1/16)": drop_value("carrier", "US"),
+        "distance of other rows": of_other_rows("distance"),
+        "carrier of other rows": of_other_rows("carrier"),
     }
 
 
@@ -80,6 +86,24 @@ def double_missing(column: str) -> Any:
 def drop_value(column: str, value: str) -> Any:
     """Leaves out every row with a value."""
     return lambda table, _rng: table.filter(pc.fill_null(pc.not_equal(table[column], value), True))
+
+
+def of_other_rows(column: str) -> Any:
+    """Gives every row the value of another one, as a broken join does: no distribution moves."""
+    return lambda table, rng: _replace(table, column, table[column].take(rng.permutation(table.num_rows)))
+
+
+def scale_where(column: str, factor: float, by: str, value: str) -> Any:
+    """Multiplies a column in the rows of one value of another."""
+
+    def change(table: pa.Table, _rng: np.random.Generator) -> pa.Table:
+        those = pc.fill_null(pc.equal(table[by], value), False)
+        scaled = pc.multiply(table[column], pa.scalar(factor, pa.float64()))
+        kind = table[column].type
+        whole = pc.cast(pc.round(scaled), kind) if pa.types.is_integer(kind) else scaled
+        return _replace(table, column, pc.if_else(those, whole, table[column]))
+
+    return change
 
 
 def move_label(dataset: Dataset, points: float) -> Any:

@@ -1,4 +1,4 @@
-"""Who is asked whether a span drifted: the gate, stock TFDV, and Evidently and NannyML where they are."""
+"""Who is asked whether a span drifted: the gate, stock TFDV, and Evidently, NannyML and alibi-detect where they are."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from models import label
 from pipeline.config.dataset import Dataset
 from pipeline.gate import baseline as baselines
-from pipeline.gate import drift, labels
+from pipeline.gate import drift, joint, labels
 
 
 def detect(
@@ -29,11 +29,20 @@ def detect(
     peers: Mapping[str, str],
 ) -> dict[str, dict[str, int]]:
     """Returns detector to change to 1 where anything was called moved."""
-    found: dict[str, dict[str, int]] = {"gate": {}}
+    found: dict[str, dict[str, int]] = {"gate": {}, "gate, features": {}, "gate, relations": {}, "gate, label": {}}
     for change, table in changed.items():
         compared = drift.compare(table, base, dataset.features, dataset.gate).drift
-        moved, _ = labels.compare(table, dataset.label.text, base.label_spans, dataset.gate)
-        found["gate"][change] = int(bool(compared and compared.moved) or bool(moved and moved.matters))
+        label, _ = labels.compare(table, dataset.label.text, base.label_spans, dataset.gate)
+        moved = {item.feature for item in compared.moved} if compared else set()
+        assert base.sample is not None, "it was just built"
+        relations = joint.compare(table, base.sample, base.bins, base.label, dataset.gate, moved=moved)
+        kinds = {
+            "gate, features": bool(moved),
+            "gate, relations": bool(relations and relations.moved),
+            "gate, label": bool(label and label.matters),
+        }
+        for kind, alarm in {"gate": any(kinds.values()), **kinds}.items():
+            found[kind][change] = int(alarm)
     before = _statistics(reference, dataset)
     for change, table in changed.items():
         now = _statistics(table, dataset)
