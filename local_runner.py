@@ -24,6 +24,12 @@ RUNNER = Runner(
         Command("run", "pipeline.commands.run", "run the pipeline on one span", "Run the pipeline on one span."),
         Command("watch", "monitoring.watch", "process each new span as it arrives", "Watch for new spans."),
         Command(
+            "schema",
+            "pipeline.commands.schema",
+            "what a span holds beyond the schema; widen it",
+            "Show what the newest span holds beyond the curated schema (diff), or widen the schema in place (accept).",
+        ),
+        Command(
             "replay",
             "pipeline.commands.replay",
             "play all spans in order on a fresh root",

@@ -1,6 +1,7 @@
 """ExampleGen for both engines: TFX's driver, fingerprint and cache; our search, reader, encoder and splits."""
 
-from collections.abc import Collection, Iterator, Mapping
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import apache_beam as beam
@@ -32,6 +33,7 @@ from pipeline.ingest.span_to_examples import DEFAULT_SPLITS, assign_splits, writ
 
 # Custom property of the Examples artifact: 0 where the span has no labels yet and is judged on its inputs only.
 LABELLED_PROPERTY = "labelled"
+UNEXPECTED_PROPERTY = "unexpected_columns"
 
 ExecProperties = dict[str, Any]  # TFX's own type.
 Artifacts = dict[str, list[Artifact]]
@@ -184,6 +186,17 @@ def _describe_span(examples: Artifact, exec_properties: ExecProperties) -> None:
     stock_driver.update_output_artifact({**exec_properties, **numbers}, examples.mlmd_artifact)
 
 
+def _note_unexpected(examples: Artifact, names: Sequence[str]) -> None:
+    """Keeps the columns that the schema does not have, for the gate, as JSON."""
+    if names:
+        examples.set_string_custom_property(UNEXPECTED_PROPERTY, json.dumps(names, ensure_ascii=False))
+
+
+def unexpected_columns(examples: Artifact) -> tuple[str, ...]:
+    """Returns the columns of the span's files that the schema does not have."""
+    return tuple(json.loads(examples.get_string_custom_property(UNEXPECTED_PROPERTY) or "[]"))
+
+
 class LocalExecutor(BaseExecutor):
     """Reads the span's files and writes its splits in one streaming pass.
 
@@ -200,6 +213,7 @@ class LocalExecutor(BaseExecutor):
         conversion = write_examples(paths, config.format, config.columns(paths), examples.uri, splits)
         examples.split_names = artifact_utils.encode_split_names(list(splits))
         examples.set_int_custom_property(LABELLED_PROPERTY, int(conversion.labelled))
+        _note_unexpected(examples, conversion.unexpected)
         _describe_span(examples, exec_properties)
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(examples, "tfrecords_gzip")
@@ -220,6 +234,7 @@ class BeamExecutor(BaseExampleGenExecutor):
         super().Do(input_dict, output_dict, exec_properties)
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         examples.set_int_custom_property(LABELLED_PROPERTY, int(span.labelled))
+        _note_unexpected(examples, span.unexpected)
         _describe_span(examples, exec_properties)
 
     def GenerateExamplesByBeam(

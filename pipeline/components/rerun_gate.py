@@ -25,7 +25,7 @@ from columnar import examples as example_files
 from columnar import split_files
 from pipeline import files
 from pipeline.artifacts import Baseline, GateDecision
-from pipeline.components import training_window
+from pipeline.components import example_gen, training_window
 from pipeline.gate import assess, distributions, serving_evidence
 from pipeline.gate import baseline as baseline_files
 from pipeline.gate.decision import DECISION_FILE, Row, Verdict
@@ -95,6 +95,7 @@ def RerunGate(
         schema=schema_proto,
         statistics=read_statistics(statistics.uri),
         anomalies=read_anomalies(anomalies.uri),
+        unexpected=example_gen.unexpected_columns(examples),
         waiting={
             number: example_files.read_splits([record.examples_uri], SPLITS, schema_proto)
             for number, record in waiting.items()

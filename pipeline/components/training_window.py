@@ -31,6 +31,7 @@ from pipeline.errors import DataError
 from pipeline.ingest import spans as span_files
 from pipeline.ingest import training_window
 from pipeline.ingest.config import IngestConfig
+from pipeline.ingest.errors import IngestError
 from pipeline.ingest.reader import open_span
 from pipeline.ingest.spans import SpanFile
 from pipeline.state import span_records
@@ -137,9 +138,16 @@ def more_spans(
     return (then, now) if now > max(then, tried) and enough else None
 
 
-def is_labelled(span: int, paths: list[str], config: IngestConfig) -> bool:
-    """Tells whether a span can be trained on; its labels may be yet to come."""
-    labelled = open_span(paths, config.format, config.columns(paths)).labelled
+def is_labelled(span: int, paths: list[str], config: IngestConfig, *, newest: int) -> bool:
+    """Tells whether a span can be trained on; its labels may be yet to come.
+
+    Raises:
+      DataError: a file cannot be read; says whose it is where it is not the newest span's.
+    """
+    try:
+        labelled = open_span(paths, config.format, config.columns(paths)).labelled
+    except IngestError as error:
+        raise training_window.blamed(error, span, newest) from error
     if not labelled:
         logger.warning("Span %d has no labels yet and is left out of the training window.", span)
     return labelled
@@ -188,7 +196,7 @@ def _labelled_spans(
     spans = [
         training_window.WindowSpan(span=int(span), paths=tuple(paths))
         for span, paths in found.items()
-        if is_labelled(int(span), paths, config)
+        if is_labelled(int(span), paths, config, newest=max(map(int, found)))
     ]
     if not spans:
         raise DataError(f"None of the spans {', '.join(map(str, found))} has labels, so there is nothing to train on.")

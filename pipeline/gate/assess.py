@@ -44,6 +44,7 @@ class Span:
       table: all of its rows, both splits, flat columns.
       statistics: TFDV's, of the train split.
       anomalies: TFDV's, one per split.
+      unexpected: columns of the files that the schema does not have.
       waiting: earlier spans that were too small to judge, and their rows.
     """
 
@@ -53,6 +54,7 @@ class Span:
     schema: schema_pb2.Schema
     statistics: statistics_pb2.DatasetFeatureStatisticsList | None = None
     anomalies: Sequence[anomalies_pb2.Anomalies] = ()
+    unexpected: Sequence[str] = ()
     waiting: Mapping[int, pa.Table] = dataclasses.field(default_factory=dict)
 
 
@@ -208,7 +210,7 @@ def _cheap_evidence(
     content = fingerprint(span.table.to_batches())
     accepted = [record for record in span_records.done(records, trained) if record.accepted]
     repeats = next((r for r in accepted if r.fingerprint == content), None)
-    findings = quality.check(
+    findings = quality.unexpected(span.unexpected, settings.policy) + quality.check(
         span.table,
         span.schema,
         settings.features,
@@ -235,7 +237,7 @@ def _cheap_evidence(
         definition=definition.digest,
         labelled=labelled > 0,
         labelled_rows=labelled,
-        findings=findings,
+        findings=quality.ordered(findings),
     )
 
 

@@ -20,6 +20,7 @@ FindingKind = Literal[
     "known_rows",
     "label_leak",
     "far_values",
+    "unexpected_column",
     "missing_column",
     "empty_column",
     "wrong_type",
@@ -90,6 +91,8 @@ class GatePolicy:
         above what is usual in that window, from which the span is blocked.
       missing_tolerance: by how much the share of rows with a value may fall below the schema's
         `presence.min_fraction` before the span is blocked.
+      unexpected_column: what a column that the schema does not have does to its span: `warn` says it, `block` refuses
+        the span, `ignore` says nothing. Nothing reads such a column.
       severity: feature to kind of finding to block, warn or ignore, where the defaults do not fit. `block` blocks above
         the tolerance and warns below it; `warn` never blocks; `ignore` says nothing.
       tolerance: feature to kind of finding to share of rows.
@@ -117,6 +120,7 @@ class GatePolicy:
     out_of_range_tolerance: _Share = 0.005
     missing_tolerance: _Share = 0.05
     repeated_tolerance: _Share = 0.2
+    unexpected_column: Severity = "warn"
     severity: Mapping[str, Mapping[str, Severity]] = field(default_factory=dict)
     tolerance: Mapping[str, Mapping[str, _Share]] = field(default_factory=dict)
     serving_skew: Literal["alert", "rerun"] = "alert"
@@ -128,6 +132,8 @@ class GatePolicy:
         for feature, severities in self.severity.items():
             for kind in severities:
                 _check_kind(f"severity.{feature}", kind, FINDING_KINDS)
+                if kind == "unexpected_column":
+                    raise ValueError(f"severity.{feature}: unexpected_column is a key of its own beside severity.")
                 if kind in OF_THE_SPAN:
                     raise ValueError(f"severity.{feature}: {kind} is of the whole span and belongs to no column.")
         for feature, shares in self.tolerance.items():

@@ -100,6 +100,17 @@ def judge(
     return ordered(finding for finding in kept if finding.severity != "ignore")
 
 
+def unexpected(columns: Sequence[str], policy: GatePolicy) -> tuple[Finding, ...]:
+    """Returns a finding for each column of the files that the schema does not have; nothing reads such a column."""
+    if policy.unexpected_column == "ignore":
+        return ()
+    text = "`{}` is not in the schema, and nothing reads it; `schema diff` shows the command that takes it in"
+    return tuple(
+        Finding(feature=name, kind="unexpected_column", severity=policy.unexpected_column, text=text.format(name))
+        for name in columns
+    )
+
+
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Returns the worst first."""
     order = {"block": 0, "warn": 1}

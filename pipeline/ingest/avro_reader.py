@@ -60,12 +60,13 @@ def read_avro(path: str, columns: Columns, batch_size: int) -> Iterator[pa.Recor
 
 def _conformed(path: str, header: pa.Schema, columns: Columns, batch_size: int) -> Iterator[tuple[int, pa.RecordBatch]]:
     first_record = 1
+    known = pa.schema([field for field in header if field.name in columns.flat.names])
     with open_binary(path) as file:
         try:
             records = fastavro.reader(file)
             while rows := list(islice(records, batch_size)):
-                arrays = [pa.array([row[field.name] for row in rows], field.type) for field in header]
-                batch = pa.RecordBatch.from_arrays(arrays, schema=header)
+                arrays = [pa.array([row[field.name] for row in rows], field.type) for field in known]
+                batch = pa.RecordBatch.from_arrays(arrays, schema=known)
                 yield first_record, conform(batch, columns, path, first_record)
                 first_record += len(rows)
         except _DAMAGE as error:

@@ -70,20 +70,15 @@ def check_columns(found: Sequence[str], columns: Columns, path: str, line: int |
     """Returns whether the file is labelled.
 
     Raises:
-      ColumnsError: a column is there twice, unknown, or missing although it is required; names the first.
+      ColumnsError: a column is there twice, or missing although it is required; names the first. Columns that the
+        schema does not have are read over; see `unexpected`.
     """
     for name, count in Counter(found).items():
         if count > 1:
             raise ColumnsError(f"the column is there {count} times. Keep one.", path=path, line=line, column=name)
-    for name in found:
-        if name not in columns.flat.names:
-            raise ColumnsError(
-                f"the schema has no such column. It has: {', '.join(columns.flat.names)}. "
-                "Remove the column, or add it to the schema.",
-                path=path,
-                line=line,
-                column=name,
-            )
+    if found and not set(found) & set(columns.flat.names):
+        what = f"no column of the schema is here. Expected: {', '.join(columns.flat.names)}. Found: {', '.join(found)}."
+        raise ColumnsError(what, path=path, line=line)
     for name in columns.flat.names:
         if name in columns.required and name not in found:
             raise ColumnsError(
@@ -94,6 +89,11 @@ def check_columns(found: Sequence[str], columns: Columns, path: str, line: int |
                 column=name,
             )
     return columns.label_only <= set(found)
+
+
+def unexpected(found: Collection[str], columns: Columns) -> tuple[str, ...]:
+    """Returns the columns of a file that the schema does not have, in the file's order; nothing reads them."""
+    return tuple(name for name in found if name not in columns.flat.names)
 
 
 def conform(batch: pa.RecordBatch, columns: Columns, path: str, first_record: int) -> pa.RecordBatch:

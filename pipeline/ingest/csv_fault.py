@@ -90,9 +90,9 @@ def _fault_of(
         what = f"expected {len(header)} fields, as in the header. Received: {len(record)}. "
         return UnreadableError(f"{what}Correct the row.", path=path, line=line, column=column)
     for column, cell in zip(header, record, strict=True):
-        target = columns.flat.field(column).type
-        if cell in given.missing:
+        if cell in given.missing or column not in columns.flat.names:
             continue
+        target = columns.flat.field(column).type
         if is_undecoded(cell):
             return UnreadableError(not_in_encoding(given), path=path, line=line, column=column)
         if "\0" in cell:

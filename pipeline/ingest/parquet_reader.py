@@ -60,7 +60,8 @@ def read_row_group(
             parquet = pq.ParquetFile(file)
             if first_record is None:
                 first_record = 1 + sum(parquet.metadata.row_group(index).num_rows for index in range(group))
-            for batch in parquet.iter_batches(batch_size, row_groups=[group]):
+            known = [name for name in parquet.schema_arrow.names if name in columns.flat.names]
+            for batch in parquet.iter_batches(batch_size, row_groups=[group], columns=known):
                 flat = conform(batch, columns, path, first_record)
                 if labelled:
                     check_labels(flat, columns, path, first_record)

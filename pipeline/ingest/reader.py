@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from columnar.examples import BATCH_SIZE
 from pipeline.ingest import avro_reader, csv_reader, parquet_reader, tfrecord_reader
-from pipeline.ingest.columns import Columns, check_columns
+from pipeline.ingest.columns import Columns, check_columns, unexpected
 from pipeline.ingest.csv_format import CsvFormat
 from pipeline.ingest.errors import ColumnsError, UnreadableError
 
@@ -21,6 +21,7 @@ class IngestResult:
     """An opened span.
 
     Attributes:
+      unexpected: columns of the files that the schema does not have; they are read over.
       labelled: False where the columns that only the label needs are absent; such a span is judged on inputs alone.
       schema: the Arrow schema of every batch.
       batches: rows in file order, read as they are asked for, at most 16,384 at a time; read once.
@@ -29,6 +30,7 @@ class IngestResult:
     labelled: bool
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
+    unexpected: tuple[str, ...] = ()
 
 
 def read_names(path: str, file_format: Format) -> list[str]:
@@ -61,7 +63,8 @@ def open_span(paths: Sequence[str], file_format: Format, columns: Columns) -> In
         what = "other files of this span have the label. Add it to all or to none."
         raise ColumnsError(what, path=bare, column=min(columns.label_only))
     batches = _batches(paths, file_format, columns)
-    return IngestResult(labelled=all(labelled.values()), schema=columns.flat, batches=batches)
+    extra = dict.fromkeys(name for names in found.values() for name in unexpected(names, columns))
+    return IngestResult(labelled=all(labelled.values()), schema=columns.flat, batches=batches, unexpected=tuple(extra))
 
 
 def _check(names: list[str], columns: Columns, path: str, file_format: Format) -> bool:

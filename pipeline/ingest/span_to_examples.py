@@ -33,11 +33,13 @@ class Conversion:
       labelled: whether the span has labels.
       num_examples: examples by split.
       output_uri: the artifact.
+      unexpected: columns of the files that the schema does not have.
     """
 
     labelled: bool
     num_examples: Mapping[str, int]
     output_uri: str
+    unexpected: tuple[str, ...] = ()
 
 
 class _Made(NamedTuple):
@@ -79,7 +81,8 @@ def write_examples(
             for name in (splits if only is None else only)
         }
         append_examples(span.batches, writers, splits)
-    conversion = Conversion(span.labelled, {name: writer.num_examples for name, writer in writers.items()}, output_uri)
+    counts = {name: writer.num_examples for name, writer in writers.items()}
+    conversion = Conversion(span.labelled, counts, output_uri, span.unexpected)
     if only is None and "://" not in output_uri:
         shards = tuple(path for name in splits for path in split_paths(output_uri, name))
         made = _Made(conversion, shards, identities(shards))

@@ -9,7 +9,7 @@ from columnar import examples
 from columnar.errors import ExamplesError
 from columnar.tfrecords import iter_record_batches
 from pipeline.ingest.columns import Columns, check_columns, check_labels, conform
-from pipeline.ingest.errors import ColumnsError, UnreadableError
+from pipeline.ingest.errors import UnreadableError
 
 
 def read_header(path: str) -> pa.Schema:
@@ -46,7 +46,7 @@ def _conformed(path: str, columns: Columns, batch_size: int) -> Iterator[tuple[i
     try:
         for records in iter_record_batches(path, batch_size):
             lists = _decode(records, path)
-            _refuse_unknown(lists.schema, columns, path, first_record)
+            lists = lists.select([name for name in lists.schema.names if name in columns.flat.names])
             flat = examples.flatten(lists, _natural(lists.schema), path)
             yield first_record, conform(flat, columns, path, first_record)
             first_record += len(records)
@@ -59,13 +59,6 @@ def _decode(records: list[bytes], path: str) -> pa.RecordBatch:
         return ExamplesToRecordBatchDecoder().DecodeBatch(records)
     except (RuntimeError, ValueError) as error:  # What tfx_bsl makes of a C++ status.
         raise UnreadableError(f"not a file of tf.Examples: {error}.", path=path) from error
-
-
-def _refuse_unknown(lists: pa.Schema, columns: Columns, path: str, first_record: int) -> None:
-    for name in lists.names:
-        if name not in columns.flat.names:
-            what = f"the schema has no such column. It has: {', '.join(columns.flat.names)}."
-            raise ColumnsError(what, path=path, line=first_record, column=name)
 
 
 def _natural(lists: pa.Schema) -> pa.Schema:

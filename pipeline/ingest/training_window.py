@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from columnar import split_files
 from columnar.examples import split_paths
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, DataError
 from pipeline.ingest.config import IngestConfig
-from pipeline.ingest.errors import ColumnsError
+from pipeline.ingest.errors import ColumnsError, IngestError
 from pipeline.ingest.reader import open_span
 from pipeline.ingest.span_to_examples import converted, write_examples
 
@@ -54,11 +54,24 @@ def write_window(spans: Sequence[WindowSpan], config: IngestConfig, output_uri: 
     totals: dict[str, int | None] = {"train": 0, "eval": 0}
     for span in sorted(spans, key=lambda span: span.span):
         wanted = ["train", "eval"] if span.span == max(numbers) else ["train"]
-        written = _write_span(span, config, output_uri, wanted)
+        try:
+            written = _write_span(span, config, output_uri, wanted)
+        except IngestError as error:
+            raise blamed(error, span.span, max(numbers)) from error
         for split in wanted:
             total, count = totals[split], written.get(split)
             totals[split] = None if total is None or count is None else total + count
     return totals
+
+
+def blamed(error: IngestError, span: int, newest: int) -> DataError:
+    """Returns the error for a run of `newest`, saying whose file is at fault where it is another span's."""
+    if span == newest:
+        return error
+    return DataError(
+        f"Span {newest} is trained together with span {span}, whose file is at fault: {error} "
+        f"Correct that file of span {span}, or lower [spans] window so that span {span} is left out."
+    )
 
 
 def shard_prefix(span: int) -> str:

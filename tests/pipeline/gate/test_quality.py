@@ -340,3 +340,12 @@ def test_what_blocks_comes_first():
     found = check(span(company=first("a", 40, "new"), fare=first(7.5, 20, -1.0)), known={"company": ("a",)})
 
     assert [severity for _, _, severity in found] == ["block", "warn"]
+
+
+@pytest.mark.parametrize(("setting", "severities"), [("warn", ["warn"]), ("block", ["block"]), ("ignore", [])])
+def test_a_column_that_the_schema_does_not_have_is_what_the_dataset_file_says(setting, severities):
+    findings = quality.unexpected(["tip"], GatePolicy(unexpected_column=setting))
+
+    assert [(finding.feature, finding.kind, finding.severity) for finding in findings] == [
+        ("tip", "unexpected_column", severity) for severity in severities
+    ]

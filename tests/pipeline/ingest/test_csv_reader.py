@@ -183,10 +183,15 @@ FAULTS = {
         ColumnsError,
         ", line 1, column 'fare': the column is there 2 times",
     ),
-    "unknown column": (
-        "id,fare,company,tips,extra\n1,2,a,0,9\n",
+    "no column of the schema": (
+        "a,b\n1,2\n",
         ColumnsError,
-        ", line 1, column 'extra': the schema has no such column",
+        ", line 1: no column of the schema is here. Expected: id, fare, company, note, tips. Found: a, b.",
+    ),
+    "a fault beside an unknown column": (
+        "id,extra,fare,company,tips\n1,x,2,a,0\n1,y,free,a,0\n",
+        ValueTypeError,
+        ", line 3, column 'fare': expected FLOAT. Received: 'free'.",
     ),
     "required column absent": (
         "id,company,tips\n1,a,0\n",

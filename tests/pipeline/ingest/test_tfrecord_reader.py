@@ -67,9 +67,12 @@ def test_a_list_of_several_values_is_refused(write, columns):
         read(write(FULL.replace("value: -7", "value: 1 value: 2")), columns)
 
 
-def test_an_unknown_feature_is_refused(write, columns):
-    with pytest.raises(ColumnsError, match="column 'extra': the schema has no such column"):
-        read(write(FULL + 'feature { key: "extra" value { float_list { value: 1 } } }'), columns)
+def test_a_feature_that_the_schema_does_not_have_is_read_over_and_named(write, columns):
+    rows = read(write(FULL), columns)
+    path = write(FULL + 'feature { key: "extra" value { float_list { value: 1 value: 2 } } }')
+
+    assert open_span([path], "tfrecord", columns).unexpected == ("extra",)
+    assert read(path, columns) == rows
 
 
 def test_another_type_than_the_schemas_is_refused(write, columns):
