@@ -31,6 +31,7 @@ SERVING = [
     "httptools>=0.6",
     "uvloop>=0.20; sys_platform != 'win32'",
     "orjson>=3.10",
+    "msgspec>=0.21",
     "prometheus-client>=0.20",
 ]
 

@@ -77,6 +77,7 @@ class Connection(asyncio.Protocol):
         self._is_tls = False  # TLS has no half closed connections.
         self._reading_paused = False
         self._at_end = False
+        self._may_work = False  # Here, on the event loop: once for what is received at once, then others have a turn.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -101,6 +102,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._discarding:
             return
+        self._may_work = True
         self._fed_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -250,6 +252,10 @@ class Connection(asyncio.Protocol):
         answer = service.answer(request.method, _path(request.target), request.origin, request.json_bytes)
         if isinstance(answer, Call):
             deadline = request.started + self._limits.timeout_s
+            if self._may_work and not request.gzip and service.is_quick(answer, len(request.body)):
+                self._may_work = False
+                self._worked(request, service.work(answer, request.body, deadline))
+                return
             self._set_timer(max(0.0, deadline - time.monotonic()), self._time_out)
             try:
                 self._server.submit(

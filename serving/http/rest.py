@@ -1,6 +1,8 @@
 """From a method, a path and a body to an answer: the contract's URLs and checks, without a socket."""
 
+import contextlib
 import json
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -15,7 +17,7 @@ from serving.log import records
 from serving.log.request_log import RequestLog
 from serving.metrics import REQUEST_LATENCY, RUNTIME_LATENCY, Metrics
 from serving.servables import inference
-from serving.servables.loaded_model import DEFAULT_SIGNATURE
+from serving.servables.loaded_model import DEFAULT_SIGNATURE, LoadedModel, Signature
 from serving.servables.registry import ModelRegistry
 from serving.servables.versions import Version
 from serving.tokens import Tokens
@@ -25,6 +27,9 @@ from serving.values.tensors import FLOAT, Tensor
 
 METRICS_PATH = "/monitoring/prometheus/metrics"
 
+_SMALL_BODY = 2**13
+_QUICK_S = 2e-3
+_FADING = 0.97  # A slow answer is remembered for about a hundred quick ones.
 _MAX_INT64 = 2**63 - 1
 _INT64_DIGITS = 19
 _VERB_PATH = re.compile(
@@ -58,6 +63,7 @@ class RestService:
         self._metrics = metrics
         self._log = log
         self._max_values = max_values
+        self._seconds: dict[Call, float] = {}  # Of small requests, by what configured model they asked.
         self._metrics_path = metrics_path
         self._tokens = tokens
         self._kserve = KServe(registry, metrics, log=log, max_values=max_values)
@@ -115,19 +121,14 @@ class RestService:
         Args:
           deadline: by the monotonic clock; what can stop stops there.
         """
+        started = time.perf_counter()
         try:
             if call.api == "infer":
                 return self._kserve.work(call, body, deadline)
-            document = json_reader.parse(body, max_values=self._max_values, deadline=deadline)
-            signature_name = document.value.get("signature_name", "")
-            if not isinstance(signature_name, str):
-                raise invalid(f"'signature_name' must be a string. Received: {json_reader.quoted(signature_name)}")
-            if not signature_name.isascii() and _is_no_unicode(signature_name):
-                raise invalid("'signature_name' must be UTF-8")
-            if call.api == "predict":
-                answer = self._predict(call, signature_name, document)
-            else:
-                answer = self._from_examples(call, signature_name, document)
+            done = self._predict_rows(call, body) if call.api == "predict" else None
+            answer, runs_at_once = done or self._work_on_document(call, body, deadline)
+            if runs_at_once and len(body) <= _SMALL_BODY:
+                self._seconds[call] = max(time.perf_counter() - started, _FADING * self._seconds.get(call, 0.0))
         except ServingError as error:
             return refusal(error, call.model, call.api)
         except MemoryError:
@@ -135,6 +136,13 @@ class RestService:
         except Exception as error:  # noqa: BLE001 - the edge: a client gets the contract's form whatever happens.
             return refusal(ServingError(Code.INTERNAL, f"{type(error).__name__}: {error}"), call.model, call.api)
         return Answer(200, answer, JSON, Code.OK, call.model, call.api)
+
+    def is_quick(self, call: Call, body_bytes: int) -> bool:
+        """Tells whether handing the call to a thread would likely cost more than its work.
+
+        By what small requests for the same have taken lately: the slowest counts, and fades.
+        """
+        return body_bytes <= _SMALL_BODY and self._seconds.get(call, math.inf) <= _QUICK_S
 
     def record(self, answer: Answer, seconds: float) -> None:
         """Counts an answer that went out."""
@@ -145,21 +153,48 @@ class RestService:
             labels = (("model_name", answer.model), ("API", answer.api), ("entrypoint", "REST"))
             self._metrics.observe(REQUEST_LATENCY, labels, seconds * 1e6)
 
-    def _predict(self, call: Call, signature_name: str, document: Document) -> bytes:
+    def _work_on_document(self, call: Call, body: bytes | bytearray, deadline: float) -> tuple[bytes, bool]:
+        """Answers a body of any form; see `_run`."""
+        document = json_reader.parse(body, max_values=self._max_values, deadline=deadline)
+        name = document.value.get("signature_name", "")
+        if not isinstance(name, str):
+            raise invalid(f"'signature_name' must be a string. Received: {json_reader.quoted(name)}")
+        if not name.isascii() and _is_no_unicode(name):
+            raise invalid("'signature_name' must be UTF-8")
+        if call.api != "predict":
+            return self._from_examples(call, name, document), False
         with self._registry.lease(call.model, call.version, call.label) as (version, model):
-            name = signature_name or DEFAULT_SIGNATURE
-            signature = model.signature(name)
-            decoded = json_tensor.decode(document, signature.inputs)
-            started = time.perf_counter()
-            outputs = signature(decoded.tensors)
-            self._observe_runtime(call, started)
-        write = json_writer.rows if decoded.form == "row" else json_writer.columns
-        answer = write(outputs)
+            signature = model.signature(name or DEFAULT_SIGNATURE)
+            return self._run(call, version, model, signature, json_tensor.decode(document, signature.inputs))
+
+    def _predict_rows(self, call: Call, body: bytes | bytearray) -> tuple[bytes, bool] | None:
+        """Answers a body of plain rows; None where it is another, or its model cannot be asked."""
+        if json_reader.may_exceed(body, self._max_values):
+            return None
+        with contextlib.ExitStack() as held:
+            try:
+                version, model = held.enter_context(self._registry.lease(call.model, call.version, call.label))
+                signature = model.signature(DEFAULT_SIGNATURE)
+            except ServingError:  # A mistake in the body is told before this one.
+                return None
+            tensors = signature.rows.decode(body)
+            if tensors is None:
+                return None
+            return self._run(call, version, model, signature, json_tensor.Decoded(tensors, "row"))
+
+    def _run(
+        self, call: Call, version: int, model: LoadedModel, signature: Signature, decoded: json_tensor.Decoded
+    ) -> tuple[bytes, bool]:
+        """Returns the answer, and whether runs of the model wait for nothing."""
+        started = time.perf_counter()
+        outputs = signature(decoded.tensors)
+        self._observe_runtime(call, started)
+        answer = json_writer.rows(outputs) if decoded.form == "row" else json_writer.columns(outputs)
         if self._log is not None and self._log.sampled():
-            spec = messages.model_spec(call.model, version, name)
+            spec = messages.model_spec(call.model, version, signature.name)
             build = records.predict(spec, decoded.tensors, outputs)
             self._log.offer(build, records.size_of(decoded.tensors, outputs))
-        return answer
+        return answer, model.runs_at_once
 
     def _from_examples(self, call: Call, signature_name: str, document: Document) -> bytes:
         examples = example_json.decode(document)

@@ -154,16 +154,23 @@ class BatchScheduler:
         for number in range(parameters.num_batch_threads):
             threading.Thread(target=self._work, name=f"batch-{number}", daemon=True).start()
 
-    def batched(self, run: Run) -> Run:
-        """Returns a run that shares batches with its other callers."""
-        return lambda values: self._enqueue(run, values)
+    def batched(self, run: Run, inputs: Sequence[str]) -> Run:
+        """Returns a run that shares batches with its other callers.
 
-    def _enqueue(self, run: Run, values: Sequence[Tensor]) -> list[Tensor]:
+        Args:
+          inputs: the names of what it takes, for messages.
+        """
+        return lambda values: self._enqueue(run, inputs, values)
+
+    def _enqueue(self, run: Run, inputs: Sequence[str], values: Sequence[Tensor]) -> list[Tensor]:
         sizes = {value.array.shape[0] if value.array.ndim else None for value in values}
         if None in sizes:
             raise invalid("Batching session Run() input tensors must have at least one dimension")
         if len(sizes) > 1:
-            raise invalid("Batching session Run() input tensors must have equal 0th-dimension size")
+            received = ", ".join(f"{name} {len(value.array)}" for name, value in zip(inputs, values, strict=True))
+            raise invalid(
+                f"Batching session Run() input tensors must have equal 0th-dimension size. Received: {received}"
+            )
         size = next(iter(sizes)) or 0
         if size > self._parameters.max_batch_size:
             raise invalid(f"Task size {size} is larger than maximum input batch size {self._parameters.max_batch_size}")

@@ -15,10 +15,12 @@ from serving.errors import Code, ServingError, invalid
 from serving.servables.session import Session
 from serving.values import tensor_proto
 from serving.values.tensors import Tensor
+from serving.values.typed_rows import TypedRows
 
 DEFAULT_SIGNATURE = "serving_default"
 
 Run = Callable[[Sequence[Tensor]], list[Tensor]]
+Batched = Callable[[Run, Sequence[str]], Run]
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Signature:
       inputs: dtypes by name, in the order in which `run` takes values.
       outputs: names, in the order in which `run` returns values.
       defaults: by name, the values of inputs that a request may leave out.
+      rows: reads requests of plain rows.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Signature:
     outputs: tuple[str, ...]
     run: Run
     defaults: Mapping[str, Tensor]
+    rows: TypedRows
 
     def __call__(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Runs the signature on exactly its inputs.
@@ -49,7 +53,7 @@ class Signature:
 class LoadedModel:
     """A SavedModel ready to answer. As a context manager, it is held: `close` waits for those who hold it."""
 
-    def __init__(self, folder: Path, *, timeout_s: float = 30.0, batched: Callable[[Run], Run] | None = None) -> None:
+    def __init__(self, folder: Path, *, timeout_s: float = 30.0, batched: Batched | None = None) -> None:
         """Loads the version in `folder`.
 
         Args:
@@ -66,6 +70,11 @@ class LoadedModel:
         self._lock = threading.Condition()
         self._users = 0
         self._signatures: dict[str, Signature] = {}
+
+    @property
+    def runs_at_once(self) -> bool:
+        """Whether a run waits for nothing: not for others, as batches do, and not for what its graph may wait for."""
+        return self._batched is None and not self._session.may_wait
 
     def signature(self, name: str) -> Signature:
         """Returns a signature that has inputs.
@@ -142,7 +151,7 @@ class LoadedModel:
             [definition.inputs[key].name for key in inputs], [definition.outputs[key].name for key in outputs]
         )
         if self._batched is not None:
-            run = self._batched(run)
+            run = self._batched(run, inputs)
         dtypes = {key: definition.inputs[key].dtype for key in inputs}
         defaults = {key: tensor_proto.read(value, key) for key, value in definition.defaults.items() if key in dtypes}
-        return Signature(name, dtypes, tuple(outputs), run, defaults)
+        return Signature(name, dtypes, tuple(outputs), run, defaults, TypedRows(name, dtypes))

@@ -27,12 +27,28 @@ from serving.values.tensors import STORAGE, STRING, Tensor, dtype_name, strings
 _STRING_BYTES = 24  # sizeof(TF_TString)
 _SHORT = 22  # Longest text that a TF_TString holds in itself: one byte of size, one of zero at the end.
 _SHORT_STRING = np.dtype([("size", "u1"), ("text", "S23")])
+_SIZES = [bytes([size << 2]) for size in range(_SHORT + 1)]
+_FEW_STRINGS = 32  # Below, Python's own bytes are faster than an array of records.
 _MAX_RANK = 254
 _NUMPY_MAX_RANK = 64
 # A request already has a thread: handing its graph over to TensorFlow's own would only cost time. Only there can a run
 # be cancelled, though, and a loop may have no end.
 _IN_CALLERS_THREAD, _IN_TENSORFLOWS_THREADS = -1, 0
-_LOOPS = frozenset({"While", "StatelessWhile", "Enter", "RefEnter"})
+_LOOPS = ("While", "StatelessWhile", "Enter", "RefEnter")
+# What may wait for something outside of the run: a file, a queue, an iterator, a Python function, another process.
+_WAITS = (
+    "ReadFile",
+    "Queue",
+    "Iterator",
+    "Stage",
+    "Unstage",
+    "Barrier",
+    "PyFunc",
+    "EagerPyFunc",
+    "Recv",
+    "_Recv",
+    "Rpc",
+)
 
 
 class _Output(ctypes.Structure):
@@ -105,7 +121,7 @@ class _Library:
         for text in (b"", b"abc", b"x" * _SHORT):
             cell = ctypes.create_string_buffer(_STRING_BYTES)
             self.fast.TF_StringCopy(ctypes.addressof(cell), text, len(text))
-            same = cell.raw == _short_strings([text]).tobytes()
+            same = cell.raw == _short_strings([text])
             self.fast.TF_StringDealloc(ctypes.addressof(cell))
             if not same:
                 return False
@@ -123,6 +139,7 @@ class Session:
 
     Attributes:
       signatures: the SavedModel's `SignatureDef`s by name.
+      may_wait: whether a run may take long on any input: its graph has a loop, or waits for something outside.
     """
 
     def __init__(self, folder: Path, *, timeout_s: float) -> None:
@@ -160,9 +177,11 @@ class Session:
         for name, definition in parsed.signature_def.items():
             self.signatures[name] = meta_graph_pb2.SignatureDef()
             self.signatures[name].CopyFrom(definition)  # Not a part of the whole, which is let go.
+        has_loop = _has_any(parsed.graph_def, _LOOPS)
+        self.may_wait = has_loop or _has_any(parsed.graph_def, _WAITS)
         run_options = config_pb2.RunOptions(
             timeout_in_ms=max(1, int(timeout_s * 1000)),
-            inter_op_thread_pool=_IN_TENSORFLOWS_THREADS if _has_loop(parsed.graph_def) else _IN_CALLERS_THREAD,
+            inter_op_thread_pool=_IN_TENSORFLOWS_THREADS if has_loop else _IN_CALLERS_THREAD,
         ).SerializeToString()
         self._run_options = fast.TF_NewBufferFromString(run_options, len(run_options))
 
@@ -218,9 +237,10 @@ class Session:
         return _Output(pointer, int(index or 0))
 
 
-def _has_loop(graph: Any) -> bool:
+def _has_any(graph: Any, operations: tuple[str, ...]) -> bool:
+    """Tells whether a graph or one of its functions has an operation whose name begins so."""
     nodes = itertools.chain(graph.node, *(function.node_def for function in graph.library.function))
-    return any(node.op in _LOOPS for node in nodes)
+    return any(node.op.startswith(operations) for node in nodes)
 
 
 def _raise_if_failed(fast: Any, status: int) -> None:
@@ -236,7 +256,7 @@ def _to_native(lib: _Library, value: Tensor) -> int:
     rank = array.ndim
     if rank > _MAX_RANK:
         raise TensorFlowError(Code.INVALID_ARGUMENT, f"A tensor has at most {_MAX_RANK} dimensions. Received: {rank}")
-    dims = (c_int64 * rank)(*array.shape)
+    dims = _dims(array.shape)
     if dtype == STRING:
         return _strings_to_native(lib, array.ravel().tolist(), dims)
     if dtype not in STORAGE:
@@ -245,6 +265,12 @@ def _to_native(lib: _Library, value: Tensor) -> int:
     if array.nbytes:
         ctypes.memmove(lib.fast.TF_TensorData(pointer), array.tobytes(), array.nbytes)
     return pointer
+
+
+@functools.lru_cache(maxsize=1024)
+def _dims(shape: tuple[int, ...]) -> "ctypes.Array[c_int64]":
+    """Returns a shape as the library reads it."""
+    return (c_int64 * len(shape))(*shape)
 
 
 def _strings_to_native(lib: _Library, values: list[bytes], dims: "ctypes.Array[c_int64]") -> int:
@@ -256,7 +282,7 @@ def _strings_to_native(lib: _Library, values: list[bytes], dims: "ctypes.Array[c
     else:
         short = [value if len(value) <= _SHORT else b"" for value in values]
         long = [index for index, value in enumerate(values) if len(value) > _SHORT]
-    packed = _short_strings(short).tobytes()
+    packed = _short_strings(short)
     if not long:
         pointer: int = lib.fast.TF_AllocateTensor(STRING, dims, len(dims), size)
         if size:
@@ -284,16 +310,19 @@ def _free_long_strings(address: int | None, _size: int, _argument: int | None) -
         library().fast.TF_StringDealloc(address + index * _STRING_BYTES)
 
 
-def _short_strings(values: list[bytes]) -> Any:
+def _short_strings(values: list[bytes]) -> bytes:
+    """Returns texts of at most 22 bytes as TF_TStrings, one behind the other."""
+    if len(values) <= _FEW_STRINGS:
+        return b"".join([_SIZES[len(value)] + value.ljust(_STRING_BYTES - 1, b"\0") for value in values])
     cells = np.zeros(len(values), _SHORT_STRING)
     cells["size"] = np.fromiter(map(len, values), np.uint8, len(values)) << 2
     cells["text"] = values
-    return cells
+    return cells.tobytes()
 
 
 def _from_native(fast: Any, pointer: int) -> Tensor:
     dtype = fast.TF_TensorType(pointer)
-    shape = tuple(fast.TF_Dim(pointer, axis) for axis in range(fast.TF_NumDims(pointer)))
+    shape = tuple([fast.TF_Dim(pointer, axis) for axis in range(fast.TF_NumDims(pointer))])
     if len(shape) > _NUMPY_MAX_RANK:
         raise TensorFlowError(Code.UNIMPLEMENTED, f"An output has {len(shape)} dimensions; at most 64 can be written")
     data, size = fast.TF_TensorData(pointer), fast.TF_TensorByteSize(pointer)

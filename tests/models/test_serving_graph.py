@@ -12,6 +12,11 @@ from models.predictor import Predictor
 from models.tasks import Binary
 from models.training_spec import TrainingSpec
 from models.transform_graph import TransformGraph, serving_arrays
+from serving.errors import ServingError
+from serving.servables.batching import BatchingParameters, BatchScheduler
+from serving.servables.loaded_model import LoadedModel
+from serving.values import json_reader, json_tensor
+from serving.values.tensors import STRING
 from tests.models.conftest import FEATURES, make_table
 
 
@@ -91,3 +96,18 @@ def test_inputs_of_different_lengths_are_refused_by_name(model_dir):
         two = one | {name: tf.repeat(one[name], 2)}
         with pytest.raises(tf.errors.InvalidArgumentError, match=r"amount, .*town.* must have the same"):
             signature(**two)
+
+
+def test_the_embedded_server_refuses_them_too_alone_and_in_batches(model_dir):
+    scheduler = BatchScheduler(BatchingParameters(), lambda _: None)
+    for batched in (None, scheduler.batched):
+        model = LoadedModel(model_dir, batched=batched)
+        signature = model.signature("serving_default")
+        body = {name: ["7"] if dtype == STRING else [7] for name, dtype in signature.inputs.items()}
+        text = json.dumps({"inputs": body | {"town": ["a", "b"]}}).encode()
+        unequal = json_tensor.decode(json_reader.parse(text, max_values=1000), signature.inputs)
+
+        with pytest.raises(ServingError, match=r"amount.*town") as raised:
+            signature(unequal.tensors)
+        assert raised.value.http_status == 400
+        model.close()

@@ -30,13 +30,13 @@ class Batched:
             self.waited.append,
         )
 
-        def batched(run):
+        def batched(run, inputs):
             def counted(values):
                 assert self.holding.wait(30)
                 self.runs.append(values[0].array.shape)
                 return run(values)
 
-            return scheduler.batched(counted)
+            return scheduler.batched(counted, inputs)
 
         self.model = LoadedModel(folder, batched=batched)
 
