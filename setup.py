@@ -87,6 +87,7 @@ setup(
     py_modules=["local_runner", "kubeflow_runner"],
     package_data={
         "data": ["*/dataset.toml", "*/schema.pbtxt", "*/README.md"],
+        "pipeline.config": ["*.json"],
         "pipeline.report": ["templates/*", "fonts/*"],
     },
     install_requires=CORE + SERVING,

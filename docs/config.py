@@ -1,18 +1,17 @@
-"""Writes docs/config.md: every key of dataset.toml, from the dataclasses that read it.
+"""Writes docs/config.md and the JSON schema for editors: every key of dataset.toml, from the dataclasses that read it.
 
 python -m docs.config
 """
 
 import dataclasses
-import inspect
 import math
-import re
 import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from models import settings
+from pipeline.config import json_schema
 from pipeline.config.dataset import REQUIRED_TABLES, TABLES
 
 PAGE = Path(__file__).with_name("config.md")
@@ -21,6 +20,10 @@ _HEAD = """# Every key of dataset.toml
 Made by `make docs` from the dataclasses that read the file (`TABLES` in pipeline/config/dataset.py). A wrong key, type
 or value ends a command with status 2 and one line that names the file, the key and what is allowed. `[a, b]` includes
 its limits, `(a, b)` does not.
+
+The same as a JSON schema, for completion in an editor: [dataset.schema.json](../pipeline/config/dataset.schema.json).
+`init` puts a copy into the folder that it writes and names it in its first line, `#:schema ./dataset.schema.json`,
+which editors with Taplo read (in Visual Studio Code the extension Even Better TOML).
 """
 
 
@@ -32,19 +35,12 @@ def page() -> str:
         needed = " (required)" if table in REQUIRED_TABLES else ""
         parts.append(f"\n## {title}{needed}\n\n| key | allowed | unit | default | meaning |\n|---|---|---|---|---|\n")
         for cls in classes:
-            meanings = _meanings(cls)
+            meanings = json_schema.meanings(cls)
             defaults = {field.name: _default(field) for field in dataclasses.fields(cls)}
             for name, hint in settings.hints(cls).items():
                 cells = (f"`{name}`", settings.describe(hint), _unit(hint), defaults[name], meanings[name])
                 parts.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n")
     return "".join(parts)
-
-
-def _meanings(cls: type) -> dict[str, str]:
-    """Reads the `Attributes:` of a docstring: an entry is `name: text`, and deeper lines carry it on."""
-    text = inspect.cleandoc(cls.__doc__ or "").partition("Attributes:\n")[2]
-    entries = re.findall(r"^  (\w+): (.*(?:\n    .*)*)", text, flags=re.MULTILINE)
-    return {name: re.sub(r"\s+", " ", meaning) for name, meaning in entries}
 
 
 def _default(field: "dataclasses.Field[Any]") -> str:
@@ -82,3 +78,4 @@ def _parts(hint: Any) -> list[Any]:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    json_schema.FILE.write_text(json_schema.text(), encoding="utf-8")

@@ -8,12 +8,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.config import json_schema
 from pipeline.onboarding.cut import Cut, Cutting, SpanSummary
 from pipeline.onboarding.label import Label
 from pipeline.onboarding.profile import Profile
 from pipeline.onboarding.roles import Role
 
 SPANS_FOLDER = "spans"
+SCHEMA_COPY = json_schema.FILE.name
+"""The JSON schema of dataset.toml, beside it, for editors."""
 _EVAL_SHARE = 1 / 3
 _ENOUGH_ROWS = 10_000
 _FEWEST_SPANS, _MOST_SPANS = 4, 52
@@ -115,6 +118,7 @@ def dataset_toml(table: Table) -> str:
         elif role.role not in _TABLES and role.role != "label":
             groups["never"].append(role.name)
     lines = [
+        f"#:schema ./{SCHEMA_COPY}",
         f"# {table.name}: written by `init` from {table.given}; README.md has a table of the columns. Edit it freely.",
         f"name = {_text(table.name)}",
         'schema = "schema.pbtxt"',

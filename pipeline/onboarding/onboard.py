@@ -14,6 +14,7 @@ from pathlib import Path
 
 from models.errors import FeatureError
 from models.tensor_names import check_column_name
+from pipeline.config import json_schema
 from pipeline.config.dataset import SHIPPED, load_dataset
 from pipeline.errors import ConfigError
 from pipeline.onboarding import folder as texts
@@ -208,6 +209,7 @@ def _write_texts(table: Table, aside: Path, wish: Wish) -> None:
         roles = "; ".join(f"{role.name!r} is {role.role}: {role.why}" for role in table.roles)
         raise ConfigError(f"{wish.path}: no column is left as a feature. {roles}.")
     for file, text in (
+        (texts.SCHEMA_COPY, json_schema.FILE.read_text(encoding="utf-8")),
         (_DATASET, texts.dataset_toml(table)),
         ("schema.pbtxt", texts.schema_pbtxt(table)),
         ("README.md", texts.readme_md(table)),
@@ -228,7 +230,7 @@ def _install(aside: Path, target: Path, table: Table, force: bool) -> Onboarded:
         old = target.with_name(f".{target.name}.{os.getpid()}.old")
         old.mkdir()
         # dataset.toml comes last: until then the folder says what it said before.
-        for entry in (SPANS_FOLDER, "README.md", "schema.pbtxt", _DATASET):
+        for entry in (SPANS_FOLDER, "README.md", "schema.pbtxt", texts.SCHEMA_COPY, _DATASET):
             if (target / entry).exists():
                 (target / entry).rename(old / entry)
             (aside / entry).rename(target / entry)

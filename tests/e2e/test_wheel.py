@@ -92,7 +92,12 @@ def test_the_wheel_holds_what_git_tracks_of_the_packages_and_nothing_else(wheel)
 
     code = {path.relative_to(REPOSITORY).as_posix() for one in PACKAGES for path in (REPOSITORY / one).rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == {*code, "local_runner.py", "kubeflow_runner.py"}
-    assert {"data/taxi/dataset.toml", "data/taxi/schema.pbtxt", "pipeline/report/templates/run.html"} <= names
+    assert {
+        "data/taxi/dataset.toml",
+        "data/taxi/schema.pbtxt",
+        "pipeline/report/templates/run.html",
+        "pipeline/config/dataset.schema.json",
+    } <= names
 
 
 def test_help_lists_the_commands_of_both_runners_under_the_installed_name(programs, folder):

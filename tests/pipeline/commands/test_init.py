@@ -61,6 +61,8 @@ def test_folder_is_one_that_run_takes_and_the_file_stays(capsys):
     assert dataset.features.categorical == ("plan",)
     assert sorted(dataset.never) == ["id", "joined", "mail", "note", "refund"]
     assert sorted(path.name for path in Path().iterdir()) == ["Kunden.csv", "kunden"]
+    assert Path("kunden/dataset.toml").read_text(encoding="utf-8").startswith("#:schema ./dataset.schema.json\n")
+    assert Path("kunden/dataset.schema.json").is_file()
 
 
 def test_roles_have_their_reasons_and_figures(capsys):
