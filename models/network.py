@@ -39,7 +39,8 @@ class Layout:
     @classmethod
     def of(cls, features: FeatureSpec, vocabulary_sizes: Mapping[str, int]) -> Layout:
         """The layout of `features`, given the number of tokens of each categorical column."""
-        ids = {one.name: one.ids(vocabulary_sizes.get(one.name, 0)) for one in features.encoded if one.kind.reserved}
+        of_vocabularies = {one.name: vocabulary_sizes[one.name] for one in features.having("vocabulary")}
+        ids = {one.name: one.ids(of_vocabularies.get(one.name, 0)) for one in features.encoded if one.kind.reserved}
         return cls(
             ids={f"{name}_id_xf": size for name, size in ids.items()},
             numeric=tuple(one.name for one in features.encoded if "_z_xf" in one.kind.floats),

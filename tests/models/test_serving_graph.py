@@ -27,7 +27,7 @@ def graph(transform_dir):
 
 @pytest.fixture(scope="module")
 def layout(graph):
-    return Layout.of(FEATURES, {name: len(graph.vocabulary(name)) for name in FEATURES.categorical})
+    return Layout.of(FEATURES, {one.name: len(graph.vocabulary(one.name)) for one in FEATURES.having("vocabulary")})
 
 
 def network_of(layout, **settings):

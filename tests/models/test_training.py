@@ -29,7 +29,7 @@ def test_shards_of_one_artifact_are_told_apart_by_their_span(examples_dir, trans
     from models.network import Layout
 
     graph = TransformGraph(str(transform_dir), FEATURES)
-    layout = Layout.of(FEATURES, {name: len(graph.vocabulary(name)) for name in FEATURES.categorical})
+    layout = Layout.of(FEATURES, {one.name: len(graph.vocabulary(one.name)) for one in FEATURES.having("vocabulary")})
     paths = sorted(str(path) for path in (examples_dir / "Split-train").iterdir())
 
     rows = training.read_rows(paths, graph, layout)
@@ -100,7 +100,7 @@ def test_rows_with_what_the_schema_rules_out_are_left_out(tmp_path, transform_di
     (hour,) = (feature for feature in schema.feature if feature.name == "hour")
     hour.int_domain.min, hour.int_domain.max = 0, 11
     monkeypatch.setattr(graph, "raw_schema", lambda: schema)
-    layout = Layout.of(FEATURES, {name: len(graph.vocabulary(name)) for name in FEATURES.categorical})
+    layout = Layout.of(FEATURES, {one.name: len(graph.vocabulary(one.name)) for one in FEATURES.having("vocabulary")})
     table = make_table(60)
     write_shard(tmp_path / "Split-train" / "data-00000-of-00001.gz", table)
 
