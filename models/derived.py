@@ -72,8 +72,14 @@ def inputs_of(groups: Groups, derived: Mapping[str, str], features: Sequence[Fea
             if name in derived:
                 continue
             said = members[name] if isinstance(members, Mapping) else 0
-            text = kind.description.format(repr(said) if isinstance(said, str) else said)
-            found[name] = Input(name=name, used=group, types=kind.types, is_number=kind.is_number, description=text)
+            found[name] = Input(
+                name=name,
+                used=group,
+                types=kind.types,
+                is_number=kind.is_number,
+                description=kind.description.format(repr(said) if isinstance(said, str) else said),
+                separator=said if isinstance(said, str) else "",
+            )
     for feature in features:
         if feature.name not in derived:
             continue
@@ -88,9 +94,22 @@ def inputs_of(groups: Groups, derived: Mapping[str, str], features: Sequence[Fea
             is_number = (read_as == "number") if before is None else before.is_number
             if before is not None and before.used.startswith("derived."):
                 is_number = before.is_number and read_as == "number"
-            text = before.description if before else f"Read by {feature.name}."
-            found[name] = Input(name=name, used=used, types=types, is_number=is_number, description=text)
+            found[name] = Input(
+                name=name,
+                used=used,
+                types=types,
+                is_number=is_number,
+                description=_read_by(feature.name, before),
+                separator=before.separator if before else "",
+            )
     return tuple(found[name] for name in sorted(found))
+
+
+def _read_by(feature: str, before: Input | None) -> str:
+    if before is None:
+        return f"Read by {feature}."
+    only_derived = before.used.startswith("derived.")
+    return f"{before.description[:-1]}, {feature}." if only_derived else before.description
 
 
 def _trees(groups: Groups, derived: Mapping[str, str]) -> dict[str, Node]:

@@ -191,6 +191,7 @@ class Input:
       types: of the schema, that it may have.
       is_number: as in Kind.
       description: in feature_defaults.json.
+      separator: between the values of a multi-valued column; empty for any other.
     """
 
     name: str
@@ -198,6 +199,7 @@ class Input:
     types: tuple[str, ...]
     is_number: bool
     description: str
+    separator: str = ""
 
 
 READ_AS: Mapping[Type, tuple[str, ...]] = {

@@ -59,13 +59,18 @@ def export(
 
 
 def feature_defaults(graph: TransformGraph, features: FeatureSpec) -> dict[str, dict[str, Any]]:
-    """Of each serving input: dtype, the value that stands for a missing one ("NaN" is spelled out), and its use."""
+    """Of each serving input: dtype, the value that stands for a missing one ("NaN" is spelled out), and its use.
+
+    Of one that holds several values in one text also the separator between them.
+    """
     missing = {tf.float32: "NaN", tf.int64: -1, tf.string: ""}
     inputs = graph.serving_inputs
     described = {}
     for one in features.inputs:
         dtype = inputs[one.name].dtype
         described[one.name] = {"dtype": dtype.name, "missing": missing[dtype], "description": one.description}
+        if one.separator:
+            described[one.name]["separator"] = one.separator
     return described
 
 

@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline import program
 from pipeline.commands import options
@@ -86,9 +86,12 @@ def command(args: argparse.Namespace) -> int:
                 error.add_note(f"To start one: {program.line('serve', *words)}")
             raise
         rows = read_rows(file, "standard input" if args.file == "-" else args.file, written, signature.inputs)
-        defaults = read_defaults(args.defaults or find_defaults(serving_dir, signature.version))
+        described = args.defaults or find_defaults(serving_dir, signature.version)
+        defaults, separators = read_defaults(described, "missing"), read_defaults(described, "separator")
         notes = Notes()
-        predictions = predict_rows(rows, endpoint, args.signature, signature, defaults, args.batch_size, notes)
+        predictions = predict_rows(
+            rows, endpoint, args.signature, signature, defaults, separators, args.batch_size, notes
+        )
         if args.json:
             asked, refused = write_json(predictions)
         elif args.csv:
@@ -108,8 +111,8 @@ def find_defaults(serving_dir: Path, version: int) -> Path | None:
     return None
 
 
-def read_defaults(path: Path | None) -> Mapping[str, Any]:  # Any: JSON.
-    """Returns what stands for a missing value, by input; nothing where there is no file.
+def read_defaults(path: Path | None, what: Literal["missing", "separator"]) -> Mapping[str, Any]:  # Any: JSON.
+    """Returns what stands for a missing value, or between several, by input; nothing where there is no file.
 
     Raises:
       ConfigError: the file is not what a model carries.
@@ -118,7 +121,7 @@ def read_defaults(path: Path | None) -> Mapping[str, Any]:  # Any: JSON.
         return {}
     try:
         described = json.loads(path.read_text(encoding="utf-8"))
-        return {name: entry["missing"] for name, entry in described.items()}
+        return {name: entry[what] for name, entry in described.items() if what == "missing" or what in entry}
     except OSError as error:
         raise ConfigError(f"--defaults: {path}: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:

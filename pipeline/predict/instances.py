@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,12 @@ class InputError(ValueError):
     """A row that a signature does not take; names the input, what was expected and what was received."""
 
 
-def instance(values: Mapping[str, Any], inputs: Mapping[str, str], defaults: Mapping[str, Any]) -> Instance:
+def instance(
+    values: Mapping[str, Any],
+    inputs: Mapping[str, str],
+    defaults: Mapping[str, Any],
+    separators: Mapping[str, str] = MappingProxyType({}),
+) -> Instance:
     """Returns a row as a predict request holds it.
 
     Args:
@@ -37,6 +43,7 @@ def instance(values: Mapping[str, Any], inputs: Mapping[str, str], defaults: Map
       inputs: dtype by name, in TensorFlow's terms such as `DT_FLOAT`.
       defaults: what stands for a missing value, by input; inputs without one are required. "NaN" is the number, and is
         written as the bare token that TensorFlow Serving reads.
+      separators: what stands between several values, by input; a list is written so.
 
     Raises:
       InputError: a value that its input cannot hold, or a missing one that nothing stands for; names the first.
@@ -49,11 +56,27 @@ def instance(values: Mapping[str, Any], inputs: Mapping[str, str], defaults: Map
                 raise InputError(f"{name}: the value is missing, and nothing says what stands for it")
             row[name] = float("nan") if defaults[name] == "NaN" and dtype in _FLOATS else defaults[name]
             continue
+        if isinstance(value, list) and name in separators:
+            row[name] = _joined(value, separators[name], name)
+            continue
         try:
             row[name] = _as_json(value, dtype)
         except (ValueError, OverflowError) as error:
             raise InputError(f"{name}: expected {_expected(dtype)}. Received: {clipped(repr(value))}") from error
     return row
+
+
+def _joined(values: Sequence[Any], separator: str, name: str) -> str:  # Any: JSON.
+    """Returns a list as the one text that the model takes.
+
+    Raises:
+      InputError: an item holds the separator.
+    """
+    texts = [str(value) for value in values if value is not None]
+    wrong = next((text for text in texts if separator in text), None)
+    if wrong is not None:
+        raise InputError(f"{name}: expected values without {separator!r}. Received: {clipped(repr(wrong))}")
+    return separator.join(texts)
 
 
 def instances(table: pa.Table | pa.RecordBatch, model_dir: Path) -> list[Instance]:

@@ -51,6 +51,7 @@ def predict_rows(
     name: str,
     signature: Signature,
     defaults: Mapping[str, Any],
+    separators: Mapping[str, str],
     batch_size: int,
     notes: Notes,
 ) -> Iterator[Prediction]:
@@ -59,6 +60,7 @@ def predict_rows(
     Args:
       name: the signature's.
       defaults: what stands for a missing value, by input ("NaN" is spelled out); inputs without one are required.
+      separators: what stands between several values, by input.
 
     Raises:
       DataError: the first rows name columns, and the model takes none of them: the answers would be the same for all.
@@ -70,7 +72,7 @@ def predict_rows(
         if first:
             _check_columns(batch, signature)
             first = False
-        made = [_instance(row, signature, defaults, notes) for row in batch]
+        made = [_instance(row, signature, defaults, separators, notes) for row in batch]
         good = [(row.number, one) for row, one in zip(batch, made, strict=True) if not isinstance(one, str)]
         answers = {one.number: one for one in _ask(good, lambda asked: endpoint.predict(name, asked), signature)}
         for row, one in zip(batch, made, strict=True):
@@ -112,7 +114,9 @@ def _ask(
         yield Prediction(number, answer if one else {signature.outputs[0]: answer})
 
 
-def _instance(row: Row, signature: Signature, defaults: Mapping[str, Any], notes: Notes) -> Instance | str:
+def _instance(
+    row: Row, signature: Signature, defaults: Mapping[str, Any], separators: Mapping[str, str], notes: Notes
+) -> Instance | str:
     """Returns the row as the signature takes it, or why that cannot be."""
     if row.error:
         return row.error
@@ -124,6 +128,6 @@ def _instance(row: Row, signature: Signature, defaults: Mapping[str, Any], notes
         if name not in row.values and name in defaults:
             notes.filled[name] = notes.filled.get(name, 0) + 1
     try:
-        return instance(row.plain(signature.inputs), signature.inputs, defaults)
+        return instance(row.plain(signature.inputs), signature.inputs, defaults, separators)
     except (InputError, pa.ArrowInvalid) as error:
         return str(error)

@@ -34,7 +34,8 @@ def test_features_equal_those_of_tfts_graph_to_the_last_bit(transform_dir):
     assert len(odd["amount"]) == 4096
     np.testing.assert_array_equal(floats, plain_floats)
     np.testing.assert_array_equal(ids, plain_ids)
-    assert {0, 1, 2} <= set(ids[:, list(Layout.of(FEATURES, {"town": 6, "code": 6}).ids).index("town_id_xf")])
+    sizes = dict.fromkeys((one.name for one in FEATURES.having("vocabulary")), 6)
+    assert {0, 1, 2} <= set(ids[:, list(Layout.of(FEATURES, sizes).ids).index("town_id_xf")])
 
 
 def test_no_rows(transform_dir):
@@ -43,7 +44,7 @@ def test_no_rows(transform_dir):
 
     (floats, ids), (plain_floats, plain_ids) = transformed_both_ways(graph, none)
 
-    assert (floats.shape, ids.shape) == (plain_floats.shape, plain_ids.shape) == ((0, 7), (0, 6))
+    assert (floats.shape, ids.shape) == (plain_floats.shape, plain_ids.shape) == ((0, 58), (0, 18))
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,10 @@ def test_no_rows(transform_dir):
         {"hashed": {"plate": 16, "number": 16, "town": 5}},
         {"cyclical": {"hour": 24}},
         {"bucketized": {"degrees": 4, "count": 9}},
+        {"dates": ("born",)},
+        {"multivalued": {"kinds": "|"}},
+        {"text": {"remark": 16}},
+        {"derived": {"stay": "days_between(born, left)"}},
     ],
 )
 def test_each_kind_alone(groups, tmp_path, train_table):

@@ -34,6 +34,17 @@ def test_a_missing_value_becomes_the_documented_default(model_dir):
     assert math.isnan(second["price"])
 
 
+def test_a_list_is_written_with_its_separator_and_no_item_may_hold_it():
+    inputs, separators = {"genres": "DT_STRING"}, {"genres": "|"}
+
+    row = instances.instance({"genres": ["war", None, 7]}, inputs, {}, separators)
+
+    assert row == {"genres": "war|7"}
+    assert instances.instance({"genres": "war|drama"}, inputs, {}, separators) == {"genres": "war|drama"}
+    with pytest.raises(instances.InputError, match=r"genres: expected values without '\|'. Received: 'a\|b'"):
+        instances.instance({"genres": ["a|b"]}, inputs, {}, separators)
+
+
 def test_a_column_that_is_absent_is_missing(model_dir):
     (row,) = instances.instances(pa.table({"price": [1.0]}), model_dir)
 
