@@ -59,6 +59,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="between two tries (default: 60)",
     )
+    models.add_argument("--no-warm-up", action="store_true", help="leave out the requests that a version carries")
+    models.add_argument(
+        "--check-method-names", action="store_true",
+        help="classify and regress want a signature whose method name says so",
+    )  # fmt: skip
     models.add_argument(
         "--op-library", type=Path, action="append", default=[], metavar="FILE",
         help="a shared library with operations that TensorFlow does not have; may be repeated",
@@ -73,6 +78,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     network.add_argument(
         "--grpc-reflection", action="store_true", help="describe the gRPC services to clients that ask, such as grpcurl"
     )
+    network.add_argument(
+        "--grpc-channel-arguments", type=option_types.pairs, default=[], metavar="NAME=VALUE,...",
+        help="settings of gRPC itself, such as grpc.max_connection_age_ms=60000",
+    )  # fmt: skip
+    network.add_argument(
+        "--grpc-tensor-content", action="store_true",
+        help="answer Predict over gRPC with the numbers as bytes, not as lists of values",
+    )  # fmt: skip
     network.add_argument("--cors", action="store_true", help="answer with the headers that let web pages call")
     network.add_argument(
         "--metrics-path", default=DEFAULT_METRICS_PATH, metavar="PATH",

@@ -227,6 +227,8 @@ class _Server:
             max_calls=self._threads + self._args.max_waiting,
             reflection=self._args.grpc_reflection,
             tokens=self._tokens,
+            channel_arguments=self._args.grpc_channel_arguments,
+            tensor_content=self._args.grpc_tensor_content,
         )
         credentials = server_credentials(self._grpc_tls) if self._grpc_tls is not None else None
         for address in addresses:
@@ -269,7 +271,10 @@ class _Server:
         def load(_name: str, folder: Path) -> LoadedModel:
             try:
                 model = LoadedModel(
-                    folder, timeout_s=self._args.timeout_seconds, batched=scheduler.batched if scheduler else None
+                    folder,
+                    timeout_s=self._args.timeout_seconds,
+                    batched=scheduler.batched if scheduler else None,
+                    checks_method_names=self._args.check_method_names,
                 )
             except ServingError as error:
                 if NOT_REGISTERED in str(error):
@@ -279,7 +284,7 @@ class _Server:
                 raise
             started = time.perf_counter()
             try:
-                records = warm_up.replay(model)
+                records = 0 if self._args.no_warm_up else warm_up.replay(model)
             except Exception:
                 model.close()
                 raise

@@ -1,7 +1,7 @@
 """TensorFlow Serving's gRPC services: the same models, checks and numbers as REST, as messages."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -35,7 +35,6 @@ Method = Callable[[Any, Any], Any]  # Any: a request, gRPC's context, an answer;
 
 _PACKAGE = "tensorflow.serving"
 _STATUS = {status.value[0]: status for status in grpc.StatusCode}
-_CLASSIFY, _REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 
 
 def make_server(
@@ -48,6 +47,8 @@ def make_server(
     max_calls: int,
     reflection: bool = False,
     tokens: Tokens | None = None,
+    channel_arguments: Sequence[tuple[str, int | str]] = (),
+    tensor_content: bool = False,
 ) -> tuple[Any, Health]:
     """Returns a server without a port, and the health that it tells.
 
@@ -57,19 +58,23 @@ def make_server(
       max_calls: under way at once; one more is answered RESOURCE_EXHAUSTED.
       reflection: the server describes its services to clients that ask.
       tokens: what a client must show, but for probes.
+      channel_arguments: settings of gRPC itself, which go before those here.
+      tensor_content: see `tensor_proto.write`.
     """
     questions = ThreadPoolExecutor(2, thread_name_prefix="questions")
+    options: dict[str, int | str] = {
+        "grpc.max_receive_message_length": max_message_bytes,
+        "grpc.max_send_message_length": -1,
+        "grpc.so_reuseport": 0,
+        **dict(channel_arguments),
+    }
     server = grpc.server(
         pool,
         interceptors=[_Guard(tokens, questions)] if tokens is not None else [],
         maximum_concurrent_rpcs=max_calls,
-        options=[
-            ("grpc.max_receive_message_length", max_message_bytes),
-            ("grpc.max_send_message_length", -1),
-            ("grpc.so_reuseport", 0),
-        ],
+        options=[*options.items()],
     )
-    prediction = _PredictionService(registry, metrics, log)
+    prediction = _PredictionService(registry, metrics, log, tensor_content)
     models = _ModelService(registry, metrics)
     services: dict[str, dict[str, tuple[Method, Any, ThreadPoolExecutor | None]]] = {
         "PredictionService": {
@@ -217,9 +222,10 @@ class _Calls:
 
 
 class _PredictionService:
-    def __init__(self, registry: ModelRegistry, metrics: Metrics, log: RequestLog | None) -> None:
+    def __init__(self, registry: ModelRegistry, metrics: Metrics, log: RequestLog | None, tensor_content: bool) -> None:
         self._calls = _Calls(registry, metrics)
         self._log = log
+        self._tensor_content = tensor_content
 
     def predict(self, request: Any, context: Any) -> Any:
         return self._calls.answer(context, request.model_spec.name, "Predict", lambda: self._answer_predict(request))
@@ -246,7 +252,7 @@ class _PredictionService:
                 "Predict",
                 lambda: inference.predict(model, spec.signature_name, feeds, tuple(request.output_filter)),
             )
-        response = messages.predict_response(spec, outputs)
+        response = messages.predict_response(spec, outputs, as_content=self._tensor_content)
         self._offer(lambda: (records.predict(spec, feeds, outputs), records.size_of(feeds, outputs)))
         return response
 
@@ -291,11 +297,11 @@ class _PredictionService:
 
     def _task(self, model: LoadedModel, version: int, task: Any, examples: list[bytes]) -> Any:
         spec = _answered_by(task.model_spec, version)
-        if task.method_name == _CLASSIFY:
+        if task.method_name == inference.CLASSIFY:
             classified = inference.classify(model, spec.signature_name, examples)
             result = messages.classification_result(classified)
             return inference_pb2.InferenceResult(model_spec=spec, classification_result=result)
-        if task.method_name == _REGRESS:
+        if task.method_name == inference.REGRESS:
             values = inference.regress(model, spec.signature_name, examples)
             result = messages.regression_result(values)
             return inference_pb2.InferenceResult(model_spec=spec, regression_result=result)

@@ -62,14 +62,17 @@ def predict_request(spec: Any, feeds: Mapping[str, Tensor]) -> Any:
     return predict_pb2.PredictRequest(model_spec=spec, inputs=inputs)
 
 
-def predict_response(spec: Any, outputs: Mapping[str, Tensor]) -> Any:
+def predict_response(spec: Any, outputs: Mapping[str, Tensor], *, as_content: bool = False) -> Any:
     """Returns a `PredictResponse`.
+
+    Args:
+      as_content: see `tensor_proto.write`.
 
     Raises:
       ServingError: an output has a dtype that a message cannot carry.
     """
     try:
-        written = {name: tensor_proto.write(tensor) for name, tensor in outputs.items()}
+        written = {name: tensor_proto.write(tensor, as_content=as_content) for name, tensor in outputs.items()}
     except KeyError as error:
         raise ServingError(Code.UNIMPLEMENTED, f"An output has the dtype {error}, which has no values") from error
     return predict_pb2.PredictResponse(model_spec=spec, outputs=written)

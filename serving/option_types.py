@@ -43,3 +43,15 @@ def positive_seconds(text: str) -> float:
 def share(text: str) -> float:
     """Returns a number from 0 to 1."""
     return _number(text, float, 0, 1)
+
+
+def pairs(text: str) -> list[tuple[str, int | str]]:
+    """Returns the pairs of `NAME=VALUE,NAME=VALUE`; what reads as a whole number is one."""
+    found: list[tuple[str, int | str]] = []
+    for part in filter(None, text.split(",")):
+        name, equals, value = part.partition("=")
+        if not (name and equals):
+            raise RangeError(f"expected NAME=VALUE,... Received: {part!r}")
+        is_number = value.lstrip("-").isdecimal() and value.isascii()
+        found.append((name, int(value) if is_number else value))
+    return found

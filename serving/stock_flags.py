@@ -87,14 +87,18 @@ _TAKEN: Mapping[str, Take] = {
     "grpc_socket_path": _put("grpc_socket_path", _path),
     "enable_batching": _put("enable_batching", _bool),
     "batching_parameters_file": _put("batching_parameters_file", _path),
+    "grpc_channel_arguments": _put("grpc_channel_arguments", option_types.pairs),
+    "enable_serialization_as_tensor_content": _put("grpc_tensor_content", _bool),
+    "enable_model_warmup": _put("no_warm_up", lambda text: not _bool(text)),
+    "enable_signature_method_name_check": _put("check_method_names", _bool),
     "ssl_config_file": _put("ssl_config_file", _path),
     "monitoring_config_file": _put("metrics_path", _metrics_path),
 }
 # What tunes TensorFlow Serving's own insides: the answers are the same without.
 _WITHOUT_EFFECT = frozenset({
-    "enable_grpc_healthcheck_service", "enable_model_warmup", "enable_per_model_batching_parameters",
+    "enable_grpc_healthcheck_service", "enable_per_model_batching_parameters",
     "enable_per_model_metrics", "enable_profiler",
-    "enable_signature_method_name_check", "flush_filesystem_caches", "grpc_channel_arguments", "grpc_max_threads",
+    "flush_filesystem_caches", "grpc_max_threads",
     "mixed_precision", "num_load_threads", "num_request_iterations_for_warmup", "num_tflite_interpreters_per_pool",
     "num_tflite_pools", "num_unload_threads", "per_process_gpu_memory_fraction",
     "remove_unused_fields_from_bundle_metagraph", "rest_api_num_event_loops", "skip_initialize_tpu",

@@ -31,12 +31,19 @@ def command(binary: str, args: argparse.Namespace) -> list[str]:
     else:
         flags["model_name"] = args.model_name
         flags["model_base_path"] = args.model_base_path
-    if args.allow_version_labels_for_unavailable_models:
-        flags["allow_version_labels_for_unavailable_models"] = "true"
-    if args.cors:
-        flags["rest_api_enable_cors_support"] = "true"
-    if args.enable_batching:
-        flags["enable_batching"] = "true"
+    if args.grpc_channel_arguments:
+        flags["grpc_channel_arguments"] = ",".join(f"{name}={value}" for name, value in args.grpc_channel_arguments)
+    for name, asked in (
+        ("allow_version_labels_for_unavailable_models", args.allow_version_labels_for_unavailable_models),
+        ("rest_api_enable_cors_support", args.cors),
+        ("enable_batching", args.enable_batching),
+        ("enable_serialization_as_tensor_content", args.grpc_tensor_content),
+        ("enable_signature_method_name_check", args.check_method_names),
+    ):
+        if asked:
+            flags[name] = "true"
+    if args.no_warm_up:
+        flags["enable_model_warmup"] = "false"
     if args.batching_parameters_file is not None:
         flags["batching_parameters_file"] = args.batching_parameters_file.absolute()
     # Flags that were given in its own names go to it as they are.

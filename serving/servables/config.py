@@ -111,7 +111,10 @@ def read_file(path: Path) -> list[ModelConfig]:
     try:
         message = text_format.Parse(path.read_text(encoding="utf-8"), model_server_config_pb2.ModelServerConfig())
         return from_message(message)
-    except (OSError, UnicodeDecodeError, text_format.ParseError, ServingError) as error:
+    except text_format.ParseError as error:  # In the words of TensorFlow Serving, whose launchers look for them.
+        what = "Error parsing text-format tensorflow.serving.ModelServerConfig"
+        raise OptionsError(f"--model-config-file {path}: {what}: {error}") from error
+    except (OSError, UnicodeDecodeError, ServingError) as error:
         raise OptionsError(f"--model-config-file {path}: {error}") from error
 
 

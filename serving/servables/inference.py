@@ -7,6 +7,7 @@ from serving.errors import Code, ServingError, invalid
 from serving.servables.loaded_model import DEFAULT_SIGNATURE, LoadedModel, Signature
 from serving.values.tensors import FLOAT, STRING, Array, Tensor, dtype_name, strings
 
+CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 _EXAMPLES = "inputs"
 
 
@@ -60,7 +61,7 @@ def classify(model: LoadedModel, signature_name: str, examples: Sequence[bytes])
     Raises:
       ServingError: the signature does not classify, or what the graph raises.
     """
-    signature = _example_signature(model, signature_name)
+    signature = _example_signature(model, signature_name, "classification", CLASSIFY)
     outputs = set(signature.outputs)
     if not outputs or not outputs <= {"classes", "scores"}:
         raise invalid(
@@ -82,7 +83,7 @@ def regress(model: LoadedModel, signature_name: str, examples: Sequence[bytes]) 
     Raises:
       ServingError: the signature does not regress, or what the graph raises.
     """
-    signature = _example_signature(model, signature_name)
+    signature = _example_signature(model, signature_name, "regression", REGRESS)
     if set(signature.outputs) != {"outputs"}:
         raise invalid(f"Expected one regression signature output, outputs. Received: {_some(signature.outputs)}")
     answer = signature(_feed(examples))["outputs"]
@@ -94,10 +95,12 @@ def regress(model: LoadedModel, signature_name: str, examples: Sequence[bytes]) 
     return answer.array.reshape(-1)
 
 
-def _example_signature(model: LoadedModel, signature_name: str) -> Signature:
+def _example_signature(model: LoadedModel, signature_name: str, what: str, method: str) -> Signature:
     name = signature_name or DEFAULT_SIGNATURE
     if name not in model.definitions:
         raise invalid(f"No signature was found with the name: {name}")
+    if model.checks_method_names and (given := model.definitions[name].method_name) != method:
+        raise invalid(f"Expected {what} signature method_name to be {method}. Was: {given}")
     signature = model.signature(name)
     if signature.inputs.keys() != {_EXAMPLES}:
         raise invalid(f"Expected one signature input, {_EXAMPLES}. Received: {_some(signature.inputs)}")

@@ -53,17 +53,26 @@ class Signature:
 class LoadedModel:
     """A SavedModel ready to answer. As a context manager, it is held: `close` waits for those who hold it."""
 
-    def __init__(self, folder: Path, *, timeout_s: float = 30.0, batched: Batched | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        timeout_s: float = 30.0,
+        batched: Batched | None = None,
+        checks_method_names: bool = False,
+    ) -> None:
         """Loads the version in `folder`.
 
         Args:
           timeout_s: a run that takes longer is cancelled.
           batched: wraps the run of a signature so that requests share it; see `serving.batching`.
+          checks_method_names: classify and regress want a signature whose method name says so.
 
         Raises:
           ServingError: the SavedModel is broken.
         """
         self.folder = folder
+        self.checks_method_names = checks_method_names
         self._session = Session(folder, timeout_s=timeout_s)
         self.definitions = self._session.signatures
         self._batched = batched

@@ -111,13 +111,20 @@ def _too_many(name: str, values: int, count: int) -> str:
     return f"The input {name!r} has {values} values; its shape has room for {count}"
 
 
-def write(tensor: Tensor) -> Any:
-    """Returns the `TensorProto`, its values in the field of their dtype as TensorFlow Serving sends them."""
+def write(tensor: Tensor, *, as_content: bool = False) -> Any:
+    """Returns the `TensorProto`.
+
+    Args:
+      as_content: numbers are the bytes of `tensor_content`; else they are in the field of their dtype, as texts are.
+    """
     dtype, array = tensor
     shape = tensor_shape_pb2.TensorShapeProto(
         dim=[tensor_shape_pb2.TensorShapeProto.Dim(size=size) for size in array.shape]
     )
     flat = array.ravel()
+    if as_content and dtype != STRING:
+        content = flat.astype(STORAGE[dtype].newbyteorder("<"), copy=False).tobytes()
+        return tensor_pb2.TensorProto(dtype=dtype, tensor_shape=shape, tensor_content=content)
     if dtype in (COMPLEX64, COMPLEX128):
         flat = flat.view(np.float32 if dtype == COMPLEX64 else np.float64)
     elif dtype == HALF:

@@ -47,6 +47,7 @@ def parse(*options: str) -> argparse.Namespace:
         (["--model_base_path=.", "--rest_api_port=99999"], "--rest_api_port=99999: expected 0 to 65535"),
         (["--model_base_path=.", "--rest_api_timeout_in_ms=0"], "--rest_api_timeout_in_ms=0: expected 0.001 to"),
         (["--model_base_path=.", "--max_num_load_retries=-1"], "--max_num_load_retries=-1: expected 0 to"),
+        (["--model_base_path=.", "--grpc_channel_arguments=x"], "expected NAME=VALUE,... Received: 'x'."),
         (["--model_base_path"], "--model_base_path=: expected a value."),
         (["--model_base_path=.", "--prefer_tflite_model"], "only SavedModels are served"),
         (["--model-base-path", ".", "--server", "tensorflow"], "tensorflow_model_server is not on the path"),
@@ -97,9 +98,13 @@ def test_the_flags_of_tensorflow_model_server_mean_what_they_mean_there(tmp_path
         ("--load_retry_interval_micros=-1", "load_retry_seconds", 0.0),
         ("--file_system_poll_wait_seconds=nan", "poll_seconds", 0.0),
         ("--rest_api_num_threads=3", "threads", 3),
+        ("--grpc_channel_arguments=a.b=-1,c=x=y", "grpc_channel_arguments", [("a.b", -1), ("c", "x=y")]),
+        ("--enable_model_warmup=false", "no_warm_up", True),
+        ("--enable_signature_method_name_check", "check_method_names", True),
+        ("--enable_serialization_as_tensor_content=true", "grpc_tensor_content", True),
     ],
 )
-def test_numbers_that_stand_for_a_default_there(flag, option, value):
+def test_values_of_flags_mean_what_they_mean_there(flag, option, value):
     args = parse("--model_base_path=.", flag)
     stock_flags.apply(args)
 

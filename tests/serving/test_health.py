@@ -1,4 +1,4 @@
-"""grpc.health.v1 as Kubernetes' probes ask it, and reflection, with their packages' own clients."""
+"""grpc.health.v1 as Kubernetes' probes ask it, with its package's own client."""
 
 import os
 import shutil
@@ -6,9 +6,7 @@ import signal
 
 import grpc
 import pytest
-from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from tests.serving.conftest import publish, start, stop
 
@@ -22,7 +20,7 @@ def request(service: str = ""):
 @pytest.fixture
 def changing(models, tmp_path):
     shutil.copytree(models / "1", tmp_path / "base" / "1")
-    running = start(tmp_path / "base", "--grpc-reflection")
+    running = start(tmp_path / "base")
     with grpc.insecure_channel(f"127.0.0.1:{running.grpc_port}") as channel:
         yield running, tmp_path / "base", channel
     stop(running)
@@ -50,23 +48,3 @@ def test_health_follows_the_models(models, changing):
     assert next(model).status == SERVING
     os.kill(server.process.pid, signal.SIGTERM)
     assert next(model).status == NOT_SERVING
-
-
-def test_reflection_describes_the_services_where_it_is_asked_for(changing):
-    database = ProtoReflectionDescriptorDatabase(changing[2])
-
-    assert set(database.get_services()) == {
-        "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService", "grpc.health.v1.Health",
-        "grpc.reflection.v1alpha.ServerReflection",
-    }  # fmt: skip
-    service = DescriptorPool(database).FindServiceByName("tensorflow.serving.PredictionService")
-    assert service.methods_by_name["Predict"].input_type.fields_by_name["output_filter"].number == 3
-    service = DescriptorPool(database).FindServiceByName("tensorflow.serving.ModelService")
-    assert service.methods_by_name["HandleReloadConfigRequest"].output_type.name == "ReloadConfigResponse"
-
-
-def test_reflection_is_off_by_default(server):
-    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel, pytest.raises(grpc.RpcError) as caught:
-        ProtoReflectionDescriptorDatabase(channel).get_services()
-
-    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
