@@ -7,6 +7,7 @@ from tfx.dsl.experimental.conditionals.conditional import Cond
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2, trainer_pb2
+from tfx.utils import proto_utils
 
 from pipeline.components import engines, nodes, vertex
 from pipeline.components.baseline_gen import BaselineGen
@@ -83,6 +84,7 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
         pattern=dataset.spans.pattern,
         window=dataset.spans.window,
         marker=dataset.spans.marker,
+        ingest=proto_utils.proto_to_json(engines.ingest_config(config).to_proto()),
         floors=config.floors(),
         state_token=config.state_token,
         refused=config.refused,

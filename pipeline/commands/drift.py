@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pipeline.config.dataset import Dataset
     from pipeline.gate.baseline import Baseline
+    from pipeline.gate.drift import Comparison
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,6 +59,7 @@ def command(args: argparse.Namespace) -> int:
     baseline, name = find_baseline(args, dataset, root, data_root)
     with captured(readers_log(root.logs, "drift")) as (out, err):
         compared = drift_comparison.compare(table, baseline, dataset.features, dataset.gate)
+        compared = with_added_features(compared, table, baseline, dataset, data_root)
         if compared.drift is None:
             raise ConfigError("; ".join(gap.text for gap in compared.not_compared))
         if args.plot:
@@ -78,6 +80,38 @@ def command(args: argparse.Namespace) -> int:
         if args.plot:
             terminal.note(f"plot: {args.plot}")
     return 0
+
+
+def with_added_features(
+    compared: Comparison, table: pa.Table, baseline: Baseline, dataset: Dataset, data_root: str
+) -> Comparison:
+    """Adds the features that the live model does not have, where its training window's files are still there."""
+    from pipeline.config.schema import read_schema
+    from pipeline.gate import added_features
+
+    assert dataset.schema_path is not None, "the command has checked it"
+    spans = dataset.spans
+
+    def read_spans(numbers: Sequence[int]) -> dict[int, pa.Table]:
+        files = span_files.newest_versions(data_root, spans.pattern, spans.marker)
+        return {number: read_files(dataset, files[number]) for number in numbers if number in files}
+
+    schema = read_schema(dataset.schema_path)
+    added = added_features.names(dataset.features, baseline, dataset.gate)
+    found, gaps, distributions = added_features.compare(
+        table, baseline, read_spans, schema, dataset.features, dataset.gate
+    )
+    drift = compared.drift
+    if drift is not None and found is not None:
+        ranked = sorted((*drift.features, *found.features), key=lambda item: (-item.excess, item.feature))
+        drift = dataclasses.replace(drift, features=tuple(ranked))
+    kept = tuple(gap for gap in compared.not_compared if gap.feature not in added)
+    return dataclasses.replace(
+        compared,
+        drift=drift or found,
+        not_compared=(*kept, *gaps),
+        distributions=(*compared.distributions, *distributions),
+    )
 
 
 def read_span(dataset: Dataset, data_root: str, span: int) -> pa.Table:

@@ -1,11 +1,14 @@
 """Block, skip or rerun: the gate as a component around `pipeline.assess`."""
 
 import dataclasses
+import functools
 import json
 import logging
 import os
 import time
+from collections.abc import Sequence
 
+import pyarrow as pa
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
@@ -32,6 +35,8 @@ from pipeline.gate.decision import DECISION_FILE, Row, Verdict
 from pipeline.gate.definition import Definition
 from pipeline.gate.settings import Floors, Settings
 from pipeline.ingest import spans as span_files
+from pipeline.ingest.config import IngestConfig
+from pipeline.ingest.reader import open_span
 from pipeline.state import since_push, span_records
 from pipeline.state.version_folder import DEFINITION_FILE, read_rollback
 
@@ -57,6 +62,7 @@ def RerunGate(
     pattern: Parameter[str],
     window: Parameter[int],
     marker: Parameter[str] = "",
+    ingest: Parameter[str] = "",
     floors: Parameter[str] = "",
     state_token: Parameter[str] = "",
     refused: Parameter[str] = "",
@@ -71,6 +77,7 @@ def RerunGate(
       settings: Settings.to_json().
       state_dir: where one record per span is kept.
       data_root, pattern, window, marker: from which a training would take its spans, and how many; see TrainingWindow.
+      ingest: how the spans' files are read, as TrainingWindow has it; empty in a file of an older release.
       floors: Floors.to_json(); empty where no model is live.
       state_token: only part of the cache key; see docs/decisions/0003-cache-keys.md.
       refused: the spans whose candidates were refused by the thresholds of today; see span_records.refused.
@@ -123,6 +130,7 @@ def RerunGate(
         floors=Floors.from_json(floors) if floors else None,
         more_spans=more_spans,
         earlier=earlier,
+        read_spans=functools.partial(read_spans, data_root, pattern, marker, ingest),
     )
     made = assessed.decision
     # A span met again keeps its record; another span's content under a new number or version gets one of its own, or it
@@ -156,6 +164,25 @@ def RerunGate(
     io_utils.write_string_file(
         os.path.join(hyperparameters.uri, "hyperparameters.json"), json.dumps({"warm_start": made.warm_start})
     )
+
+
+def read_spans(data_root: str, pattern: str, marker: str, ingest: str, numbers: Sequence[int]) -> dict[int, pa.Table]:
+    """Returns the rows of those of the spans whose files are there, labels of any kind.
+
+    Raises:
+      IngestError: a file cannot be read, or lacks a column.
+    """
+    if not ingest:
+        return {}
+    config = IngestConfig.from_json(ingest)
+    files_of = span_files.newest_versions(data_root, pattern, marker)
+    tables = {}
+    for number in numbers:
+        if number in files_of:
+            paths = [file.path for file in files_of[number]]
+            opened = open_span(paths, config.format, config.columns(paths).without_label())
+            tables[number] = pa.Table.from_batches(opened.batches, opened.schema)
+    return tables
 
 
 def find_live(live_model: Model, baseline: Baseline) -> assess.Live | None:

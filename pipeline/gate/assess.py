@@ -14,7 +14,19 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_p
 
 from columnar.fingerprint import fingerprint
 from models.errors import ModelError
-from pipeline.gate import drift, far_values, joint, labels, lasting, leaks, performance, quality, repeats
+from pipeline.gate import (
+    added_features,
+    drift,
+    far_values,
+    joint,
+    labels,
+    lasting,
+    leaks,
+    performance,
+    quality,
+    repeats,
+)
+from pipeline.gate.added_features import ReadSpans
 from pipeline.gate.baseline import Baseline
 from pipeline.gate.decision import Decision, Row, Verdict, decide
 from pipeline.gate.definition import Definition, changes, define
@@ -111,6 +123,7 @@ def assess(
     floors: Floors | None = None,
     more_spans: tuple[int, int] | None = None,
     earlier: Sequence[since_push.SpanCounts] = (),
+    read_spans: ReadSpans = lambda _: {},
 ) -> Assessment:
     """Decides what happens with a span.
 
@@ -121,6 +134,7 @@ def assess(
       floors: what the live model is held to, whatever its baseline; None for nothing.
       more_spans: see Evidence.
       earlier: the spans that were compared with this live model before.
+      read_spans: reads spans' rows, for features that the live model does not have.
     """
     first = _cheap_evidence(span, live, records, settings, evaluated_at=evaluated_at, forced=forced)
     first = dataclasses.replace(first, skew=skew, more_spans=more_spans if first.labelled else None)
@@ -129,6 +143,13 @@ def assess(
     early = decide(first, settings.policy)
     # A model of another definition may read other columns and answer another question.
     if live is None or early.row in _WITHOUT_COMPARISON or first.changes:
+        if live is not None and live.baseline is not None and early.row in (Row.DEFINITION, Row.FORCED):
+            found = added_features.compare(
+                table, live.baseline, read_spans, span.schema, settings.features, settings.policy
+            )
+            drift_of_added, gaps, distributions = found
+            first = dataclasses.replace(first, drift=drift_of_added, not_compared=(*first.not_compared, *gaps))
+            return Assessment(decision=decide(first, settings.policy), anomalies={}, distributions=distributions)
         return Assessment(decision=_with_real_reason(early, live, records), anomalies={})
     evidence, compared = _compare(first, span, table, live, settings, floors, earlier)
     decision = decide(evidence, settings.policy)

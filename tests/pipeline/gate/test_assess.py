@@ -15,6 +15,7 @@ from pipeline.gate.decision import Verdict, describe
 from pipeline.gate.definition import define
 from pipeline.gate.policy import GatePolicy
 from pipeline.gate.settings import Settings
+from pipeline.ingest.errors import ColumnsError
 from pipeline.state import span_records
 from pipeline.state.version_folder import Rollback
 
@@ -150,6 +151,62 @@ def test_a_changed_feature_reruns_on_the_span_that_was_trained_on(live):
         "not as in the live model: [features] hashed: - price",
         "not as in the live model: [features] numeric: + price",
     ]
+
+
+@pytest.fixture
+def without_city(live):
+    """A live model that was trained before `city` was a feature."""
+    features = dataclasses.replace(SETTINGS.features, categorical=())
+    tables = {3: rows(seed=2), 4: rows(seed=3)}
+    baseline = build_baseline(tables, SCHEMA, features, SETTINGS.policy, evaluation=None, statistics=None)
+    return dataclasses.replace(defined(live, categorical=()), baseline=baseline)
+
+
+def assess_added(live, read_spans, *, forced=False):
+    bern = rows().set_column(1, "city", pa.array(["Bern"] * 400, pa.large_string()))
+    return assess.assess(
+        span(table=bern), live, [], SETTINGS, evaluated_at=101 * DAY, forced=forced, read_spans=read_spans
+    )
+
+
+@pytest.mark.parametrize(("forced", "row"), [(False, 3), (True, 2)])
+def test_an_added_feature_is_compared_with_the_training_windows_rows(without_city, forced, row):
+    window = {3: rows(seed=2), 4: rows(seed=3)}
+
+    assessed = assess_added(without_city, lambda spans: {span: window[span] for span in spans}, forced=forced)
+
+    decision = assessed.decision
+    assert (decision.row, decision.verdict) == (row, Verdict.RERUN)
+    (city,) = decision.evidence.drift.features
+    share = sum(table.column("city").to_pylist().count("Bern") for table in window.values()) / 800
+    assert (city.feature, city.moved, city.distance) == ("city", True, pytest.approx(1 - share, abs=1e-6))
+    assert decision.evidence.drift.window == (3, 4)
+    assert [item.bins.name for item in assessed.distributions] == ["city"]
+    assert any("`city`" in note.text for note in decision.notes)
+    assert assessed.counts == ()
+
+
+def test_an_added_feature_whose_window_is_gone_or_cannot_be_read_says_so(without_city):
+    def cannot_be_read(_):
+        raise ColumnsError("the column is missing", path="span-3/data.csv", column="city")
+
+    gone, unreadable = assess_added(without_city, lambda _: {}), assess_added(without_city, cannot_be_read)
+
+    (gap,) = gone.decision.evidence.not_compared
+    assert gap.text == "`city` is new, and the rows of spans 3 to 4 are not there any more to compare it with"
+    (gap,) = unreadable.decision.evidence.not_compared
+    expected = "`city` is new, and the training window's rows have nothing to compare it with: span-3/data.csv"
+    assert gap.text.startswith(expected)
+    assert gone.decision.evidence.drift is None
+
+
+def test_only_an_added_feature_has_the_window_read(live):
+    def never(_):
+        raise AssertionError("the window was read")
+
+    changed = assess_added(defined(live, numeric=(), hashed={"price": 9}), never)
+
+    assert (changed.decision.row, changed.decision.evidence.drift) == (3, None)
 
 
 def test_a_version_without_a_definition_cannot_have_another(live):
