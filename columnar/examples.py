@@ -8,6 +8,7 @@ import glob
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -100,9 +101,23 @@ def read_splits(uris: Sequence[str], splits: Sequence[str], schema: schema_pb2.S
 
     Raises as iter_batches.
     """
-    folders = [split_files.folder(uri, split) for uri in uris for split in splits]
-    paths = [path for folder in folders for path in matching(folder, split_files.SHARDS)]
-    return read_table(paths, schema)
+    rows = SplitRows(tuple(uris), tuple(splits), schema)
+    return pa.Table.from_batches(rows.to_batches(), flat_schema(schema))
+
+
+@dataclass(frozen=True)
+class SplitRows:
+    """The rows of these splits of Examples artifacts, read batch by batch when they are asked for."""
+
+    uris: tuple[str, ...]
+    splits: tuple[str, ...]
+    schema: schema_pb2.Schema
+
+    def to_batches(self) -> Iterator[pa.RecordBatch]:
+        """Reads them; a split without rows has no shard and adds none. Raises as iter_batches."""
+        folders = [split_files.folder(uri, split) for uri in self.uris for split in self.splits]
+        paths = [path for folder in folders for path in matching(folder, split_files.SHARDS)]
+        return iter_batches(paths, self.schema)
 
 
 def flatten(batch: pa.RecordBatch, target: pa.Schema, where: str) -> pa.RecordBatch:

@@ -5,6 +5,7 @@
     python -m benchmarks.gate power [--evidently PYTHON] [--nannyml PYTHON] [--alibi PYTHON]
     python -m benchmarks.gate sequences             # real spans in order, nothing trained
     python -m benchmarks.gate cost                  # calibration at push, comparison of 27,000 rows
+    python -m benchmarks.gate memory --datasets flights
     python -m benchmarks.gate table                 # writes the tables of docs/gate.md
 
 Results go to benchmarks/results/gate.json. Evidently, NannyML and alibi-detect do not fit into this environment: give
@@ -22,19 +23,26 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import pages
-from benchmarks.gate import cost, false_alarms, power, sequences, whole
+from benchmarks.gate import cost, false_alarms, memory, power, sequences, whole
 from benchmarks.gate.spans import load_spans
 from benchmarks.pages import environment, write_table
 
 RESULTS = pages.RESULTS / "gate.json"
 PAGE = pages.DOCS / "gate.md"
-PARTS = {"false_alarms": false_alarms, "whole": whole, "power": power, "sequences": sequences, "cost": cost}
+PARTS = {
+    "false_alarms": false_alarms,
+    "whole": whole,
+    "power": power,
+    "sequences": sequences,
+    "cost": cost,
+    "memory": memory,
+}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one part and merges what it found into the results. Exit status: 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=["false-alarms", "whole", "power", "sequences", "cost", "table"])
+    parser.add_argument("part", choices=["false-alarms", "whole", "power", "sequences", "cost", "memory", "table"])
     parser.add_argument("--repeats", type=int, help="resamples (default: 200 for false alarms, 30 for power)")
     parser.add_argument("--only", metavar="TEXT", help="of `whole`, the settings whose title holds this")
     parser.add_argument("--datasets", nargs="+", default=["taxi", "flights"], choices=["taxi", "flights"])
@@ -65,6 +73,8 @@ def main(argv: list[str] | None = None) -> int:
                 found = power.measure(name, spans, args.repeats or 30, asked, args.peer_repeats, args.sizes)
             elif args.part == "sequences":
                 found = sequences.measure(name, spans)
+            elif args.part == "memory":
+                found = memory.measure(name, spans)
             else:
                 found = cost.measure(name, spans)
             record(args.part.replace("-", "_"), name, found)

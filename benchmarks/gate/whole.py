@@ -149,7 +149,7 @@ def measure(name: str, spans: Mapping[int, pa.Table], repeats: int, only: str | 
             order = rng.permutation(pool.num_rows)
             taken = REFERENCE_ROWS[name] // (GROUP if "groups" in title else 1)
             reference, held_out, rest = np.split(order, [taken, taken + taken // 2])
-            model = _Model(dataset, setting.deliver(pool.take(reference), rng))
+            model = Model(dataset, setting.deliver(pool.take(reference), rng))
             baseline = _baseline(dataset, schema, model, setting.deliver(pool.take(held_out), rng), rng)
             for size in setting.sizes[name]:
                 drawn = size // (GROUP if "groups" in title else 1)
@@ -168,7 +168,7 @@ def measure(name: str, spans: Mapping[int, pa.Table], repeats: int, only: str | 
     return results
 
 
-class _Model:
+class Model:
     """Trees over the frozen bins of the rows that it was fitted on."""
 
     def __init__(self, dataset: Dataset, table: pa.Table) -> None:
@@ -192,7 +192,7 @@ class _Model:
 
 
 def _baseline(
-    dataset: Dataset, schema: schema_pb2.Schema, model: _Model, held_out: pa.Table, rng: np.random.Generator
+    dataset: Dataset, schema: schema_pb2.Schema, model: Model, held_out: pa.Table, rng: np.random.Generator
 ) -> Baseline:
     tables = _parts(model.table, rng)
     evaluation = model.evaluate(held_out, dataset)
@@ -208,7 +208,7 @@ def _parts(table: pa.Table, rng: np.random.Generator) -> dict[int, pa.Table]:
 
 
 def _judge(
-    dataset: Dataset, schema: schema_pb2.Schema, baseline: Baseline, model: _Model, tables: list[pa.Table]
+    dataset: Dataset, schema: schema_pb2.Schema, baseline: Baseline, model: Model, tables: list[pa.Table]
 ) -> list[set[str]]:
     """Returns the kinds of evidence that ask for anything, span by span."""
     policy = dataclasses.replace(dataset.gate, min_rows=100)

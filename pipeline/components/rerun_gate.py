@@ -98,13 +98,13 @@ def RerunGate(
     span = assess.Span(
         number=number,
         version=examples.get_int_custom_property("version"),
-        table=example_files.read_splits([examples.uri], SPLITS, schema_proto),
+        table=example_files.SplitRows((examples.uri,), SPLITS, schema_proto),
         schema=schema_proto,
         statistics=read_statistics(statistics.uri),
         anomalies=read_anomalies(anomalies.uri),
         unexpected=example_gen.unexpected_columns(examples),
         waiting={
-            number: example_files.read_splits([record.examples_uri], SPLITS, schema_proto)
+            number: example_files.SplitRows((record.examples_uri,), SPLITS, schema_proto)
             for number, record in waiting.items()
         },
     )

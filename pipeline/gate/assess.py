@@ -12,7 +12,6 @@ from pathlib import Path
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
-from columnar.fingerprint import fingerprint
 from models.errors import ModelError
 from pipeline.gate import (
     added_features,
@@ -22,6 +21,7 @@ from pipeline.gate import (
     labels,
     lasting,
     leaks,
+    one_pass,
     performance,
     quality,
     repeats,
@@ -32,6 +32,7 @@ from pipeline.gate.decision import Decision, Row, Verdict, decide
 from pipeline.gate.definition import Definition, changes, define
 from pipeline.gate.distributions import Distribution
 from pipeline.gate.evidence import Evidence, Finding, JointDrift, LastingDrift, LiveModel, NotCompared, ServingAlert
+from pipeline.gate.one_pass import Rows, SpanRows
 from pipeline.gate.policy import GatePolicy
 from pipeline.gate.scoring import evaluate_model
 from pipeline.gate.settings import Floors, Settings
@@ -53,7 +54,7 @@ class Span:
     """A span as the pipeline has read and measured it.
 
     Attributes:
-      table: all of its rows, both splits, flat columns.
+      table: all of its rows, both splits, flat columns; read once.
       statistics: TFDV's, of the train split.
       anomalies: TFDV's, one per split.
       unexpected: columns of the files that the schema does not have.
@@ -62,12 +63,12 @@ class Span:
 
     number: int
     version: int
-    table: pa.Table
+    table: Rows
     schema: schema_pb2.Schema
     statistics: statistics_pb2.DatasetFeatureStatisticsList | None = None
     anomalies: Sequence[anomalies_pb2.Anomalies] = ()
     unexpected: Sequence[str] = ()
-    waiting: Mapping[int, pa.Table] = dataclasses.field(default_factory=dict)
+    waiting: Mapping[int, Rows] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,10 +137,11 @@ def assess(
       earlier: the spans that were compared with this live model before.
       read_spans: reads spans' rows, for features that the live model does not have.
     """
-    first = _cheap_evidence(span, live, records, settings, evaluated_at=evaluated_at, forced=forced)
+    known = live.baseline.known if live and live.baseline else None
+    rows = one_pass.read(span.table, span.waiting, span.schema, settings, known)
+    first = _cheap_evidence(span, rows, live, records, settings, evaluated_at=evaluated_at, forced=forced)
     first = dataclasses.replace(first, skew=skew, more_spans=more_spans if first.labelled else None)
-    table = pa.concat_tables([*(span.waiting[number] for number in sorted(span.waiting)), span.table])
-    first, table = _held_to_window(first, table, live, settings)
+    first, table = _held_to_window(first, rows, live, settings)
     early = decide(first, settings.policy)
     # A model of another definition may read other columns and answer another question.
     if live is None or early.row in _WITHOUT_COMPARISON or first.changes:
@@ -162,16 +164,17 @@ def assess(
 
 
 def _held_to_window(
-    evidence: Evidence, table: pa.Table, live: Live | None, settings: Settings
+    evidence: Evidence, rows: SpanRows, live: Live | None, settings: Settings
 ) -> tuple[Evidence, pa.Table]:
     """Returns the evidence with findings that take the training window to see, and the rows to judge.
 
     Content that was met before is not asked.
     """
+    table = rows.sample
     if live is None or live.baseline is None or evidence.repeats is not None:
         return evidence, table
     numbers = (evidence.span, *evidence.waiting)
-    copies = repeats.find(table, settings.features.columns, live.baseline.known_rows, numbers, settings.policy)
+    copies = repeats.find(rows.hashes, live.baseline.known_rows, numbers, settings.policy)
     label, strengths = settings.features.label, live.baseline.strengths
     told: tuple[Finding, ...] = ()
     if strengths is not None and evidence.labelled and live.baseline.label == label:
@@ -182,7 +185,7 @@ def _held_to_window(
     findings = quality.ordered([*evidence.findings, *copies.findings, *told, *far])
     left_out = int(copies.left_out.sum())
     if left_out:
-        table = table.filter(pa.array(~copies.left_out))
+        table = table.filter(pa.array(~copies.left_out[rows.positions]))
     return dataclasses.replace(evidence, findings=findings, left_out=left_out), table
 
 
@@ -207,6 +210,7 @@ def _with_real_reason(decision: Decision, live: Live | None, records: Sequence[s
 
 def _cheap_evidence(
     span: Span,
+    rows: SpanRows,
     live: Live | None,
     records: Sequence[span_records.SpanRecord],
     settings: Settings,
@@ -214,8 +218,6 @@ def _cheap_evidence(
     evaluated_at: int,
     forced: bool,
 ) -> Evidence:
-    label = settings.features.target
-    labelled = sum(labels.positives(table, label)[1] for table in (span.table, *span.waiting.values()))
     window = live.baseline.window if live and live.baseline else ()
     # What only a withdrawn model was trained on is closed too, unless someone asks for it.
     withdrawn = live.rollback.withdrawn_spans if live and live.rollback and not forced else ()
@@ -228,16 +230,11 @@ def _cheap_evidence(
     records = [
         record for record in records if record.outcome != "not_blessed" or record.definition in ("", definition.digest)
     ]
-    content = fingerprint(span.table.to_batches())
+    content = rows.fingerprint
     accepted = [record for record in span_records.done(records, trained) if record.accepted]
     repeats = next((r for r in accepted if r.fingerprint == content), None)
-    findings = quality.unexpected(span.unexpected, settings.policy) + quality.check(
-        span.table,
-        span.schema,
-        settings.features,
-        settings.policy,
-        anomalies=span.anomalies,
-        known=live.baseline.known if live and live.baseline else None,
+    findings = quality.unexpected(span.unexpected, settings.policy) + quality.judge(
+        rows.quality, span.schema, settings.features, settings.policy, anomalies=span.anomalies
     )
     # A candidate of this definition was refused on this content, or the span's model was withdrawn by someone.
     tried = any(r.fingerprint == content and r.outcome == "not_blessed" and r.definition for r in records)
@@ -245,7 +242,7 @@ def _cheap_evidence(
     return Evidence(
         span=span.number,
         version=span.version,
-        rows=span.table.num_rows + sum(table.num_rows for table in span.waiting.values()),
+        rows=rows.rows,
         fingerprint=content,
         waiting=tuple(sorted(span.waiting)),
         repeats=(repeats.span, repeats.version) if repeats else None,
@@ -256,8 +253,8 @@ def _cheap_evidence(
         forced=forced,
         changes=changes(live.definition, definition) if live and live.definition and not tried else (),
         definition=definition.digest,
-        labelled=labelled > 0,
-        labelled_rows=labelled,
+        labelled=rows.labelled > 0,
+        labelled_rows=rows.labelled,
         findings=quality.ordered(findings),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,27 +67,28 @@ class SpanQuality:
       impossible: rows with a value that the schema rules out in any column of `together`.
     """
 
-    rows: int
-    columns: dict[str, ColumnCounts]
+    rows: int = 0
+    columns: dict[str, ColumnCounts] = field(default_factory=dict)
     impossible: int = 0
 
 
 def count(
     batches: Iterable[pa.RecordBatch],
+    quality: SpanQuality,
     schema: schema_pb2.Schema,
     *,
     together: Collection[str],
     known: Mapping[str, Sequence[str]] | None = None,
-) -> SpanQuality:
-    """Counts a span.
+) -> Iterator[pa.RecordBatch]:
+    """Adds the batches of a span to its counts, and yields them as they come.
 
     Args:
       batches: its rows, flat columns.
+      quality: what is added to.
       schema: the curated one.
       together: columns whose impossible values are also counted by row.
       known: the values of categorical features in the training window; without, no value counts as unseen.
     """
-    quality = SpanQuality(rows=0, columns={})
     closed = domains.closed_domains(schema)
     features = [feature for feature in schema.feature if feature.lifecycle_stage not in domains.NOT_IN_USE]
     for batch in batches:
@@ -99,7 +100,7 @@ def count(
                 allowed = closed.get(feature.name, ())
                 seen = (known or {}).get(feature.name, ()) if not allowed else ()
                 _add(counts, feature, batch.column(feature.name), allowed, seen)
-    return quality
+        yield batch
 
 
 def _add(

@@ -35,26 +35,35 @@ def check(
     anomalies: Sequence[anomalies_pb2.Anomalies] = (),
     known: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[Finding, ...]:
-    """Returns what is wrong with a span that is in memory, what blocks first; see `count` and `judge`."""
-    counted = count(table.to_batches(), schema, features, policy, known=known)
-    return judge(counted, schema, features, policy, anomalies=anomalies)
+    """Returns what is wrong with a span that is in memory, what blocks first; see `Counting` and `judge`."""
+    counting_ = Counting(schema, features, policy, known)
+    for _ in counting_.through(table.to_batches()):
+        pass
+    return judge(counting_.result, schema, features, policy, anomalies=anomalies)
 
 
-def count(
-    batches: Iterable[pa.RecordBatch],
-    schema: schema_pb2.Schema,
-    features: FeatureSpec,
-    policy: GatePolicy,
-    *,
-    known: Mapping[str, Sequence[str]] | None = None,
-) -> SpanQuality:
-    """Counts all rows of a span, flat columns, batch by batch.
+class Counting:
+    """Counts the rows of a span, flat columns, on their way to whatever else reads them.
 
-    Args:
-      known: the values of categorical features in the training window; without, no value counts as unseen.
+    Attributes:
+      result: complete when the last batch has passed.
     """
-    together = [name for name in features.columns if not _has_own_rule(name, policy)]
-    return counting.count(batches, schema, together=together, known=known)
+
+    def __init__(
+        self,
+        schema: schema_pb2.Schema,
+        features: FeatureSpec,
+        policy: GatePolicy,
+        known: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """Args: known: the values of categorical features in the training window; without, none counts as unseen."""
+        self.result = SpanQuality()
+        self._schema, self._known = schema, known
+        self._together = [name for name in features.columns if not _has_own_rule(name, policy)]
+
+    def through(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yields the batches as they come."""
+        return counting.count(batches, self.result, self._schema, together=self._together, known=self._known)
 
 
 def judge(

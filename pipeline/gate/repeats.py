@@ -13,7 +13,7 @@ sample without replacement).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,7 +93,7 @@ def know(tables: Mapping[int, pa.Table], columns: Sequence[str]) -> KnownRows:
       tables: span to its rows.
       columns: over which rows are compared; features and label columns.
     """
-    by_span = {span: _hashes(table, columns) for span, table in tables.items()}
+    by_span = {span: hashes_of(table.to_batches(), columns) for span, table in tables.items()}
     distinct = {span: np.unique(hashes) for span, hashes in by_span.items()}
     repeated = max(
         (1 - len(distinct[span]) / len(hashes) for span, hashes in by_span.items() if len(hashes)), default=0.0
@@ -124,22 +124,19 @@ def know(tables: Mapping[int, pa.Table], columns: Sequence[str]) -> KnownRows:
     )
 
 
-def find(
-    table: pa.Table, columns: Sequence[str], known: KnownRows | None, spans: Sequence[int], policy: GatePolicy
-) -> Copies:
+def find(hashes: Hashes, known: KnownRows | None, spans: Sequence[int], policy: GatePolicy) -> Copies:
     """Finds what a span repeats.
 
     Args:
-      columns: as `know` had them.
+      hashes: of its rows, over the columns that `know` had.
       known: the training window's rows; None where no model is live or an older release measured it: nothing tells then
         how many rows agree by nature.
       spans: the numbers that the rows have; rows that the window holds under the same number are no copies: a span may
         come again with more of its labels.
     """
-    left_out = np.zeros(table.num_rows, np.bool_)
-    if known is None or table.num_rows == 0:
+    left_out = np.zeros(len(hashes), np.bool_)
+    if known is None or len(hashes) == 0:
         return Copies(findings=(), left_out=left_out)
-    hashes = _hashes(table, columns)
     findings = []
     order = np.argsort(hashes, kind="stable")
     again = np.zeros(len(hashes), np.bool_)
@@ -187,9 +184,10 @@ def _is_unusual(count: int, rows: int, usual: float) -> bool:
     return count > 1 and intervals.wilson(count, rows).low > usual + LEAST_SHARE
 
 
-def _hashes(table: pa.Table, columns: Sequence[str]) -> Hashes:
-    present = table.select([name for name in columns if name in table.column_names])
-    return np.concatenate([np.zeros(0, np.uint64), *(row_hashes(batch, 0) for batch in present.to_batches())])
+def hashes_of(batches: Iterable[pa.RecordBatch], columns: Sequence[str]) -> Hashes:
+    """Returns the hash of each row over these columns, uint64 (rows,)."""
+    parts = [row_hashes(batch.select([name for name in columns if name in batch.schema.names]), 0) for batch in batches]
+    return np.concatenate([np.zeros(0, np.uint64), *parts])
 
 
 def _kept(hashes: Hashes, bits: int) -> npt.NDArray[np.bool_]:

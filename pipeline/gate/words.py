@@ -104,8 +104,10 @@ def rows(evidence: Evidence) -> str:
     if evidence.labelled_rows is not None and 0 < evidence.labelled_rows < evidence.rows:
         share = evidence.labelled_rows / evidence.rows
         labelled = f", {evidence.labelled_rows:,} of them labelled ({share:.0%})"
+    compared = evidence.drift.rows if evidence.drift else evidence.rows
+    drawn = f", {compared:,} of them drawn to be compared" if compared < evidence.rows - evidence.left_out else ""
     copies = f", {evidence.left_out:,} of them copies" if evidence.left_out else ""
-    return f"{evidence.rows:,} row{'' if evidence.rows == 1 else 's'}{waiting}{labelled}{copies}"
+    return f"{evidence.rows:,} row{'' if evidence.rows == 1 else 's'}{waiting}{labelled}{copies}{drawn}"
 
 
 def version(number: int) -> str:

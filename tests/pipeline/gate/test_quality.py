@@ -237,9 +237,10 @@ def test_counting_batch_by_batch_counts_the_same():
     known = {"company": ("a",)}
     batches = table.to_batches(max_chunksize=7)
 
-    counted = quality.count(iter(batches), SCHEMA, FEATURES, POLICY, known=known)
+    counted = quality.Counting(SCHEMA, FEATURES, POLICY, known)
 
-    assert quality.judge(counted, SCHEMA, FEATURES, POLICY) == quality.check(
+    assert list(counted.through(batches)) == batches
+    assert quality.judge(counted.result, SCHEMA, FEATURES, POLICY) == quality.check(
         table, SCHEMA, FEATURES, POLICY, known=known
     )
 

@@ -108,7 +108,8 @@ def test_rows_that_agree_by_nature_are_no_copies():
     tables = {span: pa.table({"kind": rng.integers(0, 10, 500)}) for span in (1, 2, 3)}
     known = repeats.know(tables, ["kind"])
 
-    copies = repeats.find(pa.table({"kind": rng.integers(0, 10, 400)}), ["kind"], known, [4], GatePolicy())
+    hashes = repeats.hashes_of(pa.table({"kind": rng.integers(0, 10, 400)}).to_batches(), ["kind"])
+    copies = repeats.find(hashes, known, [4], GatePolicy())
 
     assert (copies.findings, copies.left_out.any()) == ((), False)
 
@@ -126,7 +127,7 @@ def test_of_a_large_window_a_sample_of_the_hashes_tells_the_share(monkeypatch):
     known = repeats.know({1: pa.table({"id": np.arange(10_000)})}, ["id"])
     span = pa.table({"id": np.arange(9_000, 11_000)})
 
-    copies = repeats.find(span, ["id"], known, [2], GatePolicy())
+    copies = repeats.find(repeats.hashes_of(span.to_batches(), ["id"]), known, [2], GatePolicy())
 
     assert known.usual.bits == 4
     assert len(known.hashes) < 1000
