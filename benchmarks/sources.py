@@ -4,7 +4,8 @@
 
 `pull` (ADBC) beside pandas with SQLAlchemy, which read the same query and write Parquet too, whole and in chunks; each
 in a fresh process, start of Python included. `pull` also hashes the rows, which tells late ones. PostgreSQL is
-Debian's, run by this program; SQLite is a file. Results: benchmarks/results/sources.json and the table in docs/sources.md.
+Debian's, run by this program; SQLite is a file. Results: benchmarks/results/sources.json, and the table in
+docs/sources.md.
 """
 
 import argparse
@@ -41,7 +42,7 @@ _POSTGRESQL = """CREATE TABLE trips AS SELECT n::bigint AS id,
   n * 104729 % 1000 / 10.0::float8 AS miles, (60 + n * 31 % 3600)::int AS seconds,
   (ARRAY['Cash', 'Card', 'Mobile', 'Unknown'])[1 + n % 4] AS payment, 'Company ' || n * 13 % 150 AS company,
   (n * 17 % 77)::int AS pickup, CASE WHEN n % 9 = 0 THEN NULL ELSE (n * 19 % 77)::int END AS dropoff, n % 3 = 0 AS paid
-  FROM generate_series(0, {last}) AS n"""
+  FROM generate_series(0::bigint, {last}) AS n"""
 _DATASET = """name = "trips"
 [source]
 kind = "sql"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from pipeline import program
 from pipeline.commands import options
 from pipeline.commands.terminal import Terminal
-from pipeline.errors import ExitStatus
+from pipeline.errors import ConfigError, ExitStatus
 
 if TYPE_CHECKING:
     from pipeline.onboarding.onboard import NoLabelError, Onboarded
+    from pipeline.onboarding.query import Query
 
 _EVERY = ("hour", "day", "week", "month", "quarter", "year")
 
@@ -23,10 +25,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares what `init` reads."""
     parser.add_argument(
         "path",
+        nargs="?",
         type=Path,
         metavar="FILE|FOLDER",
         help="CSV, Parquet or JSON lines, gzipped or not; of a folder, all its files in the order of their names",
     )
+    query = parser.add_argument_group("instead of a file, a query (needs --url, --every, --begin, and --name or --out)")
+    query.add_argument("--query", metavar="SQL", help="SELECT ... WHERE time >= :begin AND time < :end")
+    query.add_argument("--url", metavar="env:NAME", help="the environment variable that holds the database's URL")
+    query.add_argument("--begin", metavar="DATE", help="a moment of the first span, such as 2024-01-31 (UTC)")
     parser.add_argument("--label", metavar="COLUMN", help="what is predicted; without it candidates are listed")
     parser.add_argument(
         "--positive",
@@ -37,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the label's values that count as 1 (not needed for pairs such as Yes and No, true and false, 1 and 0)",
     )
     parser.add_argument("--time", metavar="COLUMN", help="cut spans by this column: dates, years or seconds since 1970")
-    parser.add_argument("--every", choices=_EVERY, help="how long a span is; goes with --time")
+    parser.add_argument("--every", choices=_EVERY, help="how long a span is; goes with --time, or with --query")
     parser.add_argument(
         "--rows-per-span",
         type=_rows,
@@ -57,13 +64,41 @@ def _rows(text: str) -> int:
     return rows
 
 
+def _query(args: argparse.Namespace) -> Query | None:
+    """Returns the query that was given instead of a file.
+
+    Raises:
+      ConfigError: both or neither were given, or what belongs to them is missing.
+    """
+    given = [name for name in ("query", "url", "begin") if getattr(args, name)]
+    if args.path is not None:
+        if given:
+            raise ConfigError(f"--{given[0]} belongs to a query, and a file was named: {args.path}. Give one of them.")
+        return None
+    missing = [name for name in ("query", "url", "every", "begin") if not getattr(args, name)]
+    if missing or not (args.name or args.out):
+        wanted = f"--{missing[0]}" if missing else "--name NAME, or --out DIR"
+        example = '--query "SELECT ... WHERE time >= :begin AND time < :end" --url env:DATABASE_URL'
+        raise ConfigError(
+            f"Give a file, or a query: {example} --every month --begin 2024-01-01 --name NAME. Missing: {wanted}."
+        )
+    if args.time or args.rows_per_span:
+        raise ConfigError("--time and --rows-per-span cut a file into spans; a query has :begin and :end for that.")
+    from pipeline.commands.pull import clock
+    from pipeline.onboarding.query import Query
+
+    return Query(sql=args.query, url=args.url, every=args.every, begin=args.begin, environment=os.environ, clock=clock)
+
+
 def command(args: argparse.Namespace) -> int:
     """Writes the folder and shows what each column is for."""
     from pipeline.onboarding.onboard import NoLabelError, Wish, onboard
 
     terminal = Terminal(sys.stdout, sys.stderr, quiet=args.json)
+    query = _query(args)
     wish = Wish(
-        path=args.path,
+        path=args.path or Path(args.name or args.out.name),
+        query=query,
         label=args.label,
         positive=tuple(args.positive),
         time=args.time,
@@ -133,6 +168,8 @@ def _notes(outcome: Onboarded) -> list[str]:
     count = f"1 span of {most:,} rows" if len(spans) == 1 else f"{len(spans)} spans of {fewest:,} to {most:,} rows"
     if table.cutting.time:
         how = f"cut by {table.cutting.time!r}, every {table.cutting.every}"
+    elif table.cutting.pulled:
+        how = "pulled from the database; `pull` brings the next"
     elif table.cutting.rows:
         how = "cut by rows in the order of the file: no time was named, so a span is not a period"
     else:
@@ -151,7 +188,9 @@ def _notes(outcome: Onboarded) -> list[str]:
 
 def _words(args: argparse.Namespace) -> list[str]:
     """Returns what was typed, the wish for JSON and for --force apart."""
-    words = [str(args.path)]
+    words = [str(args.path)] if args.path is not None else []
+    for name in ("query", "url", "begin"):
+        words += _option(f"--{name}", getattr(args, name)) if getattr(args, name) else []
     words += _option("--label", args.label) if args.label else []
     for value in args.positive:
         words += _option("--positive", value)

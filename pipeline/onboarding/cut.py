@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +19,8 @@ from pipeline.onboarding.label import Label
 from pipeline.onboarding.profile import convert
 from pipeline.onboarding.readings import Reading
 from pipeline.onboarding.sources import Source
+from pipeline.sources.periods import FIRST_MONDAY, MONTHS, SECONDS, Every, begin_of
 
-Every = Literal["hour", "day", "week", "month", "quarter", "year"]
 SchemaType = Literal["INT", "FLOAT", "BYTES"]
 
 FILE_NAME = "data.parquet"
@@ -32,10 +31,6 @@ _MOST_HELD = 400_000
 _SAMPLE_ROWS = 100_000
 _MOST_WITHOUT_TIME = 0.05
 _ARROW_TYPES = {"INT": pa.int64(), "FLOAT": pa.float64(), "BYTES": pa.string()}
-_MONTHS = {"month": 1, "quarter": 3, "year": 12}
-_SECONDS = {"hour": 3_600, "day": 86_400, "week": 604_800}
-_FIRST_MONDAY = 4 * 86_400
-"""Seconds from 1970-01-01, a Thursday, to the Monday after."""
 _YEARS = (1_800, 2_200)
 _EPOCH_SECONDS = (10**8, 5 * 10**9)
 _EPOCH_MILLISECONDS = (10**11, 5 * 10**12)
@@ -66,11 +61,13 @@ class Cutting:
     Attributes:
       time: the column whose periods are spans.
       rows: of each span, in the order of the file.
+      pulled: number and first moment of each file, where files are spans already.
     """
 
     time: str | None = None
     every: Every | None = None
     rows: int | None = None
+    pulled: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(kw_only=True)
@@ -244,20 +241,16 @@ def _keys(
 
 
 def _periods(seconds: npt.NDArray[np.int64], every: Every) -> npt.NDArray[np.int64]:
-    if every in _MONTHS:
+    if every in MONTHS:
         months = seconds.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)
-        return months // _MONTHS[every]
-    shift = _FIRST_MONDAY if every == "week" else 0
-    return (seconds - shift) // _SECONDS[every]
+        return months // MONTHS[every]
+    shift = FIRST_MONDAY if every == "week" else 0
+    return (seconds - shift) // SECONDS[every]
 
 
 def _begins(period: int, every: Every) -> str:
-    if every in _MONTHS:
-        text = str(np.datetime64(int(period) * _MONTHS[every], "M"))
-        return text[:4] if every == "year" else text
-    seconds = period * _SECONDS[every] + (_FIRST_MONDAY if every == "week" else 0)
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-    return moment.strftime("%Y-%m-%d %H:00" if every == "hour" else "%Y-%m-%d")
+    forms = {"hour": "%Y-%m-%d %H:00", "month": "%Y-%m", "quarter": "%Y-%m", "year": "%Y"}
+    return begin_of(period, every).strftime(forms.get(every, "%Y-%m-%d"))
 
 
 def _widen(ranges: dict[str, tuple[float, float]], name: str, array: pa.Array) -> None:
@@ -313,6 +306,8 @@ class _SpanWriter:
         for key, span in sorted(self._spans.items()):
             span.number = key - first + 1
             span.begins = _begins(key, cutting.every) if cutting.every else ""
+            if cutting.pulled:
+                span.number, span.begins = cutting.pulled[key]
             target = self._folder / f"span-{span.number}"
             target.mkdir(parents=True)
             self._path(key).rename(target / FILE_NAME)

@@ -47,6 +47,7 @@ class Table:
       given: the file's name.
       description: how the file is written.
       rows: of the file; `result` says how many are in the spans.
+      source: the table `[source]` of spans that were pulled; "" for a file's.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Table:
     roles: Sequence[Role]
     left_out: Mapping[str, str]
     profiles: Mapping[str, Profile]
+    source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,10 +127,10 @@ def dataset_toml(table: Table) -> str:
         "",
         "[spans]",
         f"data = {_text(SPANS_FOLDER)}",
-        'format = "parquet"',
-        'pattern = "span-{SPAN}/data.parquet"',
+        *([] if table.source else ['format = "parquet"', 'pattern = "span-{SPAN}/data.parquet"']),
         f"window = {window}  # spans; {rows:,} rows here",
         "",
+        *([table.source, ""] if table.source else []),
         "[label]",
         f"column = {_text(table.label.column)}",
         *_positive(table),
@@ -333,6 +335,8 @@ thousands mark; per cent as 12 for 12 %), true as 1 and false as 0, a date as te
 
 
 def _cutting_text(cutting: Cutting, spans: Sequence[SpanSummary]) -> str:
+    if cutting.pulled:
+        return "Pulled as `[source]` in `dataset.toml` says; `pull` brings the next, and `watch` does so by itself."
     if cutting.time:
         gaps = "" if spans[-1].number == len(spans) else " A period without rows has no span; its number is kept free."
         return (

@@ -18,15 +18,19 @@ from pipeline.config import json_schema
 from pipeline.config.dataset import SHIPPED, load_dataset
 from pipeline.errors import ConfigError
 from pipeline.onboarding import folder as texts
-from pipeline.onboarding.cut import Cutting, Every, Typed, cut
+from pipeline.onboarding.cut import Cutting, Typed, cut
 from pipeline.onboarding.folder import SPANS_FOLDER, Table
 from pipeline.onboarding.label import candidates, choose_label, is_recognised
 from pipeline.onboarding.profile import Profile, has_decimal_commas, profile, reading_of
+from pipeline.onboarding.query import Query, as_table, pull_all, take_types
 from pipeline.onboarding.readings import Reading
 from pipeline.onboarding.roles import propose
 from pipeline.onboarding.sources import Source, open_source
+from pipeline.sources.periods import Every
 
 _DATASET = "dataset.toml"
+_SCRATCH = "cut"
+"""Below the folder that is being made: the typed rows of a query, whose spans are kept as they were pulled."""
 _TEXT = Reading("text", "words")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -41,9 +45,11 @@ class NoLabelError(ConfigError):
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What the user asked for. `out` and `name` None: from the file's name."""
+    """What the user asked for. `out` and `name` None: from the file's name. With a query, `path` is only what it is
+    called in messages."""
 
     path: Path
+    query: Query | None = None
     label: str | None = None
     positive: tuple[str, ...] = ()
     time: str | None = None
@@ -78,13 +84,26 @@ def onboard(wish: Wish, progress: Callable[[str], None]) -> Onboarded:
       DataError: the table is damaged.
     """
     name, target = _name_and_folder(wish)
-    source = open_source(wish.path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f".{target.name}.{os.getpid()}.init")
+    try:
+        return _onboard(wish, name, target, aside, progress)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _onboard(wish: Wish, name: str, target: Path, aside: Path, progress: Callable[[str], None]) -> Onboarded:
+    """Reads, cuts and describes the table in the folder `aside`, and gives it its name."""
+    pulled = pull_all(wish.query, aside, target, aside / SPANS_FOLDER, progress) if wish.query else []
+    source = as_table(pulled) if pulled else open_source(wish.path)
     _check_columns(wish, source)
     profiles = profile(source, lambda rows: progress(f"reading {wish.path.name}: {rows:,} rows"))
     if not next(iter(profiles.values())).rows:
         raise ConfigError(f"{wish.path}: the table has a header and no rows.")
     if wish.label is None:
         raise _no_label(wish, profiles)
+    if wish.query:
+        take_types(profiles, source)
     decimal_comma = has_decimal_commas(profiles, source)
     readings = {column: reading_of(one, decimal_comma) for column, one in profiles.items()}
     label = choose_label(profiles[wish.label], readings[wish.label], wish.positive)
@@ -96,36 +115,37 @@ def onboard(wish: Wish, progress: Callable[[str], None]) -> Onboarded:
         column: _typed(profiles[column], reading, column == label.column, column == wish.time)
         for column, reading in readings.items()
     }
-    cutting = Cutting(time=wish.time, every=wish.every, rows=wish.rows_per_span)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.{os.getpid()}.init")
-    try:
-        rows = profiles[label.column].present
-        result = cut(
-            source,
-            columns,
-            label,
-            cutting,
-            rows,
-            aside / SPANS_FOLDER,
-            lambda rows: progress(f"writing spans: {rows:,} rows"),
-        )
-        table = Table(
-            name=name,
-            given=wish.path.name,
-            description=source.description,
-            rows=profiles[label.column].rows,
-            label=label,
-            cutting=cutting,
-            result=result,
-            roles=propose(profiles, columns, label, cutting, result),
-            left_out=source.left_out,
-            profiles=profiles,
-        )
-        _write_texts(table, aside, wish)
-        return _install(aside, target, table, wish.force)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    cutting = Cutting(
+        time=wish.time,
+        every=None if wish.query else wish.every,
+        rows=wish.rows_per_span,
+        pulled=tuple((one.span, one.begin[:16].replace("T", " ")) for one in pulled),
+    )
+    result = cut(
+        source,
+        columns,
+        label,
+        cutting,
+        profiles[label.column].present,
+        aside / (_SCRATCH if wish.query else SPANS_FOLDER),
+        lambda rows: progress(f"writing spans: {rows:,} rows"),
+    )
+    shutil.rmtree(aside / _SCRATCH, ignore_errors=True)
+    table = Table(
+        name=name,
+        given=wish.path.name,
+        description=f"SQL, {wish.query.url}" if wish.query else source.description,
+        rows=profiles[label.column].rows,
+        label=label,
+        cutting=cutting,
+        result=result,
+        roles=propose(profiles, columns, label, cutting, result),
+        left_out=source.left_out,
+        profiles=profiles,
+        source=wish.query.toml() if wish.query else "",
+    )
+    _write_texts(table, aside, wish)
+    return _install(aside, target, table, wish.force)
 
 
 def _name_and_folder(wish: Wish) -> tuple[str, Path]:
@@ -144,7 +164,7 @@ def _name_and_folder(wish: Wish) -> tuple[str, Path]:
             f"A dataset {name!r} ships with driftgate, and --dataset {name} means that. Give --name NAME."
         )
     target = wish.out or Path(name)
-    if target.resolve() == wish.path.resolve():
+    if wish.query is None and target.resolve() == wish.path.resolve():
         target = target.with_name(f"{target.name}-dataset")
     if target.exists() and not (target / _DATASET).is_file() and (target.is_file() or any(target.iterdir())):
         raise ConfigError(f"{target}: it is there already and holds no dataset. Name another folder with --out DIR.")
@@ -165,7 +185,7 @@ def _check_columns(wish: Wish, source: Source) -> None:
             raise ConfigError(f"{option}: there is no column {wanted!r}.{meant} Columns: {', '.join(source.columns)}.")
     if wish.time is not None and wish.time == wish.label:
         raise ConfigError(f"--time and --label name the same column, {wish.time!r}.")
-    if (wish.time is None) != (wish.every is None):
+    if wish.query is None and (wish.time is None) != (wish.every is None):
         raise ConfigError(
             "--time COLUMN and --every PERIOD belong together: one says when, the other how long a span is."
         )
@@ -225,7 +245,7 @@ def _install(aside: Path, target: Path, table: Table, force: bool) -> Onboarded:
             target.rmdir()
         aside.rename(target)
         return Onboarded(folder=target, table=table, written=True, diff="")
-    diff = _diff(target, aside)
+    diff = _diff(target, aside, pulled=bool(table.source))
     if force and diff:
         old = target.with_name(f".{target.name}.{os.getpid()}.old")
         old.mkdir()
@@ -238,12 +258,15 @@ def _install(aside: Path, target: Path, table: Table, force: bool) -> Onboarded:
     return Onboarded(folder=target, table=table, written=force, diff=diff)
 
 
-def _diff(old: Path, new: Path) -> str:
+def _diff(old: Path, new: Path, *, pulled: bool) -> str:
+    """Returns how two folders differ; spans that were pulled say when, so they always do and are left out."""
     lines: list[str] = []
     for file in (_DATASET, "schema.pbtxt", "README.md"):
         before = (old / file).read_text(encoding="utf-8").splitlines() if (old / file).exists() else []
         after = (new / file).read_text(encoding="utf-8").splitlines()
         lines += difflib.unified_diff(before, after, f"{old.name}/{file}", f"{old.name}/{file} (new)", lineterm="", n=1)
+    if pulled:
+        return "\n".join(lines)
     before_files = {path.relative_to(old) for path in (old / SPANS_FOLDER).rglob("*") if path.is_file()}
     after_files = {path.relative_to(new) for path in (new / SPANS_FOLDER).rglob("*") if path.is_file()}
     lines += [f"- {path}" for path in sorted(before_files - after_files)]
