@@ -12,7 +12,7 @@ import traceback
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pipeline.commands import options
+from pipeline.commands import edge, options
 from pipeline.commands.clean import tidy
 from pipeline.commands.pull import Puller
 from pipeline.commands.report_after import write_report
@@ -111,7 +111,7 @@ def command(args: argparse.Namespace) -> int:
                 break
             except Exception as error:  # noqa: BLE001 - one span's failure must not stop the next.
                 logger.error("Span %d failed.\n%s", waiting.span, traceback.format_exc())
-                text = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+                text = edge.describe(error).text.removeprefix("error: ").splitlines()[0][:300]
                 terminal.err.print(f"span {waiting.span} failed (try {tries[waiting]}): {text}")
                 if tries[waiting] >= args.tries:
                     backlog.quarantine(root, waiting, SetAside(text, tried))

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import json
 import os
 import subprocess
@@ -67,7 +68,7 @@ def test_without_a_schema_it_says_what_to_type_and_ends(tmp_path, capsys):
 
 
 def fails(span):
-    raise ValueError("the disk is full")
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def is_refused_later(span):
@@ -75,7 +76,11 @@ def is_refused_later(span):
 
 
 @pytest.mark.parametrize(
-    ("end", "why"), [(fails, "the disk is full"), (is_refused_later, "none of the spans has labels")]
+    ("end", "why"),
+    [
+        (fails, "the disk is full. Make room and run the same command again."),
+        (is_refused_later, "none of the spans has labels"),
+    ],
 )
 def test_a_span_whose_run_does_not_come_to_its_end_after_the_gate_is_tried_again_and_then_set_aside(
     tmp_path, monkeypatch, end, why
