@@ -132,8 +132,14 @@ SETTINGS = {
 }
 
 
-def measure(name: str, spans: Mapping[int, pa.Table], repeats: int, only: str | None = None) -> dict[str, Any]:
-    """Draws baselines and spans from all rows, without replacement and disjoint: the same distribution, exactly."""
+def measure(
+    name: str, spans: Mapping[int, pa.Table], repeats: int, only: str | None = None, first: int = 0
+) -> dict[str, Any]:
+    """Draws baselines and spans from all rows, without replacement and disjoint: the same distribution, exactly.
+
+    Args:
+      first: number of the first draw, so that several processes can share the work.
+    """
     results: dict[str, Any] = {}
     for title, setting in SETTINGS.items():
         if only is not None and only not in title:
@@ -144,7 +150,7 @@ def measure(name: str, spans: Mapping[int, pa.Table], repeats: int, only: str | 
         schema = read_schema(dataset.schema_path)
         dataset, pool = setting.change(dataset, schema, pa.concat_tables(list(spans.values())).combine_chunks(), rng)
         counts = {size: dict.fromkeys(("any", *KINDS.values()), 0) for size in setting.sizes[name]}
-        for repeat in range(repeats // SPANS):
+        for repeat in range(first, first + repeats // SPANS):
             rng = np.random.default_rng([20_261_129, repeat])
             order = rng.permutation(pool.num_rows)
             taken = REFERENCE_ROWS[name] // (GROUP if "groups" in title else 1)
@@ -158,7 +164,7 @@ def measure(name: str, spans: Mapping[int, pa.Table], repeats: int, only: str | 
                     counts[size]["any"] += bool(found)
                     for kind in found:
                         counts[size][kind] += 1
-            print(f"{name}, {title}: {repeat + 1} of {repeats // SPANS}: {counts}", file=sys.stderr, flush=True)
+            print(f"{name}, {title}: {repeat + 1 - first} of {repeats // SPANS}: {counts}", file=sys.stderr, flush=True)
         results[title] = {
             "target": dataset.gate.false_alarm_rate,
             "spans": repeats // SPANS * SPANS,
@@ -166,6 +172,19 @@ def measure(name: str, spans: Mapping[int, pa.Table], repeats: int, only: str | 
             "alarms": {str(size): alarms for size, alarms in counts.items()},
         }
     return results
+
+
+def together(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns two measurements of other draws as one."""
+    both = {**one, **other}
+    for title in set(one) & set(other):
+        a, b = one[title], other[title]
+        alarms = {
+            size: {kind: a["alarms"][size][kind] + count for kind, count in counts.items()}
+            for size, counts in b["alarms"].items()
+        }
+        both[title] = {**b, "spans": a["spans"] + b["spans"], "alarms": alarms}
+    return both
 
 
 class Model:

@@ -25,6 +25,7 @@ from pipeline.gate import (
     performance,
     quality,
     repeats,
+    season,
 )
 from pipeline.gate.added_features import ReadSpans
 from pipeline.gate.baseline import Baseline
@@ -274,12 +275,13 @@ def _compare(
         text = f"nothing could be compared with what version {live.version} was trained on: {live.why_no_baseline}"
         gaps = (NotCompared(subject="drift", text=text), *evidence.not_compared)
         return dataclasses.replace(evidence, not_compared=gaps), None
-    compared = drift.compare(table, live.baseline, features, policy, schema=span.schema, statistics=span.statistics)
-    label, label_gaps = labels.compare(table, features.target, live.baseline.label_spans, policy)
+    reference, season_gaps = season.baseline_of(live.baseline, span.number, policy)
+    compared = drift.compare(table, reference, features, policy, schema=span.schema, statistics=span.statistics)
+    label, label_gaps = labels.compare(table, features.target, reference.label_spans, policy)
     together: tuple[LastingDrift, ...] = ()
     if compared.drift is not None and compared.counts:
-        before = [(item.span, item.counts) for item in earlier]
-        together = lasting.compare(before, span.number, compared.counts, live.baseline, policy, compared.drift)
+        before = [(item.span, item.counts) for item in earlier if _comparable(item.span, span.number, policy)]
+        together = lasting.compare(before, span.number, compared.counts, reference, policy, compared.drift)
     features_ = compared.drift.features if compared.drift else ()
     moved = {item.feature for item in features_ if item.moved or item.format}
     relations, relation_gaps = _compare_joint(table, live.baseline, policy, moved)
@@ -289,9 +291,13 @@ def _compare(
         joint=relations,
         lasting=together,
         label=label,
-        not_compared=(*compared.not_compared, *relation_gaps, *label_gaps, *evidence.not_compared),
+        not_compared=(*season_gaps, *compared.not_compared, *relation_gaps, *label_gaps, *evidence.not_compared),
     )
     return complete, compared
+
+
+def _comparable(one: int, other: int, policy: GatePolicy) -> bool:
+    return policy.season is None or season.are_comparable(one, other, policy.season)
 
 
 def _compare_joint(

@@ -67,6 +67,8 @@ class Baseline:
       grid: of the numeric features, quantiles at formats.LEVELS; NaN for others, float64 (features, levels); None where
         an older release measured it.
       decimals: with which they are written, formats.NO_GRID for others, int64 (features,); None with `grid`.
+      by_span: rows per bin of each span of the window, int64 (spans, total bins); None without a season.
+      calibrated_rows: of the reference that the calibration is for; None for all of `counts`.
       known: the values of each categorical feature, sorted; features with too many are left out.
       label_spans: positive and labelled rows of each span of the window, as it stands there; of all in one where an
         older release measured them.
@@ -105,6 +107,8 @@ class Baseline:
     strengths: Floats | None = None
     grid: Floats | None = None
     decimals: npt.NDArray[np.int64] | None = None
+    by_span: npt.NDArray[np.int64] | None = None
+    calibrated_rows: int | None = None
     span_results: tuple[SpanResult, ...] = ()
 
     @functools.cached_property
@@ -117,6 +121,12 @@ class Baseline:
     def predicted(self) -> Target:
         """What the model predicts."""
         return self.target or Target(label=self.label)
+
+    def alike(self, rows: int) -> int:
+        """Returns the size at which chance does against the calibrated reference what it does here at `rows` rows."""
+        if self.calibrated_rows is None:
+            return rows
+        return max(int(1 / (1 / rows + 1 / self.rows - 1 / self.calibrated_rows)), SMALLEST_COMPARED)
 
     @property
     def yardstick(self) -> Yardstick | None:
@@ -142,7 +152,7 @@ class Baseline:
         of_rows: dict[str, Any] = {"row_hashes": known.hashes, "row_spans": known.spans} if known else {}
         if self.sample is not None:
             of_rows |= {f"sample_{f.name}": getattr(self.sample, f.name) for f in dataclasses.fields(joint.Sample)}
-        later = {"strengths": self.strengths, "grid": self.grid, "decimals": self.decimals}
+        later = {"strengths": self.strengths, "grid": self.grid, "decimals": self.decimals, "by_span": self.by_span}
         of_rows |= {name: array for name, array in later.items() if array is not None}
         np.savez_compressed(
             arrays,
@@ -300,6 +310,7 @@ def build_baseline(
         target=features.target,
         bins=bins,
         counts=by_span.sum(axis=0),
+        by_span=by_span if policy.season is not None else None,
         variation=between.squared,
         raised_by=np.where(between.raised_by < 0, NO_SPAN, np.array(list(spans))[between.raised_by]),
         quantiles=np.array([_quantiles(table, feature) for feature in bins]),

@@ -122,7 +122,7 @@ def _compare_bins(
     )
     distance = np.zeros(len(baseline.bins))
     distance[kept] = measured
-    chance = calibration.chance(baseline.calibration, table.num_rows, distance, baseline.bins)
+    chance = calibration.chance(baseline.calibration, baseline.alike(table.num_rows), distance, baseline.bins)
     found = [
         feature_drift(
             baseline,
@@ -250,7 +250,7 @@ def limits(baseline: Baseline, rows: int, policy: GatePolicy, false_alarm_rate: 
     Args:
       false_alarm_rate: how often chance alone may exceed the noise, in any feature.
     """
-    bins = baseline.bins
+    bins, rows = baseline.bins, baseline.alike(rows)
     bias = calibration.expected(baseline.calibration, rows)
     least = [
         policy.min_l_infinity if distances.measure_of(feature) == "l_infinity" else policy.min_jensen_shannon

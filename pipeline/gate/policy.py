@@ -69,6 +69,9 @@ class GatePolicy:
       min_jensen_shannon: a numeric feature's divergence must exceed this to matter; base 2, in bits.
       cluster: a column whose rows with one value come together, such as an order or a patient: chance is drawn in
         whole groups, and shares are as certain as the groups make them. Rows without a value are groups of their own.
+      season: after how many spans comparable ones come again, such as 12 where spans are months: a span is compared
+        with those of the training window alone. `week` where spans are days, `year` where they are dated. None for no
+        season.
       exclude: features left out of the comparison: identifiers, and parts of the date that differ in every span.
       max_model_age_days: an older live model is retrained whatever the data say; `inf` for no limit.
       performance_false_alarm_rate: how often, per span, chance alone may call any measure of the live model worse, and
@@ -107,6 +110,7 @@ class GatePolicy:
     min_jensen_shannon: Annotated[float, Range(0, 1, "bits")] = 0.005
     exclude: tuple[Column, ...] = ()
     cluster: Column | None = None
+    season: Annotated[int, Range(2, 10_000, "spans")] | Literal["week", "year"] | None = None
     max_model_age_days: Annotated[float, Range(0, math.inf, "days")] = 365.0
     performance_false_alarm_rate: _AlarmRate | None = None
     auc_margin: Annotated[float, Range(0, 1)] = 0.02
