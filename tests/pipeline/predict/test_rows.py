@@ -29,6 +29,11 @@ def test_a_ragged_csv_row_does_not_lose_the_others():
     ]
 
 
+def test_a_field_may_be_longer_than_pythons_default_allows():
+    # Python's own limit is 131,072 characters; `run` reads longer ones.
+    assert read(f"a,b\n{'x' * 131_073},1\n") == [Row(1, {"a": "x" * 131_073, "b": "1"})]
+
+
 def test_a_nul_byte_is_a_fault_with_its_line():
     assert read('a,b\n"1\n",2\n1,x\0\n4,5\n')[1:] == [
         Row(2, {}, "b: the value holds a NUL byte (line 4)"),
