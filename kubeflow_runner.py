@@ -1,7 +1,6 @@
 """The pipeline for Vertex AI Pipelines and Kubeflow Pipelines v2: compile it, rehearse the file here, submit it."""
 
-import sys
-
+from pipeline.commands import edge
 from pipeline.commands.table import Command, Runner
 
 RUNNER = Runner(
@@ -32,4 +31,4 @@ main = RUNNER.main
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    edge.leave(main())

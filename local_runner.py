@@ -1,7 +1,6 @@
 """The local command line: run the pipeline on one machine, look at what it did."""
 
-import sys
-
+from pipeline.commands import edge
 from pipeline.commands.table import Command, Runner
 
 RUNNER = Runner(
@@ -87,4 +86,4 @@ main = RUNNER.main
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    edge.leave(main())

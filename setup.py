@@ -86,6 +86,7 @@ setup(
     ),
     py_modules=["local_runner", "kubeflow_runner"],
     package_data={
+        "driftgate": ["py.typed"],
         "data": ["*/dataset.toml", "*/schema.pbtxt", "*/README.md"],
         "pipeline.config": ["*.json"],
         "pipeline.report": ["templates/*", "fonts/*"],

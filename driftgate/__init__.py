@@ -1,1 +1,16 @@
-"""The name of the project in an environment: the installed command is driftgate/__main__.py."""
+"""driftgate from Python, for notebooks: `load` a dataset, then `run`, `explain`, `drift`.
+
+    import driftgate
+
+    loans = driftgate.load("loans")
+    loans.explain()          # what the gate would do with the newest span
+    run = loans.run()        # shows the report
+    run.features             # a data frame
+
+Each call is one of the commands, in a process of its own: a notebook keeps its memory, and its own packages called
+`models` or `data`. See docs/notebook.md.
+"""
+
+from driftgate.notebook import CommandError, Dataset, Drift, Run, init, load
+
+__all__ = ["CommandError", "Dataset", "Drift", "Run", "init", "load"]

@@ -23,18 +23,19 @@ def in_the_way() -> str | None:
 
 
 def main() -> int:
-    """Runs one command and returns its exit status; 2 where another package of the same name is in the way."""
+    """Runs one command and ends with its exit status; returns 2 where another package is in the way."""
     stranger = in_the_way()
     if stranger is not None:
         print(f"error: {stranger}", file=sys.stderr)
         return 2
     import kubeflow_runner
     import local_runner
+    from pipeline.commands import edge
     from pipeline.commands.table import Runner
 
     commands = (*local_runner.RUNNER.commands, *kubeflow_runner.RUNNER.commands)
     description = "Run the pipeline here, look at what it did, serve what it pushed; compile it for a cluster."
-    return Runner("local_runner.py", description, commands).main()
+    edge.leave(Runner("local_runner.py", description, commands).main())
 
 
 if __name__ == "__main__":

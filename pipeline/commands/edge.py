@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import os
@@ -14,6 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
+from typing import NoReturn
 
 from columnar.errors import ExamplesError
 from models.errors import ModelError
@@ -57,6 +59,19 @@ def run(command: Callable[[], int]) -> int:
         notes = list(getattr(error, "__notes__", []))
         _say(failure, notes if failure.explained or notes else _kept_traceback(error))
         return failure.status
+
+
+def leave(status: int) -> NoReturn:
+    """Ends the process with a status, after all that waits for its end, but without taking the interpreter apart.
+
+    Arrow's threads give a file back to Python a moment after it has been read. One that comes while the interpreter is
+    taken apart aborts the process, and its exit status is lost.
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 def describe(error: BaseException) -> Failure:

@@ -110,21 +110,54 @@ def test_help_lists_the_commands_of_both_runners_under_the_installed_name(progra
     assert "usage: driftgate predict [-h]" in run(programs, folder, "driftgate predict --help").stdout
 
 
-def test_two_commands_from_a_file_to_a_pushed_model_beside_folders_of_the_same_names(programs, folder):
+def test_init_prints_the_next_command_under_the_installed_name(programs, folder):
     rows = "".join(f"{number % 17},{'ab'[number % 2]},{'yes' if number % 17 > 8 else 'no'}\n" for number in range(400))
     (folder / "my rows.csv").write_text("amount,kind,late\n" + rows)
 
     made = run(programs, folder, "driftgate init 'my rows.csv' --label late")
-    assert made.returncode == 0, made.stderr
     following = made.stdout.strip().splitlines()[-1].removeprefix("Next: ")
-    done = run(programs, folder, following)
 
-    assert following == "driftgate run --dataset my-rows"
-    assert done.returncode == 0, done.stderr
-    serve = next(line for line in done.stdout.splitlines() if line.startswith("Serve it:")).split(maxsplit=2)[2]
-    assert shlex.split(serve)[:3] == ["driftgate", "serve", "--model-name"]
-    status = run(programs, folder, "driftgate status --dataset my-rows --json")
-    assert json.loads(status.stdout)["versions"], status.stderr
+    assert following == "driftgate run --dataset my-rows", made.stderr
+    looked = run(programs, folder, "driftgate status --dataset my-rows")
+    assert "Nothing has run here yet. Try: driftgate run --dataset my-rows" in looked.stdout
+
+
+EXECUTE = """
+import json, sys
+from IPython.core.interactiveshell import InteractiveShell
+
+sys.path.insert(0, "")  # As a kernel does: the notebook's own folder comes first.
+shell = InteractiveShell.instance()
+for cell in json.load(open(sys.argv[1]))["cells"]:
+    if cell["cell_type"] == "code":
+        done = shell.run_cell("".join(cell["source"]))
+        done.raise_error()
+        if done.result is not None:
+            shown = shell.display_formatter.format(done.result)[0]
+            print("SHOWN", json.dumps([type(done.result).__name__, shown.get("text/html", "")]))
+"""
+
+
+def test_the_notebook_of_the_docs_goes_from_a_file_to_a_pushed_model(programs, folder):
+    """Beside folders of our packages' names that must not be imported: only the API's own name is first come."""
+    shutil.rmtree(folder / "driftgate")
+    (folder / "execute.py").write_text(EXECUTE)
+
+    done = run(programs, folder, f"python execute.py {shlex.quote(str(REPOSITORY / 'docs' / 'notebook.ipynb'))}")
+
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    shown = [json.loads(line[6:]) for line in done.stdout.splitlines() if line.startswith("SHOWN ")]
+    assert [kind for kind, _ in shown] == [
+        *("Dataset", "Run", "DataFrame", "Run", "DataFrame", "Drift", "DataFrame"),
+    ]
+    page, explained, drawing = shown[1][1], shown[3][1], shown[5][1]
+    assert page.startswith('<iframe srcdoc="&lt;!doctype html&gt;')
+    assert "driftgate run" not in page  # It is the page as it is on the disk.
+    assert explained.startswith("<p><b>SKIP span 1</b></p><ul><li>")
+    assert "&lt;svg" in drawing
+    status = json.loads(run(programs, folder, "driftgate status --dataset tumours --json").stdout)
+    assert status["root"] == str(folder / "tumours" / "runs")
+    assert len(status["versions"]) == 1
 
 
 def test_a_package_of_the_same_name_on_pythonpath_is_named(programs, folder):

@@ -1,0 +1,65 @@
+"""The Python API without a training: values, errors in the commands' own words, and names that stay names."""
+
+import pandas as pd
+import pytest
+
+import driftgate
+
+TOML = """name = "shop"
+schema = "schema.pbtxt"
+[spans]
+data = "spans"
+[label]
+column = "y"
+[features]
+numeric = ["x"]
+[serving]
+model_name = "shop"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for span, rows in ((1, "x,y\n1,0\n"), (2, "x,y,extra\n1,0,a\n2,1,b\n")):
+        (tmp_path / "shop" / "spans" / f"span-{span}").mkdir(parents=True)
+        (tmp_path / "shop" / "spans" / f"span-{span}" / "data.csv").write_text(rows)
+    (tmp_path / "shop" / "dataset.toml").write_text(TOML)
+    (tmp_path / "shop" / "schema.pbtxt").write_text('feature { name: "x" type: INT } feature { name: "y" type: INT }')
+    return tmp_path / "shop"
+
+
+def test_tables_are_data_frames(folder):
+    dataset = driftgate.load("shop")
+
+    assert dataset.spans()["verdict"].to_dict() == {1: None, 2: None}
+    pd.testing.assert_frame_equal(
+        dataset.schema_diff(),
+        pd.DataFrame(
+            {"accept": ["extra:BYTES"], "kind": ["column"], "rows": [2], "value": ["BYTES"]},
+            index=pd.Index(["extra"], name="column"),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: driftgate.load("nothing"), "There is no dataset 'nothing'. Shipped: flights, taxi."),
+        (lambda: driftgate.load("shop").drift(2), "No model is live in "),
+        (lambda: driftgate.load("shop").run(9), "Span 9 does not match"),
+        (lambda: driftgate.init("nothing.csv", label="y"), "nothing.csv"),
+    ],
+)
+def test_what_a_command_refuses_is_an_error_in_its_words(folder, call, said):
+    with pytest.raises(driftgate.CommandError) as caught:
+        call()
+
+    assert said in str(caught.value)
+    assert caught.value.status == 2
+
+
+def test_a_look_is_shown_as_text_and_its_words_are_no_markup():
+    run = driftgate.Run("explained", 3, "rerun", ("`a<b>` moved",), None, None, {"decision": None})
+
+    assert run._repr_html_() == "<p><b>RERUN span 3</b></p><ul><li>`a&lt;b&gt;` moved</li></ul>"
