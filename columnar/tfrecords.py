@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 import google_crc32c
 
+from columnar import object_stores
 from columnar.errors import ExamplesError
 
 _READ_BYTES = 4 << 20
@@ -30,9 +31,11 @@ def masked_crc32c(data: bytes) -> int:
 
 
 def open_binary(path: str) -> BinaryIO:
-    """Opens a local file, or a remote one (`gs://...`) through TensorFlow's file systems."""
+    """Opens a local file, one in S3 or Azure, or another remote one (`gs://...`) through TensorFlow's file systems."""
     if "://" not in path:
         return open(path, "rb")
+    if object_stores.handles(path):
+        return object_stores.open_object(path)
     return io.BufferedReader(_RemoteFile(path), _READ_BYTES)
 
 

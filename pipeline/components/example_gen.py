@@ -15,11 +15,10 @@ from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_component
 from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.dsl.components.base.executor_spec import BeamExecutorSpec, ExecutorClassSpec, ExecutorSpec
-from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.types import Artifact, Channel, artifact_utils, standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ExecutionParameter
-from tfx.utils import io_utils, proto_utils
+from tfx.utils import proto_utils
 
 from columnar.example_encoder import encode
 from columnar.example_writer import each_bytes
@@ -75,7 +74,7 @@ class _InputProcessor(FileBasedInputProcessor):
         newest = span_files.choose_span(self._input_base_uri, pattern, self._marker, self._wanted)[0]
         self._filled = newest.pattern
         files = span_files.below(self._input_base_uri, self._filled)
-        self._fingerprint = io_utils.generate_fingerprint(self._split.name, files)
+        self._fingerprint = span_files.fingerprint(self._split.name, files)
         return newest.span, newest.version if self._is_match_version else None
 
     def get_pattern_for_span_version(self, pattern: str, span: int, version: int | None) -> str:
@@ -314,7 +313,7 @@ def _work_items(paths: list[str], config: IngestConfig) -> list[tuple[str, int |
 def _inputs(exec_properties: ExecProperties) -> tuple[list[str], IngestConfig]:
     """Returns the files of the span that the driver has resolved, sorted, and how to read them."""
     pattern = span_files.below(exec_properties["input_base"], _pattern(exec_properties))
-    paths = sorted(str(path) for path in fileio.glob(pattern))
+    paths = sorted(span_files.files_of(pattern))
     return paths, IngestConfig.from_json(exec_properties["custom_config"])
 
 

@@ -22,7 +22,7 @@ from tfx.proto import example_gen_pb2
 from tfx.proto.orchestration import driver_output_pb2
 from tfx.types import Artifact, BaseChannel, Channel, artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
-from tfx.utils import io_utils, proto_utils
+from tfx.utils import proto_utils
 
 from columnar import split_files
 from pipeline.artifacts import GateDecision
@@ -75,7 +75,7 @@ class Driver(component_driver.BaseDriver, base_driver.BaseDriver):
         spans = {str(span): [file.path for file in paths] for span, paths in files.items()}
         result.exec_properties[SPANS].string_value = json.dumps(spans)
         result.exec_properties[FINGERPRINT].string_value = "\n".join(
-            io_utils.generate_fingerprint(f"span-{span}", span_files.literal(file.path))
+            span_files.fingerprint(f"span-{span}", span_files.literal(file.path))
             for span, paths in files.items()
             for file in paths
         )

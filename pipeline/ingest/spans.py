@@ -17,7 +17,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import ConfigError, DataError, SpanNotFoundError
+from columnar import object_stores
+from pipeline.errors import ConfigError, DataError, PipelineError, SpanNotFoundError
 
 _PLACEHOLDER = re.compile(r"\{(SPAN|VERSION)(?::(\d+))?\}|\{(YYYY|MM|DD)\}")
 _DATE_PARTS = ("YYYY", "MM", "DD")
@@ -133,12 +134,35 @@ def path_of(data_root: str, pattern: str, span: int, version: int) -> str:
 
 
 def _matches(data_root: str, pattern: str) -> Sequence[str]:
-    wildcard = below(data_root, _PLACEHOLDER.sub("*", pattern))
-    if "://" not in data_root:
+    return files_of(below(data_root, _PLACEHOLDER.sub("*", pattern)))
+
+
+def files_of(wildcard: str) -> Sequence[str]:
+    """Returns the files that a glob matches, local or remote.
+
+    Raises:
+      PipelineError: an object store does not answer, or refuses.
+    """
+    if "://" not in wildcard:
         return glob.glob(wildcard)
-    from tfx.dsl.io import fileio  # Remote file systems are TFX's business; importing it takes seconds.
+    if object_stores.handles(wildcard):
+        try:
+            return object_stores.find(wildcard)
+        except OSError as error:
+            raise PipelineError(f"{wildcard}: cannot be listed: {' '.join(str(error).split())}.") from error
+    from tfx.dsl.io import fileio  # Other remote file systems are TFX's business; importing it takes seconds.
 
     return [str(path) for path in fileio.glob(wildcard)]
+
+
+def fingerprint(name: str, wildcard: str) -> str:
+    """Returns sizes and times of the files that a glob matches, as TFX's cache key has them."""
+    if object_stores.handles(wildcard):
+        states = object_stores.state(wildcard)
+        return f"split:{name},objects:{hashlib.sha256(json.dumps(states).encode()).hexdigest()[:32]}"
+    from tfx.utils import io_utils
+
+    return str(io_utils.generate_fingerprint(name, wildcard))
 
 
 def below(data_root: str, pattern: str) -> str:

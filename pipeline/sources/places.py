@@ -3,50 +3,35 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from pyarrow import fs
 
+from columnar import object_stores
 from pipeline.errors import ConfigError
 from pipeline.sources.errors import SourceError
 
-SCHEMES = ("s3", "gs", "abfss", "abfs", "file")
+SCHEMES = (*object_stores.SCHEMES, "gs", "file")
 _WILDCARDS = frozenset("*?[")
 
 
-def open_place(url: str, folder: Path, environment: Mapping[str, str]) -> tuple[Any, str]:
+def open_place(url: str, folder: Path) -> tuple[Any, str]:
     """Returns the file system of a URL, and the path in it. Any: pyarrow is untyped.
 
     Args:
       folder: a path without a scheme is below it.
-      environment: S3's endpoint and region, by the names that AWS's own tools have for them.
 
     Raises:
       ConfigError: the scheme is none of SCHEMES.
+      OSError: the store cannot be asked.
     """
-    scheme, _, path = url.partition("://") if "://" in url else ("file", "", str((folder / url).absolute()))
-    if scheme == "s3" and "?" not in path:  # Else the URL says it all, as Arrow reads such URLs.
-        endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
-        region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
-        if not endpoint and not region:
-            region = _region(path.partition("/")[0])
-        return fs.S3FileSystem(endpoint_override=endpoint, region=region), path
-    if scheme == "file":
-        return fs.LocalFileSystem(), path
-    if scheme not in SCHEMES:
+    if "://" not in url:
+        return fs.LocalFileSystem(), str((folder / url).absolute())
+    if url.partition("://")[0] not in SCHEMES:
         raise ConfigError(f"expected a path, or a URL that begins with {', '.join(f'{one}://' for one in SCHEMES)}.")
-    system, path = fs.FileSystem.from_uri(url)
-    return system, path
-
-
-def _region(bucket: str) -> str:
-    try:
-        return str(fs.resolve_s3_region(bucket))
-    except OSError as error:
-        raise SourceError(f"the region of the bucket {bucket!r} is not known: {error}") from error
+    return object_stores.filesystem(url)
 
 
 def find(system: Any, path: str) -> list[str]:

@@ -52,7 +52,7 @@ def _dataset(url: str, settings: FilesConfig, context: Context) -> Any:  # Any: 
     """Returns the files as one table, its Hive folders as columns; None where there are no files."""
     from pyarrow import csv, dataset
 
-    system, path = places.open_place(url, context.folder, context.secrets.environment)
+    system, path = places.open_place(url, context.folder)
     files = places.find(system, path)
     if not files and settings.time is not None:
         raise SourceError(f"{context.where}: there are no files at {settings.url}.")
