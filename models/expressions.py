@@ -1,4 +1,4 @@
-"""The language of derived columns: its grammar, its functions and their types, and syntax trees.
+"""The language of derived columns and labels: its grammar, its functions and their types, and syntax trees.
 
 expression := and { or and }
 and        := not { and not }                        `or`, `and`, `not`, `in` and `if` are words of the language
@@ -36,7 +36,7 @@ _TOKEN = re.compile(
     (?P<number>(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
     |(?P<name>[^\W\d]\w*)
     |`(?P<quoted>(?:[^`]|``)+)`(?!`)
-    |"(?P<text>(?:[^"]|"")*)"(?!")
+    |"(?P<text>(?:[^"]|"")+)"(?!")
     |(?P<symbol><=|>=|==|!=|[-+*/()<>\[\],])
     |(?P<end>$)
     )""",

@@ -22,6 +22,7 @@ import numpy as np
 from models import label as label_expression
 from models import label_grammar
 from models.errors import LabelError
+from models.expressions import Column, Node
 from models.label import NO_LABEL
 
 Array = Any  # pyarrow.Array, numpy.ndarray or tf.Tensor: TensorFlow is not imported for a type.
@@ -88,7 +89,7 @@ class Target:
     @property
     def is_column(self) -> bool:
         """Whether the label is a column of its own rather than an expression over others."""
-        return isinstance(self._tree, label_grammar.Column)
+        return isinstance(self._tree, Column)
 
     def evaluate(self, columns: Mapping[str, Array]) -> Array:
         """The label of each row, as the module says; of the columns' shape.
@@ -130,7 +131,7 @@ class Target:
         return library.where(_is_finite(library, values), values, np.float64("nan"))
 
     @functools.cached_property
-    def _tree(self) -> label_grammar.Label | label_grammar.Sum:
+    def _tree(self) -> Node:
         parse = label_grammar.parse if self.task == "binary" else label_grammar.parse_number
         return parse(self.label)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from models import expressions, label_grammar
 from models import label as label_expression
-from models import label_grammar
 from models.target import Target
 from pipeline.config.sections import LabelConfig
 from pipeline.errors import ConfigError
@@ -72,13 +72,14 @@ def _check_classes(
 def _check_binary(
     label: LabelConfig, feature: schema_pb2.Feature, schema: schema_pb2.Schema, where: str, schema_path: Path | None
 ) -> None:
-    texts = label_expression.texts(label.text)
-    if feature.type == schema_pb2.BYTES and not texts:
+    texts = label_expression.texts(label.text, feature.name)
+    read_as = {kind for name, kind in expressions.columns(label_grammar.parse(label.text)) if name == feature.name}
+    if feature.type == schema_pb2.BYTES and "number" in read_as:
         raise ConfigError(
             f"{where} is text (BYTES) in {schema_path}. Say which texts count as 1, such as positive = "
             '"Yes", or task = "multiclass", or declare the column INT if it holds 0 and 1.'
         )
-    if feature.type != schema_pb2.BYTES and texts:
+    if feature.type != schema_pb2.BYTES and "text" in read_as:
         raise ConfigError(
             f"{where} is {_type(feature)} in {schema_path}, and is compared with text. "
             "Say which numbers count as 1, such as positive = 1, or declare the column BYTES."

@@ -144,40 +144,36 @@ def test_whole_numbers_are_compared_alike_in_arrow_numpy_and_tensorflow():
 def test_the_expression_of_a_label_column_and_its_positive_values(column, values, expression):
     assert label_grammar.values_expression(column, values) == expression
     assert label.label_columns(expression) == {column}
-    assert label.texts(expression) == tuple(value for value in values if isinstance(value, str))
+    assert label.texts(expression, column) == tuple(value for value in values if isinstance(value, str))
 
 
 @pytest.mark.parametrize(
     ("expression", "culprit"),
     [
-        ("a and b", "character 3, 'a': expected one of + - * / < <= > >= == !="),
-        ("a + b", "character 6, the end: expected one of < <= > >= == !="),
-        ("a < b < c", "character 7, '<': expected + - * / or the end; one comparison is allowed"),
+        ("a + b", "'a + b': expected a comparison, or one column"),
+        ("if(a > b, 1, 0)", "expected a comparison, or one column"),
+        ("a < b < c", "character 7, '<': expected an operator or the end"),
         ("a in b", "character 6, 'b': expected ["),
-        ("a in []", "character 7, ']': expected a text in double quotes or a whole number"),
-        ("a in [0.5]", "character 7, '0': expected a text in double quotes or a whole number"),
-        ('a in ["x", 2]', "character 12, '2': expected a text in double quotes, as the values before it"),
-        ('a in [2, "x"]', "character 10, '\"': expected a text in double quotes or a whole number"),
-        ('a in ["x"] + 1', "character 12, '+': expected the end"),
-        ("a + 1 in [2]", "character 7, 'i': expected one of"),
-        ('a == "x" + 1', "character 10, '+': expected the end"),
-        ('a < "x"', "character 5, '\"': a text is compared with one column, by == or !="),
-        ('a + b == "x"', "character 10, '\"': a text is compared with one column, by == or !="),
-        ('"x" == a', "character 1, '\"': expected a column, a number, - or ("),
+        ("a in []", "character 7, ']': expected a number or a text in quotes"),
+        ('a in ["x", 2]', "character 12, '2': expected a text in double quotes"),
+        ('a in [2, "x"]', "character 10, '\"': expected a number"),
+        ('a in ["x"] + 1', "character 12, '+': expected an operator or the end"),
+        ('a == "x" + 1', "character 6, '\"': expected a number"),
+        ('a < "x"', "character 5, '\"': expected a number"),
+        ('a + b == "x"', "character 3, '+': expected a text"),
         ('a == ""', "character 6, '\"': is not allowed"),
-        ("f(x) > 1", "character 2, '(': expected one of"),
+        ("f(x) > 1", "character 1, 'f': there is no function 'f'"),
         ("a.b > 1", "character 2, '.': is not allowed"),
-        ("a[0] > 1", "character 2, '[': expected one of"),
+        ("a[0] > 1", "character 2, '[': expected an operator or the end"),
         ("a > 'x'", 'character 5, "\'": is not allowed'),
-        ("a ** 2 > 1", "character 4, '*': expected a column, a number, - or ("),
-        ("(a > b) > c", "character 4, '>': expected + - * / or )"),
+        ("a ** 2 > 1", "character 4, '*': expected a column, a number"),
         ("a > 1st", "character 5, '1': is not allowed"),
         ("1 > 2", "names no column"),
         ("a >", "character 4, the end: expected a column"),
         ("", "character 1, the end: expected a column"),
         ("`a > 1", "character 1, '`': is not allowed"),
         ("`` > 1", "character 1, '`': is not allowed"),
-        ("(" * 300 + "a" + ")" * 300, "character 101, '(': expected at most 100"),
+        ("(" * 300 + "a" + ")" * 300, "expected at most 100"),
     ],
 )
 def test_anything_else_is_refused(expression, culprit):
@@ -204,3 +200,17 @@ def test_a_text_is_compared_with_text_only():
         label.evaluate('a == "1"', {"a": tf.constant([1], tf.int64)})
     with pytest.raises(LabelError, match=r"needs the column 'b', which is not among \['a'\]"):
         label.evaluate('b == "1"', {"a": pa.array(["1"])})
+
+
+def test_a_label_may_say_what_a_derived_column_may():
+    columns = {
+        "paid": pa.array(["2024-01-31", "2024-03-05", None]),
+        "due": pa.array(["2024-01-01", "2024-03-04", "2024-03-04"]),
+        "way": pa.array(["card", "cash", "card"]),
+    }
+    expression = 'days_between(due, paid) > 14 or way == "cash"'
+
+    assert label.evaluate(expression, columns).tolist() == [1, 1, label.NO_LABEL]
+    assert label.label_columns(expression) == {"paid", "due", "way"}
+    assert label.texts(expression, "way") == ("cash",)
+    assert label.texts(expression, "due") == ()

@@ -277,3 +277,27 @@ def test_rows_without_label_or_time_are_left_out_and_counted(capsys):
     assert (value["rows"], value["spans"][0]["rows"]) == (202, 200)
     assert "1 rows have no label and are left out." in value["notes"]
     assert "1 rows have no 'day' and are left out." in value["notes"]
+
+
+def test_dates_lists_and_texts_are_features(capsys):
+    chance = random.Random(3)
+    words = ["the", "box", "came", "late", "and", "was", "broken", "fine", "good", "again"]
+    lines = ["born,last seen,genres,review,bought"]
+    for i in range(300):
+        day = f"{chance.randrange(1, 29):02d}.{chance.randrange(1, 13):02d}.{chance.randrange(1950, 2005)}"
+        seen = f"2024-{chance.randrange(1, 13):02d}-03 {chance.randrange(0, 24):02d}:30"
+        genres = ";".join(chance.sample(["war", "drama", "crime", "sci fi", "comedy"], chance.randrange(1, 4)))
+        review = " ".join(chance.choices(words, k=9))
+        lines.append(f"{day},{seen},{genres},{review},{i % 2}")
+    Path("shop.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    status, _, err = _init(capsys, "shop.csv", "--label", "bought", "--rows-per-span", 100, "--name", "mine")
+
+    assert (status, err) == (0, "")
+    features = load_dataset("./mine").features
+    assert (features.dates, features.timestamps) == (("born",), ("last seen",))
+    assert (dict(features.multivalued), dict(features.text)) == ({"genres": ";"}, {"review": 512})
+    first = pq.read_table("mine/spans/span-1/data.parquet").slice(0, 1).to_pylist()[0]
+    born, seen, *_ = lines[1].split(",")
+    assert first["born"].strftime("%d.%m.%Y") == born
+    assert first["last seen"].strftime("%Y-%m-%d %H:%M") == seen
