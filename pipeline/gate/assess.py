@@ -33,6 +33,7 @@ from pipeline.gate.decision import Decision, Row, Verdict, decide
 from pipeline.gate.definition import Definition, changes, define
 from pipeline.gate.distributions import Distribution
 from pipeline.gate.evidence import Evidence, Finding, JointDrift, LastingDrift, LiveModel, NotCompared, ServingAlert
+from pipeline.gate.feature_columns import with_features
 from pipeline.gate.one_pass import Rows, SpanRows
 from pipeline.gate.policy import GatePolicy
 from pipeline.gate.scoring import evaluate_model
@@ -169,9 +170,9 @@ def _held_to_window(
 ) -> tuple[Evidence, pa.Table]:
     """Returns the evidence with findings that take the training window to see, and the rows to judge.
 
-    Content that was met before is not asked.
+    Content that was met before is not asked. The rows have a column for whatever is compared: dates, derived columns.
     """
-    table = rows.sample
+    table = with_features(rows.sample, settings.features)
     if live is None or live.baseline is None or evidence.repeats is not None:
         return evidence, table
     numbers = (evidence.span, *evidence.waiting)

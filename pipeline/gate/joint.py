@@ -127,14 +127,16 @@ def compare(
     if table.num_rows > MOST_ROWS:
         table = table.take(pa.array(_choose(table.num_rows, MOST_ROWS, rng)))
     now, groups = frozen_bins.encode(table, bins), clusters.of(table, policy.cluster)
+    # A derived column of the live model that the dataset no longer has is in no row.
+    left_out = (*policy.exclude, *(one.column for one in bins if one.column not in table.column_names))
 
     def look(kept: Sequence[int]) -> tuple[JointDrift | None, bool]:
         return _compare(now, groups, sample, bins, kept, policy, rng) if len(kept) > 1 else (None, False)
 
-    found, _ = look(looked_at(bins, label, (*policy.exclude, *moved)))
+    found, _ = look(looked_at(bins, label, (*left_out, *moved)))
     if moved and (found is None or not found.moved):
         # Where a column moved in the rows of one value alone, that is news.
-        with_moved, in_one_value = look(looked_at(bins, label, policy.exclude))
+        with_moved, in_one_value = look(looked_at(bins, label, left_out))
         return with_moved if in_one_value else found
     return found
 

@@ -7,7 +7,7 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from models.features import FeatureSpec
-from pipeline.gate import drift
+from pipeline.gate import drift, joint, labels
 from pipeline.gate.baseline import build_baseline
 from pipeline.gate.feature_columns import compared, excluded, with_features
 from pipeline.gate.policy import GatePolicy
@@ -125,6 +125,15 @@ def test_drift_is_found_where_it_is(baseline, change, moved):
 
     assert {one.feature for one in found.drift.features if one.moved} == moved
     assert not found.not_compared
+
+
+@pytest.mark.parametrize("prepare", [with_features, lambda table, _: table], ids=["computed", "absent"])
+def test_computed_columns_that_go_together_as_before_are_no_joint_drift(baseline, prepare):
+    table = labels.with_label(rows(1_500, 5), baseline.label)
+
+    found = joint.compare(prepare(table, FEATURES), baseline.sample, baseline.bins, baseline.label, GatePolicy())
+
+    assert not (found and found.moved)
 
 
 def test_what_is_made_of_an_excluded_column_alone_is_excluded():
