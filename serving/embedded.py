@@ -229,6 +229,7 @@ class _Server:
             tokens=self._tokens,
             channel_arguments=self._args.grpc_channel_arguments,
             tensor_content=self._args.grpc_tensor_content,
+            max_values=self._args.max_values,
         )
         credentials = server_credentials(self._grpc_tls) if self._grpc_tls is not None else None
         for address in addresses:

@@ -1,13 +1,10 @@
 """TensorFlow Serving's gRPC services: the same models, checks and numbers as REST, as messages."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -18,23 +15,21 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )  # fmt: skip
 
-from serving import messages
+from serving import grpc_kserve, messages
 from serving.errors import Code, ServingError, invalid
+from serving.grpc_calls import STATUS, Calls, Methods, add_service
 from serving.health import SERVICE, Health
 from serving.http.answers import MAX_ERROR_LENGTH
 from serving.log import records
 from serving.log.request_log import RequestLog
-from serving.metrics import REQUEST_LATENCY, RUNTIME_LATENCY, Metrics
+from serving.metrics import Metrics
 from serving.servables import config, inference
 from serving.servables.loaded_model import DEFAULT_SIGNATURE, LoadedModel
 from serving.servables.registry import ModelRegistry
 from serving.tls import Credentials
 from serving.tokens import Tokens
 
-Method = Callable[[Any, Any], Any]  # Any: a request, gRPC's context, an answer; both libraries are untyped.
-
 _PACKAGE = "tensorflow.serving"
-_STATUS = {status.value[0]: status for status in grpc.StatusCode}
 
 
 def make_server(
@@ -49,6 +44,7 @@ def make_server(
     tokens: Tokens | None = None,
     channel_arguments: Sequence[tuple[str, int | str]] = (),
     tensor_content: bool = False,
+    max_values: int,
 ) -> tuple[Any, Health]:
     """Returns a server without a port, and the health that it tells.
 
@@ -60,6 +56,7 @@ def make_server(
       tokens: what a client must show, but for probes.
       channel_arguments: settings of gRPC itself, which go before those here.
       tensor_content: see `tensor_proto.write`.
+      max_values: texts in one tensor of the v2 protocol.
     """
     questions = ThreadPoolExecutor(2, thread_name_prefix="questions")
     options: dict[str, int | str] = {
@@ -76,7 +73,7 @@ def make_server(
     )
     prediction = _PredictionService(registry, metrics, log, tensor_content)
     models = _ModelService(registry, metrics)
-    services: dict[str, dict[str, tuple[Method, Any, ThreadPoolExecutor | None]]] = {
+    services: dict[str, Methods] = {
         "PredictionService": {
             "Predict": (prediction.predict, predict_pb2.PredictRequest, None),
             "Classify": (prediction.classify, classification_pb2.ClassificationRequest, None),
@@ -90,7 +87,8 @@ def make_server(
         },
     }
     for name, methods in services.items():
-        _add(server, name, methods)
+        add_service(server, f"{_PACKAGE}.{name}", methods)
+    add_service(server, grpc_kserve.SERVICE, grpc_kserve.methods(registry, metrics, log, max_values, questions))
     # By their short names too, as tensorflow_model_server has them in its answers to probes.
     health = Health(registry, [*services, *(f"{_PACKAGE}.{name}" for name in services)], questions)
     server.add_generic_rpc_handlers((health.handler(),))
@@ -136,94 +134,9 @@ def server_credentials(credentials: Credentials) -> Any:
     return grpc.dynamic_ssl_server_credentials(configuration(), configuration, require_client_authentication=verify)
 
 
-def _add(server: Any, service: str, methods: Mapping[str, tuple[Method, Any, ThreadPoolExecutor | None]]) -> None:
-    """Adds a service whose requests are parsed here.
-
-    gRPC's own parsing writes a traceback for each message that is none, and keeps what the traceback refers to.
-    """
-    handlers = {
-        name: grpc.unary_unary_rpc_method_handler(
-            _parsing(method, kind, pool), response_serializer=lambda response: response.SerializeToString()
-        )
-        for name, (method, kind, pool) in methods.items()
-    }
-    handler = grpc.method_handlers_generic_handler(f"{_PACKAGE}.{service}", handlers)
-    server.add_generic_rpc_handlers((handler,))
-
-
-def _parsing(method: Method, kind: Any, pool: ThreadPoolExecutor | None) -> Callable[[bytes, Any], Any]:
-    """Returns a behaviour for gRPC: from a request's bytes to the answer.
-
-    Args:
-      pool: the threads that it runs in; None for the server's own.
-    """
-
-    def behaviour(content: bytes, context: Any) -> Any:
-        if not context.is_active():  # It has waited longer than its client did.
-            context.abort(grpc.StatusCode.CANCELLED, "The client has gone")
-        try:
-            request = kind.FromString(content)
-        except DecodeError:
-            context.abort(grpc.StatusCode.INTERNAL, f"The request is no {kind.DESCRIPTOR.full_name}")
-        return method(request, context)
-
-    if pool is not None:
-        behaviour.experimental_thread_pool = pool  # type: ignore[attr-defined] # What gRPC looks for.
-    return behaviour
-
-
-class _Calls:
-    """What every call shares: its model, its errors, its count."""
-
-    def __init__(self, registry: ModelRegistry, metrics: Metrics) -> None:
-        self.registry = registry
-        self.metrics = metrics
-
-    def answer(self, context: Any, name: str, api: str, work: Callable[[], Any]) -> Any:
-        """Returns what `work` returns; its errors become the call's status."""
-        started = time.perf_counter()
-        try:
-            response = work()
-        except ServingError as error:
-            refused = error
-        except Exception as error:  # noqa: BLE001 - the edge: a client gets a status whatever happens.
-            refused = ServingError(Code.INTERNAL, f"{type(error).__name__}: {error}")
-        else:
-            self.metrics.count(name, Code.OK.name)
-            if api:
-                labels = (("model_name", name), ("API", api), ("entrypoint", "GRPC"))
-                self.metrics.observe(REQUEST_LATENCY, labels, (time.perf_counter() - started) * 1e6)
-            return response
-        self.metrics.count(name, refused.code.name, known=self.registry.is_configured(name))
-        context.abort(_STATUS[int(refused.code)], str(refused)[:MAX_ERROR_LENGTH])
-
-    @contextmanager
-    def leased(self, spec: Any) -> Iterator[tuple[int, LoadedModel]]:
-        """Holds the model that a `ModelSpec` names.
-
-        Raises:
-          ServingError: INVALID_ARGUMENT, NOT_FOUND.
-        """
-        if not spec.name:
-            raise invalid("Missing ModelSpec")
-        choice = spec.WhichOneof("version_choice")
-        version = spec.version.value if choice == "version" else None
-        label = spec.version_label if choice == "version_label" else None
-        with self.registry.lease(spec.name, version, label) as model:
-            yield model
-
-    def timed(self, name: str, api: str, work: Callable[[], Any]) -> Any:
-        """Runs `work` and records how long it took."""
-        started = time.perf_counter()
-        result = work()
-        labels = (("model_name", name), ("API", api), ("runtime", "TF1"))
-        self.metrics.observe(RUNTIME_LATENCY, labels, (time.perf_counter() - started) * 1e6)
-        return result
-
-
 class _PredictionService:
     def __init__(self, registry: ModelRegistry, metrics: Metrics, log: RequestLog | None, tensor_content: bool) -> None:
-        self._calls = _Calls(registry, metrics)
+        self._calls = Calls(registry, metrics)
         self._log = log
         self._tensor_content = tensor_content
 
@@ -326,7 +239,7 @@ class _PredictionService:
 
 class _ModelService:
     def __init__(self, registry: ModelRegistry, metrics: Metrics) -> None:
-        self._calls = _Calls(registry, metrics)
+        self._calls = Calls(registry, metrics)
 
     def status(self, request: Any, context: Any) -> Any:
         return self._calls.answer(context, request.model_spec.name, "", lambda: self._answer_status(request.model_spec))
@@ -337,7 +250,7 @@ class _ModelService:
             self._calls.registry.configure(configs, still_wanted=context.is_active)
         except ServingError as error:
             # The call itself fails, as TensorFlow Serving's does.
-            context.abort(_STATUS[int(error.code)], str(error)[:MAX_ERROR_LENGTH])
+            context.abort(STATUS[int(error.code)], str(error)[:MAX_ERROR_LENGTH])
         return model_management_pb2.ReloadConfigResponse()
 
     def _answer_status(self, spec: Any) -> Any:

@@ -26,6 +26,14 @@ from serving.values.tensors import Tensor
 
 PROBES = frozenset({b"/v2/health/live", b"/v2/health/ready"})
 API = "infer"
+PLATFORM = "tensorflow_savedmodel"
+EXTENSIONS = ("binary_tensor_data",)
+
+
+def server_description() -> dict[str, Any]:
+    """Returns the server's metadata."""
+    return {"name": "driftgate", "version": metadata.version("tensorflow"), "extensions": list(EXTENSIONS)}
+
 
 _MODEL_PATH = re.compile(r"/v2/models/([^/?]+)(?:/versions/([0-9]{1,19}))?(/infer|/ready)?")
 
@@ -65,8 +73,7 @@ class KServe:
             if method == "GET" and path.encode() in PROBES:
                 return self._probe(path)
             if method == "GET" and path == "/v2":
-                version = metadata.version("tensorflow")
-                return _json({"name": "driftgate", "version": version, "extensions": ["binary_tensor_data"]}, name)
+                return _json(server_description(), name)
             match = _MODEL_PATH.fullmatch(path)
             verb = match[3] if match else None
             if match is None or method != ("POST" if verb == "/infer" else "GET"):
@@ -117,26 +124,29 @@ class KServe:
 
     def _describe(self, call: Call) -> Answer:
         with self._registry.lease(call.model, call.version) as (_, model):
-            described = _described(model)
+            parts = described(model)
         versions = [str(version) for version in self._registry.served().get(call.model, [])]
-        return _json(
-            {"name": call.model, "versions": versions, "platform": "tensorflow_savedmodel"} | described, call.model
-        )
+        return _json({"name": call.model, "versions": versions, "platform": PLATFORM} | parts, call.model)
 
 
 def _json(value: Mapping[str, Any], model: str) -> Answer:
     return Answer(200, json.dumps(value).encode(), JSON, Code.OK, model)
 
 
-def _described(model: LoadedModel) -> dict[str, list[dict[str, Any]]]:
+def described(model: LoadedModel) -> dict[str, list[dict[str, Any]]]:
+    """Returns the inputs and outputs of the default signature: name, datatype and shape of each.
+
+    Raises:
+      ServingError: the model has no such signature.
+    """
     definition = model.definitions.get(DEFAULT_SIGNATURE)
     if definition is None:
         raise ServingError(
             Code.FAILED_PRECONDITION, f'Serving signature name: "{DEFAULT_SIGNATURE}" not found in signature def'
         )
-    described = {}
+    parts = {}
     for part, tensors in (("inputs", definition.inputs), ("outputs", definition.outputs)):
-        described[part] = [
+        parts[part] = [
             {
                 "name": name,
                 "datatype": v2_tensors.datatype(info.dtype),
@@ -145,7 +155,7 @@ def _described(model: LoadedModel) -> dict[str, list[dict[str, Any]]]:
             }
             for name, info in sorted(tensors.items())
         ]
-    return described
+    return parts
 
 
 def _json_size(header: str, body_size: int) -> int:
@@ -202,27 +212,19 @@ def _tensors(
     feeds: dict[str, Tensor] = {}
     start = 0
     for number, given in enumerate(_objects(value["inputs"], "inputs")):
-        name = given.get("name")
-        if not isinstance(name, str) or name in feeds:
-            raise invalid(f"Input {number} must have a 'name' of its own, a string")
-        if name not in dtypes:
-            raise invalid(f"The model has no input {name[:64]!r}. Expected: {', '.join(dtypes)}")
-        if dtypes[name] not in v2_tensors.DATATYPES:
-            raise ServingError(Code.UNIMPLEMENTED, f"The protocol has no datatype for the input {name!r}")
-        shape, expected = v2_tensors.read_shape(given.get("shape"), name), v2_tensors.datatype(dtypes[name])
-        if given.get("datatype") != expected:
-            raise invalid(
-                f"The input {name!r} has the datatype {expected}. Received: {json_reader.quoted(given.get('datatype'))}"
-            )
+        declared = v2_tensors.declared(
+            given.get("name"), given.get("datatype"), given.get("shape"), number, dtypes, feeds.keys()
+        )
+        name = declared.name
         size = _parameters(given, f"the input {name!r}").get("binary_data_size")
         if (size is None) == ("data" not in given):
             raise invalid(f"The input {name!r} must have either 'data' or the parameter 'binary_data_size'")
         if size is None:
-            feeds[name] = v2_tensors.from_json(given["data"], dtypes[name], shape, name, nan_is_none)
+            feeds[name] = v2_tensors.from_json(given["data"], declared, nan_is_none)
             continue
         if type(size) is not int or not 0 <= size <= len(rest) - start:
             raise invalid(f"The input {name!r} declares {json_reader.quoted(size)} bytes; {len(rest) - start} are left")
-        feeds[name] = v2_tensors.from_bytes(rest[start : start + size], dtypes[name], shape, name, max_values)
+        feeds[name] = v2_tensors.from_bytes(rest[start : start + size], declared, max_values)
         start += size
     if start != len(rest):
         raise invalid(f"{len(rest) - start} bytes after the inputs belong to none of them")

@@ -5,13 +5,14 @@ Source: the Open Inference Protocol, "Tensor Data Types", and its binary tensor 
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from typing import NamedTuple
 
 import numpy as np
 
 from serving.errors import Code, ServingError, invalid
 from serving.values import json_tensor, json_writer
-from serving.values.json_reader import Json
+from serving.values.json_reader import Json, quoted
 from serving.values.tensors import (
     BFLOAT16,
     BOOL,
@@ -48,19 +49,41 @@ def datatype(dtype: int) -> str:
     return DATATYPES.get(dtype) or f"TF_{dtype_name(dtype).upper()}"
 
 
-def read_shape(shape: Json, name: str) -> tuple[int, ...]:
-    """Returns the shape that a request declares.
+class Declared(NamedTuple):
+    """What a request says of an input, checked."""
+
+    name: str
+    dtype: int
+    shape: tuple[int, ...]
+
+
+def declared(name: Json, said: Json, shape: Json, number: int, dtypes: Mapping[str, int], seen: Set[str]) -> Declared:
+    """Checks what a request says of an input.
+
+    Args:
+      number: the input's place in the request.
+      dtypes: the signature's inputs.
+      seen: the inputs before it.
 
     Raises:
-      ServingError: it is no list of numbers of elements.
+      ServingError: the signature has no such input, or the input is of another datatype.
     """
+    if not isinstance(name, str) or name in seen:
+        raise invalid(f"Input {number} must have a 'name' of its own, a string")
+    if name not in dtypes:
+        raise invalid(f"The model has no input {name[:64]!r}. Expected: {', '.join(dtypes)}")
+    dtype = dtypes[name]
+    if dtype not in DATATYPES:
+        raise ServingError(Code.UNIMPLEMENTED, f"The protocol has no datatype for the input {name!r}")
     is_list = isinstance(shape, list) and len(shape) <= _MAX_RANK
     if not is_list or not all(type(size) is int and 0 <= size < 2**63 for size in shape):
         raise invalid(f"The shape of the input {name!r} must be a list of at most {_MAX_RANK} numbers of elements")
-    return tuple(shape)
+    if said != datatype(dtype):
+        raise invalid(f"The input {name!r} has the datatype {datatype(dtype)}. Received: {quoted(said)}")
+    return Declared(name, dtype, tuple(shape))
 
 
-def from_json(data: Json, dtype: int, shape: tuple[int, ...], name: str, nan_is_none: bool) -> Tensor:
+def from_json(data: Json, given: Declared, nan_is_none: bool) -> Tensor:
     """Returns the tensor of `data`, a list of the elements in row-major order, nested or not.
 
     Args:
@@ -69,6 +92,7 @@ def from_json(data: Json, dtype: int, shape: tuple[int, ...], name: str, nan_is_
     Raises:
       ServingError: a value that the datatype does not hold, or another number of elements than the shape has.
     """
+    name, dtype, shape = given
     if dtype == BFLOAT16:
         raise invalid(f"The input {name!r} of the datatype BF16 can be sent as binary data alone")
     if not isinstance(data, list):
@@ -83,7 +107,16 @@ def from_json(data: Json, dtype: int, shape: tuple[int, ...], name: str, nan_is_
         return _shaped(Tensor(dtype, array.astype(STORAGE[dtype], copy=False)), shape, name)
 
 
-def from_bytes(data: memoryview, dtype: int, shape: tuple[int, ...], name: str, max_values: int) -> Tensor:
+def from_texts(texts: list[bytes], given: Declared) -> Tensor:
+    """Returns the tensor of texts, in row-major order.
+
+    Raises:
+      ServingError: another number of elements than the shape has.
+    """
+    return _shaped(Tensor(STRING, strings(texts, (len(texts),))), given.shape, given.name)
+
+
+def from_bytes(data: memoryview, given: Declared, max_values: int) -> Tensor:
     """Returns the tensor of binary data: little-endian elements, texts with four bytes of length before each.
 
     Args:
@@ -92,9 +125,9 @@ def from_bytes(data: memoryview, dtype: int, shape: tuple[int, ...], name: str, 
     Raises:
       ServingError: the bytes are not as many as the shape asks for.
     """
+    name, dtype, shape = given
     if dtype == STRING:
-        texts = _texts(data, name, max_values)
-        return _shaped(Tensor(dtype, strings(texts, (len(texts),))), shape, name)
+        return from_texts(_texts(data, name, max_values), given)
     storage = np.dtype(np.uint8) if dtype == BOOL else STORAGE[dtype].newbyteorder("<")
     if len(data) != math.prod(shape) * storage.itemsize:
         raise invalid(

@@ -290,25 +290,116 @@ print(json.dumps(answers))
 """
 
 
-def test_a_public_client_is_served(v2, tmp_path_factory):
+GRPC_SCRIPT = """
+import json, sys
+import numpy as np
+import tritonclient.grpc as triton
+from tritonclient.grpc import service_pb2 as pb
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
+import grpc
+
+client = triton.InferenceServerClient(sys.argv[1])
+assert client.is_server_live() and client.is_server_ready()
+assert client.is_model_ready("m", "1") and not client.is_model_ready("m", "9")
+metadata = client.get_model_metadata("m", as_json=True)
+answers = {"metadata": metadata, "server": client.get_server_metadata().name}
+values = {"a": np.float32([1.5, -2]), "n": np.int64([2, -3]), "s": np.array(["Zürich".encode(), b""], object)}
+inputs = []
+for name, datatype in (("a", "FP32"), ("n", "INT64"), ("s", "BYTES")):
+    inputs.append(triton.InferInput(name, [2], datatype).set_data_from_numpy(values[name]))
+outputs = [triton.InferRequestedOutput(name) for name in ("n", "s", "flag")]
+result = client.infer("m", inputs, outputs=outputs, parameters={"signature_name": "mixed"}, request_id="7")
+texts = [text.decode() for text in result.as_numpy("s").tolist()]
+answers["raw"] = [result.get_response().id, result.as_numpy("n").tolist(), texts, result.as_numpy("flag").tolist()]
+
+stub = GRPCInferenceServiceStub(grpc.insecure_channel(sys.argv[1]))
+def ask(signature, *tensors, **fields):
+    request = pb.ModelInferRequest(model_name="m", **fields)
+    request.parameters["signature_name"].string_param = signature
+    for name, datatype, shape, contents in tensors:
+        given = request.inputs.add(name=name, datatype=datatype, shape=shape)
+        for field, listed in contents.items():
+            getattr(given.contents, field).extend(listed)
+    try:
+        return stub.ModelInfer(request)
+    except grpc.RpcError as error:
+        return [error.code().name, error.details()]
+
+answers["typed"] = {}
+for dtype, datatype, field, listed in (
+    ("bool", "BOOL", "bool_contents", [True, False]), ("int8", "INT8", "int_contents", [-128, 127]),
+    ("uint8", "UINT8", "uint_contents", [0, 255]), ("uint64", "UINT64", "uint64_contents", [2**64 - 1, 0]),
+    ("float64", "FP64", "fp64_contents", [0.1, 2.5]), ("string", "BYTES", "bytes_contents", [b"a", b""]),
+):
+    (output,) = ask("same_" + dtype, ("v", datatype, [2], {field: listed})).outputs
+    assert (output.name, output.datatype, list(output.shape)) == ("out", datatype, [2])
+    answers["typed"][dtype] = list(getattr(output.contents, field)) == listed
+half = ask("same_float16", ("v", "FP16", [1], {}), raw_input_contents=[np.float16([1.5]).tobytes()])
+answers["typed"]["float16"] = half.raw_output_contents[0] == np.float16([1.5]).tobytes()
+answers["errors"] = [
+    ask("same_int8", ("v", "INT8", [1], {"int_contents": [128]})),
+    ask("same_int8", ("v", "INT16", [1], {"int_contents": [1]})),
+    ask("same_int8", ("v", "INT8", [2], {"int_contents": [1]})),
+    ask("same_int8", ("v", "INT8", [1], {}), raw_input_contents=[b"a", b"b"]),
+    ask("same_float16", ("v", "FP16", [1], {})),
+    ask("none"), ask("same_int8", model_version="9"), ask("same_int8", model_version="x"),
+]
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture(scope="module")
+def ask_client(tmp_path_factory):
+    """Runs a script beside a public client: in a folder of its own, for it asks for other versions of what is there."""
     uv = shutil.which("uv") or str(REPOSITORY / ".venv" / "bin" / "uv")
     packages = tmp_path_factory.mktemp("triton")
-    # Beside the environment, not in it: it asks for other versions of what is there.
     install = [uv, "pip", "install", "--quiet", "--no-deps", "--target", str(packages), "--python", sys.executable]
     done = subprocess.run([*install, *CLIENT], capture_output=True, text=True, timeout=300, check=False)
     if done.returncode:
         pytest.skip(f"the client cannot be installed here: {done.stderr[-200:]}")
 
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, f"127.0.0.1:{v2.port}"], env={"PYTHONPATH": str(packages)},
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    def ask(script: str, port: int):
+        done = subprocess.run(
+            [sys.executable, "-c", script, f"127.0.0.1:{port}"], env={"PYTHONPATH": str(packages)},
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
 
-    assert done.returncode == 0, done.stderr
+    return ask
+
+
+def test_a_public_client_is_served_over_rest(v2, ask_client):
+    answers = ask_client(SCRIPT, v2.port)
+
     expected = [[2, -3], ["Zürich", ""], [True, False]]
-    answers = json.loads(done.stdout)
     assert "The model has no input 'z'" in answers.pop("error")
     assert answers == {
         "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1]}], "server": "driftgate",
         "binary=True": expected, "binary=False": expected,
     }  # fmt: skip
+
+
+def test_a_public_client_is_served_over_grpc(v2, ask_client):
+    answers = ask_client(GRPC_SCRIPT, v2.grpc_port)
+
+    errors = answers.pop("errors")
+    assert set(answers.pop("typed").values()) == {True}
+    assert answers == {
+        "server": "driftgate",
+        "metadata": {
+            "name": "m", "versions": ["1"], "platform": "tensorflow_savedmodel",
+            "inputs": [{"name": "x", "datatype": "FP32", "shape": ["-1"]}],
+            "outputs": [{"name": "y", "datatype": "FP32", "shape": ["-1"]}],
+        },
+        "raw": ["7", [2, -3], ["Zürich", ""], [True, False]],
+    }  # fmt: skip
+    assert [code for code, _ in errors] == [
+        *["INVALID_ARGUMENT"] * 5, "FAILED_PRECONDITION", "NOT_FOUND", "INVALID_ARGUMENT",
+    ]  # fmt: skip
+    for (_, text), part in zip(errors, (
+        "does not fit into INT8", 'has the datatype INT8. Received: "INT16"', "has 1 elements; its shape is [2]",
+        "one entry for each of the 1 inputs. Received: 2", "must come in raw_input_contents", '"none" not found',
+        "Specific(m, 9)", "A version is a whole number",
+    ), strict=True):  # fmt: skip
+        assert part in text
