@@ -44,21 +44,17 @@ class FoldedNetwork(tf.Module):
         numbers = kernel[:, start:][:, _order_of_numbers(names, layout)]
         self._numbers = held(_side_by_side(numbers)) if numbers.shape[1] else None
         self._bias = tf.constant(_side_by_side(bias))
-        budget = _TABLE_VALUES // self._bias.shape[1]
-        folded: list[np.ndarray] = []
-        starts, rows, self._wide = [], [], []
         bags = [_folded(weights.tables[name], parts[name]) for name in names.bags]
         self._bags = held(np.concatenate(bags).astype(np.float32)) if bags else None
-        of_ids = [name for name in weights.tables if name not in names.bags]
-        for name in sorted(of_ids, key=lambda name: weights.tables[name].shape[1]):
-            table, row = weights.tables[name], names.ids.index(name)
-            if budget >= table.shape[1]:
-                rows.append(row)
-                starts.append([sum(map(len, folded))])
-                folded.append(_folded(table, parts[name]))
-                budget -= table.shape[1]
-            else:
-                self._wide.append((row, held(_side_by_side(table)), held(_diagonal(parts[name]))))
+        small = _smallest(weights, names, _TABLE_VALUES // self._bias.shape[1])
+        folded = [_folded(weights.tables[name], parts[name]) for name in names.ids if name in small]
+        rows = [row for row, name in enumerate(names.ids) if name in small]
+        starts = np.cumsum([0, *map(len, folded[:-1])])[: len(rows), None]
+        self._wide = [
+            (row, held(_side_by_side(weights.tables[name])), held(_diagonal(parts[name])))
+            for row, name in enumerate(names.ids)
+            if name not in small
+        ]
         self._table = held(np.concatenate(folded).astype(np.float32)) if folded else None
         self._rows, self._starts = np.array(rows, np.int32), np.array(starts, np.int32)
         self._above = [(held(_diagonal(kernel)), tf.constant(_side_by_side(bias))) for kernel, bias in above]
@@ -77,7 +73,8 @@ class FoldedNetwork(tf.Module):
         if self._bags is not None:
             total = total + tf.matmul(stacked.bags, self._bags, transpose_a=True)
         if self._table is not None:
-            cells = tf.reshape(tf.transpose(tf.gather(stacked.ids, self._rows) + self._starts), [-1])
+            ids = tf.gather(stacked.ids, self._rows) if self._wide else stacked.ids
+            cells = tf.reshape(tf.transpose(ids + self._starts), [-1])
             of_row = tf.range(tf.size(cells)) // len(self._rows)
             total = total + tf.raw_ops.SparseSegmentSum(data=self._table, indices=cells, segment_ids=of_row)
         for row, table, kernel in self._wide:
@@ -98,6 +95,14 @@ class FoldedNetwork(tf.Module):
             known = tf.cast(tf.gather(stacked.ids, of_cycles) > 0, tf.float32)
             parts += [tf.sin(angle) * known, tf.cos(angle) * known]
         return tf.concat(parts, axis=0)
+
+
+def _smallest(weights: Weights, names: Names, budget: int) -> frozenset[str]:
+    """The integer features with the fewest values, as many as have `budget` values together."""
+    sizes = {name: weights.tables[name].shape[1] for name in names.ids}
+    by_size = sorted(names.ids, key=lambda name: sizes[name])
+    together = np.cumsum([sizes[name] for name in by_size])
+    return frozenset(by_size[: int(np.searchsorted(together, budget, side="right"))])
 
 
 def _order_of_numbers(names: Names, layout: Layout) -> np.ndarray:

@@ -45,6 +45,20 @@ def export(
       rows: some of the training window; see `serving_graph.choose`.
     """
     outputs, comparison = serving_graph.choose(network, features, graph, rows)
+    write(outputs, task, calibration, graph, features, output_dir)
+    comparison.write(output_dir)
+    return comparison
+
+
+def write(
+    outputs: serving_graph.PlainGraph | serving_graph.StackedGraph,
+    task: Task,
+    calibration: Calibration,
+    graph: TransformGraph,
+    features: FeatureSpec,
+    output_dir: str,
+) -> None:
+    """Writes the SavedModel that answers through `outputs`, and its feature_defaults.json."""
     module = _ServingModule(outputs, task, calibration, graph, features)
     signatures = {
         "serving_default": tf.function(module.serve, input_signature=[graph.serving_inputs], autograph=False),
@@ -54,8 +68,6 @@ def export(
     tf.saved_model.save(module, output_dir, signatures=signatures)
     _name_inputs_like_columns(output_dir, {spec.name: name for name, spec in graph.serving_inputs.items()})
     defaults_file.write(output_dir, feature_defaults(graph, features))
-    comparison.write(output_dir)
-    return comparison
 
 
 def feature_defaults(graph: TransformGraph, features: FeatureSpec) -> dict[str, dict[str, Any]]:
@@ -173,4 +185,5 @@ def _assert_equal_lengths(inputs: Mapping[str, tf.Tensor]) -> tf.Operation | Non
         shapes += tf.raw_ops.ShapeN(input=[inputs[name] for name in names if inputs[name].dtype == dtype])
     lengths = tf.concat(shapes, axis=0)
     text = f"The inputs {', '.join(names)} must have the same first dimension. Received in this order:"
-    return tf.debugging.Assert(tf.reduce_all(tf.equal(lengths, lengths[0])), [text, lengths], summarize=len(names))
+    are_equal = tf.equal(tf.reduce_max(lengths), tf.reduce_min(lengths))
+    return tf.debugging.Assert(are_equal, [text, lengths], summarize=len(names))

@@ -125,19 +125,20 @@ class StackedFeatures(tf.Module):
         z, position, phase, ids, bags = self._others(inputs)
         if self._numbers:
             x = self._as_stored(tf.stack([inputs[name] for name in self._numbers]))
-            cyclical, numeric = len(self._cyclical), len(self._numeric)
+            cycles, x = _divided(x, len(self._cyclical))
             if self._cyclical:
-                cycle_phase, cycle_ids = self._cycles(x[:cyclical])
+                cycle_phase, cycle_ids = self._cycles(cycles)
                 phase, ids = [cycle_phase, *phase], [cycle_ids, *ids]
             if self._numeric or self._bucketized:
-                x = x[cyclical:]
-                missing, bucket = tf.math.is_nan(x), self._search(x)
+                numeric = len(self._numeric)
+                missing, of_buckets = _divided(tf.math.is_nan(x), numeric)
+                bucket, bucket_ids = _divided(self._search(x), numeric)
                 if self._numeric:
-                    z = [self._z_scores(x[:numeric], missing[:numeric]), *z]
-                    own = self._search.positions(x[:numeric], missing[:numeric], bucket[:numeric])
-                    position = [own, *position]
+                    x, _ = _divided(x, numeric)
+                    z = [self._z_scores(x, missing), *z]
+                    position = [self._search.positions(x, missing, bucket), *position]
                 if self._bucketized:
-                    ids.insert(bool(self._cyclical), tf.where(missing[numeric:], 0, 1 + bucket[numeric:]))
+                    ids.insert(bool(self._cyclical), tf.where(of_buckets, 0, 1 + bucket_ids))
         first = bool(self._cyclical) + bool(self._bucketized)
         ids[first:first] = [part(inputs) for part in self._categories]
         return Stacked(
@@ -203,6 +204,14 @@ class _Others:
             [tf.cast(transformed[name], tf.int32)[None] for name in self.names.ids],
             [tf.transpose(transformed[name]) for name in self.names.bags],
         )
+
+
+def _divided(x: tf.Tensor, rows: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """The first rows and the others, in one operation where there are both."""
+    if rows in (0, x.shape[0]):
+        return x, x  # One of the two is of no use.
+    first, others = tf.split(x, [rows, x.shape[0] - rows])
+    return first, others
 
 
 def _joined(parts: Sequence[tf.Tensor], rows: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:

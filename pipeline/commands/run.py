@@ -21,6 +21,7 @@ from pipeline.evaluation import intervals, registry
 from pipeline.gate.decision import describe
 from pipeline.runs.log_capture import captured, new_log
 from pipeline.runs.outcome import Outcome, Result, result_of_error
+from pipeline.state import version_folder
 
 if TYPE_CHECKING:
     from pipeline.evaluation.judge import Judgement
@@ -225,6 +226,9 @@ def closing_lines(outcome: Outcome, request: Request, hint: Callable[..., str]) 
         return []
     name = request.dataset.serving.model_name
     lines = [f"Pushed version {outcome.pushed.name} to {outcome.pushed}"]
+    reason = version_folder.why_slow(outcome.pushed)
+    if reason:
+        lines.append(f"It answers through TFT's graph, several times slower than the stacked one: {reason}")
     if outcome.sample_request:
         base = str(outcome.pushed.parent)
         lines += [

@@ -15,6 +15,19 @@ DEFINITION_FILE = "definition.json"
 PREDICTIONS_FILE = "predictions.npz"
 """In the baseline's folder: `probabilities`, float32 (rows,), that this very model gives rows which were held out."""
 ROLLBACK_FILE = Path("assets.extra") / "rollback.json"
+SERVING_GRAPH_FILE = Path("assets.extra") / "serving_graph.json"
+"""Which graph the Trainer chose to answer requests, and why."""
+
+
+def why_slow(version_dir: Path) -> str:
+    """Returns why a version answers through TFT's graph; empty where it does not, or does not say."""
+    content = files.read(str(version_dir), str(SERVING_GRAPH_FILE))
+    if content is None:
+        return ""
+    try:
+        return str(json.loads(content)["reason"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 @dataclass(frozen=True, kw_only=True)

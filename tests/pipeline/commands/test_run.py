@@ -1,10 +1,16 @@
-"""How often a run lists the data root: on a bucket each listing is a request."""
+"""How often a run lists the data root, for on a bucket each listing is a request; and what it says at the end."""
+
+from types import SimpleNamespace
+
+import pytest
 
 import local_runner
+from pipeline.commands.run import closing_lines
 from pipeline.errors import DataError
 from pipeline.ingest import spans
 from pipeline.ingest.spans import SpanFile
 from pipeline.runs import node_runner
+from pipeline.runs.outcome import Outcome, Result
 from pipeline.state import span_records
 from pipeline.state.root import Root
 
@@ -34,3 +40,27 @@ def test_a_run_lists_a_bucket_once_before_its_components_do(tmp_path, monkeypatc
     assert listings == ["gs://bucket/taxi"]
     (record,) = span_records.read_records(str(root.state))
     assert (record.span, record.version, record.verdict) == (5, 2, "block")
+
+
+@pytest.mark.parametrize(
+    ("stored", "lines"),
+    [
+        (None, []),
+        ('{"graph": "stacked", "reason": ""}', []),
+        (
+            '{"graph": "plain", "reason": "its outputs differ"}',
+            ["It answers through TFT's graph, several times slower than the stacked one: its outputs differ"],
+        ),
+        ("damaged", []),
+    ],
+)
+def test_a_run_says_where_the_pushed_version_answers_slowly(stored, lines, tmp_path):
+    version = tmp_path / "7"
+    (version / "assets.extra").mkdir(parents=True)
+    if stored is not None:
+        (version / "assets.extra" / "serving_graph.json").write_text(stored, encoding="utf-8")
+    request = SimpleNamespace(dataset=SimpleNamespace(serving=SimpleNamespace(model_name="taxi")))
+
+    said = closing_lines(Outcome(result=Result.PUSHED, span=5, nodes=(), pushed=version), request, lambda *_: "")
+
+    assert said == [f"Pushed version 7 to {version}", *lines]
