@@ -78,7 +78,7 @@ def load(
     with tempfile.TemporaryDirectory() as scratch:
         log = Path(scratch) / "log"
         command = ["h2load", "-t1", "-c", str(connections), "-m1", "-D", str(seconds), "-d", str(body)]
-        command += ["--warm-up-time=1", f"--log-file={log}"]
+        command += ["--warm-up-time=300ms", f"--log-file={log}"]
         if kind == "rest":
             command += ["--h1", "-H", "content-type: application/json"]
         else:
