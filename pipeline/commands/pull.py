@@ -13,6 +13,7 @@ import threading
 from collections.abc import Generator
 from typing import TYPE_CHECKING, get_args
 
+from columnar import object_stores
 from pipeline.commands import options
 from pipeline.commands.terminal import Terminal
 from pipeline.errors import ConfigError
@@ -166,10 +167,12 @@ def _source_of(dataset: Dataset) -> Source:
 
 
 def _folder(dataset: Dataset, root: Root, data_root: str | None) -> str:
-    """Returns the local folder that spans land in, made where it is missing."""
+    """Returns the folder that spans land in, made where it is missing, or a store's URL."""
     given = data_root or dataset.spans.data
     if given is not None and "://" in given:
-        raise ConfigError(f"pull: spans land in a local folder. Received: {given}. Name one with --data-root DIR.")
+        if given.partition("://")[0] not in (*object_stores.SCHEMES, "gs"):
+            raise ConfigError(f"pull: spans land in a folder, or in s3://, gs:// or abfss://. Received: {given}.")
+        return given
     base = dataset.path.parent if data_root is None else root.path.cwd()
     folder = (base / given).absolute() if given is not None else root.path / "data"
     with contextlib.suppress(FileExistsError):

@@ -73,7 +73,7 @@ def locate(
         raise ConfigError(
             f"{dataset.source.where}: a compiled pipeline cannot pull. TFX's own query-based ExampleGens read BigQuery "
             "and Presto one span at a time and leave no files, and the training window reads the files of earlier "
-            "spans. Pull into a folder that the tasks reach, and compile with --data-root FOLDER."
+            "spans. Pull into a bucket that the tasks reach, and compile with --data-root URL."
         )
     elif is_remote(root):
         data = f"{root}/data"

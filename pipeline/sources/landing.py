@@ -14,14 +14,17 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from columnar import object_stores
 from columnar.fingerprint import fingerprint
+from columnar.tfrecords import open_binary
 from pipeline import files
 from pipeline.errors import PipelineError
 from pipeline.sources.plain import SchemaType, comparable, file_schema, plain
 
 STAGING = ".pull"
-"""Folder below the data root in which files are written before they have their names."""
+"""Folder in which files are written before they have their names: below the data root, or the root for a store's."""
 _KEY = b"driftgate.pull"
+_THERE = "{} is there already, and a version of a span is never written over. Pull again."
 _GROUP_ROWS = 50_000
 _GROUP_BYTES = 32 << 20
 
@@ -112,20 +115,35 @@ def _groups(batches: Iterator[pa.RecordBatch], wanted: Mapping[str, SchemaType],
         yield pa.Table.from_batches(held)
 
 
-def land(written: Written, writer: pq.ParquetWriter, record: Record, target: Path) -> None:
-    """Completes the file with its record, and gives it its name once it is on the disk.
+def land(written: Written, writer: pq.ParquetWriter, record: Record, target: str) -> None:
+    """Completes the file with its record, and gives it its name once it is on the disk, or as an object in a store.
 
     Raises:
       PipelineError: there is a file of that name; a version of a span is never written over.
+      OSError: a store does not answer, or refuses.
     """
     writer.add_key_value_metadata({_KEY.decode(): json.dumps(dataclasses.asdict(record))})
     writer.close()
     files.flush(written.path)
-    _make_folder(target.parent)
-    if target.exists():
-        raise PipelineError(f"{target} is there already, and a version of a span is never written over. Pull again.")
-    written.path.rename(target)
-    files.flush(target.parent)
+    if "://" in target:
+        _upload(written.path, target)
+        return
+    path = Path(target)
+    _make_folder(path.parent)
+    if path.exists():
+        raise PipelineError(_THERE.format(target))
+    written.path.rename(path)
+    files.flush(path.parent)
+
+
+def _upload(path: Path, target: str) -> None:
+    """Copies a file into a store, where it appears when it is whole."""
+    from pyarrow import fs
+
+    system, place = object_stores.filesystem(target)
+    if system.get_file_info(place).type != fs.FileType.NotFound:
+        raise PipelineError(_THERE.format(target))
+    fs.copy_files(str(path), place, source_filesystem=fs.LocalFileSystem(), destination_filesystem=system)
 
 
 def _make_folder(folder: Path) -> None:
@@ -139,7 +157,8 @@ def _make_folder(folder: Path) -> None:
 def read_record(path: str) -> Record | None:
     """Returns what a span's file says of itself; None where something else wrote it, or it is no whole file."""
     try:
-        metadata = pq.read_metadata(path).metadata or {}
+        with open_binary(path) as file:
+            metadata = pq.read_metadata(file).metadata or {}
         return Record(**json.loads(metadata[_KEY])) if _KEY in metadata else None
     except (pa.ArrowInvalid, OSError, ValueError, TypeError):
         return None

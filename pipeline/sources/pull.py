@@ -20,6 +20,7 @@ from pipeline.errors import ConfigError, RootBusyError
 from pipeline.ingest import spans as span_files
 from pipeline.sources import landing, reading
 from pipeline.sources.config import Source
+from pipeline.sources.errors import SourceError
 from pipeline.sources.landing import STAGING, Record
 from pipeline.sources.periods import Calendar, Every, Period, moment_text
 from pipeline.sources.plain import SchemaType
@@ -60,7 +61,7 @@ class Place:
     """Where a dataset's spans land.
 
     Attributes:
-      data_root: local folder of the spans.
+      data_root: folder of the spans, or a store's URL.
       pattern: path below it, with `{VERSION}`.
       types: of the dataset's schema, by column; empty where there is none yet.
       journal: file of the history.
@@ -71,6 +72,11 @@ class Place:
     types: Mapping[str, SchemaType]
     journal: Path
 
+    @property
+    def staging(self) -> Path:
+        """Where files are written: beside the spans, so that a rename is enough, or in the root for a store's."""
+        return (self.journal.parent if "://" in self.data_root else Path(self.data_root)) / STAGING
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keeps two pulls into one folder apart, and removes what a killed one was writing.
@@ -78,7 +84,7 @@ class Place:
         Raises:
           RootBusyError: another pull is at work.
         """
-        staging = Path(self.data_root) / STAGING
+        staging = self.staging
         staging.mkdir(parents=True, exist_ok=True)
         with (staging / "lock").open("a") as lock:
             try:
@@ -199,7 +205,7 @@ def _pull(
         contextlib.closing(rows),
         landing.written_aside(
             rows,
-            Path(place.data_root) / STAGING,
+            place.staging,
             place.types,
             source.where,
             lambda count: progress(f"pulling {period}: {count:,} rows"),
@@ -233,8 +239,19 @@ def _pull(
             fingerprint=written.fingerprint,
             pulled_at=pulled.pulled_at,
         )
-        landing.land(written, writer, record, Path(target))
+        _land(source, written, writer, record, target)
         return dataclasses.replace(pulled, outcome="landed", version=version + 1, path=target)
+
+
+def _land(source: Source, written: landing.Written, writer: Any, record: Record, target: str) -> None:
+    """Lands a file; a store that fails is named. Any: pyarrow's ParquetWriter."""
+    try:
+        landing.land(written, writer, record, target)
+    except OSError as error:
+        if "://" not in target:
+            raise  # A full disk has its own words.
+        why = " ".join(str(error).split()).rstrip(".")
+        raise SourceError(f"{source.where}: {target} cannot be written: {why}.") from error
 
 
 def watermark(place: Place, dates: Calendar) -> str | None:

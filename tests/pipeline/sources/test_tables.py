@@ -8,6 +8,7 @@ import threading
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs
 
@@ -211,3 +212,27 @@ def test_a_mistake_is_one_line_without_secrets(shop, bucket, url, more, status, 
     assert message in answer.err
     assert "geheim" not in answer.err
     assert SECRET not in answer.err
+
+
+def test_spans_land_in_a_bucket_as_in_a_folder(shop, bucket):
+    shop.write(spans='[spans]\ndata = "s3://lake/spans"\n')
+
+    assert shop.pull("--json").outcomes == [(1, 1, 2, "landed"), (2, 0, 0, "empty"), (3, 1, 1, "landed")]
+
+    found = bucket.get_file_info(fs.FileSelector("lake/spans", recursive=True))
+    files = [one.path for one in found if one.type == fs.FileType.File]
+    assert sorted(files) == ["lake/spans/span-1/v1/data.parquet", "lake/spans/span-3/v1/data.parquet"]
+    assert pq.read_table("lake/spans/span-1/v1/data.parquet", filesystem=bucket)["id"].to_pylist() == [1, 2]
+    shop.sell((5, "2024-03-15", 50.0, 0))
+    assert shop.pull("--json").outcomes == [(3, 2, 2, "landed")]
+    assert shop.pull("--json").outcomes == [(3, 2, 2, "unchanged")]
+    assert list((shop.root / ".pull").glob("*.parquet")) == []
+
+
+def test_a_bucket_that_is_not_there_takes_no_span(shop, bucket):
+    shop.write(spans='[spans]\ndata = "s3://nowhere/spans"\n')
+
+    answer = shop.pull()
+
+    assert (answer.status, len(answer.err.strip().splitlines())) == (1, 1), answer.err
+    assert "s3://nowhere/spans/span-1/v1/data.parquet cannot be written: " in answer.err
