@@ -17,7 +17,7 @@ from pipeline.commands.clean import tidy
 from pipeline.commands.report_after import write_report
 from pipeline.commands.terminal import Terminal
 from pipeline.config import beam_options
-from pipeline.evaluation import intervals, registry
+from pipeline.evaluation import intervals
 from pipeline.gate.decision import describe
 from pipeline.runs.log_capture import captured, new_log
 from pipeline.runs.outcome import Outcome, Result, result_of_error
@@ -184,6 +184,8 @@ def show_judgement(judgement: Judgement, terminal: Terminal) -> None:
         )
         for row in judgement.slices
     ]
+    from pipeline.evaluation import registry  # It loads numpy, which `run --help` needs for nothing.
+
     title = registry.METRICS[judgement.slices[0].metric].title
     columns = (
         *("slice", "examples", title, "95 %", f"live {title}"),
