@@ -9,12 +9,12 @@ from typing import Any
 
 import tensorflow as tf
 
-_PATH = os.path.join("assets.extra", "feature_defaults.json")
+PATH = os.path.join("assets.extra", "feature_defaults.json")
 
 
 def write(model_dir: str, described: Mapping[str, Mapping[str, Any]]) -> None:
     """Writes the description of each input; see `signatures.feature_defaults`."""
-    path = os.path.join(model_dir, _PATH)
+    path = os.path.join(model_dir, PATH)
     tf.io.gfile.makedirs(os.path.dirname(path))
     with tf.io.gfile.GFile(path, "w") as file:
         file.write(json.dumps(described, indent=2, sort_keys=True) + "\n")
@@ -22,7 +22,7 @@ def write(model_dir: str, described: Mapping[str, Mapping[str, Any]]) -> None:
 
 def inputs_with_defaults(model_dir: str) -> frozenset[str]:
     """The inputs that a row may leave out; none for a model that says nothing."""
-    path = os.path.join(model_dir, _PATH)
+    path = os.path.join(model_dir, PATH)
     if not tf.io.gfile.exists(path):
         return frozenset()
     with tf.io.gfile.GFile(path) as file:

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from models import scores
+from models import feature_defaults, scores, serving_graph, warm_start
 from models.calibration import Calibration, cross_fitted, refit
 from models.errors import ModelError, TrainingError
 from models.predictor import predictor_of
@@ -27,6 +27,8 @@ from models.training_spec import TrainingSpec
 KEY = "calibration/.ATTRIBUTES/VARIABLE_VALUE"
 """Of the slope and the offset, in the SavedModel's checkpoint."""
 _VARIABLES = os.path.join("variables", "variables")
+_OWN = (feature_defaults.PATH, warm_start.FOLDER, serving_graph.PATH)
+"""In assets.extra: what belongs to the network and its graph."""
 
 
 def calibration_of(model_dir: str) -> Calibration | None:
@@ -51,12 +53,12 @@ def write(source_dir: str, target_dir: str, calibration: Calibration) -> None:
         raise ModelError(f"The model in {source_dir} has no slope and offset in its variables. Train a new one.")
     for folder, _, names in tf.io.gfile.walk(source_dir):
         within = os.path.relpath(folder, source_dir)
-        tf.io.gfile.makedirs(os.path.normpath(os.path.join(target_dir, within)))
         for name in names:
-            # The fingerprint is of the variables as they were; a SavedModel needs none.
-            if within != "variables" and name != "fingerprint.pb":
-                path = os.path.normpath(os.path.join(within, name))
+            path = os.path.normpath(os.path.join(within, name))
+            if _is_kept(path):
+                tf.io.gfile.makedirs(os.path.dirname(os.path.join(target_dir, path)))
                 tf.io.gfile.copy(os.path.join(source_dir, path), os.path.join(target_dir, path), overwrite=True)
+    tf.io.gfile.makedirs(os.path.join(target_dir, os.path.dirname(_VARIABLES)))
     checkpoint = tf.train.load_checkpoint(os.path.join(source_dir, _VARIABLES))
     tensors = {name: checkpoint.get_tensor(name) for name in sorted(checkpoint.get_variable_to_shape_map())}
     as_stored = tensors[KEY]
@@ -67,6 +69,15 @@ def write(source_dir: str, target_dir: str, calibration: Calibration) -> None:
         shape_and_slices=[""] * len(tensors),
         tensors=[tf.constant(value) for value in tensors.values()],
     )
+
+
+def _is_kept(path: str) -> bool:
+    """Whether a file of the old version is one of the new: the model's own are, but for those that are written anew."""
+    # The fingerprint is of the variables as they were; a SavedModel needs none.
+    if path.startswith("variables" + os.sep) or path == "fingerprint.pb":
+        return False
+    # What was added on the way to the push, such as its baseline, is the old version's alone.
+    return not path.startswith("assets.extra" + os.sep) or path.startswith(_OWN)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

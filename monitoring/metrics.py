@@ -17,7 +17,7 @@ from prometheus_client.metrics_core import Metric as Family
 from monitoring.snapshot import MOST_VERSIONS, Compared, Snapshot
 
 Sample = tuple[tuple[str, ...], float]
-VERDICTS = ("block", "skip", "rerun")
+VERDICTS = ("block", "skip", "recalibrate", "rerun")
 ALERT_KINDS = ("skew", "prediction", "performance")
 AVAILABLE = "AVAILABLE"
 

@@ -70,7 +70,7 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
     # The model in production and what it was trained on.
     live = LiveModel(serving_dir=config.serving_dir, version=config.live_version)
 
-    # Block, skip or rerun.
+    # Block, skip, recalibrate or rerun.
     gate = RerunGate(
         examples=example_gen.outputs["examples"],
         schema=schema.outputs["schema"],
@@ -84,6 +84,7 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
         pattern=dataset.spans.pattern,
         window=dataset.spans.window,
         marker=dataset.spans.marker,
+        # Sorted keys: a protobuf map has no order, and the text is part of the cache key.
         ingest=proto_utils.proto_to_json(engines.ingest_config(config).to_proto()),
         floors=config.floors(),
         state_token=config.state_token,

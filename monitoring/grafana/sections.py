@@ -6,7 +6,7 @@ from monitoring.grafana.panels import Json, color_of, lines, panel, stat, target
 
 _LATENCY = ':tensorflow:serving:request_latency_bucket{API!="", model_name=~"$model"}'
 _BUCKETS = f"sum by (le) (rate({_LATENCY}[$__rate_interval]))"
-_VERDICT_COLORS = {"block": "red", "skip": "blue", "rerun": "green"}
+_VERDICT_COLORS = {"block": "red", "skip": "blue", "recalibrate": "yellow", "rerun": "green"}
 
 
 def service_health() -> list[Json]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import json
 import shutil
@@ -10,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pipeline import files
 from pipeline.commands import options
@@ -20,18 +21,20 @@ from pipeline.components import nodes
 from pipeline.errors import ConfigError
 from pipeline.gate.decision import Verdict
 from pipeline.ingest import spans as span_files
-from pipeline.report.series_data import FILE as REPLAY_FILE
+from pipeline.report import series_data
+from pipeline.report.series_data import Policy
 from pipeline.runs.child import in_child
 from pipeline.runs.log_capture import captured
 from pipeline.state import owner
 from pipeline.state.root import Root
-from pipeline.state.version_folder import pushed_versions
+from pipeline.state.version_folder import BASELINE_FOLDER, live_training, pushed_versions
 
 if TYPE_CHECKING:
     from pipeline.config.dataset import Dataset
+    from pipeline.runs.request import Request
 
-Policy = Literal["gate", "always", "never"]
-POLICIES: tuple[Policy, ...] = ("gate", "always", "never")
+POLICIES = series_data.POLICIES
+_STOCK_THRESHOLD = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +43,11 @@ class Step:
 
     Attributes:
       auc: of the model that was live when the span arrived, on all of the span; None where none was.
-      trained: whether a candidate was trained.
-      pushed: whether it went live.
+      trained: whether a candidate was trained, which is more than a recalibration.
+      pushed: whether a version went live.
+      expected: what the gate expected a training to bring, in AUC; None where it did not ask.
+      replaced: the AUC, on this span too, of the version that the newest one replaced on the span before; None where
+        it replaced none. So `auc - replaced` is what that one brought.
     """
 
     span: int
@@ -51,13 +57,17 @@ class Step:
     trained: bool
     pushed: bool
     seconds: float
+    expected: float | None = None
+    replaced: float | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares what `replay` reads."""
     options.add_data(parser)
     parser.add_argument("--spans", metavar="A-B", help="only these (default: all)")
-    parser.add_argument("--compare", action="store_true", help="also always and never retrain, side by side")
+    parser.add_argument(
+        "--compare", action="store_true", help="beside it: always, never, every second span, and stock TFDV at 0.1"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the artifacts of every step")
     options.add_json(parser)
 
@@ -94,19 +104,21 @@ def command(args: argparse.Namespace) -> int:
                         data_root,
                         listing[span],
                         policy,
+                        place,
+                        spans[place - 1] if place else None,
                         terminal,
                         log,
                         keep=args.keep,
                     )
                 )
-                for span in spans
+                for place, span in enumerate(spans)
             ]
             if not args.keep:
                 shutil.rmtree(base / policy / "artifacts", ignore_errors=True)
         summary = {policy: summarise(steps) for policy, steps in played.items()}
         steps = {policy: [asdict(step) for step in steps] for policy, steps in played.items()}
         value = {"dataset": dataset.name, "steps": steps, "summary": summary}
-        files.write(str(base), REPLAY_FILE, (json.dumps(value, sort_keys=True) + "\n").encode())
+        files.write(str(base), series_data.FILE, (json.dumps(value, sort_keys=True) + "\n").encode())
         report = write_series_report(base, terminal)
         if args.json:
             print(json.dumps({**value, "report": str(report) if report else None}, sort_keys=True), file=out)
@@ -145,12 +157,19 @@ def play(
     data_root: str,
     span_as_listed: Sequence[span_files.SpanFile],
     policy: Policy,
+    place: int,
+    before: int | None,
     terminal: Terminal,
     log: Path,
     *,
     keep: bool,
 ) -> Step:
-    """Processes one span under a policy, and prints its line; a step that is kept gets a report of its own."""
+    """Processes one span under a policy, and prints its line; a step that is kept gets a report of its own.
+
+    Args:
+      place: of the span among those that are played, from 0.
+      before: the span that was played before it.
+    """
     from pipeline.runs import execute
     from pipeline.runs.request import Request
 
@@ -158,28 +177,33 @@ def play(
     options.claim(dataset, root)
     serving_dir = root.serving(dataset.serving.model_name)
     versions = pushed_versions(serving_dir)
-    request = Request(
-        dataset=dataset,
-        root=root,
-        data_root=data_root,
-        files=tuple(span_as_listed),
-        forced=policy == "always",
-        explain=policy == "never" and bool(versions),
-    )
+    request = Request(dataset=dataset, root=root, data_root=data_root, files=tuple(span_as_listed))
+    due = not versions or is_due(policy, place, request, serving_dir / str(max(versions)), str(log))
+    if policy != "gate":
+        # Without a model there is nothing to compare with, and every policy trains.
+        request = dataclasses.replace(request, forced=due and (bool(versions) or policy == "always"), explain=not due)
     auc = score_live(dataset, serving_dir / str(versions[-1]), data_root, span) if versions else None
+    replaced = None
+    if len(versions) > 1 and before in live_training(serving_dir).window:
+        replaced = score_live(dataset, serving_dir / str(versions[-2]), data_root, span)
     started = time.monotonic()
     outcome = execute.execute(
         request, log=str(log), on_wait=terminal.note, on_start=lambda _: None, on_end=lambda *_: None
     )
-    reasons = outcome.decision.reasons if outcome.decision else ()
+    decision = outcome.decision
+    reasons = decision.reasons if decision else ()
+    challenge = decision.evidence.challenge if decision else None
     step = Step(
         span=span,
-        verdict=(outcome.decision.verdict if outcome.decision else Verdict.BLOCK).value,
+        verdict=(decision.verdict if decision else Verdict.BLOCK).value,
         reason=reasons[0].text if reasons else outcome.refusal or "",
         auc=auc,
-        trained=any(node.node == nodes.TRAINER and node.status == "ran" for node in outcome.nodes),
+        trained=any(node.node == nodes.TRAINER and node.status == "ran" for node in outcome.nodes)
+        and not (decision is not None and decision.verdict is Verdict.RECALIBRATE),
         pushed=outcome.pushed is not None,
         seconds=round(time.monotonic() - started, 1),
+        expected=challenge.expected.value if challenge else None,
+        replaced=replaced,
     )
     if keep:
         write_report(root, request.run_id, terminal)
@@ -187,6 +211,29 @@ def play(
     done = "pushed" if step.pushed else "trained, not pushed" if step.trained else ""
     terminal.say(f"  span {span:>3}  {step.verdict:5}  {shown}  {step.seconds:6.1f} s  {done:6}  {step.reason}")
     return step
+
+
+def is_due(policy: Policy, place: int, request: Request, version_dir: Path, log: str) -> bool:
+    """Tells whether a policy other than the gate's asks for a training on a span that meets a live model."""
+    if policy == "every-2":
+        return place % 2 == 0
+    if policy != "tfdv-0.1":
+        return policy == "always"
+    from pipeline.commands import statistics_table
+    from pipeline.config.schema import read_schema
+    from pipeline.gate import tfdv
+    from pipeline.gate.baseline import Baseline
+    from pipeline.runs import execute
+    from pipeline.runs.request import new_run_id
+
+    # A look at the span, for its statistics alone.
+    looked = dataclasses.replace(request, explain=True, run_id=new_run_id())
+    outcome = execute.execute(looked, log=log, on_wait=lambda _: None, on_start=lambda _: None, on_end=lambda *_: None)
+    before = Baseline.load(str(version_dir / BASELINE_FOLDER)).statistics
+    if outcome.statistics_uri is None or before is None or request.dataset.schema_path is None:
+        return True
+    now = statistics_table.read(outcome.statistics_uri)["train"]
+    return tfdv.stock_drift(now, before, read_schema(request.dataset.schema_path), _STOCK_THRESHOLD)
 
 
 def score_live(dataset: Dataset, model_dir: Path, data_root: str, span: int) -> float | None:

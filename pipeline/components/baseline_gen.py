@@ -18,7 +18,7 @@ from tfx.utils import io_utils, path_utils
 from columnar import examples as example_files
 from columnar.domains import without_impossible
 from models.target import Target
-from models.training_spec import OUT_OF_TIME_FILE
+from models.training_spec import HISTORY_FILE, OUT_OF_TIME_FILE
 from pipeline.artifacts import Baseline
 from pipeline.components.rerun_gate import read_statistics
 from pipeline.gate import baseline as baseline_files
@@ -69,6 +69,7 @@ def BaselineGen(
         list(tables),
         parsed.policy,
     )
+    recalibrated = read_baseline(live_baseline) if is_recalibrated(model_run.uri) else None
     measured = build_baseline(
         tables,
         schema_proto,
@@ -84,6 +85,8 @@ def BaselineGen(
         statistics=read_statistics(statistics.uri),
         created_at=int(time.time()),
     )
+    if recalibrated is not None:
+        measured = of_the_same_network(measured, recalibrated, int(live_baseline.get_string_custom_property("version")))
     measured.save(baseline.uri)
     io_utils.write_string_file(os.path.join(baseline.uri, WINDOW_FILE), json.dumps(list(measured.window)))
     definition = define(parsed.features, parsed.training, parsed.code, schema_proto)
@@ -148,18 +151,49 @@ def held_out_evaluation(model: Model, examples: Examples, schema: "Schema", sett
     return scoring.evaluate_model(path_utils.serving_model_path(model.uri), table, settings)
 
 
+def is_recalibrated(model_run_uri: str) -> bool:
+    """Tells whether the new model is the live one with a new slope and offset."""
+    path = os.path.join(model_run_uri, HISTORY_FILE)
+    if not fileio.exists(path):
+        return False
+    with fileio.open(path, "r") as file:
+        return "recalibrated_from" in json.load(file)
+
+
+def of_the_same_network(
+    measured: baseline_files.Baseline, live: baseline_files.Baseline, version: int
+) -> baseline_files.Baseline:
+    """Returns a recalibrated model's baseline with what is known of the network: its spans, its age, its results.
+
+    Args:
+      version: the live version, which is when it was pushed.
+    """
+    newest = {result.span for result in measured.span_results}
+    return dataclasses.replace(
+        measured,
+        learned=live.learned or live.window,
+        trained_at=live.trained_at or version,
+        span_results=(*(each for each in live.span_results if each.span not in newest), *measured.span_results),
+    )
+
+
 def live_yardstick(baseline: Baseline, target: Target) -> Yardstick | None:
     """Returns the live model's yardstick; None where there is none, or of another target."""
-    if not baseline.get_int_custom_property("present"):
-        return None
-    try:
-        live = baseline_files.Baseline.load(baseline.uri)
-    except baseline_files.BaselineError as error:
-        logger.warning("The live model's yardstick cannot be read: %s", error)
-        return None
-    if live.yardstick is None or live.predicted != target:
+    live = read_baseline(baseline)
+    if live is None or live.yardstick is None or live.predicted != target:
         return None
     version = live.yardstick.origin.version or baseline.get_string_custom_property("version")
     return Yardstick(
         evaluation=live.yardstick.evaluation, origin=dataclasses.replace(live.yardstick.origin, version=version)
     )
+
+
+def read_baseline(baseline: Baseline) -> baseline_files.Baseline | None:
+    """Returns the live model's baseline; None where there is none, or none that can be read."""
+    if not baseline.get_int_custom_property("present"):
+        return None
+    try:
+        return baseline_files.Baseline.load(baseline.uri)
+    except baseline_files.BaselineError as error:
+        logger.warning("The live model's baseline cannot be read: %s", error)
+        return None

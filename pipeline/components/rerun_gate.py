@@ -1,4 +1,4 @@
-"""Block, skip or rerun: the gate as a component around `pipeline.assess`."""
+"""Block, skip, recalibrate or rerun: the gate as a component around `pipeline.assess`."""
 
 import dataclasses
 import functools
@@ -25,11 +25,12 @@ from tfx.types.standard_artifacts import (
 from tfx.utils import io_utils, path_utils
 
 from columnar import examples as example_files
-from columnar import split_files
+from columnar import sampling, split_files
+from models.features import FeatureSpec
 from pipeline import files
 from pipeline.artifacts import Baseline, GateDecision
 from pipeline.components import example_gen, training_window
-from pipeline.gate import assess, distributions, serving_evidence
+from pipeline.gate import assess, distributions, gains, serving_evidence
 from pipeline.gate import baseline as baseline_files
 from pipeline.gate.decision import DECISION_FILE, Row, Verdict
 from pipeline.gate.definition import Definition
@@ -43,6 +44,8 @@ from pipeline.state.version_folder import DEFINITION_FILE, read_rollback
 logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "eval")
+MOST_ROWS = 100_000
+"""Of each span that tells what a training would bring: more than are looked at, because some have no label."""
 
 
 @component
@@ -109,7 +112,7 @@ def RerunGate(
         },
     )
     live = find_live(live_model, baseline)
-    more_spans = None
+    more_spans, past = None, None
     if live is not None and live.baseline is not None and live.rollback is None:
         readable = training_window.choose_spans(
             span_files.newest_versions(data_root, pattern, marker),
@@ -118,6 +121,14 @@ def RerunGate(
             size=window,
         )
         more_spans = training_window.more_spans(readable or [number], records, live.baseline.window, window)
+        past = gains.Past(
+            window=tuple(readable),
+            rows_of=lambda span: read_rows(
+                span_files.choose_span(data_root, pattern, marker, span),
+                IngestConfig.from_json(ingest),
+                Settings.from_json(settings).features,
+            ),
+        )
     earlier = since_push.read(state_dir, live.version, before=span.number) if live else ()
     assessed = assess.assess(
         span,
@@ -131,6 +142,7 @@ def RerunGate(
         more_spans=more_spans,
         earlier=earlier,
         read_spans=functools.partial(read_spans, data_root, pattern, marker, ingest),
+        past=past if ingest else None,
     )
     made = assessed.decision
     # A span met again keeps its record; another span's content under a new number or version gets one of its own, or it
@@ -145,12 +157,18 @@ def RerunGate(
             span_records.write_record(state_dir, counted)
 
     if remember and live and assessed.counts:
-        moves = since_push.SpanCounts(span=span.number, version=span.version, counts=assessed.counts)
+        challenge = made.evidence.challenge
+        moves = since_push.SpanCounts(
+            span=span.number,
+            version=span.version,
+            counts=assessed.counts,
+            gain=challenge.expected.value if challenge else None,
+        )
         since_push.write(state_dir, live.version, earlier, moves)
 
     io_utils.write_string_file(os.path.join(decision.uri, DECISION_FILE), made.to_json())
     decision.set_string_custom_property("verdict", made.verdict.value)
-    decision.set_int_custom_property("rerun", int(made.verdict is Verdict.RERUN))
+    decision.set_int_custom_property("rerun", int(made.verdict.makes_a_version))
     decision.set_int_custom_property("block", int(made.verdict is Verdict.BLOCK))
     decision.set_int_custom_property("span", span.number)
     decision.set_int_custom_property("version", span.version)
@@ -161,9 +179,23 @@ def RerunGate(
         os.path.join(comparison.uri, distributions.FILE), distributions.to_json(assessed.distributions)
     )
     comparison.split_names = artifact_utils.encode_split_names(list(assessed.anomalies))
-    io_utils.write_string_file(
-        os.path.join(hyperparameters.uri, "hyperparameters.json"), json.dumps({"warm_start": made.warm_start})
-    )
+    given: dict[str, object] = {"warm_start": made.warm_start}
+    if made.verdict is Verdict.RECALIBRATE:
+        given["recalibrate"] = [*made.evidence.waiting, span.number]
+    io_utils.write_string_file(os.path.join(hyperparameters.uri, "hyperparameters.json"), json.dumps(given))
+
+
+def read_rows(files_: Sequence[span_files.SpanFile], config: IngestConfig, features: FeatureSpec) -> pa.Table:
+    """Returns a span's features and label columns in the order of its files; of very many rows, some drawn at random.
+
+    Raises:
+      IngestError: a file cannot be read.
+    """
+    paths = [file.path for file in files_]
+    opened = open_span(paths, config.format, config.columns(paths))
+    wanted = [name for name in opened.schema.names if name in features.columns]
+    kinds = pa.schema([opened.schema.field(name) for name in wanted])
+    return sampling.sample((batch.select(wanted) for batch in opened.batches), kinds, MOST_ROWS)
 
 
 def read_spans(data_root: str, pattern: str, marker: str, ingest: str, numbers: Sequence[int]) -> dict[int, pa.Table]:

@@ -132,7 +132,11 @@ def more_spans(
     labelled = [span for span in spans if span not in by_span or by_span[span].labelled or span == newest]
     # What was never judged may have no labels: the live model's window grows by what has come since, at most.
     now = min(count(labelled), with_later(newest))
-    refused = [record.span for record in records if record.outcome == "not_blessed" and record.span > max(trained)]
+    refused = [
+        record.span
+        for record in records
+        if record.outcome == "not_blessed" and record.verdict == "rerun" and record.span > max(trained)
+    ]
     tried = max((min(with_later(span), size) for span in refused), default=0)
     enough = now == size or 2 * now >= 3 * then
     return (then, now) if now > max(then, tried) and enough else None

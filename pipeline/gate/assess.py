@@ -17,6 +17,7 @@ from pipeline.gate import (
     added_features,
     drift,
     far_values,
+    gains,
     joint,
     labels,
     lasting,
@@ -94,9 +95,14 @@ class Live:
     rollback: Rollback | None = None
 
     @property
-    def trained_at(self) -> int:
+    def pushed_at(self) -> int:
         """When a run pushed this model, seconds since 1970; a rollback makes it no younger."""
         return self.rollback.origin if self.rollback else int(self.version)
+
+    @property
+    def trained_at(self) -> int:
+        """When a run pushed this network; a recalibration makes it no younger."""
+        return (self.baseline.trained_at if self.baseline else 0) or self.pushed_at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +133,7 @@ def assess(
     more_spans: tuple[int, int] | None = None,
     earlier: Sequence[since_push.SpanCounts] = (),
     read_spans: ReadSpans = lambda _: {},
+    past: gains.Past | None = None,
 ) -> Assessment:
     """Decides what happens with a span.
 
@@ -138,6 +145,7 @@ def assess(
       more_spans: see Evidence.
       earlier: the spans that were compared with this live model before.
       read_spans: reads spans' rows, for features that the live model does not have.
+      past: what a training would read; None where what it would bring is not asked.
     """
     known = live.baseline.known if live and live.baseline else None
     rows = one_pass.read(span.table, span.waiting, span.schema, settings, known)
@@ -156,6 +164,22 @@ def assess(
             return Assessment(decision=decide(first, settings.policy), anomalies={}, distributions=distributions)
         return Assessment(decision=_with_real_reason(early, live, records), anomalies={})
     evidence, compared = _compare(first, span, table, live, settings, floors, earlier)
+    if past is not None and live.baseline is not None:
+        refused = any(
+            record.verdict == "recalibrate" and record.outcome == "not_blessed"
+            for record in records
+            if record.fingerprint == evidence.fingerprint
+        )
+        evidence = gains.measure(
+            evidence,
+            live.model_dir,
+            live.baseline,
+            settings.features,
+            settings.policy,
+            past,
+            earlier,
+            may_recalibrate=not refused,
+        )
     decision = decide(evidence, settings.policy)
     if compared is None:
         return Assessment(decision=decision, anomalies={})
@@ -223,7 +247,7 @@ def _cheap_evidence(
     window = live.baseline.window if live and live.baseline else ()
     # What only a withdrawn model was trained on is closed too, unless someone asks for it.
     withdrawn = live.rollback.withdrawn_spans if live and live.rollback and not forced else ()
-    trained = LiveTraining(window=window, withdrawn=withdrawn, origin=live.trained_at if live else 0)
+    trained = LiveTraining(window=window, withdrawn=withdrawn, origin=live.pushed_at if live else 0)
     if forced:
         # So is what was not blessed.
         records = [record for record in records if record.outcome != "not_blessed"]

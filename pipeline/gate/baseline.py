@@ -77,6 +77,9 @@ class Baseline:
       origin: where that came from; None where it was measured before this was kept, which was out of time.
       span_results: the model on each span of the window that some of its networks were not trained on; empty where
         there is none, or an older release measured it.
+      learned: the spans that the network was trained on, where this is a recalibration of it, which was measured on
+        other spans; empty for `window`.
+      trained_at: when that network went live, seconds since 1970; 0 where this is no recalibration.
       statistics: TFDV's, of the window.
       known_rows: what tells a row of the window again; None where an older release measured it.
       strengths: how well each feature alone tells the label, as an AUC, float64 (features,); None where an older
@@ -110,6 +113,8 @@ class Baseline:
     by_span: npt.NDArray[np.int64] | None = None
     calibrated_rows: int | None = None
     span_results: tuple[SpanResult, ...] = ()
+    learned: tuple[int, ...] = ()
+    trained_at: int = 0
 
     @functools.cached_property
     def rows(self) -> int:
@@ -252,6 +257,8 @@ class _Manifest:
     origin: Origin | None = None
     target: Target | None = None
     span_results: tuple[SpanResult, ...] = ()
+    learned: tuple[int, ...] = ()
+    trained_at: int = 0
     label_spans: tuple[tuple[int, int], ...] = ()
     positives: tuple[int, int] = (0, 0)
     usual_rows: Usual | None = None

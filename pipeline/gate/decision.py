@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipeline import json_values
-from pipeline.gate import words
+from pipeline.gate import payoff, words
 from pipeline.gate.evidence import Evidence, MetricChange
 from pipeline.gate.policy import GatePolicy
 
@@ -35,6 +35,9 @@ ReasonKind = Literal[
     "performance",
     "floor",
     "label",
+    "gain",
+    "no_gain",
+    "recalibration",
     "drift",
     "lasting_drift",
     "joint_drift",
@@ -50,7 +53,13 @@ class Verdict(enum.StrEnum):
 
     BLOCK = "block"
     SKIP = "skip"
+    RECALIBRATE = "recalibrate"
     RERUN = "rerun"
+
+    @property
+    def makes_a_version(self) -> bool:
+        """Whether a candidate is made, judged and, where it is blessed, pushed."""
+        return self in (Verdict.RECALIBRATE, Verdict.RERUN)
 
 
 class Row(enum.IntEnum):
@@ -173,7 +182,13 @@ def decide(evidence: Evidence, policy: GatePolicy) -> Decision:
     matches = _matches(evidence, policy)
     row, verdict, reasons = next(matches)
     # What the requests say of the live model is said whatever becomes of the span; the rest where it was measured.
-    later = [reason for number, _, reasons in matches if number in _SAID_LATER for reason in reasons]
+    later = [
+        reason
+        for number, _, reasons in matches
+        if number in _SAID_LATER
+        for reason in reasons
+        if reason.kind not in _SAID_ONCE or row < Row.PERFORMANCE
+    ]
     weaker = later if row not in _WITHOUT_MODEL else [reason for reason in later if reason.kind == "serving_skew"]
     alerts = [reason for reason in weaker if reason.kind == "serving_skew"]
     return Decision(
@@ -182,11 +197,12 @@ def decide(evidence: Evidence, policy: GatePolicy) -> Decision:
         reasons=tuple(reasons),
         notes=(*weaker, *(_gaps(evidence) if row >= Row.PERFORMANCE else _said_gaps(evidence)), *_warnings(evidence)),
         evidence=evidence,
-        warm_start=row is Row.DRIFT and _may_warm_start(evidence, policy),
+        warm_start=row is Row.DRIFT and verdict is Verdict.RERUN and _may_warm_start(evidence, policy),
         alert=row is Row.SERVING_SKEW or bool(alerts),
     )
 
 
+_SAID_ONCE = ("gain", "no_gain", "recalibration")
 _SAID_LATER = (Row.DEFINITION, Row.PERFORMANCE, Row.DRIFT, Row.SERVING_SKEW)
 _WITHOUT_MODEL = (Row.UNUSABLE_DATA, Row.REPEATED, Row.LATE, Row.NO_LIVE_MODEL)
 """Rows that stand whatever the live model and its training data are."""
@@ -248,10 +264,13 @@ def _matches(evidence: Evidence, policy: GatePolicy) -> Iterator[tuple[Row, Verd
     served = evidence.skew or ()
     reasons += [Reason(kind="performance", text=alert.text) for alert in served if alert.kind == "performance"]
     if reasons:
-        yield Row.PERFORMANCE, Verdict.RERUN, reasons
+        yield Row.PERFORMANCE, *_weighed(evidence, policy, reasons)
     moved = _moved(evidence)
+    found = evidence.challenge
+    if not (reasons or moved) and found is not None and payoff.certain(found, policy):
+        yield Row.PERFORMANCE, Verdict.RERUN, [Reason(kind="gain", text=words.describe_gain(found, policy))]
     if moved:
-        yield Row.DRIFT, Verdict.RERUN, moved
+        yield Row.DRIFT, *_weighed(evidence, policy, moved)
     skewed = [alert for alert in served if alert.kind != "performance"]
     if skewed:
         verdict = Verdict.RERUN if policy.serving_skew == "rerun" else Verdict.SKIP
@@ -263,6 +282,21 @@ def _matches(evidence: Evidence, policy: GatePolicy) -> Iterator[tuple[Row, Verd
     compared = evidence.drift is not None or evidence.performance or evidence.label is not None
     text = "nothing moved beyond its threshold" if compared else "nothing could be compared with the live model's data"
     yield Row.OTHERWISE, Verdict.SKIP, [Reason(kind="nothing_changed" if compared else "not_compared", text=text)]
+
+
+def _weighed(evidence: Evidence, policy: GatePolicy, reasons: list[Reason]) -> tuple[Verdict, list[Reason]]:
+    """What becomes of a span for these reasons, given what a training would bring."""
+    found = evidence.challenge
+    if found is None:
+        return Verdict.RERUN, reasons
+    verdict = Verdict(payoff.weigh(evidence, policy))
+    if verdict is Verdict.RECALIBRATE:
+        text = words.describe_recalibration(found, policy)
+        return verdict, [*reasons, Reason(kind="recalibration", text=text)]
+    gain = words.describe_gain(found, policy)
+    if verdict is Verdict.RERUN:
+        return verdict, [*reasons, Reason(kind="gain", text=gain)]
+    return verdict, [Reason(kind="no_gain", text=f"moved, but a training would not pay: {gain}"), *reasons]
 
 
 def _moved(evidence: Evidence) -> list[Reason]:

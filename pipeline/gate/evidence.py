@@ -11,7 +11,7 @@ from pipeline.gate.policy import FindingKind, Severity
 Measure = Literal["l_infinity", "jensen_shannon"]
 Limit = Literal["noise", "variation", "floor", "schema"]
 Metric = Literal["auc", "calibration", "loss"]
-Subject = Literal["drift", "joint", "feature", "performance", "label", "skew", "quality"]
+Subject = Literal["drift", "joint", "feature", "performance", "label", "skew", "quality", "gain"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +183,33 @@ class FloorCheck:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Challenge:
+    """What a training would bring, by fast trees on the later half of the span, and what a recalibration would.
+
+    Attributes:
+      rows: labelled, that were tried.
+      gain: in AUC, of what a training would read over what the live model has read.
+      correction: in AUC, of the live model corrected by the earlier half of the span over the live model as it is.
+      recalibration: by how much the log loss falls (nats) with a new slope and offset of the live model's logit, each
+        row's by other rows.
+      calibration_error: expected calibration error with them.
+      forgone: what the spans since the live model's push would have gained before this one, added up; 0 or more.
+    """
+
+    rows: int
+    gain: Estimate
+    correction: Estimate
+    recalibration: Estimate
+    calibration_error: Estimate
+    forgone: float = 0.0
+
+    @property
+    def expected(self) -> Estimate:
+        """The larger of the two gains: in doubt a training pays."""
+        return max(self.gain, self.correction, key=lambda each: each.value)
+
+
+@dataclass(frozen=True, kw_only=True)
 class LabelChange:
     """The share of positive labels in the training window and now; `matters` where certain and beyond the margin.
 
@@ -262,6 +289,10 @@ class Evidence:
       performance: empty where the live model was not scored, or had no yardstick.
       floors: the live model held to the dataset file's own limits; empty where it was not scored.
       label: None where the label was not compared.
+      challenge: what a training would bring; None where nothing asked for one, or it could not be told.
+      recalibratable: whether the live model can be given a new slope and offset, and none were refused on this content.
+      estimated_auc: what the live model's answers, believed, say of its AUC, where there are no labels; blind to a
+        change of the concept.
       skew: alerts from the requests that the live model answered; None where requests were not compared.
       not_compared: why something is None or empty, and features left out that should have been compared.
     """
@@ -288,5 +319,8 @@ class Evidence:
     floors: tuple[FloorCheck, ...] = ()
     label: LabelChange | None = None
     lasting: tuple[LastingDrift, ...] = ()
+    challenge: Challenge | None = None
+    recalibratable: bool = False
+    estimated_auc: float | None = None
     skew: tuple[ServingAlert, ...] | None = None
     not_compared: tuple[NotCompared, ...] = ()

@@ -41,10 +41,17 @@ FINDING_KINDS: tuple[str, ...] = get_args(FindingKind)
 TOLERANT_KINDS = ("missing_values", "out_of_domain", "out_of_range", "not_finite", "unseen_values")
 """Kinds that are measured as a share of rows, so that a tolerance means something."""
 
-Source = Literal["drift", "joint", "performance", "label", "lasting"]
+Source = Literal["drift", "joint", "performance", "gain", "label", "lasting"]
 """Kinds of evidence that ask for a rerun, and that chance alone can produce."""
 
-SHARES: Mapping[Source, float] = {"drift": 0.5, "joint": 0.1, "performance": 0.2, "label": 0.1, "lasting": 0.1}
+SHARES: Mapping[Source, float] = {
+    "drift": 0.5,
+    "joint": 0.1,
+    "performance": 0.15,
+    "gain": 0.05,
+    "label": 0.1,
+    "lasting": 0.1,
+}
 """What each kind of evidence may spend of `false_alarm_rate`. The shares sum to 1, so that by Bonferroni's inequality
 all kinds together call a span changed by chance at most that often."""
 
@@ -83,6 +90,11 @@ class GatePolicy:
       relative_margin: of rare positives no change reaches these margins. So of the whole span a change also matters
         that is this large a part of what was at push: of the share of positive labels (label and calibration), of the
         log loss.
+      min_gain: a training that would bring less AUC than this, on rows like the span's, is not made; where it is not
+        given, a quarter of `auc_margin`. What the live model's performance asks for needs more than a guess to be put
+        off.
+      retrain_cost: the price of a training, as AUC over one span: it is made once the gains forgone since the last one
+        add up to it; where it is not given, `auc_margin`. 0 for none.
       min_slice_rows: a slice with fewer rows, now or in the evaluation at push, is reported and not judged.
       impossible_tolerance: share of rows with any value that the schema rules out (outside a range or a closed domain,
         NaN, infinite), all columns together, above which the span is blocked; columns with a severity or tolerance of
@@ -118,6 +130,8 @@ class GatePolicy:
     loss_margin: Annotated[float, Range(0, math.inf, "nats")] = 0.05
     label_share_margin: _Share = 0.05
     relative_margin: Annotated[float, Range(0, math.inf, "share of what was at push")] = 0.5
+    min_gain: Annotated[float, Range(0, 1, "AUC")] | None = None
+    retrain_cost: Annotated[float, Range(0, math.inf, "AUC over one span")] | None = None
     min_slice_rows: _Rows = 200
     impossible_tolerance: _Share = 0.002
     out_of_domain_tolerance: _Share = 0.01
@@ -143,6 +157,16 @@ class GatePolicy:
         for feature, shares in self.tolerance.items():
             for kind in shares:
                 _check_kind(f"tolerance.{feature}", kind, TOLERANT_KINDS)
+
+    @property
+    def gain_that_counts(self) -> float:
+        """The smallest gain that a training is made for."""
+        return self.auc_margin / 4 if self.min_gain is None else self.min_gain
+
+    @property
+    def price_of_a_training(self) -> float:
+        """What was forgone must add up to this."""
+        return self.auc_margin if self.retrain_cost is None else self.retrain_cost
 
     def alarm_rate(self, source: Source) -> float:
         """Returns how often, per span, chance alone may produce this kind of evidence."""

@@ -163,6 +163,29 @@ def compare_by_schema(
     return drifts, gaps, anomalies
 
 
+def stock_drift(
+    statistics: statistics_pb2.DatasetFeatureStatisticsList,
+    baseline: statistics_pb2.DatasetFeatureStatisticsList,
+    schema: schema_pb2.Schema,
+    threshold: float,
+) -> bool:
+    """Tells whether TFDV alone, with one threshold for every feature, would call anything moved.
+
+    L-infinity for strings, Jensen-Shannon for numbers, over its own statistics: what a drift_comparator on every
+    feature of a schema comes to.
+    """
+    stock = schema_pb2.Schema()
+    stock.CopyFrom(schema)
+    for feature in stock.feature:
+        feature.ClearField("drift_comparator")
+        if feature.type == schema_pb2.BYTES:
+            feature.drift_comparator.infinity_norm.threshold = threshold
+        else:
+            feature.drift_comparator.jensen_shannon_divergence.threshold = threshold
+    drifts, _, _ = compare_by_schema(statistics, baseline, stock)
+    return any(item.moved for item in drifts)
+
+
 def _measurements(anomalies: anomalies_pb2.Anomalies) -> dict[tuple[str, Measure], float]:
     return {
         (".".join(info.path.step), _MEASURES[measurement.type]): measurement.value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.gate.evidence import (
+    Challenge,
     Evidence,
     FeatureDrift,
     FloorCheck,
@@ -11,6 +12,7 @@ from pipeline.gate.evidence import (
     LastingDrift,
     MetricChange,
 )
+from pipeline.gate.policy import GatePolicy
 
 _METRIC_NAMES = {"auc": "AUC", "calibration": "calibration error", "loss": "log loss"}
 _MEASURE_NAMES = {"l_infinity": "L-infinity", "jensen_shannon": "Jensen-Shannon"}
@@ -71,6 +73,26 @@ def describe_metric(change: MetricChange) -> str:
         f"{before:.3f} → {now:.3f} "
         f"(change {now - before:+.3f}, interval {change.low:+.3f} to "
         f"{change.high:+.3f}{_varies(change.between_spans)}, margin {change.margin:.2g})"
+    )
+
+
+def describe_gain(found: Challenge, policy: GatePolicy) -> str:
+    """Returns what a training is expected to bring, and what it is held against."""
+    expected = found.expected
+    before = f", {found.forgone:.3f} forgone since the last one" if found.forgone else ""
+    return (
+        f"a training is expected to bring {expected.value:+.3f} AUC (interval {expected.low:+.3f} to "
+        f"{expected.high:+.3f}, tried on {found.rows:,} rows{before}; it must bring {policy.gain_that_counts:.2g}, and "
+        f"with what was forgone {policy.price_of_a_training:.2g})"
+    )
+
+
+def describe_recalibration(found: Challenge, policy: GatePolicy) -> str:
+    """Returns what a new slope and offset bring, and that a training would bring no more that counts."""
+    fall = found.recalibration
+    return (
+        f"a new slope and offset repair it: log loss {-fall.value:+.4f} (interval {-fall.high:+.4f} to "
+        f"{-fall.low:+.4f}), calibration error {found.calibration_error.value:.3f}; {describe_gain(found, policy)}"
     )
 
 

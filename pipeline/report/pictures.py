@@ -84,6 +84,32 @@ def training(history: Training) -> Markup:
     )
 
 
+def gains(of: Sequence[tuple[int, float, float]]) -> Markup | None:
+    """Returns what trainings brought against what they were expected to; None where there were none.
+
+    Args:
+      of: span, expected and brought, in AUC.
+    """
+    if not of:
+        return None
+    values = [value for _, *both in of for value in both]
+    low, high = min(0.0, *values) - 0.005, max(0.0, *values) + 0.005
+    mean = [sum(column) / len(of) for column in list(zip(*of, strict=True))[1:]]
+    return charts.lines(
+        "What a training brought on the next span, by what was expected",
+        f"{len(of)} trainings: expected {mean[0]:+.4f} AUC on average, brought {mean[1]:+.4f}",
+        [Line(name=f"span {span}", points=[(expected, brought)], class_="span") for span, expected, brought in of],
+        Axis(name="expected gain in AUC", low=low, high=high, write=_signed),
+        Axis(name="brought", low=low, high=high, write=_signed),
+        labelled=False,
+        extra=[charts.diagonal()],
+    )
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}"
+
+
 def curves(evaluation: EvaluationCurves) -> list[Picture]:
     """Returns ROC, precision against recall, and calibration of the candidate, the live model's behind it."""
     models = [("live", "baseline", evaluation.live)] if evaluation.live else []
@@ -234,6 +260,7 @@ def cost_bars(costs: Sequence[Cost]) -> list[Markup]:
 
 
 _POLICY_CLASSES = {"gate": "span", "always": "baseline", "never": "third"}
+"""Of the policies that are drawn: the gate and the two ends between which it lies."""
 
 
 def auc_over_spans(report: SeriesReport) -> Markup | None:
@@ -245,6 +272,7 @@ def auc_over_spans(report: SeriesReport) -> Markup | None:
             class_=_POLICY_CLASSES[series.policy],
         )
         for series in reversed(report.policies)
+        if series.policy in _POLICY_CLASSES
     ]
     values = [auc for line in drawn for _, auc in line.points]
     if not values:

@@ -93,6 +93,7 @@ def series_page(report: SeriesReport) -> str:
     return template.render(
         report=report,
         chart=pictures.auc_over_spans(report),
+        gains=pictures.gains(report.gains),
         header=strips.header(report.spans),
         strips=list(zip(report.policies, drawn, strict=True)),
         heat=[(row, strips.heat(row.feature, report.spans, row.excess)) for row in report.heat],

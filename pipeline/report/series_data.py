@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pipeline.errors import ReportError
 from pipeline.runs.records import read_decisions
@@ -15,7 +16,9 @@ from pipeline.state.root import Root
 FILE = "replay.json"
 """What `replay` leaves beside the roots of its policies."""
 
-Policy = Literal["gate", "always", "never"]
+Policy = Literal["gate", "always", "never", "every-2", "tfdv-0.1"]
+POLICIES: tuple[Policy, ...] = get_args(Policy)
+"""The gate first; the others are what it is compared with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +28,8 @@ class Step:
     Attributes:
       auc: of the model that was live when the span arrived, on all of the span; None where none was.
       seconds: wall time of the step.
+      expected: what a training was expected to bring, in AUC; None where nothing asked, or it could not be told.
+      replaced: the AUC, on this span, of the version that the span before replaced; None where it replaced none.
       report: the step's own report, relative to the series' page; None where its artifacts were not kept.
     """
 
@@ -36,11 +41,17 @@ class Step:
     pushed: bool
     seconds: float
     report: str | None
+    expected: float | None = None
+    replaced: float | None = None
 
     @property
-    def done(self) -> Literal["block", "rerun", "skip"]:
+    def done(self) -> Literal["block", "rerun", "recalibrate", "skip"]:
         """What became of the span: a policy need not follow the gate's verdict."""
-        return "block" if self.verdict == "block" else "rerun" if self.trained else "skip"
+        if self.trained:
+            return "rerun"
+        if self.verdict == "block":
+            return "block"
+        return "recalibrate" if self.verdict == "recalibrate" and self.pushed else "skip"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +83,16 @@ class SeriesReport:
     policies: tuple[PolicySeries, ...]
     heat: tuple[HeatRow, ...]
 
+    @property
+    def gains(self) -> tuple[tuple[int, float, float], ...]:
+        """Of each training that the gate made: the span, what it was expected to bring, and what it did on the next."""
+        steps = self.policies[0].steps
+        return tuple(
+            (step.span, step.expected, later.auc - later.replaced)
+            for step, later in itertools.pairwise(steps)
+            if step.trained and step.expected is not None and later.auc is not None and later.replaced is not None
+        )
+
 
 def build_series(base: Path) -> SeriesReport:
     """Reads a replay's folder: `replay.json`, and the decisions below `gate`.
@@ -82,7 +103,7 @@ def build_series(base: Path) -> SeriesReport:
     path = base / FILE
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-        policies = tuple(_policy(base, name, value) for name in ("gate", "always", "never") if name in value["steps"])
+        policies = tuple(_policy(base, name, value) for name in POLICIES if name in value["steps"])
         dataset = str(value["dataset"])
         spans = tuple(step.span for step in policies[0].steps)
     except (OSError, ValueError, LookupError, TypeError) as error:

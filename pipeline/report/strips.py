@@ -28,11 +28,14 @@ def header(spans: Sequence[int]) -> Markup:
     return tag("svg", tag("title", "spans"), *parts, class_="chart strip", width="100%", height=16, role="img")
 
 
+_LETTERS = {"block": "B", "skip": "S", "recalibrate": "C", "rerun": "R"}
+
+
 def decisions(name: str, cells: Sequence[tuple[int, str, str, bool]]) -> Markup:
     """Returns what one policy did.
 
     Args:
-      cells: span, what became of it (block, rerun or skip), the reason, and whether a version was pushed.
+      cells: span, what became of it (block, skip, recalibrate or rerun), the reason, and whether a version was pushed.
     """
     width = 100 / len(cells)
     parts = []
@@ -45,7 +48,7 @@ def decisions(name: str, cells: Sequence[tuple[int, str, str, bool]]) -> Markup:
         )
         if len(cells) <= _MOST_WORDS:
             words.append(
-                text((index + 0.5) * width, 17, verdict[0].upper(), anchor="middle", class_=f"letter {verdict}")
+                text((index + 0.5) * width, 17, _LETTERS[verdict], anchor="middle", class_=f"letter {verdict}")
             )
         if pushed:
             words.append(

@@ -21,11 +21,17 @@ MOST_SPANS = 64
 
 @dataclass(frozen=True, kw_only=True)
 class SpanCounts:
-    """One compared span: its rows per bin of the live model's baseline, as `gate.bins.count` lays them out."""
+    """One compared span.
+
+    Attributes:
+      counts: its rows per bin of the live model's baseline, as `gate.bins.count` lays them out.
+      gain: in AUC, that a training was expected to bring; None where nothing asked for one.
+    """
 
     span: int
     version: int
     counts: tuple[int, ...]
+    gain: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

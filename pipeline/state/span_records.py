@@ -40,7 +40,7 @@ class SpanRecord:
     version: int
     fingerprint: str
     rows: int
-    verdict: Literal["block", "skip", "rerun"]
+    verdict: Literal["block", "skip", "recalibrate", "rerun"]
     accepted: bool
     waiting: bool
     examples_uri: str
@@ -146,11 +146,14 @@ def groups(spans: Iterable[int], records: Mapping[int, SpanRecord], newest: int)
 def is_done(record: SpanRecord, live: LiveTraining) -> bool:
     """Tells whether a span's version needs nothing more. `run`, `watch`, `spans`, Airflow and the gate all ask this.
 
-    A block or a skip is done as soon as it is decided. A rerun is done once it came to its end, blessed or not, or a
-    model that went live after the decision was trained on the span or on later ones, or was withdrawn by a rollback.
+    A block or a skip is done as soon as it is decided. A recalibration that was refused is followed by a rerun. A rerun
+    is done once it came to its end, blessed or not, or a model that went live after the decision was trained on the
+    span or on later ones, or was withdrawn by a rollback.
     A run that is killed, terminated or fails after the gate has decided leaves the span to be done.
     """
-    if record.verdict != "rerun" or record.outcome or record.span in live.withdrawn:
+    if record.verdict == "recalibrate" and record.outcome == "not_blessed":
+        return record.span in live.withdrawn
+    if record.verdict in ("block", "skip") or record.outcome or record.span in live.withdrawn:
         return True
     decided_before = live.origin > int(record.live_version or 0)
     return decided_before and bool(live.window) and (record.span in live.window or record.span < max(live.window))

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -14,10 +15,14 @@ from tests.models.conftest import fn_args, make_table
 
 
 def test_the_new_version_answers_with_the_new_slope_and_offset_and_nothing_else_differs(tmp_path, model_dir):
+    # As it lies among the served versions, with what was added before the push.
+    shutil.copytree(model_dir, tmp_path / "live")
+    (tmp_path / "live" / "assets.extra" / "baseline").mkdir()
+    (tmp_path / "live" / "assets.extra" / "baseline" / "baseline.json").write_text("{}")
     before = recalibration.calibration_of(str(model_dir))
     target = tmp_path / "model"
 
-    recalibration.write(str(model_dir), str(target), Calibration(slope=(2 * before.slope[0],), offset=(1.0,)))
+    recalibration.write(str(tmp_path / "live"), str(target), Calibration(slope=(2 * before.slope[0],), offset=(1.0,)))
 
     table = make_table(200, seed=9)
     old, new = Predictor(str(model_dir)).predict(table), Predictor(str(target)).predict(table)
@@ -29,8 +34,9 @@ def test_the_new_version_answers_with_the_new_slope_and_offset_and_nothing_else_
             path = os.path.relpath(os.path.join(folder, name), model_dir)
             if not path.startswith("variables") and name != "fingerprint.pb":
                 assert (target / path).read_bytes() == (model_dir / path).read_bytes()
-    # The version that is live is not written to.
-    assert recalibration.calibration_of(str(model_dir)) == before
+    # The version that is live is not written to, and its baseline is not the new one's.
+    assert recalibration.calibration_of(str(tmp_path / "live")) == before
+    assert not (target / "assets.extra" / "baseline").exists()
 
 
 def test_examples_and_other_loaders_see_the_new_calibration_too(tmp_path, model_dir):

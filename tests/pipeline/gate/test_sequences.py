@@ -18,7 +18,7 @@ from models.network import Layout
 from models.training_spec import TrainingSpec
 from models.transform_graph import TransformGraph, write_transform_graph
 from pipeline.config.dataset import load_dataset
-from pipeline.gate import assess, labels, performance, scoring, yardstick
+from pipeline.gate import assess, gains, labels, performance, scoring, yardstick
 from pipeline.gate.baseline import build_baseline
 from pipeline.gate.decision import Row, Verdict
 from pipeline.gate.settings import Floors, Settings
@@ -109,9 +109,11 @@ def train(tmp_path_factory, schema):
     return train
 
 
-def decide(live, number, table, schema, floors=NO_FLOORS):
+def decide(live, number, table, schema, floors=NO_FLOORS, tables=None):
+    """Decides on a span; where all `tables` are given, a training is asked to pay, over a window of two spans."""
+    past = gains.Past(window=(number - 1, number), rows_of=tables.__getitem__) if tables else None
     span = assess.Span(number=number, version=0, table=table, schema=schema)
-    assessed = assess.assess(span, live, (), SETTINGS, evaluated_at=101 * DAY, forced=False, floors=floors)
+    assessed = assess.assess(span, live, (), SETTINGS, evaluated_at=101 * DAY, forced=False, floors=floors, past=past)
     return assessed.decision
 
 
@@ -152,16 +154,19 @@ def test_after_a_change_the_gate_asks_until_what_is_possible_is_reached(spans, t
     tables = {number: spans[number] if number <= 5 else turned(spans[number]) for number in spans}
     live = train({4: tables[4], 5: tables[5]})
 
-    first = decide(live, 6, tables[6], schema)
+    first = decide(live, 6, tables[6], schema, tables=tables)
     live = train({5: tables[5], 6: tables[6]}, previous=live)
-    mixed = decide(live, 7, tables[7], schema)
+    mixed = decide(live, 7, tables[7], schema, tables=tables)
     # Out of time this model is a collapse; what was measured on span 5 stays the yardstick.
     assert (live.baseline.origin.span, live.baseline.evaluation.overall.auc.value > 0.9) == (5, True)
     live = train({6: tables[6], 7: tables[7]}, previous=live)
-    repaired = decide(live, 8, tables[8], schema)
+    repaired = decide(live, 8, tables[8], schema, tables=tables)
 
     assert "performance" in kinds(first)
     assert auc(first) < 0.2
     assert "performance" in kinds(mixed)
+    # What a training brings is measured, and it pays each time.
+    assert first.evidence.challenge.expected.low > 0.3
+    assert {first.verdict, mixed.verdict} == {Verdict.RERUN}
     assert "performance" not in kinds(repaired)
     assert auc(repaired) > 0.9

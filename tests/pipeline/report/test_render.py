@@ -1,5 +1,6 @@
 """The page of a run whose data attacks it: escaped, small enough, and laid out in a real browser."""
 
+import dataclasses
 import html
 
 import pytest
@@ -32,6 +33,16 @@ def test_what_the_data_says_is_never_markup(page):
 
 def test_a_report_of_500_columns_stays_small(page):
     assert len(page.encode()) < MOST_BYTES
+
+
+def test_a_model_that_was_not_scored_stands_in_the_headline():
+    report = reports_of.hostile()
+    evidence = dataclasses.replace(report.decision.evidence, performance=(), floors=(), labelled=True, changes=())
+    not_scored = dataclasses.replace(report, decision=dataclasses.replace(report.decision, evidence=evidence))
+
+    assert not_scored.decision.not_scored
+    assert "NOT SCORED" in run_page(not_scored).split("</h1>")[0]
+    assert "NOT SCORED" not in run_page(report).split("</h1>")[0]
 
 
 def test_it_is_laid_out_on_a_phone_and_on_a_wide_screen(path):

@@ -76,6 +76,24 @@ def test_its_page_shows_strips_heat_and_lines(tmp_path):
     assert "<script" not in page
 
 
+def test_what_trainings_brought_stands_beside_what_was_expected(tmp_path):
+    folder = replay(tmp_path)
+    value = json.loads((folder / "replay.json").read_text())
+    value["steps"]["gate"] = [
+        step(5, "rerun", trained=True, pushed=True, expected=0.03),
+        # Its model reaches 0.93 where the one before would have reached 0.91.
+        step(6, "recalibrate", auc=0.93, replaced=0.91, pushed=True, expected=0.001),
+        step(7, "skip", auc=0.92, replaced=0.9),
+    ]
+    (folder / "replay.json").write_text(json.dumps(value))
+
+    found = series_data.build_series(folder)
+
+    assert found.gains == ((5, 0.03, pytest.approx(0.02)),)
+    assert [each.done for each in found.policies[0].steps] == ["rerun", "recalibrate", "skip"]
+    assert "1 trainings: expected +0.0300 AUC on average, brought +0.0200" in render.series_page(found)
+
+
 def test_one_span_without_a_live_model_still_has_a_page(tmp_path):
     folder = replay(tmp_path)
     value = json.loads((folder / "replay.json").read_text())

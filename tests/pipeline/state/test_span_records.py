@@ -42,6 +42,10 @@ LIVE = LiveTraining(window=(3, 4), withdrawn=(6,), origin=100)
         ({"span": 5, "verdict": "skip"}, True),
         ({"span": 5, "verdict": "rerun"}, False),
         ({"span": 5, "verdict": "rerun", "outcome": "not_blessed"}, True),
+        # A recalibration that was refused leaves the span to be trained on.
+        ({"span": 5, "verdict": "recalibrate"}, False),
+        ({"span": 5, "verdict": "recalibrate", "outcome": "not_blessed"}, False),
+        ({"span": 5, "verdict": "recalibrate", "outcome": "pushed"}, True),
         # The window has moved on, or the span had no labels: a later model is live all the same.
         ({"span": 5, "verdict": "rerun", "outcome": "pushed"}, True),
         ({"span": 4, "verdict": "rerun"}, True),

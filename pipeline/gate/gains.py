@@ -1,0 +1,119 @@
+"""What a training would bring, asked where something asks for a training: only then are earlier spans read."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from columnar.errors import ExamplesError
+from models.errors import ModelError
+from models.features import FeatureSpec
+from pipeline.errors import PipelineError
+from pipeline.gate import challenger, payoff
+from pipeline.gate.baseline import Baseline
+from pipeline.gate.decision import Row, Verdict, decide
+from pipeline.gate.evidence import Evidence, MetricChange, NotCompared
+from pipeline.gate.policy import GatePolicy
+from pipeline.state import since_push
+
+
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """What a training would read.
+
+    Attributes:
+      window: the spans, the one at hand included.
+      rows_of: returns a span's rows in the order of its files, flat columns.
+    """
+
+    window: tuple[int, ...]
+    rows_of: Callable[[int], pa.Table]
+
+
+def measure(
+    evidence: Evidence,
+    model_dir: Path | str,
+    baseline: Baseline,
+    features: FeatureSpec,
+    policy: GatePolicy,
+    past: Past,
+    earlier: Sequence[since_push.SpanCounts],
+    *,
+    may_recalibrate: bool,
+) -> Evidence:
+    """Adds what a training would bring, where that may change the decision.
+
+    Args:
+      earlier: the spans that were compared with this live model before.
+      may_recalibrate: no recalibration was refused on this content.
+    """
+    if features.task != "binary":
+        return evidence
+    decision = decide(evidence, policy)
+    asked = decision.row in (Row.PERFORMANCE, Row.DRIFT) and decision.verdict is Verdict.RERUN
+    if not (asked or fell(evidence.performance, policy)):
+        return evidence
+    from models.predictor import predictor_of  # Loads TensorFlow, which most decisions do without.
+    from models.recalibration import calibration_of
+
+    numbers = (*evidence.waiting, evidence.span)
+    learned = baseline.learned or baseline.window
+    try:
+        predictor = predictor_of(str(model_dir))
+        if not evidence.labelled:
+            return _estimated(evidence, predictor.predict(_rows(past, numbers)))
+        found = challenger.challenge(
+            {span: past.rows_of(span) for span in sorted({*learned, *past.window} - {*numbers})},
+            _rows(past, numbers),
+            learned=learned,
+            would_learn=past.window,
+            live=predictor.predict,
+            features=features,
+        )
+        recalibratable = may_recalibrate and calibration_of(str(model_dir)) is not None
+    except (PipelineError, ExamplesError, ModelError, OSError, ValueError) as error:
+        found = f"what a training would bring was not measured: {error}"
+    if isinstance(found, str):
+        gap = NotCompared(subject="gain", text=found)
+        return dataclasses.replace(evidence, not_compared=(*evidence.not_compared, gap))
+    before = payoff.forgone(item.gain for item in earlier)
+    challenge = dataclasses.replace(found, forgone=before)
+    return dataclasses.replace(evidence, challenge=challenge, recalibratable=recalibratable)
+
+
+def fell(changes: Sequence[MetricChange], policy: GatePolicy) -> bool:
+    """Whether the AUC is so far below its yardstick that a training may pay, certain or not."""
+    overall = [change for change in changes if change.metric == "auc" and not change.slice]
+    return any(change.baseline.value - change.current.value > policy.gain_that_counts for change in overall)
+
+
+def _rows(past: Past, numbers: Sequence[int]) -> pa.Table:
+    return pa.concat_tables([past.rows_of(number) for number in numbers])
+
+
+def _estimated(evidence: Evidence, probabilities: npt.NDArray[np.float32]) -> Evidence:
+    """Adds the AUC that the live model's answers would have if they were right.
+
+    Each row counts as positive with its probability, and as negative with the rest.
+    """
+    order = np.argsort(probabilities, kind="stable")
+    positive = probabilities[order].astype(np.float64)
+    negative = 1 - positive
+    pairs = positive.sum() * negative.sum()
+    if pairs == 0:
+        return evidence
+    # Each row's negatives below it, and half of its own: a row is no pair with itself, which counts as a tie.
+    below = np.cumsum(negative) - negative / 2
+    estimated = float(positive @ below / pairs)
+    text = (
+        "what a training would bring, because the span has no labels; if the live model's answers were right, their "
+        f"AUC would be {estimated:.3f}, which is blind to a change of the concept"
+    )
+    gaps = (*evidence.not_compared, NotCompared(subject="gain", text=text))
+    return dataclasses.replace(evidence, estimated_auc=estimated, not_compared=gaps)

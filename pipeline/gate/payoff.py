@@ -1,0 +1,85 @@
+"""Whether a training that the evidence asks for pays: what it would bring and what waiting has cost, against its price.
+
+A span on which the live model is behind what a training would reach costs that difference, span after span, until one
+is made. As with the question of when to buy what is rented, it is made once what was forgone since the last one adds
+up to its price (`retrain_cost`), which costs at most twice what the best choice in hindsight would. A gain below
+`min_gain` never asks for it.
+
+What the live model's performance itself says is not outvoted by a guess. Only an interval that lies wholly below
+`min_gain` turns it into a skip, and nothing turns a missed floor of the dataset file into one.
+
+Source: Karlin, Manasse, Rudolph and Sleator, "Competitive snoopy caching", Algorithmica 3, 1988 (rent or buy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from statistics import NormalDist
+from typing import Literal
+
+from pipeline.evaluation import intervals
+from pipeline.gate.evidence import Challenge, Evidence
+from pipeline.gate.policy import GatePolicy
+
+Answer = Literal["rerun", "recalibrate", "skip"]
+
+_MATERIAL = 0.1
+"""A recalibration is worth a version from this part of `loss_margin` on: it costs next to nothing."""
+
+
+def weigh(evidence: Evidence, policy: GatePolicy) -> Answer:
+    """Returns what becomes of a span that something asks to rerun."""
+    found = evidence.challenge
+    alerts = evidence.skew or ()
+    if found is None or pays(found, policy) or in_doubt(found, policy):
+        return "rerun"
+    served_worse = any(alert.kind == "performance" for alert in alerts)
+    if served_worse or (alerts and policy.serving_skew == "rerun"):
+        return "rerun"
+    worse = [change for change in evidence.performance if change.matters]
+    missed = [check for check in evidence.floors if check.missed]
+    ranks_worse = "auc" in (*(change.metric for change in worse), *(check.metric for check in missed))
+    if not ranks_worse and repairs(evidence, policy):
+        return "recalibrate"
+    strong = found.expected.high < policy.gain_that_counts
+    return "rerun" if missed or (worse and not strong) else "skip"
+
+
+def pays(found: Challenge, policy: GatePolicy) -> bool:
+    """Whether a training would bring enough, and what was forgone since the last one has reached its price."""
+    expected = found.expected.value
+    return expected >= policy.gain_that_counts and found.forgone + expected >= policy.price_of_a_training
+
+
+def in_doubt(found: Challenge, policy: GatePolicy) -> bool:
+    """Whether too few rows were tried to see a gain as large as a loss of AUC that matters."""
+    return intervals.standard_error(found.expected) > policy.auc_margin
+
+
+def certain(found: Challenge, policy: GatePolicy) -> bool:
+    """Whether a training pays beyond chance, so that it is reason enough where nothing else asks for one."""
+    least = found.expected.value - NormalDist().inv_cdf(1 - policy.alarm_rate("gain")) * intervals.standard_error(
+        found.expected
+    )
+    return least > 0 and pays(found, policy)
+
+
+def repairs(evidence: Evidence, policy: GatePolicy) -> bool:
+    """Whether a new slope and offset lower the loss for certain and enough, and are within the floor for calibration.
+
+    Where a training would bring more than `min_gain`, none is put off by a recalibration.
+    """
+    found = evidence.challenge
+    if found is None or not evidence.recalibratable or found.expected.value >= policy.gain_that_counts:
+        return False
+    limits = [check.limit for check in evidence.floors if check.metric == "ece"]
+    within = found.calibration_error.low <= min(limits, default=policy.calibration_margin)
+    return within and found.recalibration.low > 0 and found.recalibration.value >= _MATERIAL * policy.loss_margin
+
+
+def forgone(gains: Iterable[float | None]) -> float:
+    """Returns what skipped spans would have gained, added up in order; a loss takes back what came before at most."""
+    total = 0.0
+    for gain in gains:
+        total = max(0.0, total + (gain or 0.0))
+    return total
