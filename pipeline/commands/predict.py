@@ -16,7 +16,6 @@ from pipeline.commands import options
 from pipeline.commands.terminal import Terminal
 from pipeline.errors import ConfigError, ExitStatus
 from pipeline.predict.client import Endpoint, NoAnswerError, Signature
-from pipeline.predict.rows import open_text, read_rows
 from pipeline.state.version_folder import pushed_versions
 
 if TYPE_CHECKING:
@@ -68,6 +67,7 @@ def command(args: argparse.Namespace) -> int:
 
         return predict_batch.command(args)
     from pipeline.predict.online import Notes, predict_rows
+    from pipeline.predict.rows import open_text, read_rows
 
     if args.batch_size < 1:
         raise ConfigError(f"--batch-size must be at least 1. Received: {args.batch_size}.")
