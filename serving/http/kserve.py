@@ -96,7 +96,8 @@ class KServe:
           ServingError: what is wrong with the request, or what the graph raises.
         """
         size = _json_size(call.json_bytes, len(body))
-        document = json_reader.parse(body[:size], max_values=self._max_values, deadline=deadline)
+        head = body if size == len(body) else body[:size]
+        document = json_reader.parse(head, max_values=self._max_values, deadline=deadline)
         wanted = _wanted(document.value)
         with self._registry.lease(call.model, call.version, call.label) as (version, model):
             dtypes = model.signature(wanted.signature).inputs
