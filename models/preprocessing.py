@@ -32,6 +32,7 @@ from models.expression_values import TensorRows, evaluate
 from models.expressions import Column
 from models.features import FeatureSpec
 from models.kinds import Feature
+from models.target import Target
 from models.tensor_names import alias
 
 LABEL_KEY = "label_xf"
@@ -62,7 +63,7 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
         for name, x in inputs.items()
         if name in features.target.columns
     }
-    outputs[LABEL_KEY] = features.target.evaluate(columns)
+    outputs[LABEL_KEY] = label_feature(features.target, columns)
     return outputs
 
 
@@ -157,6 +158,12 @@ _ENCODERS: Mapping[str, Callable[[Feature, Any, _Constants], dict[str, tf.Tensor
 def constant_name(column: str, what: str) -> str:
     """The operation of the graph that holds a constant of the analysis, whoever computed it."""
     return f"{alias(column)}__{what}"
+
+
+def label_feature(target: Target, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """The label as a transformed feature, (rows,): int64, or float32 of a number, since features have no float64."""
+    label = target.evaluate(columns)
+    return tf.cast(label, tf.float32) if label.dtype == tf.float64 else label
 
 
 class _TftAnalyzers:

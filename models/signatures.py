@@ -24,6 +24,7 @@ from models import serving_graph
 from models.calibration import Calibration
 from models.features import FeatureSpec
 from models.network import Ensemble
+from models.preprocessing import label_feature
 from models.tasks import Task
 from models.transform_graph import TransformGraph
 
@@ -157,7 +158,7 @@ class _ServingModule(tf.Module):
             for name, x in parsed.items()
         }
         weights = {"weight_xf": tf.cast(target.weights(columns), tf.float32)} if target.weight else {}
-        return transformed | {"label_xf": target.evaluate(columns), **weights}
+        return transformed | {"label_xf": label_feature(target, columns), **weights}
 
     def _parse(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         inputs = self._graph.serving_inputs

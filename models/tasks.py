@@ -338,6 +338,14 @@ def predictions_of(outputs: Mapping[str, np.ndarray]) -> np.ndarray:
     return next(outputs[name] for name in PREDICTED if name in outputs)
 
 
+def one_number(predictions: np.ndarray, task: TaskName) -> np.ndarray:
+    """The number by which a distribution of predictions is watched, (rows,): the probability of label 1 or of the class
+    that is answered, or the value."""
+    if task == "binary":
+        return predictions
+    return np.asarray(predictions.max(axis=1) if task == "multiclass" else predictions[:, 0])
+
+
 def task_of(target: Target, loss: str, targets: np.ndarray, weights: np.ndarray) -> Task:
     """Returns the task of a target, fitted to the rows that are trained on.
 

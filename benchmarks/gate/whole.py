@@ -207,7 +207,7 @@ class Model:
         rows, truth = labels.labelled(table, self._label)
         with threadpool_limits(1, user_api="openmp"):
             probabilities = self._trees.predict_proba(bins.encode(rows, self._bins))[:, 1]
-        return scoring.evaluate(rows, truth, probabilities, dataset.evaluation.slices, dataset.gate.cluster)
+        return scoring.evaluate(rows, truth, probabilities, dataset.evaluation.slices, cluster=dataset.gate.cluster)
 
 
 def _baseline(

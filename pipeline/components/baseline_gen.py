@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -126,6 +127,7 @@ def out_of_span(model_run_uri: str, tables: Mapping[int, pa.Table], settings: Se
     labelled = [span for span, table in tables.items() if labels.is_labelled(table, label)]
     with fileio.open(path, "rb") as file, np.load(file) as arrays:
         found = {name: arrays[name] for name in arrays.files}
+    given: dict[str, Any] = {"cluster": settings.policy.cluster, "task": settings.features.task}
     evaluations = {}
     for place, span in enumerate(labelled[:-1]):
         # Written by an older release, the file has the newest span alone.
@@ -134,12 +136,10 @@ def out_of_span(model_run_uri: str, tables: Mapping[int, pa.Table], settings: Se
             table, truth = labels.labelled(tables[span], label)
             rows = found["rows"][chosen]
             evaluations[span] = scoring.evaluate(
-                table.take(rows), truth[rows], found["out_of_span"][chosen], settings.slices, settings.policy.cluster
+                table.take(rows), truth[rows], found["out_of_span"][chosen], settings.slices, **given
             )
     table, _ = labels.labelled(tables[labelled[-1]], label)
-    evaluations[labelled[-1]] = scoring.evaluate(
-        table, found["labels"], found["predictions"], settings.slices, settings.policy.cluster
-    )
+    evaluations[labelled[-1]] = scoring.evaluate(table, found["labels"], found["predictions"], settings.slices, **given)
     return evaluations
 
 

@@ -16,6 +16,7 @@ from tfx.utils import io_utils, path_utils
 
 from columnar import examples as example_files
 from models.predictor import predictor_of
+from models.tasks import one_number
 from pipeline import files
 from pipeline.artifacts import Baseline
 from pipeline.predict import instances, servability
@@ -87,4 +88,5 @@ def InfraValidator(
 def keep_predictions(model_dir: str, paths: list[str], schema: "Schema", target: Path) -> None:
     """Keeps what the candidate predicts for held-out rows: what its answers to requests are compared with."""
     rows = example_files.read_table(paths, schema).slice(0, MOST_PREDICTIONS)
-    np.savez_compressed(target, probabilities=predictor_of(model_dir).predict(rows))
+    predictor = predictor_of(model_dir)
+    np.savez_compressed(target, probabilities=one_number(predictor.predict(rows), predictor.task))

@@ -10,7 +10,7 @@ from pipeline.gate.policy import FindingKind, Severity
 
 Measure = Literal["l_infinity", "jensen_shannon"]
 Limit = Literal["noise", "variation", "floor", "schema"]
-Metric = Literal["auc", "calibration", "loss"]
+Metric = Literal["auc", "calibration", "loss", "bias", "error"]
 Subject = Literal["drift", "joint", "feature", "performance", "label", "skew", "quality", "gain"]
 
 

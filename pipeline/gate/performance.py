@@ -7,6 +7,7 @@ Processing Letters 21, 2014 (midranks).
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models.target import TaskName
 from pipeline.evaluation import intervals
 from pipeline.evaluation.intervals import Estimate
 from pipeline.evaluation.slicing import Column, groups
-from pipeline.gate import between_spans
+from pipeline.gate import between_spans, task_measures
 from pipeline.gate.between_spans import Between
 from pipeline.gate.evidence import FloorCheck, Metric, MetricChange, NotCompared
 from pipeline.gate.policy import SMALLEST_COMPARED, GatePolicy
@@ -38,10 +40,12 @@ class SliceEvaluation:
 
     Attributes:
       slice: "" for all rows, or the slice's name.
-      auc: None where the slice holds one class only.
+      auc: None where the slice holds one class only, and for other tasks than binary ones.
       calibration: mean prediction minus share of positive labels; 0 is right.
-      ece: expected calibration error over ten equally filled bins; reported, not judged.
+      ece: expected calibration error over ten equally filled bins; reported, not judged. None for numbers.
       loss: mean log loss in nats.
+
+    What other tasks put there is in pipeline/gate/task_measures.py.
     """
 
     slice: str
@@ -50,7 +54,7 @@ class SliceEvaluation:
     mean_prediction: Estimate
     auc: Estimate | None
     calibration: Estimate
-    ece: Estimate
+    ece: Estimate | None
     loss: Estimate
 
 
@@ -59,6 +63,7 @@ class Evaluation:
     """A model on the labelled rows of a span; the first slice is the whole."""
 
     slices: tuple[SliceEvaluation, ...]
+    task: TaskName = "binary"
 
     @property
     def overall(self) -> SliceEvaluation:
@@ -94,31 +99,38 @@ def results_of(span: int, evaluation: Evaluation, policy: GatePolicy) -> tuple[S
 
 def evaluate(
     labels: npt.NDArray[Any],  # Any: numbers or booleans.
-    probabilities: npt.NDArray[Any],
+    predictions: npt.NDArray[Any],
     slices: Mapping[str, npt.NDArray[np.bool_]] | None = None,
     *,
+    task: TaskName = "binary",
     seed: int = 0,
 ) -> Evaluation:
     """Measures a model on labelled rows.
 
     Args:
-      labels: 0 or 1, (rows,); leave rows without a label out.
-      probabilities: of the positive class, (rows,).
+      labels: 0 or 1, or as `Target.evaluate` answers them, (rows,); leave rows without a label out.
+      predictions: probability of label 1, (rows,), or as `Predictor.predict` answers them, (rows, ...).
       slices: name, such as `payment_type=Cash`, to the rows that belong to it.
 
     Raises:
-      ValueError: no rows, other labels, or probabilities that are not in [0, 1].
+      ValueError: no rows, other labels, or predictions that are none of the task.
     """
-    y, p = np.asarray(labels, np.float64), np.asarray(probabilities, np.float64)
-    if y.shape != p.shape or y.ndim != 1 or len(y) == 0:
-        raise ValueError(f"Expected as many labels as probabilities, at least one. Received: {y.shape}, {p.shape}.")
-    if not np.isin(y, (0.0, 1.0)).all():
+    y, p = np.asarray(labels, np.float64), np.asarray(predictions, np.float64)
+    dimensions = 1 if task == "binary" else 2
+    if y.shape != p.shape[:1] or p.ndim != dimensions or len(y) == 0:
+        raise ValueError(
+            f"Expected as many labels as predictions of a {task} model, at least one. Received: {y.shape}, {p.shape}."
+        )
+    if task == "binary" and not np.isin(y, (0.0, 1.0)).all():
         raise ValueError(f"Expected labels 0 and 1. Received: {np.unique(y)[:5].tolist()}.")
-    if not ((p >= 0) & (p <= 1)).all():
+    if task == "regression":
+        if not np.isfinite(p).all():
+            raise ValueError(f"Expected finite predictions. Received: {p[~np.isfinite(p)][:3].tolist()}.")
+    elif not ((p >= 0) & (p <= 1)).all():
         raise ValueError(f"Expected probabilities in [0, 1]. Received: {p[~((p >= 0) & (p <= 1))][:3].tolist()}.")
-    found = [_measure("", y, p, seed)]
-    found += [_measure(name, y[rows], p[rows], seed) for name, rows in sorted((slices or {}).items()) if rows.any()]
-    return Evaluation(slices=tuple(found))
+    parts = [("", np.ones(len(y), np.bool_)), *((name, rows) for name, rows in sorted((slices or {}).items()))]
+    found = [_measure(name, y[rows], p[rows], seed, task) for name, rows in parts if rows.any()]
+    return Evaluation(slices=tuple(found), task=task)
 
 
 def compare(
@@ -147,11 +159,15 @@ def compare(
     pairs = [(_reference(then[now.slice], by_slice.get(now.slice, []), pooled), now) for now in current.slices
              if now.slice in then]  # fmt: skip
     small = [now.slice for before, now in pairs if min(before.rows, now.rows) < policy.min_slice_rows]
-    rows = [row for before, now in pairs for row in _rows(before, now, policy, judged=now.slice not in small)]
+    rows = [
+        row for before, now in pairs for row in _rows(before, now, policy, current.task, judged=now.slice not in small)
+    ]
     rate = policy.alarm_rate("performance") / max(sum(row.judged for row in rows), 1)
     new = [now.slice for now in current.slices if now.slice not in then]
     gone = sorted(set(then) - {now.slice for now in current.slices})
     flat = [now.slice for before, now in pairs if now.slice not in small and (before.auc is None or now.auc is None)]
+    if current.task != "binary":
+        flat = []
     reasons = {
         f"not judged, with fewer than {policy.min_slice_rows} rows now or at push": small,
         "not in the evaluation at push": new,
@@ -167,6 +183,8 @@ def hold_to_floors(now: Evaluation, floors: Floors) -> tuple[FloorCheck, ...]:
     if now.overall.rows < SMALLEST_COMPARED:
         return ()
     checks = []
+    if now.overall.ece is None:
+        return ()
     if now.overall.auc is not None:
         missed = now.overall.auc.high < floors.min_auc
         checks.append(FloorCheck(metric="auc", current=now.overall.auc, limit=floors.min_auc, missed=missed))
@@ -231,7 +249,7 @@ def _reference(before: SliceEvaluation, spans: Sequence[SpanResult], pooled: boo
     )
 
 
-def _rows(before: _Reference, now: SliceEvaluation, policy: GatePolicy, *, judged: bool) -> list[_Row]:
+def _rows(before: _Reference, now: SliceEvaluation, policy: GatePolicy, task: TaskName, *, judged: bool) -> list[_Row]:
     # Of rare positives no error of calibration reaches the absolute margin, and all the loss is below it. A slice is
     # too small a part of the span for that.
     relative = policy.relative_margin if not now.slice else math.inf
@@ -242,6 +260,9 @@ def _rows(before: _Reference, now: SliceEvaluation, policy: GatePolicy, *, judge
         ("calibration", before.calibration, now.calibration, calibration_margin),
         ("loss", before.loss, now.loss, loss_margin),
     ]
+    if task == "regression":  # In the label's unit, whatever that is.
+        margin = policy.error_margin * before.loss.value.value
+        pairs = [("bias", before.calibration, now.calibration, margin), ("error", before.loss, now.loss, margin)]
     return [
         _Row(metric=metric, slice=now.slice, before=past, now=measured, margin=margin, judged=judged)
         for metric, past, measured, margin in pairs
@@ -261,7 +282,7 @@ def _change(row: _Row, rate: float) -> MetricChange:
     """Judges one comparison; `rate` is one-sided."""
     past, now = row.before, row.now
     # Of calibration, too high and too low are equally bad.
-    sizes = [_size(each) if row.metric == "calibration" else each for each in (past.value, now)]
+    sizes = [_size(each) if row.metric in ("calibration", "bias") else each for each in (past.value, now)]
     low, high = between_spans.difference(sizes[0], sizes[1], past.ordinary, 2 * rate, spans_before=past.spans)
     worse = high < 0 if row.metric == "auc" else low > 0
     return MetricChange(
@@ -282,7 +303,12 @@ def _size(signed: Estimate) -> Estimate:
     return intervals.around(abs(signed.value), intervals.standard_error(signed), signed.rows)
 
 
-def _measure(name: str, y: Floats, p: Floats, seed: int) -> SliceEvaluation:
+def _measure(name: str, y: Floats, p: Floats, seed: int, task: TaskName) -> SliceEvaluation:
+    if task == "regression":
+        return SliceEvaluation(slice=name, rows=len(y), auc=None, ece=None, **task_measures.of_numbers(y, p))
+    if task == "multiclass":
+        right, confidence, loss = task_measures.as_classes(y, p)
+        return dataclasses.replace(_measure(name, right, confidence, seed, "binary"), auc=None, loss=loss)
     return SliceEvaluation(
         slice=name,
         rows=len(y),

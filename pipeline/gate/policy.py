@@ -86,6 +86,8 @@ class GatePolicy:
       auc_margin: a smaller loss of AUC does not matter.
       calibration_margin: a smaller growth of |mean prediction - share of positive labels| does not matter.
       loss_margin: a smaller growth of the mean log loss (nats) does not matter.
+      error_margin: of a regression, a smaller growth of the mean absolute error, or of |mean error|, does not matter;
+        as a share of the mean absolute error at push.
       label_share_margin: a smaller change of the share of positive labels does not matter.
       relative_margin: of rare positives no change reaches these margins. So of the whole span a change also matters
         that is this large a part of what was at push: of the share of positive labels (label and calibration), of the
@@ -128,6 +130,7 @@ class GatePolicy:
     auc_margin: Annotated[float, Range(0, 1)] = 0.02
     calibration_margin: Annotated[float, Range(0, 1, "probability")] = 0.05
     loss_margin: Annotated[float, Range(0, math.inf, "nats")] = 0.05
+    error_margin: Annotated[float, Range(0, math.inf, "share of the mean absolute error")] = 0.1
     label_share_margin: _Share = 0.05
     relative_margin: Annotated[float, Range(0, math.inf, "share of what was at push")] = 0.5
     min_gain: Annotated[float, Range(0, 1, "AUC")] | None = None

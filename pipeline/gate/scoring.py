@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from models.errors import ModelError
+from models.target import TaskName
 from pipeline.evaluation.intervals import Estimate
-from pipeline.gate import clusters, labels, performance
+from pipeline.gate import clusters, labels, performance, task_measures
 from pipeline.gate.performance import Evaluation, SliceEvaluation
 from pipeline.gate.settings import Settings
 
@@ -19,30 +21,35 @@ def evaluate_model(model_dir: Path | str, table: pa.Table, settings: Settings) -
     from models.predictor import predictor_of  # Loads TensorFlow, which most decisions do without.
 
     table, values = labels.labelled(table, settings.features.target)
-    answers = predictor_of(str(model_dir)).predict(table)
-    return evaluate(table, values, answers, settings.slices, settings.policy.cluster)
+    predictor, task = predictor_of(str(model_dir)), settings.features.task
+    if predictor.task != task:
+        raise ModelError(f"The live model is of task {predictor.task}, and the dataset's is {task}.")
+    answers = predictor.predict(table)
+    return evaluate(table, values, answers, settings.slices, cluster=settings.policy.cluster, task=task)
 
 
 def evaluate(
     table: pa.Table,
     labels_: np.ndarray,
-    probabilities: np.ndarray,
+    predictions: np.ndarray,
     slices: tuple[tuple[str, ...], ...],
+    *,
     cluster: str | None = None,
+    task: TaskName = "binary",
 ) -> Evaluation:
-    """Measures probabilities, (rows,), overall and on the slices that the dataset file names.
+    """Measures predictions, (rows,) or (rows, ...), overall and on the slices that the dataset file names.
 
     Where rows come in groups, every interval is as wide as the groups make that of the mean residual.
     """
     columns = {name: table.column(name) for crossed in slices for name in crossed}
     masks = {name: mask for crossed in slices for name, mask in performance.slice_masks(columns, crossed).items()}
-    measured = performance.evaluate(labels_, probabilities, masks)
+    measured = performance.evaluate(labels_, predictions, masks, task=task)
     groups = clusters.of(table, cluster)
     if groups is None:
         return measured
-    residuals = np.asarray(probabilities - labels_, np.float64)
+    residuals = task_measures.residuals(np.asarray(labels_, np.float64), np.asarray(predictions, np.float64), task)
     factor = math.sqrt(clusters.design_effect(residuals, groups))
-    return Evaluation(slices=tuple(_widened(item, factor) for item in measured.slices))
+    return dataclasses.replace(measured, slices=tuple(_widened(item, factor) for item in measured.slices))
 
 
 def _widened(item: SliceEvaluation, factor: float) -> SliceEvaluation:

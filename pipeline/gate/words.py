@@ -14,7 +14,13 @@ from pipeline.gate.evidence import (
 )
 from pipeline.gate.policy import GatePolicy
 
-_METRIC_NAMES = {"auc": "AUC", "calibration": "calibration error", "loss": "log loss"}
+_METRIC_NAMES = {
+    "auc": "AUC",
+    "calibration": "calibration error",
+    "loss": "log loss",
+    "bias": "mean error",
+    "error": "mean absolute error",
+}
 _MEASURE_NAMES = {"l_infinity": "L-infinity", "jensen_shannon": "Jensen-Shannon"}
 _LIMIT_NAMES = {
     "noise": "sampling noise",
@@ -65,7 +71,7 @@ def describe_metric(change: MetricChange) -> str:
     """Returns one change of the live model's performance in words."""
     where = f" on {change.slice}" if change.slice else ""
     before, now = change.baseline.value, change.current.value
-    if change.metric == "calibration":
+    if change.metric in ("calibration", "bias"):
         # Of calibration the sizes are compared: too high and too low are equally bad.
         before, now = abs(before), abs(now)
     return (

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from models.tasks import predictions_of
 from pipeline import REPOSITORY
 
 # A candidate that cannot be loaded ends the server; this is for a machine that has much else to do.
@@ -115,7 +116,7 @@ class ServerNotReadyError(Exception):
 
 
 def ask(url: str, instances: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, float]:
-    """Returns the served probabilities, float64 (len(instances),), and the request's seconds.
+    """Returns what the server predicted, as `Predictor.predict` answers it, and the request's seconds.
 
     Raises:
       urllib.error.HTTPError: the server refused.
@@ -126,7 +127,8 @@ def ask(url: str, instances: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, f
     with urllib.request.urlopen(request, timeout=REQUEST_TIMEOUT_S) as answer:
         predictions = json.load(answer)["predictions"]
     seconds = time.perf_counter() - started
-    return np.array([prediction["probability"] for prediction in predictions]), seconds
+    outputs = {name: np.array([prediction[name] for prediction in predictions]) for name in predictions[0]}
+    return predictions_of(outputs), seconds
 
 
 def check(
@@ -142,8 +144,8 @@ def check(
 
     Args:
       instances: rows as a predict request has them; at least one.
-      offline: returns the probabilities that the same rows get offline, float (len(instances),); asked while the
-        server starts, which takes as long.
+      offline: returns what the same rows are predicted offline, float (len(instances), ...); asked while the server
+        starts, which takes as long.
       log: where the server's output goes.
       max_p99_ms: limit on the latency of single-row requests; None for no limit.
     """
@@ -159,8 +161,9 @@ def check(
         reason = f"the server answered {error.code}: {error.read(400).decode(errors='replace')}"
         return Servability(servable=False, reason=reason, p99_ms=0.0)
     p99_ms = float(np.percentile([seconds for _, seconds in singly], 99) * 1000)
-    alone = np.array([probabilities[0] for probabilities, _ in singly])
-    worst = float(max(np.abs(together - expected).max(), np.abs(alone - expected).max()))
+    alone = np.array([predictions[0] for predictions, _ in singly])
+    unit = max(1.0, float(np.abs(expected).max()))  # Numbers may be large, and float32 has seven digits.
+    worst = float(max(np.abs(together - expected).max(), np.abs(alone - expected).max())) / unit
     if not worst <= TOLERANCE:  # Also where it is NaN.
         reason = f"served and offline predictions differ by up to {worst:.2g} (allowed: {TOLERANCE:g})"
         return Servability(servable=False, reason=reason, p99_ms=p99_ms)

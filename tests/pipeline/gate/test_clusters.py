@@ -69,7 +69,9 @@ def test_the_performance_is_as_certain_as_the_groups_make_it():
     truth = np.repeat((rng.random(500) < probabilities[::GROUP]).astype(np.int64), GROUP)
     table = pa.table({"trip": np.repeat(np.arange(500), GROUP)})
 
-    rows, groups = (scoring.evaluate(table, truth, probabilities, (), column).overall for column in (None, "trip"))
+    rows, groups = (
+        scoring.evaluate(table, truth, probabilities, (), cluster=column).overall for column in (None, "trip")
+    )
 
     for metric in ("auc", "calibration", "loss"):
         one, other = getattr(rows, metric), getattr(groups, metric)
