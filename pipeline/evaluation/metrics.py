@@ -18,7 +18,7 @@ import numpy.typing as npt
 from models.target import Target
 from pipeline.evaluation import binary_metrics, class_metrics, number_metrics
 from pipeline.evaluation.binary_metrics import CALIBRATION_BINS
-from pipeline.evaluation.registry import CALIBRATION_ERROR
+from pipeline.evaluation.registry import CALIBRATION_ERROR, EXAMPLE_COUNT
 from pipeline.evaluation.slicing import Column, groups
 
 Floats = npt.NDArray[np.float64]
@@ -79,7 +79,7 @@ def measure(sample: Sample, target: Target, bootstraps: int, seed: int) -> dict[
     measured: dict[str, dict[str, Metric]] = {}
     first: dict[str, Floats] = {}
     for model, predictions in sample.predictions.items():
-        values = compute(sample.labels, predictions, sample.weights)
+        values = compute(sample.labels, predictions, sample.weights) | {EXAMPLE_COUNT: float(rows)}
         drawn = [compute(sample.labels, predictions, weights) for weights in replicates]
         by_name = {name: np.array([replicate[name] for replicate in drawn]) for name in values}
         chance = _calibration_chance(predictions, sample.weights) if CALIBRATION_ERROR in values else 0.0

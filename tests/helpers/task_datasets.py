@@ -30,7 +30,8 @@ categorical = ["line"]
 [training]
 hidden_units = [16]
 ensemble_size = 2
-epochs = 8
+epochs = 12
+batch_size = 32
 learning_rate = 0.02
 [evaluation]
 slices = [["line"]]
