@@ -30,20 +30,21 @@ def describe(table: pa.Table | None, baseline: Baseline, index: int, counts: npt
       counts: the span's, over all frozen bins.
     """
     feature = baseline.bins[index]
+    name = feature.name if "`" in feature.name else f"`{feature.name}`"  # A label's expression may hold some.
     starts = frozen_bins.offsets(baseline.bins)
     part = slice(starts[index], starts[index + 1])
     before, after = shares(baseline.counts[part]), shares(counts[part])
     change = np.abs(after - before)
-    if feature.name == baseline.label:
+    if feature.name == baseline.label and baseline.predicted.task == "binary":
         positive = 1 + feature.values.index("1") if "1" in feature.values else feature.size - 1
-        return f"`{feature.name}`: share of positive labels {_move(before[positive], after[positive])}"
+        return f"{name}: share of positive labels {_move(before[positive], after[positive])}"
     if feature.kind == "presence":
         missing = frozen_bins.MISSING
         return f"`{feature.column}`: share of missing {_move(before[missing], after[missing])}"
     if feature.kind == "categorical":
         # What one value lost, another gained: the gain is the news.
         bin_ = int(np.where(change >= _NEARLY * change.max(), after - before, -1.0).argmax())
-        return f"`{feature.name}`: share of {_value(feature, bin_)} {_move(before[bin_], after[bin_])}"
+        return f"{name}: share of {_value(feature, bin_)} {_move(before[bin_], after[bin_])}"
     weight = _contributions(before, after)
     bin_ = int(weight.argmax())
     frozen = _frozen_value(table, feature, before, after) if table is not None else None
@@ -52,8 +53,8 @@ def describe(table: pa.Table | None, baseline: Baseline, index: int, counts: npt
     quantile = _quantile(table, baseline, index) if table is not None else None
     one_value = bin_ <= len(feature.points)  # Missing, or a point mass.
     if quantile is None or (one_value and weight[bin_] >= _LARGE_PART * weight.sum() and change[bin_] >= _LARGE_SHARE):
-        return f"`{feature.name}`: share of {_value(feature, bin_)} {_move(before[bin_], after[bin_])}"
-    return f"`{feature.name}`: {quantile}"
+        return f"{name}: share of {_value(feature, bin_)} {_move(before[bin_], after[bin_])}"
+    return f"{name}: {quantile}"
 
 
 def _frozen_value(table: pa.Table, feature: frozen_bins.FeatureBins, before: Floats, after: Floats) -> str | None:

@@ -12,7 +12,7 @@ from pipeline.evaluation.curves import EvaluationCurves, ModelCurves
 from pipeline.evaluation.intervals import half_width
 from pipeline.gate.decision import Decision
 from pipeline.gate.evidence import FeatureDrift, MetricChange
-from pipeline.report import charts, numbers
+from pipeline.report import charts, numbers, task_pictures
 from pipeline.report.charts import Axis, Line
 from pipeline.report.data import Cost, RunReport, Training
 from pipeline.report.distributions import Picture
@@ -111,7 +111,10 @@ def _signed(value: float) -> str:
 
 
 def curves(evaluation: EvaluationCurves) -> list[Picture]:
-    """Returns ROC, precision against recall, and calibration of the candidate, the live model's behind it."""
+    """Returns ROC, precision against recall, and calibration of the candidate, the live model's behind it; of several
+    classes their confusion, of numbers what they miss."""
+    if evaluation.candidate.numbers:
+        return [task_pictures.predicted_and_actual(evaluation), task_pictures.coverage(evaluation)]
     models = [("live", "baseline", evaluation.live)] if evaluation.live else []
     models.append(("candidate", "span", evaluation.candidate))
     unit = {"low": 0.0, "high": 1.0, "write": _unit}
@@ -153,6 +156,9 @@ def curves(evaluation: EvaluationCurves) -> list[Picture]:
                 ),
             )
         )
+    matrix = task_pictures.confusion(evaluation.candidate)
+    if matrix:
+        pictures.append(matrix)
     if evaluation.candidate.calibration:
         pictures.append(_calibration(models))
     return pictures
@@ -193,15 +199,18 @@ def _calibration(models: Sequence[tuple[str, str, ModelCurves]]) -> Picture:
         for bin_ in models[-1][2].calibration
     )
     unit = {"low": 0.0, "high": 1.0, "write": _unit}
+    several = bool(models[-1][2].classes)
+    predicted = "probability of the answered class" if several else "predicted probability"
+    observed = "share of right answers" if several else "observed share of positives"
     return Picture(
         title="Calibration",
         caption=caption,
         chart=charts.lines(
-            "Calibration: observed share of positives by predicted probability",
+            f"Calibration: {observed} by predicted probability",
             description,
             drawn,
-            Axis(name="predicted probability", **unit),  # type: ignore[arg-type]
-            Axis(name="observed share", **unit),  # type: ignore[arg-type]
+            Axis(name=predicted, **unit),  # type: ignore[arg-type]
+            Axis(name=observed, **unit),  # type: ignore[arg-type]
             labelled=False,
             dots=True,
             extra=[charts.diagonal(), *whiskers],

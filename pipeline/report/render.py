@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from pipeline.evaluation import registry
 from pipeline.gate.evidence import FeatureDrift, MetricChange
-from pipeline.report import distributions, numbers, pictures, strips
+from pipeline.report import distributions, numbers, pictures, strips, task_pictures
 from pipeline.report.data import RunReport
 from pipeline.report.series_data import SeriesReport
 
@@ -75,6 +75,7 @@ def run_page(report: RunReport) -> str:
             change_interval=change_interval,
             training_chart=pictures.training(report.training) if report.training and report.training.curve else None,
             curves=pictures.curves(evaluation.curves) if evaluation and evaluation.curves else [],
+            classes=task_pictures.classes(evaluation.curves.candidate) if evaluation and evaluation.curves else [],
             slices=list(zip(evaluation.judgement.slices, pictures.slice_intervals(report), strict=True))
             if evaluation
             else [],
