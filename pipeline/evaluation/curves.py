@@ -26,7 +26,7 @@ from pipeline.evaluation.metrics import Floats, Metric
 FILE = "curves.json"
 ERROR_LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 """Shares of the rows whose error lies at or below each of `ModelCurves.errors`."""
-NUMBER_BINS = 20
+_MOST_BINS, _LEAST_BIN_ROWS = 20, 40
 _LEAST_STEP = 1 / 400
 """Points that are nearer to each other than this, in both directions, look like one."""
 
@@ -191,9 +191,8 @@ def _known(metrics: Mapping[str, Metric]) -> dict[str, Any]:  # Any: fields of M
 
 def _number_bins(labels: Floats, predictions: Floats, weights: Floats, interval: float) -> tuple[NumberBin, ...]:
     bins = []
-    for rows in np.array_split(np.argsort(predictions[:, 0], kind="stable"), NUMBER_BINS):
-        if not len(rows):
-            continue
+    parts = min(_MOST_BINS, max(1, len(labels) // _LEAST_BIN_ROWS))
+    for rows in np.array_split(np.argsort(predictions[:, 0], kind="stable"), parts):
         y, (value, lower, upper), share = labels[rows], predictions[rows].T, weights[rows] / weights[rows].sum()
         low, high = np.quantile(y, [(1 - interval) / 2, (1 + interval) / 2])
         bins.append(

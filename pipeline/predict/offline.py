@@ -97,6 +97,16 @@ def _parquet_writer(path: str, schema: pa.Schema) -> Any:
 _TABLES = {".csv": _csv_writer, ".parquet": _parquet_writer}
 
 
+def _one_value_each(outputs: Outputs) -> Outputs:
+    """Returns a multiclass model's outputs with one of each class's probability in place of all in one, and others as
+    they are."""
+    if not {"classes", "probabilities"} <= set(outputs) or not len(outputs["classes"]):
+        return outputs
+    names = [name.decode("utf-8") for name in outputs["classes"][0]]
+    rest = {name: array for name, array in outputs.items() if name not in ("classes", "probabilities")}
+    return rest | {f"probability of {name}": outputs["probabilities"][:, index] for index, name in enumerate(names)}
+
+
 class TableWriter(AbstractContextManager["TableWriter"]):
     """Writes the rows with their predictions as further columns; under a hidden name until the file is whole."""
 
@@ -111,10 +121,13 @@ class TableWriter(AbstractContextManager["TableWriter"]):
 
     def prepare(self, batch: pa.RecordBatch, outputs: Outputs) -> pa.RecordBatch:
         taken = set(batch.schema.names)
+        if self._path.suffix == ".csv":
+            outputs = _one_value_each(outputs)
         for name, array in outputs.items():
             if array.ndim > 1 and self._path.suffix == ".csv":
                 raise DataError(f"{self._path}: output {name!r} has several values for a row. Write .parquet instead.")
-            column = pa.array(array.tolist() if array.ndim > 1 or array.dtype == np.object_ else array)
+            values = np.char.decode(array.astype(np.bytes_), "utf-8") if array.dtype == np.object_ else array
+            column = pa.array(values.tolist() if array.ndim > 1 or array.dtype == np.object_ else values)
             batch = batch.append_column(f"predicted_{name}" if name in taken else name, column)
         return batch
 

@@ -175,6 +175,7 @@ def _training_of(text: str) -> Training:
         validation=tuple(
             (name.replace("_", " "), value) for name, value in history["validation"].items() if name != "rows"
         ),
+        loss="loss of value and ends" if history.get("task") == "regression" else "log loss, nats",
         start=f"{start} ({history['warm_start_reason']})",
         seconds=history["seconds"]["train"],
     )

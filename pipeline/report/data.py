@@ -67,6 +67,7 @@ class Training:
     """How the candidate was trained. Validation rows are of the train split, and unseen by the members that judge them.
 
     Attributes:
+      loss: its name, with the unit.
       start: where the weights came from, in words.
       seconds: of training alone, without reading the rows and writing the model.
     """
@@ -76,6 +77,7 @@ class Training:
     best_epoch: int
     validation_rows: int
     validation: tuple[tuple[str, float], ...]
+    loss: str
     start: str
     seconds: float
 

@@ -48,7 +48,7 @@ def training(history: Training) -> Markup:
     low, high = min(losses), max(losses)
     room = (high - low) * 0.08 or 0.01
     x = Axis(name="epoch", low=min(epochs), high=max(max(epochs), min(epochs) + 1), write=lambda value: f"{value:g}")
-    y = Axis(name="log loss, nats", low=low - room, high=high + room, write=lambda value: f"{value:.2f}")
+    y = Axis(name=history.loss, low=low - room, high=high + room, write=lambda value: f"{value:.2f}")
     across = Scale(x.low, x.high, 0.5, 99.5)(history.best_epoch)
     best = tag(
         "line",
@@ -72,7 +72,7 @@ def training(history: Training) -> Markup:
         for point in history.curve[:: max(1, len(history.curve) // 40)]
     )
     return charts.lines(
-        "Training curve: log loss by epoch",
+        "Training curve: loss by epoch",
         description,
         drawn,
         x,

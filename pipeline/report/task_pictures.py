@@ -113,7 +113,7 @@ def predicted_and_actual(evaluation: EvaluationCurves) -> Picture:
     errors = dict(zip(ERROR_LEVELS, evaluation.candidate.errors, strict=True))
     return Picture(
         title="Predicted and actual",
-        caption="a twentieth of the rows each; whiskers hold the rows that the interval is for. Half of the errors lie "
+        caption="means of equally many rows; whiskers hold the rows that the interval is for. Half of the errors lie "
         f"between {numbers.value(errors[0.25])} and {numbers.value(errors[0.75])}, nine in ten between "
         f"{numbers.value(errors[0.05])} and {numbers.value(errors[0.95])}",
         chart=charts.lines(

@@ -159,6 +159,7 @@ def hostile() -> RunReport:
             best_epoch=1,
             validation_rows=10,
             validation=(("auc", 0.7), ("log loss", 0.6)),
+            loss="log loss, nats",
             start=SCRIPT,
             seconds=5.0,
         ),

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ROWS = 500
+ROWS = 800
 TASKS = ("regression", "multiclass")
 
 _LABELS = {
@@ -19,7 +19,7 @@ schema = "schema.pbtxt"
 [spans]
 format = "parquet"
 pattern = "span-{{SPAN}}/data.parquet"
-window = 3
+window = 1
 data = "spans"
 settle_seconds = 0.0
 [label]
