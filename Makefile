@@ -49,9 +49,10 @@ e2e: install ## the end-to-end tests alone
 golden: install ## renew the compiled pipelines that the tests compare with; review the change like code
 	@$(PY) -m tests.pipeline.kubeflow.golden
 
-docs: install ## write the pages that are made from the code: docs/config.md, docs/cli.md
+docs: install ## write the pages that are made from the code: docs/config.md, docs/cli.md, docs/evaluation.md
 	@$(PY) -m docs.config
 	@$(PY) -m docs.cli
+	@$(PY) -m docs.evaluation
 
 image: ## the container image, where Docker or Podman is (EXTRAS="vertex flights")
 	@engine=$$(command -v docker || command -v podman) || { echo "error: neither docker nor podman is on the path" >&2; exit 1; }; \

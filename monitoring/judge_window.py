@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from columnar.statistics import statistics_of
-from models.label import NO_LABEL
+from models.target import is_known
 from monitoring import predictions
 from monitoring.request_rows import PREDICTION
 from monitoring.window_report import Performance, WindowReport, describe_period
@@ -40,7 +41,7 @@ class Version:
 
 def judge(
     rows: pa.Table,
-    labels: npt.NDArray[np.int64],
+    labels: npt.NDArray[Any],  # Any: int64, or float64 of a regression.
     period: tuple[int, int],
     version: Version,
     schema: schema_pb2.Schema,
@@ -50,7 +51,7 @@ def judge(
 
     Args:
       rows: as `request_rows.Decoder` makes them.
-      labels: of each row: 1, 0, or NO_LABEL where none has come; (rows,).
+      labels: of each row, as `Target.evaluate` answers them, unknown where none has come; (rows,).
       period: start and end of the window, seconds since 1970.
       schema: of the features alone.
     """
@@ -99,15 +100,21 @@ def judge(
 
 
 def score(
-    rows: pa.Table, labels: npt.NDArray[np.int64], baseline: Baseline | None, settings: Settings
+    rows: pa.Table, labels: npt.NDArray[Any], baseline: Baseline | None, settings: Settings
 ) -> tuple[Performance | None, list[NotCompared]]:
     """Measures the answers whose label has come, overall and per slice, and compares with the evaluation at push."""
-    known = (labels != NO_LABEL) & ~np.isnan(rows.column(PREDICTION).to_numpy())
+    task = settings.features.task
+    known = is_known(labels) & ~np.isnan(rows.column(PREDICTION).to_numpy())
     if not known.any():
         return None, []
+    if task == "multiclass":
+        text = "the answers were not held to their labels: of several classes one probability alone is kept"
+        return None, [NotCompared(subject="performance", text=text)]
     labelled = rows.filter(pa.array(known))
     answered = labelled.column(PREDICTION).to_numpy()
-    evaluation = scoring.evaluate(labelled, labels[known], answered, settings.slices)
+    if task == "regression":  # Of the interval, which is not kept, nothing is judged.
+        answered = np.stack([answered] * 3, axis=1)
+    evaluation = scoring.evaluate(labelled, labels[known], answered, settings.slices, task=task)
     changes: tuple[MetricChange, ...] = ()
     yardstick = baseline.yardstick if baseline is not None else None
     if yardstick is None:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from columnar.examples import flat_schema
 from models.features import FeatureSpec
 from models.label import NO_LABEL
+from models.target import is_known
 from monitoring import request_key
 from pipeline import files
 from pipeline.config.dataset import Dataset
@@ -33,6 +35,7 @@ from pipeline.ingest.reader import open_span
 logger = logging.getLogger(__name__)
 
 Integers = npt.NDArray[np.int64]
+Labels = npt.NDArray[Any]  # Any: int64, or float64 of a regression.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +44,12 @@ class SpanLabels:
 
     Attributes:
       keys: ascending, each once, int64 (keys,).
-      labels: 1 or 0, or NO_LABEL where rows of one key have different labels, int64 (keys,).
+      labels: as `Target.evaluate` answers them, unknown where rows of one key have different labels, (keys,).
     """
 
     span: int
     keys: Integers
-    labels: Integers
+    labels: Labels
 
 
 def of_table(span: int, table: pa.Table, key: Sequence[str], features: FeatureSpec) -> SpanLabels:
@@ -54,8 +57,8 @@ def of_table(span: int, table: pa.Table, key: Sequence[str], features: FeatureSp
     return _unique(span, request_key.keys(table, key, features), gate_labels.evaluate(table, features.target))
 
 
-def _unique(span: int, keys: Integers, labels: Integers) -> SpanLabels:
-    known = labels != NO_LABEL
+def _unique(span: int, keys: Integers, labels: Labels) -> SpanLabels:
+    known = is_known(labels)
     keys, labels = keys[known], labels[known]
     order = np.argsort(keys, kind="stable")
     keys, labels = keys[order], labels[order]
@@ -63,21 +66,25 @@ def _unique(span: int, keys: Integers, labels: Integers) -> SpanLabels:
     if len(distinct) == 0:
         return SpanLabels(span=span, keys=distinct, labels=labels)
     lowest, highest = np.minimum.reduceat(labels, starts), np.maximum.reduceat(labels, starts)
-    return SpanLabels(span=span, keys=distinct, labels=np.where(lowest == highest, lowest, NO_LABEL))
+    return SpanLabels(span=span, keys=distinct, labels=np.where(lowest == highest, lowest, _unknown(labels)))
 
 
-def lookup(keys: Integers, spans: Iterable[SpanLabels], window: Sequence[int]) -> Integers:
-    """Returns the label of each request, NO_LABEL where none has come, (rows,).
+def _unknown(labels: Labels) -> float:
+    return float("nan") if labels.dtype.kind == "f" else NO_LABEL
+
+
+def lookup(keys: Integers, spans: Iterable[SpanLabels], window: Sequence[int]) -> Labels:
+    """Returns the label of each request, unknown where none has come, (rows,).
 
     Args:
       keys: of the requests; a key that was asked several times counts once, where it was asked first.
       window: the spans that the version was trained on; their labels do not count.
     """
     later = [item for item in spans if item.span > max(window, default=0) and len(item.keys)]
-    result = np.full(len(keys), NO_LABEL, np.int64)
     if not later:
-        return result
+        return np.full(len(keys), NO_LABEL, np.int64)
     merged = _unique(0, np.concatenate([i.keys for i in later]), np.concatenate([i.labels for i in later]))
+    result = np.full(len(keys), _unknown(merged.labels), merged.labels.dtype)
     distinct, first = np.unique(keys, return_index=True)
     place = np.minimum(np.searchsorted(merged.keys, distinct), len(merged.keys) - 1)
     matched = merged.keys[place] == distinct

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.label import NO_LABEL
+from models.target import is_known
 from monitoring import log_files, predictions, request_key, window_report
 from monitoring.judge_window import Version, judge
 from monitoring.late_labels import LabelFolder, SpanLabels, lookup
@@ -205,7 +205,7 @@ class Monitor:
         version = self._version(number)
         window = version.baseline.window if version.baseline else ()
         labels_of_rows = lookup(table.column(KEY).to_numpy(), labels, window)
-        labelled = int(np.count_nonzero(labels_of_rows != NO_LABEL))
+        labelled = int(np.count_nonzero(is_known(labels_of_rows)))
         before = existing.performance.labelled if existing is not None and existing.performance else 0
         if unchanged and labelled == before:
             return None

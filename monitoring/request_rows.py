@@ -218,13 +218,15 @@ def _spec(log: PredictionLog, side: str) -> Any:  # Any: a ModelSpec, or None: n
 def probability(answer: Mapping[str, Any]) -> float | None:  # Any: what LoggedRow holds.
     """Returns the positive label's probability in an answer, or None.
 
-    The output `probability`, a regression's value, the score of a class called 1 or true, the last of two scores, or
-    the only floating-point output there is.
+    The output `probability`, a regression's value, the largest of `probabilities`, the score of a class called 1 or
+    true, the last of two scores, or the only floating-point output there is.
     """
     if "probability" in answer:
         return _number(answer["probability"])
     if "value" in answer:
         return _number(answer["value"])
+    if isinstance(answer.get("probabilities"), list):
+        return max((number for each in answer["probabilities"] if (number := _number(each)) is not None), default=None)
     if "scores" in answer and isinstance(answer["scores"], list):
         classes = [str(name).lower() for name in answer.get("classes", [])]
         for name, score in zip(classes, answer["scores"], strict=False):

@@ -254,7 +254,7 @@ def test_of_rare_positives_a_part_of_what_was_counts():
     ("labels", "scores", "message"),
     [
         ([], [], "at least one"),
-        ([1], [0.5, 0.5], "as many labels as probabilities"),
+        ([1], [0.5, 0.5], "as many labels as predictions of a binary model"),
         ([2, 0], [0.5, 0.5], "Expected labels 0 and 1"),
         ([1, 0], [1.5, 0.5], r"Expected probabilities in \[0, 1\]. Received: \[1.5\]"),
         ([1, 0], [np.nan, 0.5], r"Expected probabilities in \[0, 1\]"),
