@@ -95,6 +95,7 @@ def challenge(
     corrected = _learn((with_logit[first], truth[first]), categorical, seed)(with_logit[later])
     repaired = cross_fitted(answers, truth)
     overall = performance.evaluate(truth, repaired).overall
+    assert overall.ece is not None  # Binary models have one.
     return Challenge(
         rows=len(tried),
         gain=performance.auc_difference(tried, as_before, trained),
