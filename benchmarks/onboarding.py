@@ -23,12 +23,13 @@ import pyarrow.csv
 from benchmarks import pages
 from benchmarks.odd_tables import TABLES, OddTable
 from benchmarks.pages import DOCS, REPOSITORY, environment, write_table
+from pipeline.onboarding.roles import FEATURE_ROLES
 from pipeline.onboarding.sources import open_source
 
 RESULTS = pages.RESULTS / "onboarding.json"
 PAGE = DOCS / "data.md"
 _MULTILINE = pyarrow.csv.ParseOptions(newlines_in_values=True)
-_FEATURES = ("numeric", "category", "hashed", "cyclical", "date")
+_FEATURES = FEATURE_ROLES
 
 
 def measure(table: OddTable, folder: Path, *, init_only: bool) -> dict[str, Any]:  # Any: JSON.
@@ -37,7 +38,7 @@ def measure(table: OddTable, folder: Path, *, init_only: bool) -> dict[str, Any]
     path = folder / table.file.rstrip("/")
     table.write(path)
     started = time.perf_counter()
-    init = _type(folder, "init", path.name, *table.options, "--name", "mine", "--json")
+    init = typed(folder, "init", path.name, *table.options, "--name", "mine", "--json")
     outcome: dict[str, Any] = {"init_s": round(time.perf_counter() - started, 1)}
     if init.returncode:
         return outcome | {"reached": "nothing", "why": init.stderr.strip().splitlines()[-1:]}
@@ -57,18 +58,19 @@ def measure(table: OddTable, folder: Path, *, init_only: bool) -> dict[str, Any]
     outcome["sniffers_agree"] = duckdb_agrees(path)
     if init_only:
         return outcome | {"reached": "init"}
-    run = _type(folder, "run", "--dataset", "mine", "--json")
+    run = typed(folder, "run", "--dataset", "mine", "--json")
     result = json.loads(run.stdout)["result"] if run.stdout.strip() else "failed"
     if result != "pushed":
         return outcome | {"reached": "init", "why": [result, *run.stderr.strip().splitlines()[-1:]]}
     newest = str(proposed["spans"][-1]["span"])
-    predict = _type(folder, "predict", "--dataset", "mine", "--batch", "--span", newest, "--output", "p.csv")
+    predict = typed(folder, "predict", "--dataset", "mine", "--batch", "--span", newest, "--output", "p.csv")
     rows = 0 if predict.returncode else pyarrow.csv.read_csv(folder / "p.csv", parse_options=_MULTILINE).num_rows
     outcome["predicted"] = rows
     return outcome | {"reached": "prediction" if rows == proposed["spans"][-1]["rows"] else "pushed"}
 
 
-def _type(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def typed(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Types a command in a folder."""
     command = [sys.executable, str(REPOSITORY / "local_runner.py"), *words]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 

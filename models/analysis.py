@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from columnar import numbers
-from models import bags
+from models import bags, expressions, moments
 from models.errors import ExpressionError, FeatureError
 from models.expression_values import arrow_column
 from models.features import FeatureSpec
@@ -34,6 +34,8 @@ QUANTILE_ERROR = 0.001
 MISSING_INT = -1
 """The integer that stands for a missing value where a tensor cannot hold a null."""
 
+_LEAST_DATES = 0.5
+"""Share of the texts of a date column that must be dates."""
 _MAX_DISTINCT = 2_000_000
 _SKETCH_CAPACITY = 1 << 32  # TFT's own bound on the number of values for which the error is guaranteed.
 # TFT's own word in a vocabulary of nothing: TensorFlow cannot read an empty file.
@@ -106,8 +108,8 @@ def analyze(batches: Iterable[pa.RecordBatch], features: FeatureSpec) -> Analysi
     Null, NaN, the empty string and the integer -1 are missing values; infinities count towards quantiles only.
 
     Raises:
-      FeatureError: no rows at all; a column is absent or of a type its group cannot take; or a categorical column
-        has so many values that it must be hashed.
+      FeatureError: no rows at all; most texts of a column of dates are none; a column is absent or of a type its group
+        cannot take; or a categorical column has so many values that it must be hashed.
     """
     counts: dict[str, Counter[object]] = {one.name: Counter() for one in features.having("vocabulary")}
     running = {one.name: _RunningMoments() for one in features.having("moments")}
@@ -116,9 +118,11 @@ def analyze(batches: Iterable[pa.RecordBatch], features: FeatureSpec) -> Analysi
     documents = {one.name: np.zeros(one.size, np.int64) for one in features.having("frequencies")}
     analyzed = {one.name: one for one in features.encoded if one.kind.constants}
     integers: set[str] = set()
+    dates = _Dates(features)
     rows = 0
     for batch in batches:
         rows += batch.num_rows
+        dates.add(batch)
         columns = {name: _column(batch, feature, features) for name, feature in analyzed.items()}
         for name in documents:
             documents[name] += bags.document_frequencies(columns[name], len(documents[name]))
@@ -135,6 +139,7 @@ def analyze(batches: Iterable[pa.RecordBatch], features: FeatureSpec) -> Analysi
             sketch.AddValues(pa.array(values))
             if name in running:
                 running[name].add(values[np.isfinite(values)])
+    dates.check()
     if rows == 0:
         raise FeatureError("There is no row to compute vocabularies and quantiles from. Give a window with examples.")
     return Analysis(
@@ -174,6 +179,40 @@ def is_integer_category(column_type: pa.DataType, name: str) -> bool:
         f"The column {name!r} is used as a category. Received: {column_type}. Declare it BYTES or INT in the schema, "
         "or move it to `numeric` or `bucketized`."
     )
+
+
+class _Dates:
+    """Counts the texts of date columns, and those that are no date: a model would learn nothing from them."""
+
+    def __init__(self, features: FeatureSpec) -> None:
+        read = {column for one in features.encoded for column in expressions.columns(one.value)}
+        self._names = sorted(name for name, kind in read if kind == "moment")
+        self._given: Counter[str] = Counter()
+        self._read: Counter[str] = Counter()
+        self._example: dict[str, str] = {}
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        for name in self._names:
+            index = batch.schema.get_field_index(name)
+            if index < 0 or pa.types.is_integer(batch.column(index).type):
+                continue
+            column = batch.column(index)
+            given = pc.not_equal(pc.fill_null(column, ""), "").to_numpy(zero_copy_only=False)
+            wrong = given & np.isnan(moments.from_arrow(column))
+            self._given[name] += int(given.sum())
+            self._read[name] += int(given.sum() - wrong.sum())
+            if wrong.any():
+                self._example.setdefault(name, column[int(wrong.argmax())].as_py())
+
+    def check(self) -> None:
+        """Raises FeatureError for the first column most of whose texts are no dates."""
+        for name in self._names:
+            if self._read[name] < _LEAST_DATES * self._given[name]:
+                raise FeatureError(
+                    f"The column {name!r} is used as a date, and {self._read[name]:,} of its {self._given[name]:,} "
+                    f"texts are one, such as 2024-03-31 or 2024-03-31T14:30. Received: {self._example[name]!r}. "
+                    "Say in [spans.csv] dates how CSV writes them, or write ISO 8601."
+                )
 
 
 class _RunningMoments:

@@ -216,7 +216,6 @@ class _Parser:
                 raise self._refusal(argument.at, f"expected a {kind}")
 
     def _expression(self) -> Node:
-        with_depth = self._depth
         self._depth += 1
         if self._depth > _DEEPEST:
             raise self._error(f"expected at most {_DEEPEST} expressions inside one another")
@@ -224,7 +223,7 @@ class _Parser:
         while self._word == "or":
             at = self._take()
             left = Call("or", (left, self._and()), at)
-        self._depth = with_depth
+        self._depth -= 1
         return left
 
     def _and(self) -> Node:

@@ -128,3 +128,13 @@ def test_a_vocabulary_without_bounds_is_refused(monkeypatch):
 
     with pytest.raises(FeatureError, match=r"'x' has more than 3 different values. Move it to `hashed`"):
         analyze(batches(x=list("abcde")), FeatureSpec(label="y", categorical=("x",)))
+
+
+def test_a_column_of_dates_that_are_written_another_way_is_refused():
+    features = FeatureSpec(label="late", numeric=("x",), derived={"weekday": "weekday(day)"})
+    table = pa.table({"x": [1.0, 2.0, 3.0], "day": ["31.12.2024", "2024-12-30", "29.12.2024"]})
+
+    with pytest.raises(FeatureError, match=r"'day' is used as a date, and 1 of its 3 texts are one.*'31\.12\.2024'"):
+        analyze(table.to_batches(), features)
+    half = table.set_column(1, "day", pa.array(["31.12.2024", "2024-12-30", None]))
+    assert analyze(half.to_batches(), features).rows == 3
