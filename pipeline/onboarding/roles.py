@@ -104,7 +104,7 @@ def propose(
     profiles: Mapping[str, Profile], columns: Mapping[str, Typed], label: Label, cutting: Cutting, result: Cut
 ) -> list[Role]:
     """Returns a role for every column of the spans, in their order."""
-    moments = _numbers(result.sample[cutting.time]) if cutting.time else None
+    moments = _moments(cutting, result)
     roles = []
     for name, typed in columns.items():
         profile = profiles[name]
@@ -124,6 +124,18 @@ def propose(
             )
         )
     return roles
+
+
+def _moments(cutting: Cutting, result: Cut) -> np.ndarray | None:
+    """Returns when each row of the sample was: by the column that cuts the spans, or by its span; None for neither."""
+    if cutting.time:
+        return _numbers(result.sample[cutting.time])
+    if not cutting.pulled:
+        return None
+    # The sample is spread evenly over the rows, which come span by span.
+    ends = np.cumsum([span.rows for span in result.spans])
+    rows = np.arange(result.sample.num_rows) * (result.rows / result.sample.num_rows)
+    return np.asarray(np.searchsorted(ends, rows, side="right"), np.float64)
 
 
 _Proposal = tuple[RoleName, str, int, str]
@@ -228,7 +240,8 @@ def _date(profile: Profile, typed: Typed, cutting: Cutting, values: pa.Array, mo
         if both.sum() > 2 and own[both].std() > 0 and moments[both].std() > 0:
             correlation = float(np.corrcoef(own[both], moments[both])[0, 1])
             if correlation > _TIME_CORRELATION:
-                why = f"it moves with {cutting.time!r} (correlation {correlation:.2f}), so it differs in every span"
+                time = repr(cutting.time) if cutting.time else "the time of the spans"
+                why = f"it moves with {time} (correlation {correlation:.2f}), so it differs in every span"
                 return "time", why, 0, warning
     what, parts = ("timestamp", "and the hour") if typed.date == "moment" else ("date", "")
     enters = f"by its place in time, month, day, weekday {parts}".rstrip()

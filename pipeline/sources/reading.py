@@ -40,8 +40,8 @@ class Context:
     secrets: Secrets
     types: Mapping[str, SchemaType] = field(default_factory=dict)
 
-    def require(self, module: str, extra: str) -> Any:  # Any: the module.
-        """Returns a module of an extra.
+    def require(self, module: str, extra: str, package: str = "") -> Any:  # Any: the module.
+        """Returns a module of an extra, or of a package that no extra has.
 
         Raises:
           ConfigError: it is not installed.
@@ -49,9 +49,11 @@ class Context:
         try:
             return importlib.import_module(module)
         except ImportError as error:
+            needed = f"the package {package}" if package else f"the extra [{extra}]"
+            command = f"pip install {package}" if package else program.install(extra)
             raise ConfigError(
-                f"{self.where}: this needs the extra [{extra}]; the module {error.name or module!r} is not installed. "
-                f"Install it: {program.install(extra)}."
+                f"{self.where}: this needs {needed}; the module {error.name or module!r} is not installed. "
+                f"Install it: {command}."
             ) from error
 
 

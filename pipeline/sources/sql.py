@@ -29,7 +29,7 @@ class Driver:
 
     Attributes:
       module: ADBC's, whose `dbapi` is used.
-      extra: of setup.py, or the package itself where no extra has it.
+      package: of the driver; for one that the extra `sql` does not have, since it is larger than all the others.
       literal: writes a moment of `moment_text` as the database compares it with its columns.
       connect: returns a DBAPI connection. Any: ADBC's modules are untyped.
       read_only: a statement that keeps the query from changing anything; "" where connecting does so, or nothing can.
@@ -37,11 +37,11 @@ class Driver:
     """
 
     module: str
-    extra: str
     literal: Callable[[str], str]
     connect: Callable[[Any, str], Any]
     read_only: str = ""
     options: tuple[tuple[str, str | int], ...] = ()
+    package: str = ""
 
 
 def _by_uri(dbapi: Any, url: str) -> Any:
@@ -60,8 +60,16 @@ def _sqlite(dbapi: Any, url: str) -> Any:
     return dbapi.connect(f"file:{urllib.parse.quote(path)}?mode=ro")
 
 
-def _by_option(name: str) -> Callable[[Any, str], Any]:
-    return lambda dbapi, url: dbapi.connect(db_kwargs={name: url})
+def _snowflake(dbapi: Any, url: str) -> Any:
+    """Opens `snowflake://USER:PASSWORD@ACCOUNT/DATABASE`; the driver's own form has no scheme."""
+    return dbapi.connect(url.partition("://")[2])
+
+
+def _bigquery(dbapi: Any, url: str) -> Any:
+    """Opens `bigquery://PROJECT` or `bigquery://PROJECT/DATASET`."""
+    project, _, dataset = url.partition("://")[2].strip("/").partition("/")
+    options = {"adbc.bigquery.sql.project_id": project, "adbc.bigquery.sql.dataset_id": dataset}
+    return dbapi.connect(db_kwargs={name: value for name, value in options.items() if value})
 
 
 def _zoned(text: str) -> str:
@@ -78,19 +86,17 @@ def _timestamp(text: str) -> str:
     return f"TIMESTAMP '{text if ':' in text else f'{text} 00:00:00'}'"
 
 
-_POSTGRESQL = Driver("adbc_driver_postgresql", "sql", _zoned, _by_uri, "SET TRANSACTION READ ONLY")
-_FLIGHT_SQL = Driver("adbc_driver_flightsql", "sql", _timestamp, _without_transactions)
+_POSTGRESQL = Driver("adbc_driver_postgresql", _zoned, _by_uri, "SET TRANSACTION READ ONLY")
+_FLIGHT_SQL = Driver("adbc_driver_flightsql", _timestamp, _without_transactions)
 DRIVERS = {
     "postgresql": _POSTGRESQL,
     "postgres": _POSTGRESQL,
-    "sqlite": Driver(
-        "adbc_driver_sqlite", "sql", _text, _sqlite, options=(("adbc.sqlite.query.batch_rows", _GUESSED_ROWS),)
-    ),
+    "sqlite": Driver("adbc_driver_sqlite", _text, _sqlite, options=(("adbc.sqlite.query.batch_rows", _GUESSED_ROWS),)),
     "grpc": _FLIGHT_SQL,
     "grpc+tcp": _FLIGHT_SQL,
     "grpc+tls": _FLIGHT_SQL,
-    "snowflake": Driver("adbc_driver_snowflake", "snowflake", _timestamp, _by_uri),
-    "bigquery": Driver("adbc_driver_bigquery", "bigquery", _timestamp, _by_option("adbc.bigquery.sql.project_id")),
+    "snowflake": Driver("adbc_driver_snowflake", _timestamp, _snowflake, package="adbc-driver-snowflake"),
+    "bigquery": Driver("adbc_driver_bigquery", _timestamp, _bigquery, package="adbc-driver-bigquery"),
 }
 """By a URL's scheme."""
 
@@ -113,7 +119,7 @@ def read(settings: SqlConfig, period: Period, context: Context) -> Iterator[pa.R
     query = fill(settings.query, driver.literal(moment_text(period.begin)), driver.literal(moment_text(period.end)))
     if scheme == "sqlite":
         url = f"sqlite:///{(context.folder / url.removeprefix('sqlite:///')).absolute()}"
-    dbapi = context.require(f"{driver.module}.dbapi", driver.extra)
+    dbapi = context.require(f"{driver.module}.dbapi", "sql", driver.package)
     cursors: list[Any] = []
 
     def rows() -> Iterator[pa.RecordBatch]:

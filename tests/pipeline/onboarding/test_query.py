@@ -16,7 +16,8 @@ from pipeline.ingest.reader import open_span
 from pipeline.ingest.spans import newest_versions
 
 QUERY = (
-    "SELECT amount, paid, 'it''s' AS note, town, signed FROM sales WHERE at >= :begin AND at < :end -- every sale\n"
+    "SELECT amount, paid, 'it''s' AS note, town, signed, at AS sold FROM sales\n"
+    "WHERE at >= :begin AND at < :end -- every sale\n"
     "ORDER BY at"
 )
 
@@ -50,6 +51,9 @@ def test_a_query_makes_a_folder_that_pulls_by_itself(here, capsys):
     source = table["source"]
     assert source.pop("query").strip() == QUERY
     assert source == {"kind": "sql", "url": "env:SHOP_URL", "every": "month", "begin": "2024-01-01"}
+    # It tells one span from another, and the next one will have values that no model has seen.
+    assert {"sold", "note"} <= set(table["features"]["never"])
+    assert table["features"]["dates"] == ["signed"]
     assert table["label"] == {"column": "paid", "positive": "Yes"}
     dataset = load_dataset(str(here / "shop"))
     spans = newest_versions(str(here / "shop" / "spans"), dataset.spans.pattern, "")

@@ -201,15 +201,24 @@ def test_flight_sql_is_asked_with_timestamps(shop, monkeypatch):
         )
 
 
-def test_a_driver_that_is_not_installed_is_one_line(shop, monkeypatch):
-    monkeypatch.setenv("SHOP_URL", "snowflake://account/db")
-    monkeypatch.setitem(sys.modules, "adbc_driver_snowflake", None)
+@pytest.mark.parametrize(
+    ("url", "module", "message"),
+    [
+        ("sqlite:///sales.db", "adbc_driver_sqlite", "this needs the extra [sql]; the module"),
+        ("sqlite:///sales.db", "adbc_driver_sqlite", "Install it: pip install '.[sql]'."),
+        ("snowflake://me@account/db", "adbc_driver_snowflake", "Install it: pip install adbc-driver-snowflake."),
+        ("bigquery://project", "adbc_driver_bigquery", "this needs the package adbc-driver-bigquery"),
+    ],
+)
+def test_a_driver_that_is_not_installed_is_one_line(shop, monkeypatch, url, module, message):
+    monkeypatch.setenv("SHOP_URL", url)
+    for name in (module, f"{module}.dbapi"):
+        monkeypatch.setitem(sys.modules, name, None)
 
     answer = shop.pull()
 
     assert answer.status == 2
-    assert "this needs the extra [snowflake]" in answer.err
-    assert "Install it: pip install '.[snowflake]'" in answer.err
+    assert message in answer.err
 
 
 def test_ctrl_c_ends_a_query_and_leaves_nothing(shop, database, execute):
