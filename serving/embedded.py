@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import signal
 import sys
@@ -18,7 +19,7 @@ from serving import protos, tls, tokens
 
 DRAIN_S = 20.0
 LAST_WAIT_S = 2.0
-FIRST_WAIT_S = 0.2
+STORES_TICK_S = 0.2
 THREADS = 4
 THREADS_WHEN_BATCHING = 64
 
@@ -148,11 +149,17 @@ class _Server:
     def _sync_stores(self) -> None:
         """Keeps the copies of object stores up to date; without polling, it reads them for a new list of models."""
         interval_s = self._args.poll_seconds
-        while not self._stop.is_set():
-            configs = self._registry.wanted(staged_alone=not interval_s)
-            self._stores.sync(configs, self._registry.served())
-            is_first = not configs or not self._stores.have_read(configs)
-            self._stop.wait(min(interval_s, FIRST_WAIT_S) if is_first and interval_s else interval_s or FIRST_WAIT_S)
+        read_at = -math.inf
+        while not self._stop.wait(STORES_TICK_S):
+            staged = self._registry.wanted(staged_alone=True)
+            waited_s = time.monotonic() - read_at
+            if staged:  # Somebody waits.
+                is_due = waited_s >= 1 or not self._stores.have_read(staged)
+            else:
+                is_due = interval_s > 0 and waited_s >= interval_s
+            if is_due:
+                self._stores.sync(self._registry.wanted(), self._registry.served())
+                read_at = time.monotonic()
 
     def ends_by_itself(self) -> bool:
         """Tells whether all threads that work have come to an end."""

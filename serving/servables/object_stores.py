@@ -227,7 +227,7 @@ class ObjectStores:
             try:
                 self._sync_one(url, [model.policy for model in models])
                 self._said.pop(url, None)
-            except (OSError, ValueError) as error:  # pyarrow's own errors are both.
+            except Exception as error:  # noqa: BLE001 - whatever a store's client raises, what is served is served on.
                 if self._said.get(url) != str(error):
                     self._said[url] = str(error)
                     logger.error("%s cannot be read; nothing is changed: %s", shown(url), error)

@@ -1,5 +1,8 @@
 """Base paths in an object store: whole versions alone, swapped, evicted, against a local S3."""
 
+import shutil
+
+import grpc
 import pytest
 from tensorflow.core.protobuf import saved_model_pb2
 
@@ -216,4 +219,20 @@ def test_a_live_server_swaps_the_versions_of_a_bucket(s3, models, tmp_path):
     assert server.predict({"instances": [1.5]}).json == {"predictions": [4.5]}
     s3.put_folder(models / "1", "live/2")
     wait_until(lambda: server.predict({"instances": [1.5]}).json == {"predictions": [3.0]})
+    assert stop(server) == 0
+
+
+def test_a_reload_reads_the_store_though_polling_is_off(s3, models, tmp_path):
+    from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
+
+    s3.put_folder(models / "1", "reload/1")
+    shutil.copytree(models / "2", tmp_path / "base" / "1")
+    server = start(tmp_path / "base", "--poll-seconds", "0")
+    request = model_management_pb2.ReloadConfigRequest()
+    request.config.model_config_list.config.add(name="n", base_path=s3.url("reload"), model_platform="tensorflow")
+
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        model_service_pb2_grpc.ModelServiceStub(channel).HandleReloadConfigRequest(request, timeout=60)
+
+    assert server.predict({"instances": [1.5]}, "n").json == {"predictions": [3.0]}
     assert stop(server) == 0
