@@ -67,7 +67,7 @@ def command(args: argparse.Namespace) -> int:
         }
         print(json.dumps(value, sort_keys=True))
         return 0
-    terminal = Terminal(sys.stdout, sys.stderr)
+    terminal = options.terminal(sys.stdout, sys.stderr, dataset)
     if args.dry_run:
         for removal, _, free in sized:
             terminal.say(f"{removal.kind:9} {free / _MB:8.2f} MB  {removal.path}")

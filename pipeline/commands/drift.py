@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.commands import options
-from pipeline.commands.terminal import Terminal
 from pipeline.errors import ConfigError
 from pipeline.ingest import spans as span_files
 from pipeline.json_values import to_json_values
@@ -29,8 +28,10 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares what `drift` reads."""
     options.add_data(parser)
-    parser.add_argument("--span", type=int, metavar="N", help="the span to compare (default: the newest)")
-    parser.add_argument("--against", type=int, metavar="M", help="another span (default: the live model's window)")
+    parser.add_argument("--span", type=options.span, metavar="N|DATE", help="the span to compare (default: the newest)")
+    parser.add_argument(
+        "--against", type=options.span, metavar="M|DATE", help="another span (default: the live model's window)"
+    )
     parser.add_argument("--plot", metavar="FILE", help="draw what moved most into FILE.png or FILE.svg")
     options.add_json(parser)
 
@@ -72,7 +73,7 @@ def command(args: argparse.Namespace) -> int:
             value = {"span": span, "against": name, "drift": measured, "not_compared": gaps}
             print(json.dumps(value, sort_keys=True, ensure_ascii=False), file=out)
             return 0
-        terminal = Terminal(out, err)
+        terminal = options.terminal(out, err, dataset)
         rows = f"{compared.drift.rows:,} rows against {compared.drift.reference_rows:,}"
         terminal.out.print(drift_plot.drift_table(compared.drift, title=f"Span {span} against {name} ({rows})"))
         for gap in gaps:

@@ -6,14 +6,16 @@ import argparse
 import functools
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from pipeline import program
 from pipeline.errors import ConfigError
+from pipeline.ingest import span_names
 from pipeline.state import owner
 from pipeline.state.root import Root
 
 if TYPE_CHECKING:
+    from pipeline.commands.terminal import Terminal
     from pipeline.config.dataset import Dataset
 
 DEFAULT_DATASET = "taxi"
@@ -80,6 +82,7 @@ def load(args: argparse.Namespace) -> tuple[Dataset, Root]:
       ConfigError: there is no such dataset, its file is wrong, or the root is another dataset's.
     """
     dataset = load_dataset(args)
+    _check_days(args, dataset)
     root = Root(args.root.absolute()) if args.root else _default_root(dataset)
     _check_owner(root, dataset, named=args.root is not None)
     return dataset, root
@@ -151,6 +154,38 @@ def _check_owner(root: Root, dataset: Dataset, *, named: bool) -> None:
         f"{root.path} holds the runs of {known.name!r} ({other}), and {dataset.path} is another dataset. "
         "Name another folder with --root."
     )
+
+
+def span(text: str) -> int:
+    """Reads a span as `--span` takes it: a number, or a date where the pattern has dates."""
+    known = span_names.number(text)
+    if known is not None:
+        return _Day(known)
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a span's number, or a date such as 2017-12-01. Received: {text!r}.")
+    return int(text)
+
+
+class _Day(int):
+    """A span that was typed as a date."""
+
+
+def _check_days(args: argparse.Namespace, dataset: Dataset) -> None:
+    """Refuses a date where spans are numbers."""
+    for option in ("span", "against"):
+        value = getattr(args, option, None)
+        if isinstance(value, _Day) and not span_names.is_dated(dataset.spans.pattern):
+            raise ConfigError(
+                f"--{option}: the spans of {dataset.path} are numbers: the pattern {dataset.spans.pattern!r} has no "
+                "{YYYY}, {MM} and {DD}."
+            )
+
+
+def terminal(out: TextIO, err: TextIO, dataset: Dataset, *, quiet: bool = False) -> Terminal:
+    """Returns what a person sees, with spans as the dataset's pattern names them."""
+    from pipeline.commands.terminal import Terminal
+
+    return Terminal(out, err, quiet=quiet, pattern=dataset.spans.pattern)
 
 
 def span_words(span: int | None) -> list[str]:

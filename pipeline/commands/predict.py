@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, default=256, metavar="N", help="rows of a request (default: 256)")
     parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="of a request (default: 30)")
     parser.add_argument("--batch", action="store_true", help="predict offline, with a pushed version")
-    parser.add_argument("--span", type=int, metavar="N", help="with --batch: this span's rows")
+    parser.add_argument("--span", type=options.span, metavar="N|DATE", help="with --batch: this span's rows")
     parser.add_argument("--version", type=int, metavar="N", help="with --batch: (default: the live version)")
     parser.add_argument(
         "--output", metavar="PATH", help="with --batch: a .csv or .parquet file, or a folder of PredictionLog TFRecords"

@@ -15,7 +15,9 @@ from pipeline.state.root import Root
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares what `report` reads."""
     options.add_root(parser)
-    parser.add_argument("--span", type=int, metavar="N", help="of this span's newest run (default: of the newest run)")
+    parser.add_argument(
+        "--span", type=options.span, metavar="N|DATE", help="of this span's newest run (default: of the newest run)"
+    )
     parser.add_argument("--open", action="store_true", help="open it in the browser")
     parser.add_argument("--output", type=Path, metavar="FILE", help="make it anew, into FILE")
 

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import functools
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,16 @@ from pipeline.commands.clean import tidy
 from pipeline.commands.report_after import write_report
 from pipeline.commands.terminal import Terminal
 from pipeline.config import beam_options
+from pipeline.errors import SpanNotFoundError
 from pipeline.evaluation import intervals
 from pipeline.gate.decision import describe
+from pipeline.ingest import span_names
 from pipeline.runs.log_capture import captured, new_log
 from pipeline.runs.outcome import Outcome, Result, result_of_error
 from pipeline.state import version_folder
 
 if TYPE_CHECKING:
+    from pipeline.config.dataset import Dataset
     from pipeline.evaluation.judge import Judgement
     from pipeline.runs.request import Request
 
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares what `run` reads."""
     options.add_data(parser)
-    parser.add_argument("--span", type=int, metavar="N", help="the span to process (default: the newest)")
+    parser.add_argument("--span", type=options.span, metavar="N|DATE", help="the span to process (default: the newest)")
     parser.add_argument(
         "--force", action="store_true", help="rerun even where nothing asks for it; broken data still blocks"
     )
@@ -64,11 +68,12 @@ def command(args: argparse.Namespace) -> int:
         log = new_log(root.logs, "run")
         rollback_records.record_missing(root, dataset.name, root.serving(dataset.serving.model_name))
         data_root = locate_data(dataset, root, args.data_root)
+        span, waits = _newest_whole(args.span, dataset, data_root)
         request = Request(
             dataset=dataset,
             root=root,
             data_root=data_root,
-            files=tuple(span_files.choose_span(data_root, spans.pattern, spans.marker, args.span)),
+            files=tuple(span_files.choose_span(data_root, spans.pattern, spans.marker, span)),
             forced=args.force,
             explain=args.explain,
             decide=args.decide,
@@ -77,10 +82,12 @@ def command(args: argparse.Namespace) -> int:
             beam_args=beam_options.of_arguments(args, dataset, shared_folders(dataset, root, data_root, args.engine)),
         )
         with captured(log) as (out, err):
-            terminal = Terminal(out, err, quiet=args.json)
-            for span, file in span_files.incomplete(data_root, spans.pattern, spans.marker).items():
-                if args.span is None and span >= request.span:
-                    terminal.note(f"span {span} waits for its marker {file.marker}")
+            terminal = options.terminal(out, err, dataset, quiet=args.json)
+            for text in waits:
+                terminal.note(text)
+            for number, file in span_files.incomplete(data_root, spans.pattern, spans.marker).items():
+                if args.span is None and number >= request.span:
+                    terminal.note(f"span {number} waits for its marker {file.marker}")
             try:
                 outcome = run(request, terminal, log)
             except (Exception, KeyboardInterrupt) as error:
@@ -104,6 +111,29 @@ def command(args: argparse.Namespace) -> int:
                 if report is not None:
                     terminal.say(f"Report:    {report}")
     return outcome.result.exit_status
+
+
+def _newest_whole(span: int | None, dataset: Dataset, data_root: str) -> tuple[int | None, list[str]]:
+    """Returns the span to take where none was named: the newest whose period is over; and what waits for that.
+
+    Raises:
+      SpanNotFoundError: no span's period is over.
+    """
+    from pipeline.ingest import spans as span_files
+    from pipeline.runs import whole_periods
+
+    if span is not None or whole_periods.end_of(0, dataset) is None:
+        return span, []
+    listed = span_files.newest_versions(data_root, dataset.spans.pattern, dataset.spans.marker)
+    still_open = whole_periods.open_spans(listed, dataset, time.time())
+    waits = [f"span {one} is not over until {end:%Y-%m-%d %H:%M} UTC" for one, end in sorted(still_open.items())]
+    if listed and len(still_open) == len(listed):
+        newest = span_names.name(max(listed), dataset.spans.pattern)
+        raise SpanNotFoundError(
+            f"No span's period is over yet; the newest is {newest}. Take it all the same with --span {newest}, or say "
+            "`whole_periods = false` in [spans]."
+        )
+    return (max(listed.keys() - still_open.keys()) if still_open else None), waits
 
 
 def run(request: Request, terminal: Terminal, log: Path) -> Outcome:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from pipeline import files
 from pipeline.commands import options
-from pipeline.commands.terminal import Terminal
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with accept: a value of a closed domain, a number beyond a limit, or NEW_COLUMN:INT, :FLOAT or :BYTES",
     )
     parser.add_argument("--all", action="store_true", help="with accept: all that `schema diff` shows")
-    parser.add_argument("--span", type=int, metavar="N", help="the span to look at (default: the newest)")
+    parser.add_argument("--span", type=options.span, metavar="N|DATE", help="the span to look at (default: the newest)")
     options.add_data(parser)
     options.add_json(parser)
 
@@ -76,7 +75,7 @@ def _diff(args: argparse.Namespace, dataset: Dataset, root: Root) -> None:
         listed = [{**dataclasses.asdict(one), "accept": one.acceptance or None} for one in beyond]
         print(json.dumps({"span": span, "rows": rows, "beyond": listed}, ensure_ascii=False, sort_keys=True))
         return
-    terminal = Terminal(sys.stdout, sys.stderr)
+    terminal = options.terminal(sys.stdout, sys.stderr, dataset)
     if not beyond:
         terminal.say(f"Span {span}, {rows:,} rows: nothing is beyond {dataset.schema_path}.")
         return
@@ -118,7 +117,7 @@ def _widen(args: argparse.Namespace, dataset: Dataset, root: Root) -> None:
     if args.json:
         print(json.dumps({"schema": str(path), "accepted": wanted, "diff": "\n".join(changes)}, ensure_ascii=False))
         return
-    terminal = Terminal(sys.stdout, sys.stderr)
+    terminal = options.terminal(sys.stdout, sys.stderr, dataset)
     for line in changes:
         terminal.say(line)
     terminal.say(f"Wrote {path}." if changes else f"{path} takes all of it already.")

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import Any
 
 from pipeline.commands import options
-from pipeline.commands.terminal import Terminal
 from pipeline.ingest import spans as span_files
 from pipeline.state import backlog, span_records, version_folder
 
@@ -21,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def command(args: argparse.Namespace) -> int:
     """Prints every span that exists or was processed."""
+    from pipeline.runs import whole_periods
     from pipeline.runs.request import locate_data, settle_seconds
 
     dataset, root = options.load(args)
@@ -32,10 +32,12 @@ def command(args: argparse.Namespace) -> int:
     serving_dir = root.serving(dataset.serving.model_name)
     live = version_folder.live_training(serving_dir)
     set_aside = backlog.set_aside(root, files)
-    following = next(backlog.unprocessed(root, serving_dir, files, dataset.thresholds), None)
+    ready = whole_periods.whole(files, dataset, time.time())
+    following = next(backlog.unprocessed(root, serving_dir, ready, dataset.thresholds), None)
     incomplete = span_files.incomplete(data_root, dataset.spans.pattern, dataset.spans.marker)
     remembered_from = span_records.remembered_from(str(root.state))
     settle, now = settle_seconds(dataset, root, data_root), time.time()
+    open_until = whole_periods.open_spans(files, dataset, now)
     rows = [
         {
             "span": span,
@@ -48,7 +50,8 @@ def command(args: argparse.Namespace) -> int:
             "trained_on": span in live.window,
             "done": span_records.is_done(records[span], live) if span in records else span < remembered_from,
             "quarantined": set_aside.get(span),
-            "waits_for": _waits_for(incomplete.get(span), span_files.unsettled(files.get(span, []), settle, now)),
+            "waits_for": _waits_for(incomplete.get(span), span_files.unsettled(files.get(span, []), settle, now))
+            or (f"not over until {open_until[span]:%Y-%m-%d %H:%M} UTC" if span in open_until else None),
         }
         for span in sorted(files.keys() | records.keys() | incomplete.keys())
     ]
@@ -56,7 +59,7 @@ def command(args: argparse.Namespace) -> int:
         value = {"data_root": data_root, "spans": rows, "next": asdict(following) if following else None}
         print(json.dumps(value, sort_keys=True))
         return 0
-    terminal = Terminal(sys.stdout, sys.stderr)
+    terminal = options.terminal(sys.stdout, sys.stderr, dataset)
     columns = ("span", "version", "rows", "live model trained on it", "verdict")
     terminal.table(f"Spans in {data_root}", columns, [_row(row) for row in rows])
     return 0

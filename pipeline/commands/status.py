@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.commands import options
-from pipeline.commands.terminal import Terminal
 from pipeline.errors import ConfigError
 from pipeline.gate.decision import Decision
 from pipeline.ingest import spans as span_files
@@ -60,7 +59,7 @@ def command(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(value, sort_keys=True))
         return 0
-    terminal = Terminal(sys.stdout, sys.stderr)
+    terminal = options.terminal(sys.stdout, sys.stderr, dataset)
     terminal.say(f"root        {root.path}")
     terminal.say(f"served from {serving_dir}")
     terminal.say(f"metadata    {root.metadata}")

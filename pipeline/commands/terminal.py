@@ -9,6 +9,7 @@ from rich.table import Table
 
 from pipeline.components import nodes
 from pipeline.errors import clipped, printable
+from pipeline.ingest import span_names
 
 # What each node does, in the words that a waiting person reads.
 DOING = {
@@ -40,12 +41,14 @@ class Terminal:
 
     Args:
       quiet: print no tables; `--json` wants standard output for itself.
+      pattern: of the dataset's spans; where it has dates, spans are shown as dates.
     """
 
-    def __init__(self, out: TextIO, err: TextIO, *, quiet: bool = False) -> None:
-        self.out = _console(out)
-        self.err = _console(err)
+    def __init__(self, out: TextIO, err: TextIO, *, quiet: bool = False, pattern: str = "") -> None:
+        self.out = _console(out, pattern)
+        self.err = _console(err, pattern)
         self._quiet = quiet
+        self._pattern = pattern
 
     @contextlib.contextmanager
     def doing(self, node: str) -> Iterator[None]:
@@ -78,20 +81,35 @@ class Terminal:
         """Prints results as a table; numbers to the right."""
         if self._quiet or not rows:
             return
-        table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+        table = Table(
+            title=span_names.in_text(title, self._pattern),
+            title_justify="left",
+            title_style="bold",
+            box=None,
+            pad_edge=False,
+        )
         for index, column in enumerate(columns):
             numeric = all(isinstance(row[index], int | float) or row[index] in ("", "-") for row in rows)
             # On a narrow terminal the last column gives way: names and figures must stay whole.
             last = index == len(columns) - 1
             table.add_column(column, justify="right" if numeric else "left", no_wrap=not last, overflow="fold")
-        for row in rows:
+        for cells in rows:
+            row = [self._named(column, cell) for column, cell in zip(columns, cells, strict=True)]
             # A long value would push the figures off the page; the last column folds and may hold a sentence.
             table.add_row(*(clipped(shown(cell), _WIDEST_CELL) for cell in row[:-1]), shown(row[-1]))
         self.out.print()
         self.out.print(table)
 
+    def _named(self, column: str, cell: object) -> object:
+        """Returns a cell with the spans in it as dates, where they are."""
+        if column == "span" and isinstance(cell, int):
+            return span_names.name(cell, self._pattern) if self._pattern else cell
+        return span_names.in_text(cell, self._pattern) if isinstance(cell, str) else cell
+
 
 class _Console(Console):
+    pattern = ""
+
     def print(self, *objects: Any, **options: Any) -> None:
         """Prints as rich does, and texts as what they are; the terminal breaks lines, so that a command can be pasted.
 
@@ -99,19 +117,20 @@ class _Console(Console):
         """
         if all(isinstance(one, str) for one in objects):
             options.setdefault("soft_wrap", True)
-        super().print(*(printable(one) if isinstance(one, str) else one for one in objects), **options)
+        texts = [printable(span_names.in_text(one, self.pattern)) if isinstance(one, str) else one for one in objects]
+        super().print(*texts, **options)
 
     def on_broken_pipe(self) -> None:
         """Lets the error reach the edge; rich would end the process with status 1."""
         raise
 
 
-def _console(file: TextIO) -> Console:
+def _console(file: TextIO, pattern: str) -> Console:
     """In a pipe lines are as long as they are: whoever reads them next decides where to cut.
 
     Text is shown as it is, without rich's markup and emoji: values of the data such as `[/]` stand in it.
     """
-    return _Console(
+    console = _Console(
         file=file,
         highlight=False,
         markup=False,
@@ -119,6 +138,8 @@ def _console(file: TextIO) -> Console:
         width=None if file.isatty() else _PIPE_WIDTH,
         soft_wrap=not file.isatty(),
     )
+    console.pattern = pattern
+    return console
 
 
 def shown(cell: object) -> str:

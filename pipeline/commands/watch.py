@@ -8,6 +8,7 @@ import dataclasses
 import datetime
 import logging
 import threading
+import time
 import traceback
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -69,7 +70,7 @@ def command(args: argparse.Namespace) -> int:
     log = new_log(root.logs, "watch")
     with contextlib.ExitStack() as held, stoppable() as stop, captured(log) as (out, err):
         held.enter_context(root.locked())
-        terminal = Terminal(out, err)
+        terminal = options.terminal(out, err, dataset)
         puller = Puller(dataset, root, args.data_root) if dataset.source is not None and dataset.source.pulls else None
         data_root = locate_data(dataset, root, args.data_root)
         request = Request(
@@ -141,8 +142,11 @@ def _pull(puller: Puller, terminal: Terminal, stop: threading.Event, *, insist: 
 
 def _following(request: Request) -> Waiting | None:
     """Returns the span to process next."""
+    from pipeline.runs import whole_periods
+
     dataset, root = request.dataset, request.root
     spans = span_files.newest_versions(request.data_root, dataset.spans.pattern, dataset.spans.marker)
+    spans = whole_periods.whole(spans, dataset, time.time())
     serving_dir = root.serving(dataset.serving.model_name)
     return next(backlog.unprocessed(root, serving_dir, spans, dataset.thresholds), None)
 

@@ -12,6 +12,7 @@ from pipeline.errors import ConfigError
 from pipeline.ingest import spans as span_files
 from pipeline.ingest.csv_format import PLAIN, CsvFormat
 from pipeline.ingest.reader import Format
+from pipeline.sources.periods import Every
 
 # Folders, artifacts and log files carry these names, so they are far shorter than a file system's limit.
 _DatasetName = Annotated[str, Form(r"[a-z0-9][a-z0-9-]{0,62}", "1 to 63 lower-case letters, digits and dashes")]
@@ -70,6 +71,8 @@ class SpansConfig:
         `span-{SPAN}/v{VERSION}/data.parquet`.
       data: folder of the spans, below the dataset's folder, or in a bucket; `--data-root` goes before it. A dataset
         with a `[source]` needs none: its spans are below the root then.
+      every: how long a span is where the pattern has dates, which are then first days of periods, in UTC.
+      whole_periods: whether the newest such span is taken only once its period is over; `--span` takes it all the same.
       window: how many of the newest spans a model is trained on.
       marker: name of the file that says that a span is complete, such as `_SUCCESS`, in
         the span's folder; where it is empty, the settle time alone says it.
@@ -79,6 +82,8 @@ class SpansConfig:
     format: Literal["csv", "parquet", "avro", "tfrecord"] = "csv"
     pattern: _Path = "span-{SPAN}/data.csv"
     data: _Path | None = None
+    every: Every = "day"
+    whole_periods: bool = True
     window: Annotated[int, Range(1, 10_000, "spans")] = 4
     marker: _FileName = ""
     settle_seconds: Annotated[float, Range(0, 86_400, "seconds")] = 5.0

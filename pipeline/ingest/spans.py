@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from columnar import object_stores
 from pipeline.errors import ConfigError, DataError, PipelineError, SpanNotFoundError
+from pipeline.ingest import span_names
 
 _PLACEHOLDER = re.compile(r"\{(SPAN|VERSION)(?::(\d+))?\}|\{(YYYY|MM|DD)\}")
 _DATE_PARTS = ("YYYY", "MM", "DD")
@@ -362,12 +363,13 @@ def choose_span(data_root: str, pattern: str, marker: str, span: int | None = No
     if waiting and span in (None, *waiting):
         file = waiting[max(waiting) if span is None else span]
         raise SpanNotFoundError(
-            f"Span {file.span} is not complete: its marker {file.marker} is not there ([spans] marker). "
-            "Whoever writes the span writes the marker last; wait for it."
+            f"Span {span_names.name(file.span, pattern)} is not complete: its marker {file.marker} is not there "
+            "([spans] marker). Whoever writes the span writes the marker last; wait for it."
         )
-    existing = ", ".join(map(str, spans)) if spans else "nothing"
+    existing = ", ".join(span_names.name(one, pattern) for one in spans) if spans else "nothing"
+    what = "No span" if span is None else f"Span {span_names.name(span, pattern)} does not"
     raise SpanNotFoundError(
-        f"{'No span' if span is None else f'Span {span} does not'} match {pattern!r} in {data_root}. "
+        f"{what} match {pattern!r} in {data_root}. "
         f"Found: {existing}. Write the data to {os.path.join(data_root, pattern)}, or name another folder with "
         "--data-root."
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline import files
 from pipeline.components import nodes
 from pipeline.errors import ReportError
+from pipeline.ingest import span_names
 from pipeline.runs.metadata import RunRecord, Store
 from pipeline.runs.records import EndedRun
 from pipeline.state.root import Root
@@ -80,7 +81,9 @@ def write(run: RunRecord, path: Path) -> Path:
     from pipeline.report.build import build_report  # Loads Arrow and the templates; `status` only wants a path.
     from pipeline.report.render import run_page
 
-    return write_page(run_page(build_report(run)), path)
+    gate = run.node(nodes.RERUN_GATE)
+    pattern = str(gate.properties.get("pattern", "")) if gate else ""
+    return write_page(span_names.in_text(run_page(build_report(run)), pattern), path)
 
 
 def write_series(base: Path, path: Path | None = None) -> Path:

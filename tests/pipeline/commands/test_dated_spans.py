@@ -1,0 +1,97 @@
+"""Dates as spans, from the command line to what it prints."""
+
+import datetime
+import json
+
+import pytest
+
+import local_runner
+from pipeline.commands import run
+from pipeline.config.dataset import load_dataset
+from pipeline.errors import SpanNotFoundError
+
+TOML = """name = "days"
+schema = "schema.pbtxt"
+[spans]
+data = "spans"
+settle_seconds = 0
+pattern = "{YYYY}/{MM}/{DD}/data.csv"
+[label]
+column = "y"
+[features]
+numeric = ["x"]
+[serving]
+model_name = "days"
+"""
+NOON = datetime.datetime(2017, 12, 2, 12, tzinfo=datetime.UTC).timestamp()
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("time.time", lambda: NOON)
+    for day in ("2017/11/30", "2017/12/01", "2017/12/02"):
+        (tmp_path / "days" / "spans" / day).mkdir(parents=True)
+        (tmp_path / "days" / "spans" / day / "data.csv").write_text("x,y,extra\n1,0,a\n")
+    (tmp_path / "days" / "dataset.toml").write_text(TOML)
+    (tmp_path / "days" / "schema.pbtxt").write_text('feature { name: "x" type: INT } feature { name: "y" type: INT }')
+    return tmp_path / "days"
+
+
+def test_spans_are_listed_as_dates_and_the_open_one_waits(folder, capsys):
+    assert local_runner.main(["spans", "--dataset", "days"]) == 0
+
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[0] for line in lines if line and line[0].startswith("2017")] == [
+        "2017-11-30",
+        "2017-12-01",
+        "2017-12-02",
+    ]
+    local_runner.main(["spans", "--dataset", "days", "--json"])
+    listed = json.loads(capsys.readouterr().out)
+    assert [row["span"] for row in listed["spans"]] == [17500, 17501, 17502]
+    assert listed["spans"][2]["waits_for"] == "not over until 2017-12-03 00:00 UTC"
+    assert listed["next"]["span"] == 17500
+
+
+def test_a_span_is_named_by_its_date(folder, capsys):
+    assert local_runner.main(["schema", "diff", "--dataset", "days", "--span", "2017-12-01"]) == 0
+
+    assert capsys.readouterr().out.strip().startswith("Span 2017-12-01, 1 rows, beyond ")
+
+
+def test_a_date_that_is_not_there_is_said_as_a_date(folder, capsys):
+    assert local_runner.main(["schema", "diff", "--dataset", "days", "--span", "2017-12-09"]) == 2
+
+    err = capsys.readouterr().err
+    assert "Span 2017-12-09 does not match '{YYYY}/{MM}/{DD}/data.csv'" in err
+    assert "Found: 2017-11-30, 2017-12-01, 2017-12-02." in err
+
+
+def test_a_date_where_spans_are_numbers_is_refused(capsys):
+    assert local_runner.main(["run", "--span", "2017-12-01"]) == 2
+
+    assert "--span: the spans of " in capsys.readouterr().err
+
+
+def test_no_span_and_no_date_is_wrong_usage(capsys):
+    with pytest.raises(SystemExit):
+        local_runner.main(["run", "--span", "yesterday"])
+
+    assert "expected a span's number, or a date such as 2017-12-01. Received: 'yesterday'." in capsys.readouterr().err
+
+
+def test_run_takes_the_newest_day_that_is_over(folder):
+    chosen, waits = run._newest_whole(None, load_dataset("days"), "days/spans")
+
+    assert (chosen, waits) == (17501, ["span 17502 is not over until 2017-12-03 00:00 UTC"])
+    assert run._newest_whole(17502, load_dataset("days"), "days/spans") == (17502, [])
+
+
+def test_the_only_day_is_named_with_what_to_do(folder, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: NOON - 3 * 86_400)
+
+    with pytest.raises(
+        SpanNotFoundError, match=r"the newest is 2017-12-02. Take it all the same with --span 2017-12-02"
+    ):
+        run._newest_whole(None, load_dataset("days"), "days/spans")
