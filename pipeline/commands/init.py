@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         type=Path,
         metavar="FILE|FOLDER",
-        help="CSV, Parquet or JSON lines, gzipped or not; of a folder, all its files in the order of their names",
+        help="CSV, Parquet or JSON (lines or an array), gzipped or not; of a folder, all its files by their names",
     )
     query = parser.add_argument_group("instead of a file, a query (needs --url, --every, --begin, and --name or --out)")
     query.add_argument("--query", metavar="SQL", help="SELECT ... WHERE time >= :begin AND time < :end")

@@ -19,6 +19,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from pipeline.errors import ConfigError, DataError
+from pipeline.onboarding import json_objects
 
 Format = Literal["csv", "json", "parquet"]
 
@@ -70,7 +71,7 @@ class Source:
     def description(self) -> str:
         """Says in words how the files are written."""
         if self.format != "csv":
-            return {"json": "JSON lines", "parquet": "Parquet"}[self.format]
+            return {"json": "JSON", "parquet": "Parquet"}[self.format]
         dialect = self.dialects[self.files[0]]
         skipped = f", {dialect.skipped} lines above the header" if dialect.skipped else ""
         return f"CSV, separated by {_SEPARATOR_NAMES[dialect.separator]}, {dialect.encoding}{skipped}"
@@ -246,17 +247,12 @@ def _format(file: Path) -> Format:
         return "parquet"
     if head.startswith(b"PK\x03\x04"):
         raise ConfigError(
-            f"{file}: expected CSV, Parquet or JSON lines. Received: an Excel workbook or a zip archive. "
+            f"{file}: expected CSV, Parquet or JSON. Received: an Excel workbook or a zip archive. "
             "Save the sheet as CSV, or unpack the archive."
         )
     with _binary(file) as raw:
         start = _read(raw, file, 4096).lstrip(b"\xef\xbb\xbf \t\r\n")
-    if start.startswith(b"["):
-        raise ConfigError(
-            f"{file}: expected CSV, Parquet or JSON lines. Received: a JSON array. "
-            "Write one object a line: jq -c '.[]'."
-        )
-    return "json" if start.startswith(b"{") else "csv"
+    return "json" if start.startswith((b"{", b"[")) else "csv"
 
 
 def _binary(file: Path) -> IO[bytes]:
@@ -313,7 +309,7 @@ def _csv_names(file: Path, dialect: Dialect) -> list[str]:
 def _json_names(file: Path) -> list[str]:
     """Returns every name that an object of the file has: later objects may have more than the first."""
     names: dict[str, None] = {}
-    for _, value in _json_objects(file):
+    for value in _json_objects(file):
         names.update(dict.fromkeys(value))
     return list(names)
 
@@ -360,22 +356,16 @@ def _csv_batches(file: Path, dialect: Dialect) -> Iterator[pa.RecordBatch]:
             raise DataError(f"{file}: not a whole CSV file: {' '.join(str(error).split())[:300]}.") from error
 
 
-def _json_objects(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:  # Any: JSON.
+def _json_objects(file: Path) -> Iterator[json_objects.JsonObject]:
     with _binary(file) as raw, io.TextIOWrapper(raw, "utf-8-sig") as text:
         try:
-            for number, line in enumerate(text, 1):
-                if not line.strip():
-                    continue
-                value = json.loads(line)
-                if not isinstance(value, dict):
-                    raise DataError(f"{file}, line {number}: expected a JSON object. Received: {line.strip()[:80]}.")
-                yield number, value
+            yield from json_objects.read(text)
         except (ValueError, EOFError) as error:  # JSON's and UTF-8's own errors are ValueErrors.
-            raise DataError(f"{file}: not JSON lines: {error}.") from error
+            raise DataError(f"{file}: not JSON: {error}.") from error
 
 
 def _json_batches(file: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    rows = (value for _, value in _json_objects(file))
+    rows = _json_objects(file)
     while block := list(itertools.islice(rows, _BATCH_ROWS)):
         arrays = [pa.array([_json_text(row.get(name)) for row in block], pa.string()) for name in columns]
         yield pa.RecordBatch.from_arrays(arrays, names=list(columns))

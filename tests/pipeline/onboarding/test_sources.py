@@ -85,7 +85,6 @@ def test_header_of_years_is_a_header(tmp_path):
     [
         (b"", "the file is empty"),
         (b"PK\x03\x04rest", "an Excel workbook or a zip archive. Save the sheet as CSV"),
-        (b'[{"a": 1}]', "a JSON array. Write one object a line"),
         (b"only one column\n1\n2\n", "not a table: its rows do not have one number of fields"),
         (b"a,b\n", "expected a header and rows below it"),
         (b"a,a,b\n1,2,3\n", "the column 'a' is there 2 times"),
