@@ -23,7 +23,6 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from columnar.numbers import as_float64
 from models.features import FeatureSpec
-from models.label import NO_LABEL
 from models.target import Target
 from pipeline import files, json_values
 from pipeline.gate import bins as frozen_bins
@@ -221,7 +220,7 @@ class Baseline:
         del values["version"]
         usual = values.pop("usual_rows")
         values["known_rows"] = KnownRows(**rows, usual=usual) if usual and rows else None
-        values["sample"] = _sample(**of_sample) if of_sample else None
+        values["sample"] = joint.Sample(**of_sample) if of_sample else None
         values["label_spans"] = plain.label_spans or (positives,)
         values["known"] = {item.feature: item.values for item in plain.known}
         return cls(**values, **loaded, calibration=null, statistics=statistics if has_statistics else None)
@@ -331,19 +330,12 @@ def build_baseline(
         span_results=tuple(span_results),
         statistics=statistics,
         known_rows=repeats.know(spans, features.columns),
-        strengths=_strengths(codes, labels.evaluate(raw, features.target), bins) if features.task == "binary" else None,
+        strengths=leaks.strengths(codes, labels.evaluate(raw, features.target), bins)
+        if features.task == "binary"
+        else None,
         sample=joint.draw(parts, groups, joint.looked_at(bins, features.label, policy.exclude), seed=seed),
         not_compared=tuple(gaps),
     )
-
-
-def _sample(codes: joint.Codes, groups: clusters.Groups, variation: Floats) -> joint.Sample:
-    return joint.Sample(codes=codes, groups=groups, variation=float(variation))
-
-
-def _strengths(codes: npt.NDArray[np.uint16], values: npt.NDArray[np.int64], bins: tuple[FeatureBins, ...]) -> Floats:
-    known = values != NO_LABEL
-    return leaks.strengths(codes[known], values[known], bins)
 
 
 def _kinds(

@@ -64,6 +64,9 @@ class Sample:
     groups: Groups
     variation: float
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "variation", float(self.variation))  # Arrays are what is stored.
+
 
 def looked_at(bins: Sequence[FeatureBins], label: str, exclude: Sequence[str]) -> list[int]:
     """Returns the positions of the features that are looked at together; the label has its own rows."""

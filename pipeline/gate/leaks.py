@@ -34,10 +34,11 @@ def strengths(codes: npt.NDArray[np.uint16], values: npt.NDArray[np.int64], bins
     """Returns the AUC of each feature alone in a training window, NaN where it has no label of each kind.
 
     Args:
-      codes: of the labelled rows, uint16 (rows, features).
-      values: their labels, 0 or 1.
+      codes: uint16 (rows, features).
+      values: their labels, 0, 1 or NO_LABEL.
     """
-    truth = values.astype(np.float64)
+    known = values != NO_LABEL
+    codes, truth = codes[known], values[known].astype(np.float64)
     found = np.full(len(bins), np.nan)
     if 0 < truth.sum() < len(truth):
         for index, feature in enumerate(bins):
