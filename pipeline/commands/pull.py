@@ -17,6 +17,7 @@ from columnar import object_stores
 from pipeline.commands import options
 from pipeline.commands.terminal import Terminal
 from pipeline.errors import ConfigError
+from pipeline.ingest import span_names
 from pipeline.sources.periods import Calendar, Every, Period, moment_text, parse_moment
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares what `pull` reads."""
     options.add_data(parser)
     parser.add_argument(
-        "--span", type=int, metavar="N", help="one span, again if it is there (default: all that are due)"
+        "--span", type=options.span, metavar="N|DATE", help="one span, again if it is there (default: all that are due)"
     )
     parser.add_argument(
         "--from", dest="begin", type=_moment, metavar="DATE", help="spans from the one that holds DATE (UTC), again"
@@ -130,7 +131,8 @@ class Puller:
                 return
             with contextlib.closing(self.pull([*self.recheck(periods), *periods], lambda _text: None)) as pulled:
                 for one in pulled:
-                    terminal.note(f"pulled span {one.span}: {one.rows:,} rows, {_OUTCOMES[one.outcome]}")
+                    span = span_names.name(one.span, self.place.pattern)
+                    terminal.note(f"pulled span {span}: {one.rows:,} rows, {_OUTCOMES[one.outcome]}")
                     if stop.is_set():
                         return
 
@@ -227,7 +229,13 @@ def _report(pulled: list[Pulled], puller: Puller, args: argparse.Namespace, term
         print(json.dumps({**value, "through": through}, sort_keys=True))
         return
     rows = [
-        (one.span, one.begin[:16].replace("T", " "), one.version or "-", one.rows, _OUTCOMES[one.outcome])
+        (
+            span_names.name(one.span, puller.place.pattern),
+            one.begin[:16].replace("T", " "),
+            one.version or "-",
+            one.rows,
+            _OUTCOMES[one.outcome],
+        )
         for one in pulled
     ]
     terminal.table("Pulled", ("span", "begins (UTC)", "version", "rows", ""), rows)

@@ -245,7 +245,10 @@ def _source(table: object, where: str) -> Source:
 
 def _with_defaults(table: object, source: Source | None) -> object:
     """Returns `[spans]` with what a source that is pulled writes, where the table does not say so itself."""
-    return {**PULLED_SPANS, **table} if source is not None and source.pulls and isinstance(table, dict) else table
+    if source is None or not source.pulls or not isinstance(table, dict):
+        return table
+    every = {"every": source.config.every} if source.config.every is not None else {}
+    return {**PULLED_SPANS, **every, **table}
 
 
 def _check_history(dataset: Dataset) -> None:

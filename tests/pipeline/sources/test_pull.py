@@ -9,6 +9,7 @@ import pytest
 
 import kubeflow_runner
 from pipeline.commands import pull, watch
+from pipeline.config.dataset import load_dataset
 from pipeline.runs.outcome import Outcome
 from pipeline.state import span_records
 from tests.helpers.records import record
@@ -86,6 +87,9 @@ def test_a_pattern_with_a_date_has_dates_for_spans(shop):
     # 19,723 days from 1970-01-01 to 2024-01-01.
     assert shop.pull("--json").outcomes[0] == (19_723, 1, 2, "landed")
     assert (shop.root / "data" / "2024-01-01" / "v1" / "data.parquet").exists()
+    assert shop.pull("--span", "2024-03-01", "--json").outcomes == [(19_783, 1, 1, "unchanged")]
+    assert "2024-03-01" in shop.pull().out
+    assert load_dataset(str(shop.folder)).spans.every == "month"
 
 
 def test_a_column_without_values_has_the_schemas_type(shop):
