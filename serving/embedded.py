@@ -6,6 +6,7 @@ import contextlib
 import logging
 import math
 import os
+import queue
 import signal
 import sys
 import threading
@@ -50,9 +51,18 @@ def serve(args: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
-    def end(_number: int, _frame: object) -> None:
+    # A handler may interrupt itself: `timeout` sends SIGTERM twice. An Event's lock would then be waited for by its own
+    # holder; a SimpleQueue may be put to at any point.
+    asked: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def end(number: int, _frame: object) -> None:
+        asked.put(number)
+
+    def pass_on() -> None:
+        asked.get()
         stop.set()
 
+    threading.Thread(target=pass_on, daemon=True).start()
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

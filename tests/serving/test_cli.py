@@ -3,14 +3,16 @@
 import argparse
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
+import threading
 import urllib.request
 
 import pytest
 
-from serving import cli, stock_flags
+from serving import cli, embedded, stock_flags
 from tests.helpers.ports import free_port
 from tests.serving.conftest import REPOSITORY, start, stop, wait_until
 
@@ -260,3 +262,13 @@ def test_answered_requests_are_logged_whatever_their_form(models, tmp_path):
     assert tf.make_ndarray(logs[0].predict_log.response.outputs["y"]).tolist() == [2.0, 4.0]
     assert tf.make_ndarray(logs[3].predict_log.request.inputs["x"]).tolist() == [3.0]
     assert logs[2].regress_log.response.result.regressions[0].value == 3.0
+
+
+def test_a_signal_may_interrupt_whoever_holds_the_lock_of_the_stop():
+    """`timeout` sends SIGTERM twice: the second came while the first set the event, and both waited for ever."""
+    stop = threading.Event()
+
+    with embedded._stopped_by_signals(stop):
+        with stop._cond:
+            signal.raise_signal(signal.SIGTERM)
+        assert stop.wait(60)
