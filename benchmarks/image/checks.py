@@ -69,7 +69,7 @@ def checks(image: Stage) -> dict[str, Any]:
         "seconds": round(time.monotonic() - started),
         "result": result["result"],
         "span": result["span"],
-        "auc": round(result["evaluation"]["slices"][0]["auc"], 4),
+        "auc": round(result["evaluation"]["slices"][0]["value"], 4),
     }
     seen["serve"] = serving(image)
     versions = "import sys, platform, tfx; print(platform.python_version(), platform.libc_ver()[1], tfx.__version__)"

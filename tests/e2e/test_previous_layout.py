@@ -73,7 +73,7 @@ def test_the_next_span_is_compared_with_its_live_model_and_pushed(home):
     assert channel["moved"]
     # `web` in the files: 204 + 311 of 1,200 rows, then 473 of 600. The model saw two thirds of the former.
     assert channel["distance"] == pytest.approx(473 / 600 - 515 / 1200, abs=0.03)
-    assert done.json["evaluation"]["slices"][0]["baseline_auc"] is not None
+    assert done.json["evaluation"]["slices"][0]["live"] is not None
     assert int(done.json["pushed_version"]) > LIVE
     lines = (home / "root" / "decisions.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["evidence"]["span"] for line in lines] == [1, 2, 3]
