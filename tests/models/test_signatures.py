@@ -101,7 +101,7 @@ def test_every_input_is_documented(model_dir):
         "missing": "",
         "description": "Date, such as 2024-03-31; a whole number is seconds since 1970.",
     }
-    assert defaults["left"]["description"] == "Read by stay, leaves."
+    assert defaults["left"]["description"] == "Read by leaves, stay."
     assert defaults["kinds"]["separator"] == "|"
     assert (defaults["code"]["dtype"], defaults["code"]["missing"]) == ("int64", -1)
     assert (defaults["town"]["dtype"], defaults["town"]["missing"]) == ("string", "")
