@@ -98,9 +98,9 @@ def time_steps(rows: Any, layout: Any, spec: Any) -> dict[str, float]:  # Any: a
     import numpy as np
     import tensorflow as tf
 
-    from models import fitting
     from models.network import Ensemble
     from models.tasks import Binary
+    from models.training_loop import Loop
 
     def per_step(loop: Any, chunk: Any) -> None:
         for start in range(0, len(chunk), spec.batch_size):
@@ -123,7 +123,7 @@ def time_steps(rows: Any, layout: Any, spec: Any) -> dict[str, float]:  # Any: a
 
     found = {}
     for name in ("a call per epoch", "a call per step", "a call per epoch, XLA"):
-        loop = fitting._Loop(Ensemble(layout, spec), Binary(), rows, spec, np.arange(len(rows)) % 8, 8)
+        loop = Loop(Ensemble(layout, spec), Binary(), rows, spec, np.arange(len(rows)) % 8, 8)
         if name.endswith("XLA"):
             loop._run = compiled(loop)
         run = per_step if name == "a call per step" else lambda loop, chunk: loop.run(chunk)

@@ -27,9 +27,10 @@ from columnar.domains import without_impossible
 from models import recalibration, signatures, warm_start
 from models.errors import TrainingError
 from models.features import FeatureSpec
-from models.fitting import Fitted, OutOfSpan, Rows, fit
+from models.fitting import Fitted, OutOfSpan, fit
 from models.network import Layout, pack
 from models.target import is_known
+from models.training_loop import Rows
 from models.training_spec import HISTORY_FILE, OUT_OF_TIME_FILE, TrainingSpec
 from models.transform_graph import TransformGraph
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from columnar.fingerprint import Hashes, fingerprint
+from columnar.sampling import Sampler
 from models.target import Target, is_known
 from pipeline.gate import labels, quality, repeats
 from pipeline.gate.counting import SpanQuality
@@ -74,14 +75,14 @@ def read(
             pass
     counted = quality.Counting(schema, settings.features, settings.policy, known)
     content = fingerprint(counted.through(passing.through(rows.to_batches())))
-    sample, positions = passing.drawn()
+    kept, positions = passing.sampler.drawn()
     return SpanRows(
-        rows=passing.rows,
+        rows=passing.sampler.rows,
         labelled=passing.labelled,
         fingerprint=content,
         quality=counted.result,
         hashes=np.concatenate([np.zeros(0, np.uint64), *passing.hashes]),
-        sample=sample,
+        sample=pa.Table.from_batches(kept) if kept else pa.table({}),
         positions=positions,
     )
 
@@ -90,48 +91,15 @@ class _Passing:
     """Batches on their way: counts and hashes their rows, and keeps a sample of them."""
 
     def __init__(self, columns: Sequence[str], target: Target) -> None:
-        self.rows = self.labelled = 0
+        self.labelled = 0
         self.hashes: list[Hashes] = []
+        self.sampler = Sampler(MOST_COMPARED, seed=_SEED)
         self._columns, self._target = columns, target
-        self._rng = np.random.default_rng(_SEED)
-        self._kept: list[pa.RecordBatch] = []
-        self._keys: list[npt.NDArray[np.float64]] = []
-        self._positions: list[npt.NDArray[np.int64]] = []
-        self._limit = 1.0
 
     def through(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yields the batches as they come."""
         for batch in batches:
             self.labelled += int(is_known(labels.evaluate(pa.Table.from_batches([batch]), self._target)).sum())
             self.hashes.append(repeats.hashes_of([batch], self._columns))
-            self._draw(batch)
-            self.rows += batch.num_rows
+            self.sampler.add(batch)
             yield batch
-
-    def _draw(self, batch: pa.RecordBatch) -> None:
-        """Keeps the rows with the smallest of random numbers: a sample without replacement of however many come."""
-        keys = self._rng.random(batch.num_rows)
-        positions = self.rows + np.arange(batch.num_rows)
-        below = keys < self._limit
-        everything = bool(below.all())
-        self._kept.append(batch if everything else batch.filter(pa.array(below)))
-        self._keys.append(keys[below])
-        self._positions.append(positions[below])
-        if sum(map(len, self._keys)) > 1.5 * MOST_COMPARED:
-            self._prune()
-
-    def _prune(self) -> None:
-        keys = np.concatenate(self._keys)
-        if len(keys) > MOST_COMPARED:
-            self._limit = float(np.partition(keys, MOST_COMPARED)[MOST_COMPARED])
-        below = [part < self._limit for part in self._keys]
-        self._kept = [batch.filter(pa.array(mask)) for batch, mask in zip(self._kept, below, strict=True)]
-        self._positions = [part[mask] for part, mask in zip(self._positions, below, strict=True)]
-        self._keys = [part[mask] for part, mask in zip(self._keys, below, strict=True)]
-
-    def drawn(self) -> tuple[pa.Table, npt.NDArray[np.int64]]:
-        """Returns the sample and the positions of its rows."""
-        if self.rows > MOST_COMPARED:
-            self._prune()
-        table = pa.Table.from_batches(self._kept) if self._kept else pa.table({})
-        return table, np.concatenate([np.zeros(0, np.int64), *self._positions])

@@ -5,8 +5,9 @@ import pytest
 
 from models import scores
 from models.errors import TrainingError
-from models.fitting import Rows, fit
+from models.fitting import fit
 from models.network import Layout
+from models.training_loop import Rows
 from models.training_spec import TrainingSpec
 
 LAYOUT = Layout(ids={"town_id_xf": 6}, numeric=("x",), cyclical=(), numeric_buckets=4)

@@ -8,10 +8,11 @@ import tensorflow as tf
 
 from models import scores
 from models.errors import TrainingError
-from models.fitting import Rows, fit
+from models.fitting import fit
 from models.network import Layout
 from models.target import Target
 from models.tasks import Regression, predictions_of, task_of
+from models.training_loop import Rows
 from models.training_spec import TrainingSpec
 
 LAYOUT = Layout(ids={"kind_id_xf": 3}, numeric=("x",), cyclical=(), numeric_buckets=4)

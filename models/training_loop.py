@@ -1,0 +1,128 @@
+"""Packed rows in memory, and the compiled loop that trains on them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from models.network import Ensemble
+from models.tasks import Task
+from models.training_spec import TrainingSpec
+
+# Rows between two looks at the validation loss, at most: on millions of rows a whole pass is too long to overfit in.
+_EPOCH_ROWS = 131_072
+_WARM_UP_STEPS = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Packed training rows.
+
+    Attributes:
+      floats: (rows, floats of the layout), float32.
+      ids: (rows, ids of the layout), int32.
+      labels: (rows,), as `Target.evaluate` answers; none is unknown.
+      spans: (rows,), which span each row is from, in any integers; only equality counts.
+      weights: (rows,), how much each counts, above 0; None where each counts one.
+    """
+
+    floats: np.ndarray
+    ids: np.ndarray
+    labels: np.ndarray
+    spans: np.ndarray
+    weights: np.ndarray | None = None
+
+    @functools.cached_property
+    def shares(self) -> np.ndarray:
+        """How much each row counts, with a mean of 1; float64 (rows,)."""
+        if self.weights is None:
+            return np.ones(len(self))
+        return np.asarray(self.weights / self.weights.mean())
+
+    def part(self, chosen: np.ndarray) -> Rows:
+        """Returns some of the rows."""
+        return Rows(
+            floats=self.floats[chosen],
+            ids=self.ids[chosen],
+            labels=self.labels[chosen],
+            spans=self.spans[chosen],
+            weights=None if self.weights is None else self.weights[chosen],
+        )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class Loop:
+    """The optimizer and the compiled epoch."""
+
+    def __init__(
+        self, network: Ensemble, task: Task, rows: Rows, spec: TrainingSpec, fold: np.ndarray, folds: int
+    ) -> None:
+        self._network, self._task, self._rows, self._spec = network, task, rows, spec
+        self._targets = task.encode(rows.labels)
+        self._fold = fold
+        self._member_fold = np.arange(spec.ensemble_size) % folds
+        self._batch = min(spec.batch_size, len(rows))
+        self._epoch_steps = max(1, min(len(rows), _EPOCH_ROWS) // self._batch)
+        self.total_steps = spec.max_steps or spec.epochs * max(1, len(rows) // self._batch)
+        self.steps_done = 0
+        schedule = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0,
+            warmup_target=spec.learning_rate,
+            warmup_steps=_WARM_UP_STEPS,
+            decay_steps=max(1, self.total_steps - _WARM_UP_STEPS),
+        )
+        self._optimizer = keras.optimizers.AdamW(learning_rate=schedule, weight_decay=spec.weight_decay)
+        self._optimizer.exclude_from_weight_decay(var_names=["bias"])
+        self._optimizer.build(network.trainable_variables)
+        # One call per epoch: with batches this small, a call per step would cost more than the step.
+        self._run = tf.function(self._run_steps, reduce_retracing=True, autograph=False)
+
+    def chunks(self, random: np.random.Generator) -> Iterator[np.ndarray]:
+        """Row indices of one epoch after the other, reshuffled after each pass, until `total_steps`."""
+        steps = 0
+        left = np.empty(0, np.int64)
+        while steps < self.total_steps:
+            take = min(self._epoch_steps, self.total_steps - steps)
+            if len(left) < take * self._batch:
+                left = random.permutation(len(self._rows))
+            yield left[: take * self._batch]
+            left = left[take * self._batch :]
+            steps += take
+
+    def run(self, chunk: np.ndarray) -> float:
+        """Trains on these rows, in batches; returns the mean loss."""
+        rows = self._rows
+        weights = (self._fold[chunk][:, None] != self._member_fold).astype(np.float32)  # (rows, members)
+        weights *= rows.shares[chunk][:, None].astype(np.float32)
+        loss = self._run(rows.floats[chunk], rows.ids[chunk], self._targets[chunk], weights)
+        self.steps_done += len(chunk) // self._batch
+        return float(loss)
+
+    def _run_steps(self, floats: tf.Tensor, ids: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        steps = tf.shape(labels)[0] // self._batch
+
+        def add_step(step: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            batch = slice(step * self._batch, (step + 1) * self._batch)
+            return step + 1, total + self._step(floats[batch], ids[batch], labels[batch], weights[batch])
+
+        # Written as AutoGraph would translate a `for`: on Python 3.13 AutoGraph warns at every function it reads.
+        _, total = tf.while_loop(lambda step, _: step < steps, add_step, (tf.constant(0), tf.constant(0.0)))
+        return total / tf.cast(steps, tf.float32)
+
+    def _step(self, floats: tf.Tensor, ids: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        variables = self._network.trainable_variables
+        with tf.GradientTape() as tape:
+            outputs = self._network((floats, ids), training=True)  # (batch, members, outputs)
+            losses = self._task.loss(labels, outputs) * weights
+            # A sum over members: each must see the gradient that it would see alone.
+            per_member = tf.reduce_sum(losses, axis=0) / tf.maximum(tf.reduce_sum(weights, axis=0), 1.0)
+            loss = tf.reduce_sum(per_member)
+        self._optimizer.apply(tape.gradient(loss, variables), variables)
+        return tf.reduce_mean(per_member)
