@@ -330,7 +330,7 @@ def build_baseline(
         span_results=tuple(span_results),
         statistics=statistics,
         known_rows=repeats.know(spans, features.columns),
-        strengths=leaks.strengths(codes, labels.evaluate(raw, features.target), bins)
+        strengths=leaks.strengths(parts, [labels.evaluate(spans[span], features.target) for span in spans], bins)
         if features.task == "binary"
         else None,
         sample=joint.draw(parts, groups, joint.looked_at(bins, features.label, policy.exclude), seed=seed),

@@ -30,13 +30,23 @@ RISE = 0.1
 """... and that is so much higher than it was."""
 
 
-def strengths(codes: npt.NDArray[np.uint16], values: npt.NDArray[np.int64], bins: Sequence[FeatureBins]) -> Floats:
-    """Returns the AUC of each feature alone in a training window, NaN where it has no label of each kind.
+def strengths(
+    parts: Sequence[npt.NDArray[np.uint16]], values: Sequence[npt.NDArray[np.int64]], bins: Sequence[FeatureBins]
+) -> Floats:
+    """Returns the AUC of each feature alone in that span of a training window where it tells most; NaN where no span
+    has a label of each kind.
+
+    Span by span: a window that mixes two concepts hides, all in all, what a column tells within each of them.
 
     Args:
-      codes: uint16 (rows, features).
-      values: their labels, 0, 1 or NO_LABEL.
+      parts: of each span, uint16 (rows, features).
+      values: of each span, the labels, 0, 1 or NO_LABEL.
     """
+    found = np.array([_of_span(codes, labels_, bins) for codes, labels_ in zip(parts, values, strict=True)])
+    return np.asarray(np.fmax.reduce(found, axis=0))
+
+
+def _of_span(codes: npt.NDArray[np.uint16], values: npt.NDArray[np.int64], bins: Sequence[FeatureBins]) -> Floats:
     known = values != NO_LABEL
     codes, truth = codes[known], values[known].astype(np.float64)
     found = np.full(len(bins), np.nan)

@@ -126,7 +126,7 @@ class TableWriter(AbstractContextManager["TableWriter"]):
         for name, array in outputs.items():
             if array.ndim > 1 and self._path.suffix == ".csv":
                 raise DataError(f"{self._path}: output {name!r} has several values for a row. Write .parquet instead.")
-            values = np.char.decode(array.astype(np.bytes_), "utf-8") if array.dtype == np.object_ else array
+            values = np.char.decode(array.astype(np.bytes_), "utf-8", "replace") if array.dtype == np.object_ else array
             column = pa.array(values.tolist() if array.ndim > 1 or array.dtype == np.object_ else values)
             batch = batch.append_column(f"predicted_{name}" if name in taken else name, column)
         return batch

@@ -5,6 +5,7 @@ an integer is a token without `.` or exponent, a string is UTF-8, nothing is coe
 Whatever it refuses goes to `json_reader` and `json_tensor`, which know the other forms and have the last word.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,13 +16,16 @@ from serving.values.json_reader import with_nan_as_null
 from serving.values.tensors import BOOL, DOUBLE, FLOAT, INT64, STORAGE, STRING, Array, Tensor, strings
 
 _TYPES: Mapping[int, Any] = {FLOAT: float, DOUBLE: float, INT64: int, STRING: str, BOOL: bool}  # Any: type forms.
+_PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
+"""Names that msgspec can read as keys."""
 
 
 class TypedRows:
     """Reads the rows of one signature."""
 
     def __init__(self, signature_name: str, inputs: Mapping[str, int]) -> None:
-        """Prepares the readers; a signature with an input of another dtype has none, and `decode` refuses all.
+        """Prepares the readers; a signature with an input of another dtype, or of a name that JSON has to escape, has
+        none, and `decode` refuses all.
 
         Args:
           signature_name: the only one that a body may name.
@@ -33,7 +37,7 @@ class TypedRows:
             dtype: [column for column, name in enumerate(inputs) if inputs[name] == dtype]
             for dtype in dict.fromkeys(inputs.values())
         }
-        known = all(dtype in _TYPES for dtype in inputs.values())
+        known = all(dtype in _TYPES and _PLAIN.fullmatch(name) for name, dtype in inputs.items())
         self._exact = _decoder(inputs, nan_is_null=False) if known else None
         self._with_null_for_nan = _decoder(inputs, nan_is_null=True) if known else None
 

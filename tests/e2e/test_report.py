@@ -34,7 +34,7 @@ def test_a_run_leaves_its_report_and_says_where(pushed, report):
 
     assert report.parent == root / "reports"
     assert f"Version {done.json['pushed_version']} is live" in page
-    assert f"{done.json['evaluation']['slices'][0]['auc']:.3f}" in page
+    assert f"{done.json['evaluation']['slices'][0]['value']:.3f}" in page
     assert done.json["evaluation"]["reasons"][0] in page
     assert str(root / "data" / "span-5" / "data.csv") in page
     assert json.loads(run("status", "--root", root, "--json").out)["last_report"] == str(report)
@@ -55,7 +55,10 @@ def test_a_span_that_was_never_run_has_none(pushed):
     missing = run("report", "--span", 9, "--root", pushed[0])
 
     assert missing.status == 1
-    assert missing.err == f"error: Span 9 has not been run in {pushed[0]}. Spans that have: 5.\n"
+    first, hint = missing.err.splitlines()
+    assert first == f"error: Span 9 has not been run in {pushed[0]}. Spans that have: 5."
+    assert hint.startswith("To run it: ")
+    assert hint.endswith("--span 9")
 
 
 def test_it_can_be_looked_at_by_everyone(report):

@@ -1,5 +1,6 @@
 """A local S3 for tests: moto's server on a port of this machine, with one bucket."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,8 @@ def running() -> Iterator[tuple[LocalS3, "object"]]:
     """Yields the bucket and moto's server, which may be stopped before the end."""
     from moto.server import ThreadedMotoServer
 
+    # Its threads log requests to whatever stream a test has left behind.
+    logging.getLogger("werkzeug").disabled = True
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     _, port = server.get_host_and_port()

@@ -48,7 +48,7 @@ def test_contradictions_are_refused(settings, message):
 
 def test_a_bad_label_is_refused_at_once():
     with pytest.raises(LabelError):
-        FeatureSpec(label="late or early", numeric=("a",))
+        FeatureSpec(label="late early", numeric=("a",))
 
 
 def test_unknown_settings_are_named():

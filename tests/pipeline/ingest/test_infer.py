@@ -38,7 +38,7 @@ def test_declared_types_are_taken(tmp_path):
 
 def test_types_that_are_not_flat_are_refused(tmp_path):
     path = os.fspath(tmp_path / "data.parquet")
-    pq.write_table(pa.table({"a": [[1]]}), path)
+    pq.write_table(pa.table({"a": [{"b": 1}]}), path)
 
     with pytest.raises(ColumnsError, match="column 'a': expected a plain number or text"):
         infer_schema([path], "parquet")

@@ -68,7 +68,7 @@ def test_parquet_has_the_rows_and_the_prediction_columns(predictor, tmp_path):
     assert table.column_names == ["fare", "company", "predicted_company", "double", "predicted_fare"]
     assert table["fare"].to_pylist() == FARES
     assert table["double"].to_pylist() == [-2.0 if fare is None else 2 * fare for fare in FARES]
-    assert table["predicted_company"].to_pylist() == [b"a!"] * 15
+    assert table["predicted_company"].to_pylist() == ["a!"] * 15
     assert os.listdir(tmp_path / "new") == ["p.parquet"]
 
 

@@ -145,3 +145,10 @@ def test_a_mistake_is_told_by_the_others():
     assert ROWS.decode(text) is None
     with pytest.raises(ServingError, match=r"JSON value 7\.5 is not of the type int64 of the input 'count'"):
         by_any_form(text)
+
+
+@pytest.mark.parametrize("name", ["a\\b", 'say "x"', "tab\there"])
+def test_names_that_json_has_to_escape_are_left_to_the_readers_of_any_form(name):
+    row = json.dumps({"instances": [{name: 1.5}]}).encode()
+
+    assert TypedRows("serving_default", {name: FLOAT}).decode(row) is None
