@@ -9,6 +9,7 @@ Source: TensorFlow Model Analysis 0.52, `poisson_bootstrap`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -126,8 +127,13 @@ def chance_of(variances: Floats, total: float) -> float:
       variances: of each bin, the sum of weight² * p * (1 - p) over its rows, (bins,).
       total: weight of all rows.
     """
-    gaps = np.abs(np.random.default_rng(0).standard_normal((_DRAWS, len(variances))))
-    return float(np.quantile(gaps @ np.sqrt(variances), 0.975) / total)
+    return float(np.quantile(_gaps(len(variances)) @ np.sqrt(variances), 0.975) / total)
+
+
+@functools.cache
+def _gaps(bins: int) -> Floats:
+    """Sizes of normal gaps, the same for every slice and model, (draws, bins)."""
+    return np.abs(np.random.default_rng(0).standard_normal((_DRAWS, bins)))
 
 
 def _deviation(replicates: Floats) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -113,6 +113,21 @@ def _end_labels(drawn: Sequence[Line], across: Scale, down: Scale) -> list[Marku
 def diagonal(height: float = HEIGHT) -> Markup:
     """Returns the line that chance, or perfect calibration, draws."""
     return tag("line", x1="0.5%", x2="99.5%", y1=height - BOTTOM, y2=TOP, class_="reference")
+
+
+def whiskers(ends: Iterable[tuple[float, float, float]], across: Scale, down: Scale) -> list[Markup]:
+    """Returns upright lines at x from low to high, for `lines` to draw behind its own; `ends` are (x, low, high)."""
+    return [
+        tag(
+            "line",
+            x1=percent(across(x)),
+            x2=percent(across(x)),
+            y1=down(low),
+            y2=down(high),
+            class_="whisker span thin",
+        )
+        for x, low, high in ends
+    ]
 
 
 def steps(

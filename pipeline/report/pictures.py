@@ -180,17 +180,9 @@ def _calibration(models: Sequence[tuple[str, str, ModelCurves]]) -> Picture:
         for name, class_, model in models
     ]
     across, down = Scale(0, 1, 0.5, 99.5), Scale(0, 1, charts.HEIGHT - charts.BOTTOM, charts.TOP)
-    whiskers = [
-        tag(
-            "line",
-            x1=percent(across(bin_.predicted)),
-            x2=percent(across(bin_.predicted)),
-            y1=down(bin_.low),
-            y2=down(bin_.high),
-            class_="whisker span thin",
-        )
-        for bin_ in models[-1][2].calibration
-    ]
+    whiskers = charts.whiskers(
+        ((bin_.predicted, bin_.low, bin_.high) for bin_ in models[-1][2].calibration), across, down
+    )
     errors = {name: dict(model.metrics).get("expected_calibration_error") for name, _, model in models}
     said = [f"{name} {numbers.score(item)}" for name, item in reversed(errors.items()) if item is not None]
     caption = f"calibration error: {', '.join(said)}; whiskers are 95 % intervals of the candidate's" if said else ""

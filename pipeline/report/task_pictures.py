@@ -98,17 +98,7 @@ def predicted_and_actual(evaluation: EvaluationCurves) -> Picture:
         points = [(item.predicted, item.actual) for item in evaluation.live.numbers if low <= item.predicted <= high]
         drawn.insert(0, Line(name="live", points=points, class_="baseline"))
     across, down = Scale(low, high, 0.5, 99.5), Scale(low, high, charts.HEIGHT - charts.BOTTOM, charts.TOP)
-    whiskers = [
-        tag(
-            "line",
-            x1=percent(across(item.predicted)),
-            x2=percent(across(item.predicted)),
-            y1=down(item.low),
-            y2=down(item.high),
-            class_="whisker span thin",
-        )
-        for item in bins
-    ]
+    whiskers = charts.whiskers(((item.predicted, item.low, item.high) for item in bins), across, down)
     description = "; ".join(f"predicted {item.predicted:.4g}, actual {item.actual:.4g}" for item in bins)
     errors = dict(zip(ERROR_LEVELS, evaluation.candidate.errors, strict=True))
     return Picture(
