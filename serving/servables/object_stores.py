@@ -3,7 +3,8 @@
 A version is taken when it is complete: it has a graph, the assets and variables that the graph speaks of, every shard
 of these, and the same files with the same sizes and times before and after the download. It then appears by one rename,
 under a name that holds a digest of that listing. So a version that is written anew under its number is loaded anew, and
-one that is half written, or changes meanwhile, is not there yet.
+one that is half written, or changes meanwhile, is not there yet. Stores count times in whole seconds: a version that
+was just written is read a second after it was listed, when whatever is written next has another time.
 
 See docs/decisions/0503-object-stores-are-mirrored.md.
 """
@@ -15,6 +16,7 @@ import re
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +31,8 @@ from serving.servables.config import ModelConfig, Policy, find_versions, is_url,
 logger = logging.getLogger(__name__)
 
 DOWNLOADS = 4  # Files of one version at the same time.
+_TICK_S = 1.0  # Amazon's and others' times have no fractions.
+_YOUNG_S = 60  # More than the clocks of a store and of this machine are apart.
 _RETRY_S = 30  # pyarrow's own limit for Google's store is 15 minutes.
 _PIECE = 4 * 2**20
 _GRAPHS = ("saved_model.pb", "saved_model.pbtxt")
@@ -169,6 +173,11 @@ def _may_choose(policy: Policy, number: int, above: Mapping[int, Listing]) -> bo
     return policy.every or len(above) < policy.latest
 
 
+def is_young(listing: Listing, now: float) -> bool:
+    """Tells whether a file may yet be written anew within the second of its time, in Unix time, and look the same."""
+    return abs(now - max(file.changed_ns for file in listing) / 1e9) < _YOUNG_S
+
+
 def _digest(listing: Listing) -> str:
     return hashlib.sha256(repr([tuple(file) for file in listing]).encode()).hexdigest()[:16]
 
@@ -258,6 +267,8 @@ class ObjectStores:
         folder.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix=_FETCHING, dir=folder.parent))
         try:
+            if is_young(listing, time.time()):
+                time.sleep(_TICK_S)
             store.fetch(number, listing, unfinished)
             if store.listing(number) != listing:
                 logger.info("Version %d of %s changed while it was read; it is read again", number, store.shown)

@@ -6,6 +6,7 @@ import grpc
 import pytest
 from tensorflow.core.protobuf import saved_model_pb2
 
+from serving.servables import object_stores
 from serving.servables.config import ModelConfig, Policy
 from serving.servables.object_stores import ObjectStores, RemoteFile, Store, has_all_shards
 from tests.helpers import object_store
@@ -17,6 +18,7 @@ def environment():
     with pytest.MonkeyPatch.context() as patch:
         for name, value in object_store.ENVIRONMENT.items():
             patch.setenv(name, value)
+        patch.setattr(object_stores, "_TICK_S", 0)  # Servers, which are processes of their own, wait for it.
         yield
 
 
@@ -74,6 +76,29 @@ def test_whole_versions_are_copied_byte_for_byte(s3, version, tmp_path):
 
     assert list(found) == [7]
     assert content(found[7]) == content(version)
+
+
+def test_what_is_written_within_the_second_of_the_listing_is_not_missed(s3, version, tmp_path, monkeypatch):
+    """The store's times have no fractions, and the new file has the size of the old one."""
+    s3.put_folder(version, "racy/1")
+    data = version / "variables" / "variables.data-00000-of-00001"
+
+    def write_once(_):
+        if data.read_bytes() == b"data":
+            data.write_bytes(b"DATA")
+            s3.put(data, "racy/1/variables/variables.data-00000-of-00001")
+
+    monkeypatch.setattr(object_stores.time, "sleep", write_once)
+    mirror = Mirror(s3.url("racy"), tmp_path / "cache")
+    found = mirror.sync() or mirror.sync()  # The second one where a second has passed meanwhile.
+
+    assert content(found[1])["variables/variables.data-00000-of-00001"] == b"DATA"
+
+
+@pytest.mark.parametrize(("age", "expected"), [(0.5, True), (-5, True), (3600, False)])
+def test_a_version_of_an_hour_ago_is_read_at_once(age, expected):
+    listing = (RemoteFile("saved_model.pb", 1, 0), RemoteFile("variables/variables.index", 1, int(1e9)))
+    assert object_stores.is_young(listing, 1 + age) is expected
 
 
 def test_a_version_in_parts_is_not_there(s3, version, tmp_path):
