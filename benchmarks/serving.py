@@ -41,7 +41,7 @@ RESULTS = pages.RESULTS / "serving.json"
 PAGE = pages.DOCS / "serving.md"
 ROWS = (1, 32, 1000)
 CONNECTIONS = (1, 8, 64)
-ROUNDS = 1
+ROUNDS = 3
 FASTAPI = "fastapi==0.142.2"
 UVICORN = "uvicorn==0.54.0"
 
