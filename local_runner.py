@@ -40,6 +40,13 @@ RUNNER = Runner(
             "compare a span with the live model's data",
             "Compare a span; nothing is recorded.",
         ),
+        Command(
+            "evaluate",
+            "pipeline.commands.evaluate",
+            "score the configuration on spans over time",
+            "Score the dataset's configuration out of time: each span is predicted by a model that is trained on spans "
+            "before it. Nothing is pushed or recorded.",
+        ),
         Command("spans", "pipeline.commands.spans", "what exists and what was processed", "List the spans."),
         Command("status", "pipeline.commands.status", "pushed versions and newest decisions", "Show the state."),
         Command(

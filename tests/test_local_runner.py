@@ -19,6 +19,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
         "watch",
         "replay",
         "drift",
+        "evaluate",
         "serve",
         "spans",
         "status",

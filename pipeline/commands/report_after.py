@@ -28,7 +28,7 @@ def write_report(root: Root, run_id: str, terminal: Terminal) -> Path | None:
             return None
         return files.write(run, files.path_of(root, run.span, run.run_id))
 
-    return _guarded(make, terminal)
+    return guarded(make, terminal)
 
 
 def write_series_report(base: Path, terminal: Terminal) -> Path | None:
@@ -39,10 +39,11 @@ def write_series_report(base: Path, terminal: Terminal) -> Path | None:
 
         return files.write_series(base)
 
-    return _guarded(make, terminal)
+    return guarded(make, terminal)
 
 
-def _guarded(make: Callable[[], Path | None], terminal: Terminal) -> Path | None:
+def guarded(make: Callable[[], Path | None], terminal: Terminal) -> Path | None:
+    """Returns what `make` wrote; None, after a warning, where it failed: a result is one without its page too."""
     started = time.perf_counter()
     try:
         path = make()

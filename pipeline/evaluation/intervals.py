@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING
@@ -44,6 +45,21 @@ def mean(values: npt.NDArray[np.float64]) -> Estimate:
     """Returns a mean with its interval; one value alone is given the widest standard error of a share, one half."""
     error = float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.5
     return around(float(values.mean()), error, len(values))
+
+
+def mean_of_few(values: Sequence[float], rows: int) -> Estimate:
+    """Returns the mean of a few values with its interval by Student's t; there must be two or more.
+
+    Args:
+      rows: that the values were measured on.
+    """
+    from scipy import special
+
+    count = len(values)
+    centre = math.fsum(values) / count
+    error = math.sqrt(math.fsum((value - centre) ** 2 for value in values) / (count - 1) / count)
+    half = float(special.stdtrit(count - 1, 0.975)) * error
+    return Estimate(value=centre, low=centre - half, high=centre + half, rows=rows)
 
 
 def wilson(positive: float, rows: float) -> Estimate:

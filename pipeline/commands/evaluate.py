@@ -1,0 +1,122 @@
+"""`evaluate --folds`: how well the dataset's configuration does on spans that come after those it is trained on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from typing import TYPE_CHECKING
+
+from pipeline.commands import fold_options, options
+from pipeline.runs.log_capture import captured
+
+if TYPE_CHECKING:
+    from pipeline.commands.terminal import Terminal
+    from pipeline.evaluation.intervals import Estimate
+    from pipeline.selection.scores import Score
+    from pipeline.selection.scoring import Progress
+
+OWN = "this configuration"
+PAGE = "folds.html"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `evaluate` reads."""
+    parser.add_argument(
+        "--folds",
+        action="store_true",
+        required=True,
+        help="predict each span by a model that is trained on spans before it",
+    )
+    fold_options.add_arguments(parser)
+
+
+def command(args: argparse.Namespace) -> int:
+    """Trains and scores fold by fold; nothing is pushed or recorded. Exit status: 0 scored.
+
+    Raises:
+      PipelineError: the spans cannot be read, or have nothing to train on.
+    """
+    with fold_options.asked(args) as asked, captured() as (out, err):
+        from pipeline.evaluation import registry
+        from pipeline.selection import own, scores, scoring
+
+        dataset = asked.dataset
+        terminal = options.terminal(out, err, dataset, quiet=args.json)
+        metric = registry.MAIN[dataset.features.task]
+        folds = []
+        terminal.note(f"{dataset.name}: {len(asked.planned)} folds, each trained on up to {dataset.spans.window} spans")
+        with terminal.progress(f"fold 1 of {len(asked.planned)}") as show:
+            contenders = {OWN: own.contender(dataset.training)}
+            for progress in scoring.score(contenders, asked.planned, asked.spans, dataset.evaluation):
+                folds.append(progress.fold[OWN])
+                terminal.note(progress_line(progress, OWN, metric))
+                show(f"fold {min(progress.done + 1, progress.of)} of {progress.of}")
+        found = scores.Scores(
+            dataset=dataset.name,
+            task=dataset.features.task,
+            metric=metric,
+            window=dataset.spans.window,
+            contenders=(scores.total(OWN, folds),),
+        )
+        report = fold_options.write_page(found, PAGE, asked.root, args.report, terminal)
+        if args.json:
+            value = {**found.to_dict(), "report": str(report) if report else None}
+            print(json.dumps(value, sort_keys=True, ensure_ascii=False), file=out)
+            return 0
+        show_score(found.contenders[0], terminal)
+        if report is not None:
+            terminal.say(f"Report: {report}")
+    return 0
+
+
+def progress_line(progress: Progress, name: str, metric: str) -> str:
+    """Returns what is said of a fold that is done."""
+    from pipeline.evaluation import registry
+    from pipeline.report import numbers
+
+    fold = progress.fold[name]
+    value = f"{registry.METRICS[metric].title} {written(fold.metrics.get(metric))}"
+    left = f"; about {numbers.seconds(progress.seconds_left)} left" if progress.done < progress.of else ""
+    spans = ", ".join(map(str, fold.trained_on))
+    return (
+        f"  fold {progress.done} of {progress.of}, span {fold.span}: {value}, {fold.rows:,} rows; trained on spans "
+        f"{spans}: {fold.train_rows:,} rows in {numbers.seconds(fold.fit_seconds)}{left}"
+    )
+
+
+def show_score(score: Score, terminal: Terminal) -> None:
+    """Prints a configuration's metrics: a column for each fold, and the mean over them with its interval."""
+    from pipeline.evaluation import registry
+
+    spans = [f"span {fold.span}" for fold in score.folds]
+    shown = spans if len(spans) <= _MOST_COLUMNS else []
+    rows = [
+        (
+            registry.METRICS[name].title,
+            *(_value(fold.metrics.get(name)) for fold in score.folds if shown),
+            written(estimate),
+        )
+        for name, estimate in score.overall.items()
+    ]
+    columns = ("metric", *shown, "mean over spans, 95 %")
+    terminal.table(f"{len(score.folds)} spans, each predicted from spans before it", columns, rows)
+
+
+_MOST_COLUMNS = 6
+
+
+def written(estimate: Estimate | None) -> str:
+    """Returns a value with half the width of its interval."""
+    if estimate is None:
+        return "-"
+    half = (estimate.high - estimate.low) / 2
+    return f"{_value(estimate)} ± {_number(half)}" if half and math.isfinite(half) else _value(estimate)
+
+
+def _value(estimate: Estimate | None) -> str:
+    return "-" if estimate is None else _number(estimate.value)
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:,.5g}"

@@ -1,0 +1,70 @@
+"""The page of configurations that were scored on spans over time: the metrics, each span, and what it cost."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from pipeline.evaluation import registry
+from pipeline.report import charts
+from pipeline.report.charts import Axis, Line
+from pipeline.report.render import environment
+from pipeline.report.svg import Scale
+from pipeline.selection.scores import Scores
+
+_CLASSES = ("span", "baseline", "third", "baseline dashed")
+"""Of the lines that are drawn: the first configurations; more lines than these cannot be told apart."""
+
+
+def scores_page(scores: Scores) -> str:
+    """Returns the page."""
+    names = {name for score in scores.contenders for name in score.overall}
+    return (
+        environment()
+        .get_template("scores.html")
+        .render(
+            scores=scores,
+            main=registry.METRICS[scores.metric],
+            chart=by_span(scores),
+            shown=[item for item in registry.of_task(scores.task) if item.name in names],
+        )
+    )
+
+
+def by_span(scores: Scores) -> Markup | None:
+    """Returns the main metric by span, a line for each configuration; None where it is defined on no span."""
+    title = registry.METRICS[scores.metric].title
+    drawn, ends, values = [], [], []
+    for score, class_ in zip(scores.contenders, _CLASSES, strict=False):
+        points = [(fold, fold.metrics[scores.metric]) for fold in score.folds if scores.metric in fold.metrics]
+        if not points:
+            continue
+        drawn.append(Line(name=score.name, points=[(float(f.span), e.value) for f, e in points], class_=class_))
+        values += [estimate.value for _, estimate in points]
+        if class_ == "span":
+            ends = [(float(fold.span), estimate.low, estimate.high) for fold, estimate in points]
+    if not values:
+        return None
+    spans = sorted({fold.span for score in scores.contenders for fold in score.folds})
+    low, high = min(values + [end[1] for end in ends]), max(values + [end[2] for end in ends])
+    room = max((high - low) * 0.1, abs(high) * 0.005)
+    x = Axis(name="span", low=spans[0] - 0.3, high=spans[-1] + 0.3, write=lambda value: f"{value:g}")
+    y = Axis(name=title, low=low - room, high=high + room, write=lambda value: f"{value:.4g}")
+    description = "; ".join(
+        f"{line.name}: " + ", ".join(f"span {span:g} {value:.4g}" for span, value in line.points[:60]) for line in drawn
+    )
+    return charts.lines(
+        f"{title} by span",
+        description,
+        drawn,
+        x,
+        y,
+        x_ticks=spans[:: max(1, -(-len(spans) // 13))],
+        dots=True,
+        labelled=len(drawn) > 1,
+        extra=charts.whiskers(
+            ends,
+            Scale(x.low, x.high, 0.5, 84.0 if len(drawn) > 1 else 99.5),
+            Scale(y.low, y.high, 300.0 - charts.BOTTOM, charts.TOP),
+        ),
+        height=300.0,
+    )
