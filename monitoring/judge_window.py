@@ -114,7 +114,7 @@ def score(
     answered = labelled.column(PREDICTION).to_numpy()
     if task == "regression":  # Of the interval, which is not kept, nothing is judged.
         answered = np.stack([answered] * 3, axis=1)
-    evaluation = scoring.evaluate(labelled, labels[known], answered, settings.slices, task=task)
+    evaluation = scoring.evaluate(labelled, labels[known], answered, settings.slices, target=settings.features.target)
     changes: tuple[MetricChange, ...] = ()
     yardstick = baseline.yardstick if baseline is not None else None
     if yardstick is None:

@@ -127,7 +127,7 @@ def out_of_span(model_run_uri: str, tables: Mapping[int, pa.Table], settings: Se
     labelled = [span for span, table in tables.items() if labels.is_labelled(table, label)]
     with fileio.open(path, "rb") as file, np.load(file) as arrays:
         found = {name: arrays[name] for name in arrays.files}
-    given: dict[str, Any] = {"cluster": settings.policy.cluster, "task": settings.features.task}
+    given: dict[str, Any] = {"cluster": settings.policy.cluster, "target": settings.features.target}
     evaluations = {}
     for place, span in enumerate(labelled[:-1]):
         # Written by an older release, the file has the newest span alone.

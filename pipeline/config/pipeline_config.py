@@ -97,8 +97,7 @@ class PipelineConfig:
         """
         if not self.compiled and not self.live_version:
             return ""
-        evaluation = self.dataset.evaluation
-        return Floors(min_auc=evaluation.min_auc, max_calibration_error=evaluation.max_calibration_error).to_json()
+        return Floors(limits=self.dataset.evaluation.floors_of(self.dataset.features.task)).to_json()
 
     def evaluator_settings(self) -> str:
         """Returns, as JSON, what the Evaluator reads of the dataset file."""

@@ -41,10 +41,28 @@ def standard_error(estimate: Estimate) -> float:
     return (estimate.high - estimate.low) / (2 * Z95)
 
 
-def mean(values: npt.NDArray[np.float64]) -> Estimate:
-    """Returns a mean with its interval; one value alone is given the widest standard error of a share, one half."""
-    error = float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.5
-    return around(float(values.mean()), error, len(values))
+def mean(values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64] | None = None) -> Estimate:
+    """Returns a mean with its interval; one value alone is given the widest standard error of a share, one half.
+
+    Args:
+      weights: how much each value counts, each above 0; None for alike. The error is that of a ratio of two sums.
+
+    Source: Cochran, "Sampling Techniques", 1977, 6.4 (the ratio's variance).
+    """
+    rows = len(values)
+    if weights is None:
+        error = float(values.std(ddof=1)) / math.sqrt(rows) if rows > 1 else 0.5
+        return around(float(values.mean()), error, rows)
+    shares = weights / weights.sum()
+    value = float(shares @ values)
+    squares = float((shares**2) @ (values - value) ** 2)
+    return around(value, math.sqrt(squares * rows / (rows - 1)) if rows > 1 else 0.5, rows)
+
+
+def effective_rows(weights: npt.NDArray[np.float64]) -> float:
+    """Returns how many rows that count alike say as much. Source: Kish, "Survey Sampling", 1965."""
+    squares = float(weights @ weights)
+    return float(weights.sum()) ** 2 / squares if squares else 0.0
 
 
 def mean_of_few(values: Sequence[float], rows: int) -> Estimate:

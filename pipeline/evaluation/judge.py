@@ -170,11 +170,23 @@ def _missed_floors(values: Values, spec: EvaluationSpec, task: TaskName) -> Iter
         if metric is None or value is None:
             yield name, f"{definition.title} is not defined on the eval split, as where all labels are equal"
             continue
-        half = intervals.half_width(metric.deviation)
-        if definition.better == "higher" and value + half < limit:
-            yield name, f"{_written(definition.title, metric)} is below the floor of {limit:g}"
-        if definition.better == "lower" and value - (metric.chance or half) > limit:
-            yield name, f"{_written(definition.title, metric)} is above the limit of {limit:g}"
+        if misses(definition, metric, limit):
+            side = "below the floor" if definition.better == "higher" else "above the limit"
+            yield name, f"{_written(definition.title, metric)} is {side} of {limit:g}"
+
+
+def noise(metric: Metric) -> tuple[float, float]:
+    """Returns how far below and above its measured value a metric may truly lie, at 95 %."""
+    half = intervals.half_width(metric.deviation)
+    return metric.chance or half, half
+
+
+def misses(definition: registry.Definition, metric: Metric, limit: float) -> bool:
+    """Whether a metric lies beyond its floor or limit with its whole interval."""
+    below, above = noise(metric)
+    if definition.better == "higher":
+        return metric.value + above < limit
+    return metric.value - below > limit
 
 
 def _drops(values: Values, live: Values | None, drops: Mapping[str, float]) -> Iterator[tuple[str, str]]:

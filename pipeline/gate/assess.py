@@ -23,9 +23,9 @@ from pipeline.gate import (
     lasting,
     leaks,
     one_pass,
-    performance,
     quality,
     repeats,
+    scoring,
     season,
 )
 from pipeline.gate.added_features import ReadSpans
@@ -37,7 +37,6 @@ from pipeline.gate.evidence import Evidence, Finding, JointDrift, LastingDrift, 
 from pipeline.gate.feature_columns import with_features
 from pipeline.gate.one_pass import Rows, SpanRows
 from pipeline.gate.policy import GatePolicy
-from pipeline.gate.scoring import evaluate_model
 from pipeline.gate.settings import Floors, Settings
 from pipeline.state import since_push, span_records
 from pipeline.state.version_folder import LiveTraining, Rollback
@@ -270,6 +269,7 @@ def _cheap_evidence(
         version=span.version,
         rows=rows.rows,
         fingerprint=content,
+        task=settings.features.task,
         waiting=tuple(sorted(span.waiting)),
         repeats=(repeats.span, repeats.version) if repeats else None,
         newest_accepted=max((record.span for record in accepted), default=None),
@@ -343,11 +343,12 @@ def _score(evidence: Evidence, table: pa.Table, live: Live, settings: Settings, 
     if not evidence.labelled:
         return without("the live model was not scored on this span: the span has no labels")
     try:
-        now = evaluate_model(live.model_dir, table, settings)
+        answers = scoring.ask(live.model_dir, table, settings)
+        now = scoring.evaluate_answers(answers, settings)
     except (ModelError, ValueError) as error:  # A version that someone else pushed, a damaged one, or NaN for answers.
         return without(f"the live model was not scored on this span: {error}")
     if floors is not None:
-        evidence = dataclasses.replace(evidence, floors=performance.hold_to_floors(now, floors))
+        evidence = dataclasses.replace(evidence, floors=scoring.hold_to_floors(answers, settings, floors))
     yardstick = live.baseline.yardstick if live.baseline is not None else None
     if yardstick is None:
         return without("the live model is held to the dataset's own limits alone: it carries no yardstick")

@@ -29,7 +29,7 @@ from models.calibration import cross_fitted
 from models.features import FeatureSpec
 from models.scores import logit
 from pipeline.evaluation import intervals
-from pipeline.gate import labels, performance
+from pipeline.gate import discrimination, labels, performance, task_measures
 from pipeline.gate.distances import Floats
 from pipeline.gate.evidence import Challenge
 from pipeline.gate.feature_columns import compared, with_features
@@ -98,9 +98,9 @@ def challenge(
     assert overall.ece is not None  # Binary models have one.
     return Challenge(
         rows=len(tried),
-        gain=performance.auc_difference(tried, as_before, trained),
-        correction=performance.auc_difference(tried, answers[later], corrected),
-        recalibration=intervals.mean(performance.losses(truth, answers) - performance.losses(truth, repaired)),
+        gain=discrimination.auc_difference(tried, as_before, trained),
+        correction=discrimination.auc_difference(tried, answers[later], corrected),
+        recalibration=intervals.mean(task_measures.losses(truth, answers) - task_measures.losses(truth, repaired)),
         calibration_error=overall.ece,
     )
 

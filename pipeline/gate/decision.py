@@ -326,7 +326,8 @@ def _gaps(evidence: Evidence) -> list[Reason]:
     silent = {
         "drift": (evidence.drift is None, "the span's distributions were not compared with the training data"),
         "performance": (not evidence.performance and not evidence.floors, "the live model was not scored on this span"),
-        "label": (evidence.label is None, "the label's share was not compared"),
+        # Classes and numbers are compared as one more feature.
+        "label": (evidence.label is None and evidence.task == "binary", "the label's share was not compared"),
     }
     unsaid = [text for subject, (missing, text) in silent.items() if missing and subject not in said]
     return [*_said_gaps(evidence), *(Reason(kind="not_compared", text=text) for text in unsaid)]

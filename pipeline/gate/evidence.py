@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from models.target import TaskName
 from pipeline.evaluation.intervals import Estimate
-from pipeline.gate.policy import FindingKind, Severity
+from pipeline.gate.policy import FindingKind, MainMetric, Severity
 
 Measure = Literal["l_infinity", "jensen_shannon"]
 Limit = Literal["noise", "variation", "floor", "schema"]
-Metric = Literal["auc", "calibration", "loss", "bias", "error"]
+Metric = Literal["auc", "accuracy", "calibration", "loss", "bias", "error", "coverage"]
+MAIN: Mapping[TaskName, MainMetric] = {"binary": "auc", "multiclass": "accuracy", "regression": "error"}
+"""What a model of each task is chosen by, and what a training is expected to bring."""
+HIGHER_IS_BETTER: tuple[Metric, ...] = ("auc", "accuracy", "coverage")
 Subject = Literal["drift", "joint", "feature", "performance", "label", "skew", "quality", "gain"]
 
 
@@ -171,12 +176,12 @@ class FloorCheck:
     """The live model on the new span, held to what the dataset file asks of every model, whatever it was at push.
 
     Attributes:
-      metric: `auc`, or `ece`: the expected calibration error.
-      limit: what the AUC must reach, or the calibration error may reach at most.
+      metric: a name of pipeline/evaluation/registry.py; `ece` is the expected calibration error of an older release.
+      limit: what a metric that is better higher must reach, or one that is better lower may reach at most.
       missed: even the interval lies on the wrong side of the limit.
     """
 
-    metric: Literal["auc", "ece"]
+    metric: str
     current: Estimate
     limit: float
     missed: bool
@@ -188,11 +193,13 @@ class Challenge:
 
     Attributes:
       rows: labelled, that were tried.
-      gain: in AUC, of what a training would read over what the live model has read.
-      correction: in AUC, of the live model corrected by the earlier half of the span over the live model as it is.
-      recalibration: by how much the log loss falls (nats) with a new slope and offset of the live model's logit, each
-        row's by other rows.
-      calibration_error: expected calibration error with them.
+      metric: the task's main metric, in which gains are; of numbers, as a share of the live model's error.
+      gain: of what a training would read over what the live model has read.
+      correction: of the live model corrected by the earlier half of the span over the live model as it is.
+      recalibration: by how much the loss falls with a new slope and offset, each row's by other rows: the log loss
+        (nats); of numbers, absolute error and the quantile losses of the ends, as a share of the mean absolute error.
+      calibration_error: expected calibration error with them; of numbers, |mean error| as a share of the mean absolute
+        error.
       forgone: what the spans since the live model's push would have gained before this one, added up; 0 or more.
     """
 
@@ -202,6 +209,7 @@ class Challenge:
     recalibration: Estimate
     calibration_error: Estimate
     forgone: float = 0.0
+    metric: MainMetric = "auc"
 
     @property
     def expected(self) -> Estimate:
@@ -268,6 +276,7 @@ class Evidence:
 
     Attributes:
       rows: of the span, with those of waiting spans.
+      task: of the live model.
       waiting: earlier spans whose rows are counted in.
       fingerprint: hash of the content, whatever the order of the rows.
       repeats: the accepted span (number, version) with the same content, or None. A span's own record from an earlier,
@@ -301,6 +310,7 @@ class Evidence:
     version: int
     rows: int
     fingerprint: str
+    task: TaskName = "binary"
     waiting: tuple[int, ...] = ()
     repeats: tuple[int, int] | None = None
     newest_accepted: int | None = None

@@ -88,9 +88,13 @@ def measure(
 
 
 def fell(changes: Sequence[MetricChange], policy: GatePolicy) -> bool:
-    """Whether the AUC is so far below its yardstick that a training may pay, certain or not."""
-    overall = [change for change in changes if change.metric == "auc" and not change.slice]
-    return any(change.baseline.value - change.current.value > policy.gain_that_counts for change in overall)
+    """Whether the main metric is so much worse than its yardstick that a training may pay, certain or not."""
+    for change in changes:
+        if not change.slice and change.metric in ("auc", "accuracy", "error"):
+            before, now = change.baseline.value, change.current.value
+            worse = now / before - 1 if change.metric == "error" and before else before - now
+            return worse > policy.gain_that_counts(change.metric)
+    return False
 
 
 def _rows(past: Past, numbers: Sequence[int]) -> pa.Table:

@@ -43,6 +43,14 @@ def labelled(table: pa.Table, label: Target | str) -> tuple[pa.Table, npt.NDArra
     return table.filter(pa.array(has_label)), values[has_label]
 
 
+def weights(table: pa.Table, label: Target | str) -> npt.NDArray[np.float64] | None:
+    """Returns how much each row counts, or None where all count alike, or a column that says it is not there."""
+    target = _target(label)
+    if not target.weight or any(name not in table.column_names for name in target.weight_columns):
+        return None
+    return np.asarray(target.weights({name: table.column(name) for name in target.weight_columns}), np.float64)
+
+
 def with_label(table: pa.Table, label: Target | str) -> pa.Table:
     """Returns the table with a column named like the label's expression: a class's name, of two "0" and "1", or a
     number; null where it is unknown."""
@@ -64,18 +72,22 @@ def _target(label: Target | str) -> Target:
 
 
 def positives(table: pa.Table, label: Target | str, cluster: str | None = None) -> tuple[int, int]:
-    """Returns the number of rows of label or class 1, and of labelled rows; of rows that come in groups, so many as
-    they are worth. A number is never positive."""
+    """Returns the number of rows of label or class 1, and of labelled rows: as many as they are worth, where they come
+    in groups or do not count alike. A number is never positive."""
     values = evaluate(table, label)
     known = is_known(values)
     if values.dtype.kind == "f":
         return 0, int(known.sum())
-    positive, rows = int((values == 1).sum()), int(known.sum())
-    groups = clusters.of(table, cluster)
-    if groups is None or rows == 0:
-        return positive, rows
-    worth = rows / clusters.design_effect((values[known] == 1).astype(np.float64), groups[known])
-    return round(positive / rows * worth), round(worth)
+    is_positive, rows = (values[known] == 1).astype(np.float64), int(known.sum())
+    groups, weigh = clusters.of(table, cluster), weights(table, label)
+    if rows == 0 or (groups is None and weigh is None):
+        return int(is_positive.sum()), rows
+    share, worth = float(is_positive.mean()), float(rows)
+    if weigh is not None:
+        share, worth = float(np.average(is_positive, weights=weigh[known])), intervals.effective_rows(weigh[known])
+    if groups is not None:
+        worth /= clusters.design_effect(is_positive, groups[known])
+    return round(share * worth), round(worth)
 
 
 def compare(
@@ -86,7 +98,8 @@ def compare(
     Several classes and numbers have no such share: their label is compared as one more feature, pipeline/gate/drift.py.
 
     Args:
-      window: positive and labelled rows of each span of the training window, or of all in one where no more is known.
+      window: positive and labelled rows of each span of the training window, or of all in one where no more is known;
+        as many as they are worth where they come in groups or do not count alike.
 
     Returns:
       The change, or None and why there is none.

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from models.label import NO_LABEL
 from pipeline.gate import bins as frozen_bins
-from pipeline.gate import labels, performance
+from pipeline.gate import discrimination, labels
 from pipeline.gate.bins import FeatureBins
 from pipeline.gate.distances import Floats
 from pipeline.gate.evidence import Finding
@@ -52,7 +52,7 @@ def _of_span(codes: npt.NDArray[np.uint16], values: npt.NDArray[np.int64], bins:
     found = np.full(len(bins), np.nan)
     if 0 < truth.sum() < len(truth):
         for index, feature in enumerate(bins):
-            estimate = performance.auc(truth, _shares(codes[:, index], truth, feature.size)[codes[:, index]])
+            estimate = discrimination.auc(truth, _shares(codes[:, index], truth, feature.size)[codes[:, index]])
             found[index] = estimate.value if estimate is not None else np.nan
     return found
 
@@ -83,7 +83,7 @@ def find(
         scores = np.empty(len(truth))
         for part in (half, ~half):
             scores[part] = _shares(codes[~part, index], truth[~part], feature.size)[codes[part, index]]
-        now = performance.auc(truth, scores)
+        now = discrimination.auc(truth, scores)
         if now is not None and now.value >= SUSPICIOUS and now.low > before[index] + RISE:
             text = (
                 f"`{feature.column}` tells the label as it did not before: alone, its AUC is {now.value:.3f} "

@@ -18,13 +18,14 @@ from statistics import NormalDist
 from typing import Literal
 
 from pipeline.evaluation import intervals
+from pipeline.evaluation.registry import CALIBRATION_ERROR
 from pipeline.gate.evidence import Challenge, Evidence
 from pipeline.gate.policy import GatePolicy
 
 Answer = Literal["rerun", "recalibrate", "skip"]
 
 _MATERIAL = 0.1
-"""A recalibration is worth a version from this part of `loss_margin` on: it costs next to nothing."""
+"""A recalibration is worth a version from this part of the loss's margin on: it costs next to nothing."""
 
 
 def weigh(evidence: Evidence, policy: GatePolicy) -> Answer:
@@ -41,19 +42,20 @@ def weigh(evidence: Evidence, policy: GatePolicy) -> Answer:
     ranks_worse = "auc" in (*(change.metric for change in worse), *(check.metric for check in missed))
     if not ranks_worse and repairs(evidence, policy):
         return "recalibrate"
-    strong = found.expected.high < policy.gain_that_counts
+    strong = found.expected.high < policy.gain_that_counts(found.metric)
     return "rerun" if missed or (worse and not strong) else "skip"
 
 
 def pays(found: Challenge, policy: GatePolicy) -> bool:
     """Whether a training would bring enough, and what was forgone since the last one has reached its price."""
     expected = found.expected.value
-    return expected >= policy.gain_that_counts and found.forgone + expected >= policy.price_of_a_training
+    price = policy.price_of_a_training(found.metric)
+    return expected >= policy.gain_that_counts(found.metric) and found.forgone + expected >= price
 
 
 def in_doubt(found: Challenge, policy: GatePolicy) -> bool:
-    """Whether too few rows were tried to see a gain as large as a loss of AUC that matters."""
-    return intervals.standard_error(found.expected) > policy.auc_margin
+    """Whether too few rows were tried to see a gain as large as a loss that matters."""
+    return intervals.standard_error(found.expected) > policy.margin_of(found.metric)
 
 
 def certain(found: Challenge, policy: GatePolicy) -> bool:
@@ -65,16 +67,20 @@ def certain(found: Challenge, policy: GatePolicy) -> bool:
 
 
 def repairs(evidence: Evidence, policy: GatePolicy) -> bool:
-    """Whether a new slope and offset lower the loss for certain and enough, and are within the floor for calibration.
+    """Whether a new slope and offset lower the loss for certain and enough, and are within the limit for calibration.
 
     Where a training would bring more than `min_gain`, none is put off by a recalibration.
     """
     found = evidence.challenge
-    if found is None or not evidence.recalibratable or found.expected.value >= policy.gain_that_counts:
+    if found is None or not evidence.recalibratable:
         return False
-    limits = [check.limit for check in evidence.floors if check.metric == "ece"]
-    within = found.calibration_error.low <= min(limits, default=policy.calibration_margin)
-    return within and found.recalibration.low > 0 and found.recalibration.value >= _MATERIAL * policy.loss_margin
+    if found.expected.value >= policy.gain_that_counts(found.metric):
+        return False
+    of_numbers = found.metric == "error"
+    limits = [check.limit for check in evidence.floors if check.metric == CALIBRATION_ERROR]
+    most = policy.error_margin if of_numbers else min(limits, default=policy.calibration_margin)
+    least = _MATERIAL * (policy.error_margin if of_numbers else policy.loss_margin)
+    return found.calibration_error.low <= most and found.recalibration.low > 0 and found.recalibration.value >= least
 
 
 def forgone(gains: Iterable[float | None]) -> float:

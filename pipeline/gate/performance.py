@@ -1,13 +1,7 @@
-"""The live model on labelled rows: AUC, calibration and log loss with intervals, and what counts as a change.
-
-Sources: DeLong, DeLong and Clarke-Pearson, "Comparing the areas under two or more correlated receiver operating
-characteristic curves", Biometrics 44, 1988; Sun and Xu, "Fast implementation of DeLong's algorithm", IEEE Signal
-Processing Letters 21, 2014 (midranks).
-"""
+"""The live model on labelled rows: how well it answers, with intervals, and what counts as a change."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,16 +16,10 @@ from pipeline.evaluation.intervals import Estimate
 from pipeline.evaluation.slicing import Column, groups
 from pipeline.gate import between_spans, task_measures
 from pipeline.gate.between_spans import Between
-from pipeline.gate.evidence import FloorCheck, Metric, MetricChange, NotCompared
-from pipeline.gate.policy import SMALLEST_COMPARED, GatePolicy
-from pipeline.gate.settings import Floors
+from pipeline.gate.evidence import HIGHER_IS_BETTER, Metric, MetricChange, NotCompared
+from pipeline.gate.policy import GatePolicy
 
 Floats = npt.NDArray[np.float64]
-
-METRICS: tuple[Metric, ...] = ("auc", "calibration", "loss")
-_ECE_BINS = 10
-_SMALLEST_PROBABILITY = 1e-7
-_BOOTSTRAPS = 400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +32,9 @@ class SliceEvaluation:
       calibration: mean prediction minus share of positive labels; 0 is right.
       ece: expected calibration error over ten equally filled bins; reported, not judged. None for numbers.
       loss: mean log loss in nats.
+      accuracy: share of right answers of several classes; None for other tasks.
+      coverage: share of numbers within their interval; None for other tasks, and where no interval is known.
+      blind: the loss of knowing nothing but the labels' distribution; None for binary models.
 
     What other tasks put there is in pipeline/gate/task_measures.py.
     """
@@ -56,6 +47,9 @@ class SliceEvaluation:
     calibration: Estimate
     ece: Estimate | None
     loss: Estimate
+    accuracy: Estimate | None = None
+    coverage: Estimate | None = None
+    blind: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +71,7 @@ class SpanResult:
 
     Attributes:
       slice: "" for all rows, or the slice's name.
-      auc: None where the slice holds one class only.
+      auc, accuracy, coverage: as in SliceEvaluation.
     """
 
     span: int
@@ -86,12 +80,23 @@ class SpanResult:
     auc: Estimate | None
     calibration: Estimate
     loss: Estimate
+    accuracy: Estimate | None = None
+    coverage: Estimate | None = None
 
 
 def results_of(span: int, evaluation: Evaluation, policy: GatePolicy) -> tuple[SpanResult, ...]:
     """Returns what later spans are compared with of a span's evaluation; the smallest slices are left out."""
     return tuple(
-        SpanResult(span=span, slice=of.slice, rows=of.rows, auc=of.auc, calibration=of.calibration, loss=of.loss)
+        SpanResult(
+            span=span,
+            slice=of.slice,
+            rows=of.rows,
+            auc=of.auc,
+            calibration=of.calibration,
+            loss=of.loss,
+            accuracy=of.accuracy,
+            coverage=of.coverage,
+        )
         for of in evaluation.slices
         if not of.slice or of.rows >= policy.min_slice_rows
     )
@@ -103,6 +108,7 @@ def evaluate(
     slices: Mapping[str, npt.NDArray[np.bool_]] | None = None,
     *,
     task: TaskName = "binary",
+    weights: Floats | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Measures a model on labelled rows.
@@ -111,6 +117,7 @@ def evaluate(
       labels: 0 or 1, or as `Target.evaluate` answers them, (rows,); leave rows without a label out.
       predictions: probability of label 1, (rows,), or as `Predictor.predict` answers them, (rows, ...).
       slices: name, such as `payment_type=Cash`, to the rows that belong to it.
+      weights: how much each row counts, (rows,), each above 0; None for alike.
 
     Raises:
       ValueError: no rows, other labels, or predictions that are none of the task.
@@ -129,7 +136,11 @@ def evaluate(
     elif not ((p >= 0) & (p <= 1)).all():
         raise ValueError(f"Expected probabilities in [0, 1]. Received: {p[~((p >= 0) & (p <= 1))][:3].tolist()}.")
     parts = [("", np.ones(len(y), np.bool_)), *((name, rows) for name, rows in sorted((slices or {}).items()))]
-    found = [_measure(name, y[rows], p[rows], seed, task) for name, rows in parts if rows.any()]
+    found = []
+    for name, rows in parts:
+        if rows.any():
+            measures = task_measures.measure(y[rows], p[rows], None if weights is None else weights[rows], task, seed)
+            found.append(SliceEvaluation(slice=name, rows=int(rows.sum()), **measures))
     return Evaluation(slices=tuple(found), task=task)
 
 
@@ -178,21 +189,6 @@ def compare(
     return tuple(_change(row, rate) for row in rows), gaps
 
 
-def hold_to_floors(now: Evaluation, floors: Floors) -> tuple[FloorCheck, ...]:
-    """Holds the live model on a span to the dataset file's limits; nothing is said of a handful of rows."""
-    if now.overall.rows < SMALLEST_COMPARED:
-        return ()
-    checks = []
-    if now.overall.ece is None:
-        return ()
-    if now.overall.auc is not None:
-        missed = now.overall.auc.high < floors.min_auc
-        checks.append(FloorCheck(metric="auc", current=now.overall.auc, limit=floors.min_auc, missed=missed))
-    missed = now.overall.ece.low > floors.max_calibration_error
-    limit = floors.max_calibration_error
-    return (*checks, FloorCheck(metric="ece", current=now.overall.ece, limit=limit, missed=missed))
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Past:
     """One number before, the spans that it was measured on, and how it varies between spans."""
@@ -209,6 +205,8 @@ class _Reference:
     rows: int
     label_share: float
     auc: _Past | None
+    accuracy: _Past | None
+    coverage: _Past | None
     calibration: _Past
     loss: _Past
 
@@ -229,7 +227,8 @@ _MOST_NAMED = 3
 
 
 def _reference(before: SliceEvaluation, spans: Sequence[SpanResult], pooled: bool) -> _Reference:
-    def past(measured: Estimate, of_spans: Sequence[Estimate]) -> _Past:
+    def past(measured: Estimate, every: Sequence[Estimate | None]) -> _Past:
+        of_spans = [each for each in every if each]
         errors = [intervals.standard_error(each) for each in of_spans]
         ordinary = between_spans.ordinary([each.value for each in of_spans], errors)
         if not pooled or len(of_spans) < 2:
@@ -243,7 +242,9 @@ def _reference(before: SliceEvaluation, spans: Sequence[SpanResult], pooled: boo
     return _Reference(
         rows=sum(each.rows for each in spans) if pooled and spans else before.rows,
         label_share=before.label_share.value,
-        auc=past(before.auc, [each.auc for each in spans if each.auc]) if before.auc is not None else None,
+        auc=past(before.auc, [each.auc for each in spans]) if before.auc else None,
+        accuracy=past(before.accuracy, [each.accuracy for each in spans]) if before.accuracy else None,
+        coverage=past(before.coverage, [each.coverage for each in spans]) if before.coverage else None,
         calibration=past(before.calibration, [each.calibration for each in spans]),
         loss=past(before.loss, [each.loss for each in spans]),
     )
@@ -257,12 +258,17 @@ def _rows(before: _Reference, now: SliceEvaluation, policy: GatePolicy, task: Ta
     loss_margin = min(policy.loss_margin, relative * before.loss.value.value)
     pairs: list[tuple[Metric, _Past | None, Estimate | None, float]] = [
         ("auc", before.auc, now.auc, policy.auc_margin),
+        ("accuracy", before.accuracy, now.accuracy, policy.accuracy_margin),
         ("calibration", before.calibration, now.calibration, calibration_margin),
         ("loss", before.loss, now.loss, loss_margin),
     ]
     if task == "regression":  # In the label's unit, whatever that is.
         margin = policy.error_margin * before.loss.value.value
-        pairs = [("bias", before.calibration, now.calibration, margin), ("error", before.loss, now.loss, margin)]
+        pairs = [
+            ("bias", before.calibration, now.calibration, margin),
+            ("error", before.loss, now.loss, margin),
+            ("coverage", before.coverage, now.coverage, policy.calibration_margin),
+        ]
     return [
         _Row(metric=metric, slice=now.slice, before=past, now=measured, margin=margin, judged=judged)
         for metric, past, measured, margin in pairs
@@ -284,7 +290,7 @@ def _change(row: _Row, rate: float) -> MetricChange:
     # Of calibration, too high and too low are equally bad.
     sizes = [_size(each) if row.metric in ("calibration", "bias") else each for each in (past.value, now)]
     low, high = between_spans.difference(sizes[0], sizes[1], past.ordinary, 2 * rate, spans_before=past.spans)
-    worse = high < 0 if row.metric == "auc" else low > 0
+    worse = high < 0 if row.metric in HIGHER_IS_BETTER else low > 0
     return MetricChange(
         metric=row.metric,
         slice=row.slice,
@@ -301,93 +307,6 @@ def _change(row: _Row, rate: float) -> MetricChange:
 
 def _size(signed: Estimate) -> Estimate:
     return intervals.around(abs(signed.value), intervals.standard_error(signed), signed.rows)
-
-
-def _measure(name: str, y: Floats, p: Floats, seed: int, task: TaskName) -> SliceEvaluation:
-    if task == "regression":
-        return SliceEvaluation(slice=name, rows=len(y), auc=None, ece=None, **task_measures.of_numbers(y, p))
-    if task == "multiclass":
-        right, confidence, loss = task_measures.as_classes(y, p)
-        return dataclasses.replace(_measure(name, right, confidence, seed, "binary"), auc=None, loss=loss)
-    return SliceEvaluation(
-        slice=name,
-        rows=len(y),
-        label_share=intervals.mean(y),
-        mean_prediction=intervals.mean(p),
-        auc=auc(y, p),
-        calibration=intervals.mean(p - y),
-        ece=_expected_calibration_error(y, p, seed),
-        loss=intervals.mean(losses(y, p)),
-    )
-
-
-def losses(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> Floats:
-    """Returns the log loss of each row, in nats."""
-    p = np.clip(probabilities, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
-    return np.asarray(-np.where(labels == 1, np.log(p), np.log1p(-p)), np.float64)
-
-
-def auc(labels: Floats, scores: Floats) -> Estimate | None:
-    """Returns the area under the ROC curve with DeLong's interval; None where one class has no rows.
-
-    With the placement values V of the positive rows and W of the negative ones, the variance is
-    var(V) / positives + var(W) / negatives.
-    """
-    v, w = _placements(labels, scores)
-    m, n = len(v), len(w)
-    if m == 0 or n == 0:
-        return None
-    variance = (v.var(ddof=1) / m if m > 1 else 0.25) + (w.var(ddof=1) / n if n > 1 else 0.25)
-    # Perfect separation has no spread; one more row of each class could still be misplaced.
-    error = math.sqrt(max(variance, 1 / (4.0 * m * n * (m + n))))
-    return intervals.around(float(v.mean()), error, len(labels))
-
-
-def auc_difference(labels: npt.NDArray[Any], one: Floats, other: Floats) -> Estimate:
-    """Returns by how much `other` has the larger AUC than `one` on the same rows, with DeLong's paired interval.
-
-    Each class needs two rows.
-    """
-    (v, w), (v_other, w_other) = _placements(labels, one), _placements(labels, other)
-    of_positive, of_negative = v_other - v, w_other - w
-    variance = of_positive.var(ddof=1) / len(v) + of_negative.var(ddof=1) / len(w)
-    return intervals.around(float(of_positive.mean()), math.sqrt(variance), len(labels))
-
-
-def _placements(labels: npt.NDArray[Any], scores: Floats) -> tuple[Floats, Floats]:
-    """Returns the share of the negatives below each positive row, and of the positives above each negative one."""
-    positive, negative = scores[labels == 1], scores[labels == 0]
-    m, n = len(positive), len(negative)
-    if m == 0 or n == 0:
-        return np.empty(m), np.empty(n)
-    together = midranks(np.concatenate([positive, negative]))
-    v = (together[:m] - midranks(positive)) / n  # (positives,)
-    w = 1 - (together[m:] - midranks(negative)) / m  # (negatives,)
-    return v, w
-
-
-def midranks(values: Floats) -> Floats:
-    """Returns 1-based ranks, ties sharing their mean rank."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return np.asarray((ends - (counts - 1) / 2)[inverse], np.float64)
-
-
-def _expected_calibration_error(y: Floats, p: Floats, seed: int) -> Estimate:
-    """Mean distance of predicted and observed rate over equally filled bins, with a parametric bootstrap's interval.
-
-    In small bins chance alone makes a distance. The true error is at least the measured one less what chance adds to
-    it (the triangle inequality), which is the interval's lower end.
-    """
-    parts = np.array_split(np.argsort(p, kind="stable"), min(_ECE_BINS, len(y)))
-    weights = np.array([len(part) for part in parts]) / len(y)
-    gaps = np.array([(p[part] - y[part]).mean() for part in parts])
-    errors = np.array([(p[part] - y[part]).std() / math.sqrt(len(part)) for part in parts])
-    noise = errors * np.random.default_rng(seed).standard_normal((_BOOTSTRAPS, len(parts)))
-    high = float(np.quantile(np.abs(gaps + noise) @ weights, 0.975))
-    value = float(np.abs(gaps) @ weights)
-    low = value - float(np.quantile(np.abs(noise) @ weights, 0.975))
-    return Estimate(value=value, low=max(low, 0.0), high=max(high, value), rows=len(y))
 
 
 def slice_masks(columns: Mapping[str, Column], crossed: Sequence[str]) -> dict[str, npt.NDArray[np.bool_]]:

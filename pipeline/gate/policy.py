@@ -44,6 +44,9 @@ TOLERANT_KINDS = ("missing_values", "out_of_domain", "out_of_range", "not_finite
 Source = Literal["drift", "joint", "performance", "gain", "label", "lasting"]
 """Kinds of evidence that ask for a rerun, and that chance alone can produce."""
 
+MainMetric = Literal["auc", "accuracy", "error"]
+"""What a model of each task is chosen by: two classes, several, numbers."""
+
 SHARES: Mapping[Source, float] = {
     "drift": 0.5,
     "joint": 0.1,
@@ -84,7 +87,10 @@ class GatePolicy:
       performance_false_alarm_rate: how often, per span, chance alone may call any measure of the live model worse, and
         as often the label's share moved; where it is not given, their shares of `false_alarm_rate`.
       auc_margin: a smaller loss of AUC does not matter.
-      calibration_margin: a smaller growth of |mean prediction - share of positive labels| does not matter.
+      accuracy_margin: of several classes, a smaller loss of accuracy does not matter.
+      calibration_margin: a smaller growth of |mean prediction - share of positive labels| does not matter; of several
+        classes, of |mean probability of the answer - share of right answers|; of a regression, a smaller loss of the
+        share of rows within their interval.
       loss_margin: a smaller growth of the mean log loss (nats) does not matter.
       error_margin: of a regression, a smaller growth of the mean absolute error, or of |mean error|, does not matter;
         as a share of the mean absolute error at push.
@@ -92,11 +98,11 @@ class GatePolicy:
       relative_margin: of rare positives no change reaches these margins. So of the whole span a change also matters
         that is this large a part of what was at push: of the share of positive labels (label and calibration), of the
         log loss.
-      min_gain: a training that would bring less AUC than this, on rows like the span's, is not made; where it is not
-        given, a quarter of `auc_margin`. What the live model's performance asks for needs more than a guess to be put
-        off.
-      retrain_cost: the price of a training, as AUC over one span: it is made once the gains forgone since the last one
-        add up to it; where it is not given, `auc_margin`. 0 for none.
+      min_gain: a training that would bring less than this, on rows like the span's, is not made: in AUC, of several
+        classes in accuracy, of a regression as a share of the mean absolute error. Where it is not given, a quarter of
+        the margin of that metric. What the live model's performance asks for needs more than a guess to be put off.
+      retrain_cost: the price of a training, as such a gain over one span: it is made once the gains forgone since the
+        last one add up to it; where it is not given, the margin of that metric. 0 for none.
       min_slice_rows: a slice with fewer rows, now or in the evaluation at push, is reported and not judged.
       impossible_tolerance: share of rows with any value that the schema rules out (outside a range or a closed domain,
         NaN, infinite), all columns together, above which the span is blocked; columns with a severity or tolerance of
@@ -128,13 +134,14 @@ class GatePolicy:
     max_model_age_days: Annotated[float, Range(0, math.inf, "days")] = 365.0
     performance_false_alarm_rate: _AlarmRate | None = None
     auc_margin: Annotated[float, Range(0, 1)] = 0.02
+    accuracy_margin: Annotated[float, Range(0, 1)] = 0.02
     calibration_margin: Annotated[float, Range(0, 1, "probability")] = 0.05
     loss_margin: Annotated[float, Range(0, math.inf, "nats")] = 0.05
     error_margin: Annotated[float, Range(0, math.inf, "share of the mean absolute error")] = 0.1
     label_share_margin: _Share = 0.05
     relative_margin: Annotated[float, Range(0, math.inf, "share of what was at push")] = 0.5
-    min_gain: Annotated[float, Range(0, 1, "AUC")] | None = None
-    retrain_cost: Annotated[float, Range(0, math.inf, "AUC over one span")] | None = None
+    min_gain: Annotated[float, Range(0, 1, "of the main metric")] | None = None
+    retrain_cost: Annotated[float, Range(0, math.inf, "of the main metric, over one span")] | None = None
     min_slice_rows: _Rows = 200
     impossible_tolerance: _Share = 0.002
     out_of_domain_tolerance: _Share = 0.01
@@ -161,15 +168,17 @@ class GatePolicy:
             for kind in shares:
                 _check_kind(f"tolerance.{feature}", kind, TOLERANT_KINDS)
 
-    @property
-    def gain_that_counts(self) -> float:
-        """The smallest gain that a training is made for."""
-        return self.auc_margin / 4 if self.min_gain is None else self.min_gain
+    def margin_of(self, metric: MainMetric) -> float:
+        """Returns the smallest loss of a task's main metric that matters; of errors, as a share of the error."""
+        return {"auc": self.auc_margin, "accuracy": self.accuracy_margin, "error": self.error_margin}[metric]
 
-    @property
-    def price_of_a_training(self) -> float:
-        """What was forgone must add up to this."""
-        return self.auc_margin if self.retrain_cost is None else self.retrain_cost
+    def gain_that_counts(self, metric: MainMetric) -> float:
+        """Returns the smallest gain that a training is made for."""
+        return self.margin_of(metric) / 4 if self.min_gain is None else self.min_gain
+
+    def price_of_a_training(self, metric: MainMetric) -> float:
+        """Returns what must have been forgone together."""
+        return self.margin_of(metric) if self.retrain_cost is None else self.retrain_cost
 
     def alarm_rate(self, source: Source) -> float:
         """Returns how often, per span, chance alone may produce this kind of evidence."""

@@ -2,30 +2,71 @@
 
 import dataclasses
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from models.errors import ModelError
-from models.target import TaskName
+from models.target import Target
+from pipeline.evaluation import judge, metrics, registry
 from pipeline.evaluation.intervals import Estimate
+from pipeline.evaluation.metrics import Sample
+from pipeline.evaluation.registry import CALIBRATION_ERROR
 from pipeline.gate import clusters, labels, performance, task_measures
+from pipeline.gate.evidence import FloorCheck
 from pipeline.gate.performance import Evaluation, SliceEvaluation
-from pipeline.gate.settings import Settings
+from pipeline.gate.policy import SMALLEST_COMPARED
+from pipeline.gate.settings import Floors, Settings
+
+_BINARY = Target(label="label")
+_REPLICATES = 40
+"""Of the bootstrap behind the intervals of the metrics that have a floor."""
 
 
-def evaluate_model(model_dir: Path | str, table: pa.Table, settings: Settings) -> Evaluation:
-    """Measures a SavedModel on the labelled rows of `table`, overall and per slice."""
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """A model's answers on labelled rows.
+
+    Attributes:
+      labels: as `Target.evaluate` answers them, none unknown, (rows,).
+      predictions: as `Predictor.predict` answers them, (rows,) or (rows, ...).
+    """
+
+    table: pa.Table
+    labels: npt.NDArray[Any]  # Any: int64, or float64 of a regression.
+    predictions: npt.NDArray[Any]
+
+
+def ask(model_dir: Path | str, table: pa.Table, settings: Settings) -> Answers:
+    """Returns a SavedModel's answers on the labelled rows of `table`."""
     from models.predictor import predictor_of  # Loads TensorFlow, which most decisions do without.
 
     table, values = labels.labelled(table, settings.features.target)
     predictor, task = predictor_of(str(model_dir)), settings.features.task
     if predictor.task != task:
         raise ModelError(f"The live model is of task {predictor.task}, and the dataset's is {task}.")
-    answers = predictor.predict(table)
-    return evaluate(table, values, answers, settings.slices, cluster=settings.policy.cluster, task=task)
+    return Answers(table=table, labels=values, predictions=predictor.predict(table))
+
+
+def evaluate_model(model_dir: Path | str, table: pa.Table, settings: Settings) -> Evaluation:
+    """Measures a SavedModel on the labelled rows of `table`, overall and per slice."""
+    return evaluate_answers(ask(model_dir, table, settings), settings)
+
+
+def evaluate_answers(answers: Answers, settings: Settings) -> Evaluation:
+    """Measures what a model has answered, overall and per slice."""
+    return evaluate(
+        answers.table,
+        answers.labels,
+        answers.predictions,
+        settings.slices,
+        cluster=settings.policy.cluster,
+        target=settings.features.target,
+    )
 
 
 def evaluate(
@@ -35,21 +76,67 @@ def evaluate(
     slices: tuple[tuple[str, ...], ...],
     *,
     cluster: str | None = None,
-    task: TaskName = "binary",
+    target: Target = _BINARY,
 ) -> Evaluation:
     """Measures predictions, (rows,) or (rows, ...), overall and on the slices that the dataset file names.
 
-    Where rows come in groups, every interval is as wide as the groups make that of the mean residual.
+    Rows count as their weights say. Where they come in groups, every interval is as wide as the groups make that of the
+    mean residual.
     """
     columns = {name: table.column(name) for crossed in slices for name in crossed}
     masks = {name: mask for crossed in slices for name, mask in performance.slice_masks(columns, crossed).items()}
-    measured = performance.evaluate(labels_, predictions, masks, task=task)
+    weights = labels.weights(table, target)
+    measured = performance.evaluate(labels_, predictions, masks, task=target.task, weights=weights)
+    factor = _widening(table, labels_, predictions, cluster, target)
+    if factor == 1:
+        return measured
+    return dataclasses.replace(measured, slices=tuple(_widened(item, factor) for item in measured.slices))
+
+
+def hold_to_floors(answers: Answers, settings: Settings, floors: Floors) -> tuple[FloorCheck, ...]:
+    """Holds the live model on a span to the dataset file's floors and limits, as the Evaluator holds a candidate.
+
+    Nothing is said of a handful of rows, nor of a metric that is not defined on them.
+    """
+    rows = len(answers.labels)
+    if rows < SMALLEST_COMPARED:
+        return ()
+    target = settings.features.target
+    weights = labels.weights(answers.table, target)
+    sample = Sample(
+        labels=np.asarray(answers.labels, np.float64),
+        predictions={"": np.asarray(answers.predictions, np.float64)},
+        weights=np.ones(rows) if weights is None else weights,
+    )
+    factor = _widening(answers.table, answers.labels, answers.predictions, settings.policy.cluster, target)
+    checks = []
+    for name, metric in metrics.measure(sample, target, _REPLICATES, seed=0)[""].items():
+        if name in floors.limits and not math.isnan(metric.value):
+            wide = dataclasses.replace(
+                metric, deviation=factor * (metric.deviation or 0.0), chance=factor * metric.chance
+            )
+            checks.append(_check(name, wide, floors.limits[name], rows))
+    return tuple(sorted(checks, key=lambda check: list(floors.limits).index(check.metric)))
+
+
+def _check(name: str, metric: metrics.Metric, limit: float, rows: int) -> FloorCheck:
+    below, above = judge.noise(metric)
+    low = max(metric.value - below, 0.0) if name == CALIBRATION_ERROR else metric.value - below
+    current = Estimate(value=metric.value, low=low, high=metric.value + above, rows=rows)
+    return FloorCheck(
+        metric=name, current=current, limit=limit, missed=judge.misses(registry.METRICS[name], metric, limit)
+    )
+
+
+def _widening(
+    table: pa.Table, labels_: np.ndarray, predictions: np.ndarray, cluster: str | None, target: Target
+) -> float:
+    """Returns how many times as wide an interval is as that of single rows."""
     groups = clusters.of(table, cluster)
     if groups is None:
-        return measured
-    residuals = task_measures.residuals(np.asarray(labels_, np.float64), np.asarray(predictions, np.float64), task)
-    factor = math.sqrt(clusters.design_effect(residuals, groups))
-    return dataclasses.replace(measured, slices=tuple(_widened(item, factor) for item in measured.slices))
+        return 1.0
+    y, p = np.asarray(labels_, np.float64), np.asarray(predictions, np.float64)
+    return math.sqrt(clusters.design_effect(task_measures.residuals(y, p, target.task), groups))
 
 
 def _widened(item: SliceEvaluation, factor: float) -> SliceEvaluation:

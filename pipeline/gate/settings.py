@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from models.features import FeatureSpec
 from pipeline import json_values
+from pipeline.evaluation.registry import AUC, CALIBRATION_ERROR
 from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.gate.policy import GatePolicy
 
@@ -40,10 +42,13 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Floors:
-    """What RerunGate holds the live model to on each span: the thresholds that a candidate had to reach."""
+    """What RerunGate holds the live model to on each span: the thresholds that a candidate had to reach.
 
-    min_auc: float
-    max_calibration_error: float
+    Attributes:
+      limits: metric of pipeline/evaluation/registry.py to its floor, or its limit where lower is better.
+    """
+
+    limits: Mapping[str, float]
 
     def to_json(self) -> str:
         """Serializes to JSON, the same text for equal floors."""
@@ -51,8 +56,11 @@ class Floors:
 
     @classmethod
     def from_json(cls, text: str) -> Floors:
-        """Reads what `to_json` wrote."""
-        return json_values.from_json_values(cls, json.loads(text))
+        """Reads what `to_json` wrote, also into the compiled files of earlier releases, which knew one task."""
+        value = json.loads(text)
+        if "min_auc" in value:
+            return cls(limits={AUC: value["min_auc"], CALIBRATION_ERROR: value["max_calibration_error"]})
+        return json_values.from_json_values(cls, value)
 
 
 @dataclass(frozen=True, kw_only=True)

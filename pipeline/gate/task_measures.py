@@ -1,38 +1,70 @@
-"""What the gate measures of a model of several classes or of numbers, in the words that binary models have.
+"""What the gate measures of a model, by its task, in the words that binary models have.
 
-|                 | several classes                                | numbers                                      |
-|-----------------|------------------------------------------------|----------------------------------------------|
-| label_share     | share of right answers                         | mean label                                   |
-| mean_prediction | mean probability of the class that is answered | mean value                                   |
-| calibration     | the latter less the former                     | the latter less the former, the mean error   |
-| loss            | log loss, nats                                 | absolute error, in the label's unit          |
+|                 | two classes            | several classes                | numbers                             |
+|-----------------|------------------------|--------------------------------|-------------------------------------|
+| label_share     | share of positive rows | share of right answers         | mean label                          |
+| mean_prediction | mean probability       | the answer's mean probability  | mean value                          |
+| calibration     | prediction less label  | probability less share         | mean error: prediction less label   |
+| loss            | log loss, nats         | log loss, nats                 | absolute error, in the label's unit |
+| chosen by       | auc                    | accuracy                       | loss                                |
+
+Of weighted rows every measure is the weighted one, and as certain as the weights leave it.
 """
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
+from models.calibration import quantile
 from models.target import TaskName
 from pipeline.evaluation import intervals
 from pipeline.evaluation.intervals import Estimate
+from pipeline.gate.discrimination import auc
 
 Floats = npt.NDArray[np.float64]
+Measures = dict[str, Any]  # Any: an Estimate, a float or None, by the names of SliceEvaluation's fields.
 
+_ECE_BINS = 10
 _SMALLEST_PROBABILITY = 1e-7
+_BOOTSTRAPS = 400
 
 
-def as_classes(labels: Floats, probabilities: Floats) -> tuple[Floats, Floats, Estimate]:
-    """Returns of each row whether the answer is right, its probability, and the mean log loss.
+def measure(labels: Floats, predictions: Floats, weights: Floats | None, task: TaskName, seed: int) -> Measures:
+    """Returns the fields of a SliceEvaluation.
 
     Args:
-      labels: index of each row's class, (rows,).
-      probabilities: (rows, classes).
+      labels: 0 or 1, the index of each row's class, or numbers, (rows,).
+      predictions: probabilities (rows,) or (rows, classes), or value, lower and upper (rows, 3).
+      weights: (rows,), each above 0; None for alike.
     """
-    index = labels.astype(np.int64)
-    own = np.clip(probabilities[np.arange(len(index)), index], _SMALLEST_PROBABILITY, 1.0)
-    right = (probabilities.argmax(axis=1) == index).astype(np.float64)
-    return right, probabilities.max(axis=1), intervals.mean(-np.log(own))
+    if task == "regression":
+        return _of_numbers(labels, predictions, weights)
+    if task == "multiclass":
+        return _of_classes(labels, predictions, weights, seed)
+    found = _of_probabilities(labels, predictions, weights, seed)
+    loss = intervals.mean(losses(labels, predictions), weights)
+    return found | {"auc": auc(labels, predictions, weights), "loss": loss}
+
+
+def losses(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> Floats:
+    """Returns the log loss of each row, in nats."""
+    p = np.clip(probabilities, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
+    return np.asarray(-np.where(labels == 1, np.log(p), np.log1p(-p)), np.float64)
+
+
+def class_losses(labels: npt.NDArray[Any], probabilities: Floats) -> Floats:
+    """Returns the log loss of each row, in nats, of probabilities (rows, classes)."""
+    own = probabilities[np.arange(len(labels)), labels.astype(np.int64)]
+    return np.asarray(-np.log(np.clip(own, _SMALLEST_PROBABILITY, 1.0)))
+
+
+def is_right(labels: npt.NDArray[Any], probabilities: Floats) -> Floats:
+    """Returns 1 for each row whose most probable class is its own, else 0."""
+    return np.asarray(probabilities.argmax(axis=1) == labels.astype(np.int64), np.float64)
 
 
 def residuals(labels: Floats, predictions: Floats, task: TaskName) -> Floats:
@@ -42,21 +74,68 @@ def residuals(labels: Floats, predictions: Floats, task: TaskName) -> Floats:
         return predictions - labels
     if task == "regression":
         return predictions[:, 0] - labels
-    right, confidence, _ = as_classes(labels, predictions)
-    return confidence - right
+    return np.asarray(predictions.max(axis=1) - is_right(labels, predictions))
 
 
-def of_numbers(labels: Floats, predictions: Floats) -> dict[str, Estimate]:
-    """Returns the estimates of a SliceEvaluation.
+def _of_classes(labels: Floats, probabilities: Floats, weights: Floats | None, seed: int) -> Measures:
+    found = _of_probabilities(is_right(labels, probabilities), probabilities.max(axis=1), weights, seed)
+    loss = intervals.mean(class_losses(labels, probabilities), weights)
+    return found | {"auc": None, "accuracy": found["label_share"], "loss": loss, "blind": _entropy(labels, weights)}
 
-    Args:
-      labels: (rows,).
-      predictions: value, lower and upper, (rows, 3).
-    """
-    value = predictions[:, 0]
+
+def _of_probabilities(labels: Floats, probabilities: Floats, weights: Floats | None, seed: int) -> Measures:
     return {
-        "label_share": intervals.mean(labels),
-        "mean_prediction": intervals.mean(value),
-        "calibration": intervals.mean(value - labels),
-        "loss": intervals.mean(np.abs(labels - value)),
+        "label_share": intervals.mean(labels, weights),
+        "mean_prediction": intervals.mean(probabilities, weights),
+        "calibration": intervals.mean(probabilities - labels, weights),
+        "ece": _expected_calibration_error(labels, probabilities, weights, seed),
     }
+
+
+def _of_numbers(labels: Floats, predictions: Floats, weights: Floats | None) -> Measures:
+    value, lower, upper = predictions.T
+    rows = np.ones(len(labels)) if weights is None else weights
+    # Where only a value is known, as of requests, no row has an interval.
+    within = ((lower <= labels) & (labels <= upper)).astype(np.float64) if (upper > lower).any() else None
+    middle = quantile(labels, rows, 0.5)
+    return {
+        "label_share": intervals.mean(labels, weights),
+        "mean_prediction": intervals.mean(value, weights),
+        "auc": None,
+        "calibration": intervals.mean(value - labels, weights),
+        "ece": None,
+        "loss": intervals.mean(np.abs(labels - value), weights),
+        "coverage": None if within is None else intervals.mean(within, weights),
+        "blind": float(np.average(np.abs(labels - middle), weights=rows)),
+    }
+
+
+def _entropy(labels: Floats, weights: Floats | None) -> float:
+    """Returns the log loss of knowing the shares of the classes alone, in nats."""
+    shares = np.bincount(labels.astype(np.int64), weights)
+    shares = shares[shares > 0] / shares.sum()
+    return float(-(shares * np.log(shares)).sum())
+
+
+def _expected_calibration_error(y: Floats, p: Floats, weights: Floats | None, seed: int) -> Estimate:
+    """Mean distance of predicted and observed rate over equally filled bins, with a parametric bootstrap's interval.
+
+    In small bins chance alone makes a distance. The true error is at least the measured one less what chance adds to
+    it (the triangle inequality), which is the interval's lower end.
+    """
+    rows = np.ones(len(y)) if weights is None else weights
+    parts = np.array_split(np.argsort(p, kind="stable"), min(_ECE_BINS, len(y)))
+    shares = np.array([rows[part].sum() for part in parts]) / rows.sum()
+    gaps, errors = np.array([_gap((p - y)[part], rows[part]) for part in parts]).T
+    noise = errors * np.random.default_rng(seed).standard_normal((_BOOTSTRAPS, len(parts)))
+    high = float(np.quantile(np.abs(gaps + noise) @ shares, 0.975))
+    value = float(np.abs(gaps) @ shares)
+    low = value - float(np.quantile(np.abs(noise) @ shares, 0.975))
+    return Estimate(value=value, low=max(low, 0.0), high=max(high, value), rows=len(y))
+
+
+def _gap(residual: Floats, weights: Floats) -> tuple[float, float]:
+    """Returns a bin's mean residual and its standard error."""
+    gap = float(np.average(residual, weights=weights))
+    spread = math.sqrt(float(np.average((residual - gap) ** 2, weights=weights)))
+    return gap, spread / math.sqrt(intervals.effective_rows(weights))

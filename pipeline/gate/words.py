@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.evaluation import registry
 from pipeline.gate.evidence import (
     Challenge,
     Evidence,
@@ -16,11 +17,16 @@ from pipeline.gate.policy import GatePolicy
 
 _METRIC_NAMES = {
     "auc": "AUC",
+    "accuracy": "accuracy",
     "calibration": "calibration error",
     "loss": "log loss",
     "bias": "mean error",
     "error": "mean absolute error",
+    "coverage": "share of rows within their interval",
 }
+_GAIN_NAMES = {"auc": "AUC", "accuracy": "accuracy", "error": "of the mean absolute error"}
+_FORMER_NAMES = {"ece": registry.CALIBRATION_ERROR}
+"""Of metrics, in decisions of earlier releases."""
 _MEASURE_NAMES = {"l_infinity": "L-infinity", "jensen_shannon": "Jensen-Shannon"}
 _LIMIT_NAMES = {
     "noise": "sampling noise",
@@ -87,28 +93,33 @@ def describe_gain(found: Challenge, policy: GatePolicy) -> str:
     expected = found.expected
     before = f", {found.forgone:.3f} forgone since the last one" if found.forgone else ""
     return (
-        f"a training is expected to bring {expected.value:+.3f} AUC (interval {expected.low:+.3f} to "
-        f"{expected.high:+.3f}, tried on {found.rows:,} rows{before}; it must bring {policy.gain_that_counts:.2g}, and "
-        f"with what was forgone {policy.price_of_a_training:.2g})"
+        f"a training is expected to bring {expected.value:+.3f} {_GAIN_NAMES[found.metric]} (interval "
+        f"{expected.low:+.3f} to {expected.high:+.3f}, tried on {found.rows:,} rows{before}; it must bring "
+        f"{policy.gain_that_counts(found.metric):.2g}, and with what was forgone "
+        f"{policy.price_of_a_training(found.metric):.2g})"
     )
 
 
 def describe_recalibration(found: Challenge, policy: GatePolicy) -> str:
     """Returns what a new slope and offset bring, and that a training would bring no more that counts."""
     fall = found.recalibration
+    loss, error = "log loss", f"calibration error {found.calibration_error.value:.3f}"
+    if found.metric == "error":
+        loss = "loss of value and interval, as a share of the mean absolute error,"
+        error = f"mean error {found.calibration_error.value:.3f} of it"
     return (
-        f"a new slope and offset repair it: log loss {-fall.value:+.4f} (interval {-fall.high:+.4f} to "
-        f"{-fall.low:+.4f}), calibration error {found.calibration_error.value:.3f}; {describe_gain(found, policy)}"
+        f"a new slope and offset repair it: {loss} {-fall.value:+.4f} (interval {-fall.high:+.4f} to "
+        f"{-fall.low:+.4f}), {error}; {describe_gain(found, policy)}"
     )
 
 
 def describe_floor(check: FloorCheck) -> str:
     """Returns one of the dataset file's limits that the live model misses, in words."""
-    name, limit = ("AUC", "min_auc") if check.metric == "auc" else ("calibration error", "max_calibration_error")
-    side = "below" if check.metric == "auc" else "above"
+    definition = registry.METRICS[_FORMER_NAMES.get(check.metric, check.metric)]
+    limit = "below the floor" if definition.better == "higher" else "above the limit"
     return (
-        f"the live model's {name} {check.current.value:.3f} (interval {check.current.low:.3f} to "
-        f"{check.current.high:.3f}) is {side} {limit} {check.limit:g}, whatever it was at push"
+        f"the live model's {definition.title} {check.current.value:.3f} (interval {check.current.low:.3f} to "
+        f"{check.current.high:.3f}) is {limit} of {check.limit:g}, whatever it was at push"
     )
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pipeline.evaluation import intervals
 from pipeline.gate import performance
-from pipeline.gate.evidence import MetricChange, NotCompared
+from pipeline.gate.evidence import MAIN, MetricChange, NotCompared
 from pipeline.gate.performance import Evaluation, SpanResult
 from pipeline.gate.policy import GatePolicy
 
@@ -56,15 +56,15 @@ def choose_yardstick(
     window: Sequence[int],
     policy: GatePolicy,
 ) -> Yardstick | None:
-    """Returns the best of what the data have shown to be within reach, by AUC.
+    """Returns the best of what the data have shown to be within reach, by AUC, accuracy or mean absolute error.
 
-    That is the new model out of time, unless something is clearly better, beyond noise and `auc_margin`. Otherwise a
-    change in the window would make its own collapse the yardstick:
+    That is the new model out of time, unless something is clearly better, beyond noise and the margin of the metric.
+    Otherwise a change in the window would make its own collapse the yardstick:
 
     - the live model's yardstick, while the window still holds spans of the time in which it was measured. So it ends:
       a model that was trained on later spans alone sets its own.
-    - held-out rows, where out of time the model keeps less than half of what it discriminates there. They flatter, so
-      a smaller difference says nothing.
+    - held-out rows, where out of time the model keeps less than half of what it knows there. They flatter, so a
+      smaller difference says nothing.
 
     Args:
       out_of_time: None where the window has one span; then held-out rows are what there is.
@@ -77,13 +77,13 @@ def choose_yardstick(
         return _held_out(held_out(), newest)
     own = Yardstick(evaluation=out_of_time, origin=Origin(source="out_of_time", span=newest))
     if previous is not None and min(window) <= previous.origin.span:
-        if _clearly_better(previous.evaluation, out_of_time, policy.auc_margin):
+        if _clearly_better(previous.evaluation, out_of_time, policy):
             return previous
-    elif _discriminates(out_of_time) < 0.25:  # Else nothing can discriminate twice as well.
+    elif _knows(out_of_time) < 0.5:  # Else nothing can know twice as much.
         on_held_out = _held_out(held_out(), newest)
         if on_held_out is not None:
-            collapsed = _discriminates(on_held_out.evaluation) > 2 * max(_discriminates(out_of_time), 0.0)
-            if collapsed and _clearly_better(on_held_out.evaluation, out_of_time, policy.auc_margin):
+            collapsed = _knows(on_held_out.evaluation) > 2 * max(_knows(out_of_time), 0.0)
+            if collapsed and _clearly_better(on_held_out.evaluation, out_of_time, policy):
                 return on_held_out
     return own
 
@@ -94,14 +94,23 @@ def _held_out(evaluation: Evaluation | None, newest: int) -> Yardstick | None:
     return Yardstick(evaluation=evaluation, origin=Origin(source="held_out", span=newest))
 
 
-def _discriminates(evaluation: Evaluation) -> float:
-    """By how much the AUC exceeds chance."""
-    return evaluation.overall.auc.value - 0.5 if evaluation.overall.auc is not None else 0.0
+def _knows(evaluation: Evaluation) -> float:
+    """Returns how much a model knows: 0 where nothing, 1 where everything; of AUC, or of the loss that it saves."""
+    overall = evaluation.overall
+    if evaluation.task == "binary":
+        return 2 * overall.auc.value - 1 if overall.auc is not None else 0.0
+    return 1 - overall.loss.value / overall.blind if overall.blind else 0.0
 
 
-def _clearly_better(one: Evaluation, other: Evaluation, margin: float) -> bool:
-    a, b = one.overall.auc, other.overall.auc
-    if a is None or b is None:
-        return False
+def _clearly_better(one: Evaluation, other: Evaluation, policy: GatePolicy) -> bool:
+    margin = policy.margin_of(MAIN[one.task])
+    if one.task == "regression":  # A share of the error, which is the better the smaller it is.
+        a, b, margin = other.overall.loss, one.overall.loss, margin * one.overall.loss.value
+    else:
+        pairs = (one.overall.accuracy, other.overall.accuracy) if one.task == "multiclass" else None
+        first, second = pairs or (one.overall.auc, other.overall.auc)
+        if first is None or second is None:
+            return False
+        a, b = first, second
     error = math.hypot(intervals.standard_error(a), intervals.standard_error(b))
     return a.value - b.value > max(margin, intervals.half_width(error))

@@ -9,7 +9,7 @@ import pytest
 from models.target import Target
 from pipeline.evaluation import binary_metrics, metrics
 from pipeline.evaluation.metrics import Sample
-from pipeline.gate import performance
+from pipeline.gate import discrimination
 
 LABELS = np.array([1.0, 1.0, 0.0, 0.0])
 PROBABILITIES = np.array([0.9, 0.4, 0.6, 0.1])
@@ -75,7 +75,7 @@ def test_the_deviation_of_the_auc_is_delongs():
     rng = np.random.default_rng(4)
     probabilities = rng.random(2_000)
     labels = (rng.random(2_000) < probabilities).astype(float)
-    delong = performance.auc(labels, probabilities)
+    delong = discrimination.auc(labels, probabilities)
 
     measured = metrics.measure(
         Sample(labels=labels, predictions={"": probabilities}, weights=np.ones(len(labels))), BINARY, 200, 1

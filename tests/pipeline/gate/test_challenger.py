@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from models.scores import sigmoid
-from pipeline.gate import challenger, performance
+from pipeline.gate import challenger, discrimination, task_measures
 from tests.helpers.windows import FEATURES
 
 
@@ -75,7 +75,7 @@ def test_a_shift_of_the_odds_is_repaired_by_an_offset_and_by_no_training():
     # Odds of e instead of 1: the log loss of a calibrated answer is known, and so is that of the shifted one.
     now = span(200_000, 1, odds=1.0)
     truth, logit = (now["tips"].to_numpy() > 0).astype(int), np.log(live(now)) - np.log1p(-live(now))
-    fall = performance.losses(truth, live(now)).mean() - performance.losses(truth, sigmoid(logit + 1.0)).mean()
+    fall = task_measures.losses(truth, live(now)).mean() - task_measures.losses(truth, sigmoid(logit + 1.0)).mean()
     assert found.recalibration.value == pytest.approx(fall, abs=0.03)
     assert found.recalibration.low > 0.02
     assert found.calibration_error.low < 0.03
@@ -96,11 +96,11 @@ def test_the_paired_interval_covers_the_difference():
         score = rng.normal(size=rows) + 1.5 * labels
         return labels, score + rng.normal(size=rows), score
 
-    truth = performance.auc_difference(*draw(400_000)).value
-    found = [performance.auc_difference(*draw(400)) for _ in range(300)]
+    truth = discrimination.auc_difference(*draw(400_000)).value
+    found = [discrimination.auc_difference(*draw(400)) for _ in range(300)]
 
     assert 0.91 <= np.mean([each.low <= truth <= each.high for each in found]) <= 0.98
     labels, one, other = draw(400)
-    assert performance.auc_difference(labels, one, other).value == pytest.approx(
-        performance.auc(labels, other).value - performance.auc(labels, one).value
+    assert discrimination.auc_difference(labels, one, other).value == pytest.approx(
+        discrimination.auc(labels, other).value - discrimination.auc(labels, one).value
     )

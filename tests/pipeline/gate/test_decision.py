@@ -150,7 +150,7 @@ def test_row_9_holds_the_live_model_to_the_datasets_own_floors():
     assert [(reason.kind, reason.text) for reason in decision.reasons] == [
         (
             "floor",
-            "the live model's AUC 0.800 (interval 0.780 to 0.820) is below min_auc 0.85, whatever it was at push",
+            "the live model's AUC 0.800 (interval 0.780 to 0.820) is below the floor of 0.85, whatever it was at push",
         )
     ]
     assert not decision.not_scored

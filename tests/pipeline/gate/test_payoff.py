@@ -140,7 +140,7 @@ def test_a_written_price_goes_before_the_default():
     policy = GatePolicy(min_gain=0.0, retrain_cost=0.0)
 
     assert decide(evidence(**MOVED, challenge=challenge(0.001)), policy).verdict is Verdict.RERUN
-    assert GatePolicy(auc_margin=0.04).gain_that_counts == pytest.approx(0.01)
+    assert GatePolicy(auc_margin=0.04).gain_that_counts("auc") == pytest.approx(0.01)
 
 
 def test_the_decision_is_read_back():

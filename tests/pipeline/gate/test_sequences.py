@@ -27,7 +27,7 @@ DAY = 86_400
 TAXI = load_dataset("taxi")
 SPEC = TrainingSpec(batch_size=64, epochs=5, hidden_units=(16,), embedding_size=4, learning_rate=0.01)
 SETTINGS = Settings(features=TAXI.features, policy=TAXI.gate)
-NO_FLOORS = Floors(min_auc=0.0, max_calibration_error=1.0)
+NO_FLOORS = Floors(limits={"auc": 0.0})
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,7 @@ def test_a_model_that_answers_the_wrong_way_round_is_seen_whatever_the_window(sp
 
     # Where nothing was stored at push, the dataset's own floors hold.
     bare = dataclasses.replace(live, baseline=dataclasses.replace(live.baseline, evaluation=None))
-    floors = Floors(min_auc=0.85, max_calibration_error=0.05)
+    floors = Floors(limits={"auc": 0.85, "expected_calibration_error": 0.05})
     assert "floor" not in kinds(decide(bare, 7, spans[7], schema, floors))
     assert "floor" in kinds(decide(bare, 7, turned(spans[7]), schema, floors))
 
