@@ -15,9 +15,13 @@ from pipeline.commands.terminal import Terminal
 from pipeline.errors import ConfigError, ExitStatus
 
 if TYPE_CHECKING:
+    from pipeline.onboarding.cut import SpanSummary
+    from pipeline.onboarding.label import Label
     from pipeline.onboarding.onboard import NoLabelError, Onboarded
     from pipeline.onboarding.query import Query
 
+_TASKS = ("binary", "multiclass", "regression")
+_MOST_CANDIDATES = 12
 _EVERY = ("hour", "day", "week", "month", "quarter", "year")
 
 
@@ -42,6 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="VALUE",
         help="the label's values that count as 1 (not needed for pairs such as Yes and No, true and false, 1 and 0)",
+    )
+    parser.add_argument(
+        "--task",
+        choices=_TASKS,
+        help="what the label is: one of two, one of several classes, or a number (default: told from its values)",
     )
     parser.add_argument("--time", metavar="COLUMN", help="cut spans by this column: dates, years or seconds since 1970")
     parser.add_argument("--every", choices=_EVERY, help="how long a span is; goes with --time, or with --query")
@@ -101,6 +110,7 @@ def command(args: argparse.Namespace) -> int:
         query=query,
         label=args.label,
         positive=tuple(args.positive),
+        task=args.task,
         time=args.time,
         every=args.every,
         rows_per_span=args.rows_per_span,
@@ -156,7 +166,7 @@ def _show(outcome: Onboarded, args: argparse.Namespace, terminal: Terminal) -> N
 def _notes(outcome: Onboarded) -> list[str]:
     table, result = outcome.table, outcome.table.result
     notes = [f"warning: {role.warning}" for role in table.roles if role.warning]
-    if not table.label.is_plain:
+    if table.label.task == "binary" and not table.label.is_plain:
         positive = " or ".join(repr(str(value)) for value in table.label.positive)
         notes.append(f"The label {table.label.column!r} counts as 1 where it is {positive}, else as 0.")
     if result.without_label:
@@ -176,7 +186,7 @@ def _notes(outcome: Onboarded) -> list[str]:
         how = "one for each file: no time was named (--time COLUMN --every month)"
     notes.append(f"{count}, {how}.")
     newest = spans[-1]
-    if newest.positives in (0, newest.rows):
+    if newest.rows in newest.classes:
         notes.append(
             f"warning: every row of the newest span, {newest.number}, has one label; no model can be judged on it. "
             "Take longer spans, or another order of the rows."
@@ -194,6 +204,7 @@ def _words(args: argparse.Namespace) -> list[str]:
     words += _option("--label", args.label) if args.label else []
     for value in args.positive:
         words += _option("--positive", value)
+    words += ["--task", args.task] if args.task else []
     words += _option("--time", args.time) if args.time else []
     words += ["--every", args.every] if args.every else []
     words += ["--rows-per-span", str(args.rows_per_span)] if args.rows_per_span else []
@@ -207,19 +218,22 @@ def _option(name: str, value: str) -> list[str]:
 
 
 def _show_candidates(error: NoLabelError, args: argparse.Namespace, terminal: Terminal) -> None:
+    shown = error.candidates[:_MOST_CANDIDATES]
     commands = []
-    for column, values, clear in error.candidates:
-        positive = [] if clear else _option("--positive", values[-1])
-        commands.append(program.line("init", *_words(args), *_option("--label", column), *positive))
+    for one in shown:
+        positive = _option("--positive", one.positive) if one.positive else []
+        commands.append(program.line("init", *_words(args), *_option("--label", one.column), *positive))
     if args.json:
         listed = [
-            {"column": column, "values": values, "command": line}
-            for (column, values, _), line in zip(error.candidates, commands, strict=True)
+            {"column": one.column, "task": one.task, "values": list(one.values), "command": line}
+            for one, line in zip(shown, commands, strict=True)
         ]
         print(json.dumps({"candidates": listed}, sort_keys=True))
         return
-    rows = [(column, ", ".join(values)) for column, values, _ in error.candidates]
-    terminal.table("What could be predicted", ("column", "values"), rows)
+    rows = [(one.column, one.task, one.described) for one in shown]
+    terminal.table("What could be predicted", ("column", "task", "values"), rows)
+    if len(error.candidates) > len(shown):
+        terminal.say(f"and {len(error.candidates) - len(shown)} more columns")
     if commands:
         terminal.say()
         terminal.say("Next, one of:")
@@ -238,7 +252,11 @@ def _json(outcome: Onboarded) -> dict[str, Any]:  # Any: JSON.
         "file": table.description,
         "label": {
             "column": table.label.column,
+            "task": table.label.task,
+            "why": table.label.why,
             "positive": [str(value) for value in table.label.positive],
+            "classes": list(table.label.classes),
+            "transform": table.label.transform,
         },
         "columns": [
             {
@@ -254,9 +272,17 @@ def _json(outcome: Onboarded) -> dict[str, Any]:  # Any: JSON.
         ],
         "left_out": dict(table.left_out),
         "spans": [
-            {"span": span.number, "begins": span.begins, "rows": span.rows, "positive": span.positives}
+            {"span": span.number, "begins": span.begins, "rows": span.rows, **_labels(table.label, span)}
             for span in table.result.spans
         ],
         "notes": _notes(outcome),
         "next": _next(outcome),
     }
+
+
+def _labels(label: Label, span: SpanSummary) -> dict[str, Any]:  # Any: JSON.
+    if label.task == "binary":
+        return {"positive": int(span.classes[1])}
+    if label.task == "multiclass":
+        return {"classes": dict(zip(label.outcomes, span.classes.tolist(), strict=True))}
+    return {"mean": span.total / span.rows}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,8 @@ from pipeline.onboarding.readings import Reading
 from pipeline.onboarding.sources import Source
 from pipeline.sources.periods import FIRST_MONDAY, MONTHS, SECONDS, Every, begin_of
 
+Targets = npt.NDArray[Any]
+"""Labels as `Label.targets` gives them, int64 of a classifier and float64 of a regression."""
 SchemaType = Literal["INT", "FLOAT", "BYTES"]
 
 FILE_NAME = "data.parquet"
@@ -76,13 +78,16 @@ class SpanSummary:
 
     Attributes:
       begins: its period's first moment; "" where no time cut it.
+      classes: rows of each outcome of a classifier's label, (outcomes,).
+      total: the sum of a regression's labels.
       present: rows with a value, by column.
     """
 
     number: int
     begins: str = ""
     rows: int = 0
-    positives: int = 0
+    classes: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    total: float = 0.0
     present: dict[str, int] = field(default_factory=dict)
 
 
@@ -92,13 +97,13 @@ class Cut:
 
     Attributes:
       sample: up to 100,000 rows from all over the table, for what needs rows side by side.
-      labels: of the sample, 0 or 1.
+      labels: of the sample: 0 or 1, the index of a class, or a number.
       ranges: least and greatest value of each column of numbers.
     """
 
     spans: tuple[SpanSummary, ...]
     sample: pa.Table
-    labels: npt.NDArray[np.int64]
+    labels: Targets
     ranges: Mapping[str, tuple[float, float]]
     without_label: int
     without_time: int
@@ -128,11 +133,11 @@ def cut(
       ConfigError: the time cannot be read, is missing in many rows, or cuts into too many spans.
       DataError: a file changed between the passes.
     """
-    writer = _SpanWriter(folder, pa.schema([(name, typed.arrow_type) for name, typed in columns.items()]))
+    writer = _SpanWriter(folder, pa.schema([(name, typed.arrow_type) for name, typed in columns.items()]), label)
     kept = {"seen": 0, "kept": 0, "without label": 0, "without time": 0}
     stride = max(1, -(-rows // _SAMPLE_ROWS))
     samples: list[pa.RecordBatch] = []
-    sample_labels: list[npt.NDArray[np.int64]] = []
+    sample_labels: list[Targets] = []
     ranges: dict[str, tuple[float, float]] = {}
     for file, batch in source.batches():
         table, labels = _typed(batch, columns, label, source)
@@ -150,10 +155,11 @@ def cut(
                 f"{_MOST_WITHOUT_TIME:.0%}. Name a column that every row has, or leave --time out."
             )
         keys = _keys(table.num_rows, moments, cutting, file, kept["kept"], rows)
-        writer.write(keys, table, labels)
+        targets = labels.to_numpy(zero_copy_only=False)
+        writer.write(keys, table, targets)
         picked = np.flatnonzero((np.arange(table.num_rows) + kept["kept"]) % stride == 0)
         samples.append(table.take(pa.array(picked)))
-        sample_labels.append(labels.to_numpy(zero_copy_only=False)[picked].astype(np.int64))
+        sample_labels.append(targets[picked])
         for name, array in zip(table.schema.names, table.columns, strict=True):
             _widen(ranges, name, array)
         kept["kept"] += table.num_rows
@@ -184,10 +190,7 @@ def _typed(
         if typed.date == "day":
             values = readings.days(values).cast(pa.int32())
         arrays[name] = values.cast(typed.arrow_type)
-    compared = convert(batch.column(label.column), label.reading)
-    positive = pc.is_in(compared, pa.array(label.positive).cast(compared.type))
-    given = arrays[label.column].is_valid()
-    return pa.RecordBatch.from_pydict(arrays), pc.if_else(given, positive, pa.scalar(None, pa.bool_())).cast(pa.int64())
+    return pa.RecordBatch.from_pydict(arrays), label.targets(batch.column(label.column), arrays[label.column])
 
 
 def _moments(batch: pa.RecordBatch, columns: Mapping[str, Typed], cutting: Cutting) -> pa.Array | None:
@@ -265,22 +268,26 @@ def _widen(ranges: dict[str, tuple[float, float]], name: str, array: pa.Array) -
 class _SpanWriter:
     """Rows that come in any order, written to one Parquet file a span, in the order in which they come."""
 
-    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+    def __init__(self, folder: Path, schema: pa.Schema, label: Label) -> None:
         self._folder = folder
         self._schema = schema
+        self._outcomes = len(label.outcomes)
         self._held: dict[int, list[pa.RecordBatch]] = {}
         self._held_rows: dict[int, int] = {}
         self._writers: dict[int, pq.ParquetWriter] = {}
         self._spans: dict[int, SpanSummary] = {}
 
-    def write(self, keys: npt.NDArray[np.int64], batch: pa.RecordBatch, labels: pa.Array) -> None:
+    def write(self, keys: npt.NDArray[np.int64], batch: pa.RecordBatch, targets: Targets) -> None:
         """Takes the rows of one batch; `keys` says which span each belongs to."""
         for key in np.unique(keys).tolist():
-            rows = pa.array(np.flatnonzero(keys == key))
-            part = batch.take(rows)
-            span = self._spans.setdefault(key, SpanSummary(number=0))
+            rows = np.flatnonzero(keys == key)
+            part = batch.take(pa.array(rows))
+            span = self._spans.setdefault(key, SpanSummary(number=0, classes=np.zeros(self._outcomes, np.int64)))
             span.rows += part.num_rows
-            span.positives += pc.sum(labels.take(rows)).as_py()
+            if self._outcomes:
+                span.classes = span.classes + np.bincount(targets[rows].astype(np.int64), minlength=self._outcomes)
+            else:
+                span.total += float(targets[rows].sum())
             for name, array in zip(part.schema.names, part.columns, strict=True):
                 span.present[name] = span.present.get(name, 0) + len(array) - array.null_count
             self._held.setdefault(key, []).append(part)

@@ -8,8 +8,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from models.target import TaskName
 from pipeline.config import json_schema
 from pipeline.onboarding.cut import Cut, Cutting, SpanSummary
+from pipeline.onboarding.floors import evaluation_lines, training_lines, window_of
 from pipeline.onboarding.label import Label
 from pipeline.onboarding.profile import Profile
 from pipeline.onboarding.roles import Role
@@ -17,14 +19,9 @@ from pipeline.onboarding.roles import Role
 SPANS_FOLDER = "spans"
 SCHEMA_COPY = json_schema.FILE.name
 """The JSON schema of dataset.toml, beside it, for editors."""
-_EVAL_SHARE = 1 / 3
-_ENOUGH_ROWS = 10_000
-_FEWEST_SPANS, _MOST_SPANS = 4, 52
-_STEPS = 800
 _CLOSED_MOST = 50
 _NEW_VALUES = 0.002
 _DOMAIN_MASS = 0.99
-_CALIBRATION_BINS = 10
 
 _LISTS = {"numeric": "numeric", "category": "categorical", "date": "dates", "timestamp": "timestamps"}
 _TABLES = {"hashed": "hashed", "cyclical": "cyclical", "multi-valued": "multivalued", "text": "text"}
@@ -63,55 +60,11 @@ class Table:
     source: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Floors:
-    """Limits of the evaluation that noise alone rarely crosses, from the rows that the evaluation will have."""
-
-    rows: int
-    min_auc: float
-    max_auc_drop: float
-    max_calibration_error: float
-
-
-def window_of(spans: Sequence[SpanSummary]) -> int:
-    """Returns how many of the newest spans are trained on: at least 4, more until they hold 10,000 rows, at most 52."""
-    rows = 0
-    for count, span in enumerate(reversed(spans), 1):
-        rows += span.rows
-        if count >= _FEWEST_SPANS and rows >= _ENOUGH_ROWS:
-            return count
-    return min(max(_FEWEST_SPANS, len(spans)), _MOST_SPANS)
-
-
-def floors_of(span: SpanSummary) -> Floors:
-    """Returns the limits for a candidate that is judged on a third of this span's rows.
-
-    A model that knows nothing has an AUC of 0.5 with the standard deviation of Mann and Whitney's statistic; the floor
-    is two of them below. Two models that are equally good differ by one deviation at most times. The calibration error
-    of a perfect model is positive by chance: over ten bins about sqrt(2/pi * 10 p (1-p) / rows).
-    """
-    rows = max(int(span.rows * _EVAL_SHARE), 2)
-    rate = min(max(span.positives / span.rows, 1 / rows), 1 - 1 / rows)
-    positives, negatives = rows * rate, rows * (1 - rate)
-    deviation = math.sqrt((rows + 1) / (12 * positives * negatives))
-    by_chance = math.sqrt(2 / math.pi * _CALIBRATION_BINS * rate * (1 - rate) / rows)
-    spread = math.sqrt((1 - 2 / math.pi) * rate * (1 - rate) / rows)
-    return Floors(
-        rows=rows,
-        min_auc=max(0.0, math.floor(100 * (0.5 - 2 * deviation)) / 100),
-        max_auc_drop=min(0.2, max(0.01, math.ceil(100 * deviation) / 100)),
-        max_calibration_error=min(0.5, math.ceil(100 * (0.05 + by_chance + 2 * spread)) / 100),
-    )
-
-
 def dataset_toml(table: Table) -> str:
     """Returns dataset.toml."""
     spans = table.result.spans
     window = window_of(spans)
-    newest = spans[-1]
-    floors = floors_of(newest)
     rows = sum(span.rows for span in spans[-window:])
-    batch, epochs, patience = _budget(rows)
     typical = sorted(span.rows for span in spans)[len(spans) // 2]
     groups: dict[str, list[str]] = {key: [] for key in (*_LISTS.values(), "never")}
     for role in table.roles:
@@ -133,7 +86,7 @@ def dataset_toml(table: Table) -> str:
         *([table.source, ""] if table.source else []),
         "[label]",
         f"column = {_text(table.label.column)}",
-        *_positive(table),
+        *_label_lines(table),
         "",
         "[features]",
         *(line for key, names in groups.items() for line in _list_of(key, names)),
@@ -145,25 +98,10 @@ def dataset_toml(table: Table) -> str:
         said = [f"{_text(role.name)} = {_text(role.separator) if role.separator else role.size}" for role in chosen]
         if chosen:
             lines += ["", f"[features.{key}]", *said]
-    if (batch, epochs) != (128, 12):
-        lines += [
-            "",
-            "# Few rows: smaller batches and more passes over them, so that training has steps enough.",
-            "[training]",
-            f"batch_size = {batch}",
-            f"epochs = {epochs}",
-            f"patience = {patience}",
-        ]
     lines += [
+        *training_lines(rows),
         "",
-        f"# A candidate is judged on the third of a span that is held out, {floors.rows:,} rows or so. The limits",
-        "# leave room for what so many rows do by chance: two standard deviations of an AUC that knows nothing",
-        "# (min_auc), one between two models (max_auc_drop), the expected calibration error of a perfect model",
-        "# and 0.05 (max_calibration_error). Raise min_auc to what the model is worth once you have seen it.",
-        "[evaluation]",
-        f"min_auc = {floors.min_auc:g}",
-        f"max_auc_drop = {floors.max_auc_drop:g}",
-        f"max_calibration_error = {floors.max_calibration_error:g}",
+        *evaluation_lines(table.label, spans[-1]),
         "",
         "[gate]",
         f"min_rows = {max(25, min(300, typical // 2))}  # half of a usual span ({typical:,} rows), at most 300",
@@ -174,17 +112,13 @@ def dataset_toml(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _budget(rows: int) -> tuple[int, int, int]:
-    """Returns batch size, epochs and patience: the defaults from about 10,000 rows on, about 800 steps below."""
-    train = max(1, int(rows * (1 - _EVAL_SHARE)))
-    batch = min(128, max(16, 1 << int(math.log2(max(train / 32, 1)))))
-    steps = max(1, math.ceil(train / batch))
-    epochs = max(12, min(100, math.ceil(_STEPS / steps)))
-    return batch, epochs, max(2, epochs // 8)
-
-
-def _positive(table: Table) -> list[str]:
+def _label_lines(table: Table) -> list[str]:
     label = table.label
+    if label.task == "multiclass":
+        return ['task = "multiclass"', *_list_of("classes", label.classes)]
+    if label.task == "regression":
+        log = [f'transform = "log1p"  # {label.transform_why}'] if label.transform == "log1p" else []
+        return ['task = "regression"', *log]
     if label.is_plain:
         return []
     is_text = next(role for role in table.roles if role.name == label.column).type == "BYTES"
@@ -192,13 +126,14 @@ def _positive(table: Table) -> list[str]:
     return [f"positive = {values[0] if len(values) == 1 else '[' + ', '.join(values) + ']'}"]
 
 
-def _list_of(key: str, names: Sequence[str]) -> list[str]:
-    if not names:
+def _list_of(key: str, items: Sequence[str] | Sequence[int]) -> list[str]:
+    if not items:
         return []
-    flat = f"{key} = [{', '.join(map(_text, names))}]"
+    values = [_text(item) if isinstance(item, str) else str(item) for item in items]
+    flat = f"{key} = [{', '.join(values)}]"
     if len(flat) <= 110:
         return [flat]
-    return [f"{key} = [", *(f"    {_text(name)}," for name in names), "]"]
+    return [f"{key} = [", *(f"    {value}," for value in values), "]"]
 
 
 def _text(value: str) -> str:
@@ -243,6 +178,8 @@ def _domain(table: Table, role: Role) -> tuple[list[str], list[str]]:
         comments, domain = _words_domain(table, role)
         return ["The label.", *comments], domain
     if role.role == "label":
+        if table.label.task == "regression":
+            return ["The label."], []
         limits = "min: 0 max: 1 " if table.label.is_plain else ""
         return ["The label."], [f"  int_domain {{ {limits}is_categorical: true }}"]
     if role.role == "cyclical":
@@ -304,15 +241,14 @@ def readme_md(table: Table) -> str:
         (table.result.without_time, f"had no {table.cutting.time}"),
     ]
     left_out += "".join(f"- {rows:,} rows were left out: they {why}.\n" for rows, why in dropped if rows)
-    positive = " or ".join(f"`{value}`" for value in table.label.positive)
     count = f"{len(spans)} span{'s' if len(spans) > 1 else ''}"
     listed = "".join(
-        f"| {span.number} | {span.begins} | {span.rows:,} | {span.positives / span.rows:.1%} |\n" for span in spans
+        f"| {span.number} | {span.begins} | {span.rows:,} | {_of_label(table.label, span)} |\n" for span in spans
     )
     return f"""# {table.name}
 
 {table.result.rows:,} rows in {count}, from {table.given} ({table.description}).
-Label: `{table.label.column}`; {positive} counts as 1, every other value as 0.
+Label: `{table.label.column}`; {_label_text(table.label)}.
 Source, licence and who answers questions: *fill in*.
 
 {left_out or "Every row and column of it is here."}
@@ -329,9 +265,34 @@ thousands mark; per cent as 12 for 12 %), true as 1 and false as 0, a date as te
 ## Spans
 {_cutting_text(table.cutting, spans)}
 
-| span | begins | rows | label 1 |
+| span | begins | rows | {_LABEL_HEADS[table.label.task]} |
 |---:|---|---:|---:|
 {listed}"""
+
+
+def _label_text(label: Label) -> str:
+    if label.task == "multiclass":
+        return f"one of {len(label.classes)} classes: {', '.join(f'`{name}`' for name in label.classes)}"
+    if label.task == "regression":
+        return "a number" + (f", learned as log1p: {label.transform_why}" if label.transform == "log1p" else "")
+    return f"{' or '.join(f'`{value}`' for value in label.positive)} counts as 1, every other value as 0"
+
+
+_LABEL_HEADS: Mapping[TaskName, str] = {
+    "binary": "label 1",
+    "multiclass": "most frequent class",
+    "regression": "mean label",
+}
+
+
+def _of_label(label: Label, span: SpanSummary) -> str:
+    """Returns what the list of spans says of a span's labels."""
+    if label.task == "regression":
+        return f"{span.total / span.rows:.5g}"
+    if label.task == "binary":
+        return f"{span.classes[1] / span.rows:.1%}"
+    most = int(span.classes.argmax())
+    return _cell(f"`{label.classes[most]}`, {span.classes[most] / span.rows:.1%}")
 
 
 def _cutting_text(cutting: Cutting, spans: Sequence[SpanSummary]) -> str:

@@ -1,13 +1,18 @@
-"""The label: which column is predicted, and which of its values counts as 1."""
+"""The label: which column is predicted, by which task, and which of its values counts as what."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.target import TaskName, TransformName
 from pipeline.errors import ConfigError, clipped
-from pipeline.onboarding.profile import Profile, Value
+from pipeline.onboarding import names
+from pipeline.onboarding.label_values import Numbers, in_order, numbers_of
+from pipeline.onboarding.profile import Profile, Value, convert
 from pipeline.onboarding.readings import MISSING_NUMBER, Reading
 
 _PAIRS = (
@@ -17,13 +22,14 @@ _PAIRS = (
 """Pairs of words whose first means yes."""
 _WORDS_OF_NUMBERS = {"true": "1", "false": "0"}
 _TEXT = Reading("text", "words")
-_LIKELY = re.compile(
-    r"label|target|class|churn|default|outcome|surviv|status|fraud|response|converted|clicked|diagnosis|arrest|^y$",
-    re.IGNORECASE,
-)
-_MOST_CLASSES = 20
+_MOST_CLASSES = 50
+_MOST_NUMBERED = 20
+"""Whole numbers that are taken as classes; more of them are a quantity."""
+CLASS_ROWS = 10
+"""Rows of a class at least: its share in training, two thirds, then holds the two that training asks for."""
 _MOST_SHOWN = 6
 _LEAST_PRESENT = 0.5
+_UNIQUE = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,107 +37,303 @@ class Label:
     """The column that is predicted.
 
     Attributes:
-      positive: its values, as the file has them, that count as 1.
+      why: how its task was told, in words.
+      positive: of a binary task, its values, as the file has them, that count as 1.
       reading: how the file's values are compared with those.
       is_plain: the spans hold 0 and 1, and 1 counts as 1.
+      classes: of a multiclass task, as the spans hold them.
+      transform: of a regression.
+      transform_why: in words, with the figures that decided.
+      floor: the R² of the centre that a transformed label has, at most 0.
     """
 
     column: str
-    positive: tuple[Value, ...]
-    reading: Reading
-    is_plain: bool
+    task: TaskName = "binary"
+    why: str = ""
+    positive: tuple[Value, ...] = ()
+    reading: Reading = _TEXT
+    is_plain: bool = False
+    classes: tuple[str, ...] | tuple[int, ...] = ()
+    transform: TransformName = "none"
+    transform_why: str = ""
+    floor: float = 0.0
 
     @property
     def numbers(self) -> tuple[int, ...]:
         """The positive values where the spans hold the column as INT."""
         return tuple(int(float(_WORDS_OF_NUMBERS.get(_word(value), _word(value)))) for value in self.positive)
 
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """What a classifier answers, in the order of the targets; none of a regression."""
+        if self.task == "regression":
+            return ()
+        return tuple(map(str, self.classes)) or ("0", "1")
 
-def choose_label(column: Profile, reading: Reading, positive: Sequence[str]) -> Label:
+    def targets(self, raw: pa.Array, typed: pa.Array) -> pa.Array:
+        """Returns the label of each row: 0 or 1, the index of its class, or its number; null where there is none.
+
+        Args:
+          raw: the column as the file has it.
+          typed: as the spans hold it.
+        """
+        if self.task == "multiclass":
+            return pc.index_in(typed, value_set=pa.array(self.classes, typed.type)).cast(pa.int64())
+        if self.task == "regression":
+            numbers = typed.cast(pa.float64(), safe=False)
+            return pc.if_else(pc.is_finite(numbers), numbers, pa.scalar(None, pa.float64()))
+        compared = convert(raw, self.reading)
+        positive = pc.is_in(compared, pa.array(self.positive).cast(compared.type))
+        return pc.if_else(typed.is_valid(), positive, pa.scalar(None, pa.bool_())).cast(pa.int64())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A column that could be predicted.
+
+    Attributes:
+      values: some of them; of a regression the least and the greatest.
+      positive: one of two values where it is not clear which counts as 1, else "".
+    """
+
+    column: str
+    task: TaskName
+    values: tuple[str, ...]
+    positive: str = ""
+
+    @property
+    def described(self) -> str:
+        """Its values in words."""
+        return (" to " if self.task == "regression" else ", ").join(self.values)
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column and its values, the most frequent first, those that mean "missing" apart."""
+
+    profile: Profile
+    reading: Reading
+    values: tuple[Value, ...]
+
+    @property
+    def where(self) -> str:
+        return f"--label {self.profile.name!r}"
+
+    @property
+    def is_whole(self) -> bool:
+        return self.reading.kind in ("number", "boolean") and self.reading.style not in self.profile.not_whole
+
+    @property
+    def numbers(self) -> Numbers | None:
+        """The values as numbers; None where they are none."""
+        return numbers_of(self.profile, self.reading) if self.reading.kind in ("number", "boolean") else None
+
+    @property
+    def listed(self) -> str:
+        shown = ", ".join(
+            f"{clipped(str(value), 30)!r} ({self.profile.counts[value]:,})" for value in self.values[:_MOST_SHOWN]
+        )
+        more = f" and {len(self.values) - _MOST_SHOWN:,} more" if len(self.values) > _MOST_SHOWN else ""
+        return shown + more
+
+
+def choose_label(
+    profile: Profile, reading: Reading, positive: Sequence[str] = (), task: TaskName | None = None
+) -> Label:
     """Returns the label, or says in one line why the column cannot be one.
 
     Args:
       positive: the values that count as 1; empty to recognise a pair such as Yes and No.
+      task: None to tell it from the values.
 
     Raises:
-      ConfigError: the column has one value, hardly any, or too many; or a value is not there.
+      ConfigError: the column has one value, hardly any, or no values of the task; or a value is not there.
     """
-    where = f"--label {column.name!r}"
-    values = sorted(column.counts, key=lambda value: (-column.counts[value], str(value)))
+    column = _column(profile, reading)
+    if positive and task not in (None, "binary"):
+        raise ConfigError(f"--positive says which values count as 1, of --task binary. Received: --task {task}.")
+    if positive:
+        return _with_positive(column, positive)
+    if task is not None:
+        return _MADE[task](column, "as --task says")
+    told, why = _told(column)
+    return _MADE[told](column, why)
+
+
+def candidates(profiles: Mapping[str, Profile], readings: Mapping[str, Reading]) -> list[Candidate]:
+    """Returns the columns that could be a label, the likeliest first: by name, by place, then by task."""
+    found: list[tuple[tuple[bool, bool, int], Candidate]] = []
+    last = list(profiles)[-1]
+    for name, profile in profiles.items():
+        try:
+            column = _column(profile, readings[name])
+            task, _ = _told(column)
+        except ConfigError:
+            continue
+        if names.IDENTIFIER.search(name) or names.PERSONAL.search(name):
+            continue
+        numbers = column.numbers
+        if task == "regression" and numbers is not None:
+            values: tuple[str, ...] = (f"{numbers.least:g}", f"{numbers.greatest:g}")
+        else:
+            values = tuple(str(value) for value in column.values[:_MOST_SHOWN])
+        positive = "" if task != "binary" or _pair(column.values) is not None else values[-1]
+        order = (not names.LABEL.search(name), name != last, list(_MADE).index(task))
+        found.append((order, Candidate(column=name, task=task, values=values, positive=positive)))
+    return [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
+
+
+def _column(profile: Profile, reading: Reading) -> _Column:
+    """Refuses what no task can predict."""
+    values = sorted(profile.counts, key=lambda value: (-profile.counts[value], str(value)))
     if reading.kind != "text":
         values = [value for value in values if str(value).lower() not in MISSING_NUMBER]
-    if column.present < _LEAST_PRESENT * column.rows:
+    where = f"--label {profile.name!r}"
+    missing = profile.rows - profile.present
+    if profile.present < _LEAST_PRESENT * profile.rows or not values:
+        missing = missing if values else profile.rows
         raise ConfigError(
-            f"{where}: the label is missing in {column.rows - column.present:,} of {column.rows:,} rows. "
-            "Name a column that most rows have."
+            f"{where}: the label is missing in {missing:,} of {profile.rows:,} rows. Name a column that most rows have."
         )
     if len(values) < 2:
-        missing = column.rows - column.present
         gaps = f" ({missing:,} rows have none: NA, ? and - mean missing)" if missing else ""
         raise ConfigError(f"{where}: every row has the one value {values[0]!r}{gaps}, so there is nothing to predict.")
-    if positive:
-        return _with_positive(column, reading, values, positive)
-    if len(values) == 2:
-        words = {_word(value): value for value in values}
-        for yes, no in _PAIRS:
-            if set(words) == {yes, no}:
-                return _label(column, reading, (words[yes],), values)
-        options = " or ".join(f'--positive "{value}"' for value in values)
-        raise ConfigError(f"{where}: it is not clear which of its two values counts as 1. Add {options}.")
-    if column.distinct_share > 0.95:
-        raise ConfigError(f"{where}: nearly every row has a value of its own, so it is no label. Name another column.")
-    if reading.kind in ("number", "date") and len(values) > _MOST_CLASSES:
+    return _Column(profile, reading, tuple(values))
+
+
+def _told(column: _Column) -> tuple[TaskName, str]:
+    """Returns the task that the values speak for, and how they do."""
+    profile, count = column.profile, len(column.values)
+    if count == 2:
+        return "binary", "two values"
+    if column.reading.kind == "date":
         raise ConfigError(
-            f"{where}: it is a number to predict ({column.minimum:g} to {column.maximum:g}), and a model here predicts "
-            "yes or no. Add a column that says yes or no, such as whether the number is above a limit, and name that."
+            f"{column.where}: it holds dates, and a date is not predicted. Add a column with the days until then, and "
+            "name that; or say which of its values count as 1: --positive VALUE [VALUE ...]."
         )
-    shown = ", ".join(f"{clipped(str(value), 30)!r} ({column.counts[value]:,})" for value in values[:_MOST_SHOWN])
-    more = f" and {len(values) - _MOST_SHOWN:,} more" if len(values) > _MOST_SHOWN else ""
-    raise ConfigError(
-        f"{where}: it has {len(values):,} values, and a model here predicts yes or no. Say which count as 1: "
-        f"--positive VALUE [VALUE ...]. Values: {shown}{more}."
+    numbers = column.numbers
+    if numbers is not None:
+        names_rows = numbers.are_numbered or names.IDENTIFIER.search(profile.name)
+        if column.is_whole and profile.distinct_share > _UNIQUE and names_rows:
+            raise _unique(column)
+        span = f"from {numbers.least:g} to {numbers.greatest:g}"
+        if column.is_whole and _are_classes(numbers) and not names.COUNT.search(profile.name):
+            return "multiclass", f"{count} whole numbers {span}; --task regression predicts a number"
+        return "regression", f"{'whole numbers' if column.is_whole else 'numbers'} {span}"
+    if profile.distinct_share > _UNIQUE:
+        raise _unique(column)
+    return "multiclass", f"{count:,} texts"
+
+
+def _are_classes(numbers: Numbers) -> bool:
+    distinct = len(numbers.values)
+    is_dense = numbers.greatest - numbers.least < 2 * distinct
+    return distinct <= _MOST_NUMBERED and is_dense and int(numbers.counts.min()) >= CLASS_ROWS
+
+
+def _unique(column: _Column) -> ConfigError:
+    return ConfigError(
+        f"{column.where}: nearly every row has a value of its own, so it is no label. Name another column."
     )
 
 
-def _with_positive(column: Profile, reading: Reading, values: list[Value], positive: Sequence[str]) -> Label:
+def _binary(column: _Column, why: str) -> Label:
+    if len(column.values) > 2:
+        raise ConfigError(
+            f"{column.where}: it has {len(column.values):,} values. Say which count as 1: --positive VALUE "
+            f"[VALUE ...]; or leave --task out. Values: {column.listed}."
+        )
+    yes = _pair(column.values)
+    if yes is None:
+        options = " or ".join(f'--positive "{value}"' for value in column.values)
+        raise ConfigError(f"{column.where}: it is not clear which of its two values counts as 1. Add {options}.")
+    return _of_positive(column, (yes,), why)
+
+
+def _pair(values: Sequence[Value]) -> Value | None:
+    """Returns the value that means yes where two are a pair of words."""
+    words = {_word(value): value for value in values}
+    return next((words[yes] for yes, no in _PAIRS if set(words) == {yes, no}), None)
+
+
+def _with_positive(column: _Column, positive: Sequence[str]) -> Label:
     by_word: dict[str, list[Value]] = {}
-    for value in values:
+    for value in column.values:
         by_word.setdefault(_word(value), []).append(value)
     chosen: list[Value] = []
     for text in positive:
-        exact = [value for value in values if str(value) == text]
+        exact = [value for value in column.values if str(value) == text]
         matches = exact or by_word.get(_word(text), [])
         if not matches:
-            shown = ", ".join(repr(str(value)) for value in values[:_MOST_SHOWN])
-            raise ConfigError(f"--positive {text!r}: the column {column.name!r} has no such value. It has: {shown}.")
+            shown = ", ".join(repr(str(value)) for value in column.values[:_MOST_SHOWN])
+            raise ConfigError(
+                f"--positive {text!r}: the column {column.profile.name!r} has no such value. It has: {shown}."
+            )
         chosen += matches
-    if len(chosen) == len(values):
-        raise ConfigError(f"--positive: every value of {column.name!r} counts as 1, so there is nothing to predict.")
-    return _label(column, reading, tuple(chosen), values)
+    if len(chosen) == len(column.values):
+        raise ConfigError(
+            f"--positive: every value of {column.profile.name!r} counts as 1, so there is nothing to predict."
+        )
+    return _of_positive(column, tuple(chosen), "as --positive says")
 
 
-def _label(column: Profile, reading: Reading, positive: tuple[Value, ...], values: list[Value]) -> Label:
-    numbers = {_WORDS_OF_NUMBERS.get(_word(value), _word(value)) for value in values}
+def _of_positive(column: _Column, positive: tuple[Value, ...], why: str) -> Label:
+    numbers = {_WORDS_OF_NUMBERS.get(_word(value), _word(value)) for value in column.values}
     ones = {_WORDS_OF_NUMBERS.get(_word(value), _word(value)) for value in positive}
-    is_plain = reading.kind in ("number", "boolean") and numbers == {"0", "1"} and ones == {"1"}
-    compared = reading if column.typed else _TEXT
-    return Label(column=column.name, positive=positive, reading=compared, is_plain=is_plain)
+    is_plain = column.reading.kind in ("number", "boolean") and numbers == {"0", "1"} and ones == {"1"}
+    compared = column.reading if column.profile.typed else _TEXT
+    return Label(column=column.profile.name, why=why, positive=positive, reading=compared, is_plain=is_plain)
 
 
-def candidates(profiles: dict[str, Profile]) -> list[Profile]:
-    """Returns the columns that could be a label, the likeliest first: two values, and a name that says so."""
-    two = [column for column in profiles.values() if len(column.counts) == 2 and column.present > column.rows / 2]
-    few = [
-        column
-        for column in profiles.values()
-        if 2 < len(column.counts) <= _MOST_CLASSES and _LIKELY.search(column.name) and column.present > column.rows / 2
-    ]
-    return sorted(two, key=lambda column: not _LIKELY.search(column.name)) + few
+def _multiclass(column: _Column, why: str) -> Label:
+    count = len(column.values)
+    if count > _MOST_CLASSES:
+        number = " --task regression predicts the number." if column.numbers is not None else ""
+        raise ConfigError(
+            f"{column.where}: it has {count:,} values, and a model here tells at most {_MOST_CLASSES} classes apart."
+            f"{number} Say which count as 1, --positive VALUE [VALUE ...], or join values. Values: {column.listed}."
+        )
+    numbers = column.numbers if column.is_whole else None
+    if numbers is not None:
+        classes: tuple[int, ...] | tuple[str, ...] = tuple(int(value) for value in numbers.values)
+        rows = dict(zip(map(str, classes), numbers.counts.tolist(), strict=True))
+    else:
+        classes = in_order([str(value) for value in column.values])
+        rows = {str(value): column.profile.counts[value] for value in column.values}
+    rare = [f"{clipped(name, 30)!r} ({rows[name]})" for name in map(str, classes) if rows[name] < CLASS_ROWS]
+    if rare:
+        number = ", take --task regression" if numbers is not None else ""
+        raise ConfigError(
+            f"{column.where}: a class needs {CLASS_ROWS} rows to be learned and judged, and these have fewer: "
+            f"{', '.join(rare[:_MOST_SHOWN])}. Join them with others in the file{number}, or say which values count "
+            "as 1: --positive VALUE [VALUE ...]."
+        )
+    return Label(column=column.profile.name, task="multiclass", why=why, classes=classes)
 
 
-def is_recognised(column: Profile) -> bool:
-    """Whether the two values are a pair whose yes is clear."""
-    return {_word(value) for value in column.counts} in [{yes, no} for yes, no in _PAIRS]
+def _regression(column: _Column, why: str) -> Label:
+    numbers = column.numbers
+    if numbers is None:
+        raise ConfigError(
+            f"{column.where}: --task regression predicts a number, and this column holds "
+            f"{'dates' if column.reading.kind == 'date' else 'texts'}. Values: {column.listed}."
+        )
+    transform: TransformName = "log1p" if numbers.gain_by_log else "none"
+    return Label(
+        column=column.profile.name,
+        task="regression",
+        why=why,
+        transform=transform,
+        transform_why=numbers.why_log,
+        floor=numbers.centre_r_squared if numbers.gain_by_log else 0.0,
+    )
+
+
+_MADE: Mapping[TaskName, Callable[[_Column, str], Label]] = {
+    "binary": _binary,
+    "multiclass": _multiclass,
+    "regression": _regression,
+}
 
 
 def _word(value: Value) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import FeatureError
+from models.target import TaskName
 from models.tensor_names import check_column_name
 from pipeline.config import json_schema
 from pipeline.config.dataset import SHIPPED, load_dataset
@@ -20,7 +21,7 @@ from pipeline.errors import ConfigError
 from pipeline.onboarding import folder as texts
 from pipeline.onboarding.cut import Cutting, Typed, cut
 from pipeline.onboarding.folder import SPANS_FOLDER, Table
-from pipeline.onboarding.label import candidates, choose_label, is_recognised
+from pipeline.onboarding.label import Candidate, Label, candidates, choose_label
 from pipeline.onboarding.profile import Profile, has_decimal_commas, profile, reading_of
 from pipeline.onboarding.query import Query, as_table, pull_all, take_types
 from pipeline.onboarding.readings import Reading
@@ -36,9 +37,9 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 class NoLabelError(ConfigError):
-    """No label was named. `candidates` are (column, its two or more values, whether its yes is clear)."""
+    """No label was named. `candidates` are those that there are, the likeliest first."""
 
-    def __init__(self, text: str, options: Sequence[tuple[str, list[str], bool]]) -> None:
+    def __init__(self, text: str, options: Sequence[Candidate]) -> None:
         super().__init__(text)
         self.candidates = list(options)
 
@@ -52,6 +53,7 @@ class Wish:
     query: Query | None = None
     label: str | None = None
     positive: tuple[str, ...] = ()
+    task: TaskName | None = None
     time: str | None = None
     every: Every | None = None
     rows_per_span: int | None = None
@@ -100,19 +102,19 @@ def _onboard(wish: Wish, name: str, target: Path, aside: Path, progress: Callabl
     profiles = profile(source, lambda rows: progress(f"reading {wish.path.name}: {rows:,} rows"))
     if not next(iter(profiles.values())).rows:
         raise ConfigError(f"{wish.path}: the table has a header and no rows.")
-    if wish.label is None:
-        raise _no_label(wish, profiles)
     if wish.query:
         take_types(profiles, source)
     decimal_comma = has_decimal_commas(profiles, source)
     readings = {column: reading_of(one, decimal_comma) for column, one in profiles.items()}
-    label = choose_label(profiles[wish.label], readings[wish.label], wish.positive)
+    if wish.label is None:
+        raise _no_label(wish, profiles, readings)
+    label = choose_label(profiles[wish.label], readings[wish.label], wish.positive, wish.task)
     if wish.time is not None:
         dates = [reading for reading in profiles[wish.time].candidates if reading.kind == "date"]
         if dates and profiles[wish.time].typed is None:
             readings[wish.time] = dates[0]
     columns = {
-        column: _typed(profiles[column], reading, column == label.column, column == wish.time)
+        column: _typed(profiles[column], reading, label if column == label.column else None, column == wish.time)
         for column, reading in readings.items()
     }
     cutting = Cutting(
@@ -193,23 +195,21 @@ def _check_columns(wish: Wish, source: Source) -> None:
         raise ConfigError("--time and --rows-per-span exclude each other: spans are cut by time or by rows.")
 
 
-def _no_label(wish: Wish, profiles: dict[str, Profile]) -> NoLabelError:
-    options = [
-        (column.name, [str(value) for value, _ in column.counts.most_common(6)], is_recognised(column))
-        for column in candidates(profiles)
-    ]
+def _no_label(wish: Wish, profiles: dict[str, Profile], readings: dict[str, Reading]) -> NoLabelError:
+    options = [one for one in candidates(profiles, readings) if one.column != wish.time]
     if not options:
         return NoLabelError(
-            f"{wish.path}: no column has two values, as a label has. Name one with --label COLUMN --positive VALUE. "
-            f"Columns: {', '.join(profiles)}.",
+            f"{wish.path}: no column has two values, a few classes or numbers, as a label has. Name one with "
+            f"--label COLUMN --positive VALUE. Columns: {', '.join(profiles)}.",
             options,
         )
     return NoLabelError(f"{wish.path}: which column is to be predicted? Add --label.", options)
 
 
-def _typed(column: Profile, reading: Reading, is_label: bool, is_time: bool) -> Typed:
-    if is_label and (reading.kind == "date" or reading.style in column.not_whole):
-        # A label's values are compared, not computed with.
+def _typed(column: Profile, reading: Reading, label: Label | None, is_time: bool) -> Typed:
+    is_number = reading.kind == "number" and reading.style not in column.not_whole
+    if label is not None and label.task != "regression" and reading.kind != "boolean" and not is_number:
+        # A classifier's values are compared, not computed with.
         return Typed(reading=_TEXT, type="BYTES")
     if reading.kind == "boolean":
         return Typed(reading=reading, type="INT")

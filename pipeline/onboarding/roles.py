@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from models.bags import SEPARATOR
+from pipeline.onboarding import names
 from pipeline.onboarding.cut import Cut, Cutting, SchemaType, Typed
 from pipeline.onboarding.label import Label
 from pipeline.onboarding.leaks import leak
@@ -42,25 +43,6 @@ _UNIQUE = 0.95
 _MOST_CATEGORIES = 1_000
 """Values of a vocabulary; a longer list is hashed."""
 _MOST_BUCKETS = 1 << 16
-_CODE_NAME = re.compile(
-    r"(?:^|[^a-z])(?:zip|zipcode|postcode|plz|code|area|region|tract|district|store|type|category|class|cluster|group)$",
-    re.IGNORECASE,
-)
-_ID_NAME = re.compile(
-    r"(?:^|[^a-z])(?:id|ids|uuid|guid|key|no|nr|number|index|row|rownum|customerid|passengerid)$|(?<=[a-z])I[dD]$",
-    re.IGNORECASE,
-)
-_CYCLES = (
-    (re.compile(r"(?:^|[^a-z])hour$|hour_of_day", re.IGNORECASE), 0, 23, 24, "hours of the day"),
-    (re.compile(r"(?:^|[^a-z])(?:weekday|dow|day_?of_?week)$", re.IGNORECASE), 0, 7, 7, "days of the week"),
-    (re.compile(r"(?:^|[^a-z])month$|month_of_year", re.IGNORECASE), 1, 12, 12, "months"),
-)
-_PERSONAL_NAMES = re.compile(
-    r"(?:^|[^a-z])(?:e[-_ ]?mail|phone|telephone|mobile|fax|first[-_ ]?name|last[-_ ]?name|full[-_ ]?name|surname|"
-    r"forename|birth[-_ ]?name|customer[-_ ]?name|name|vorname|nachname|ssn|social[-_ ]?security(?:[-_ ]?number)?|iban|"
-    r"passport|street|address|adresse|ip[-_ ]?address|licen[cs]e[-_ ]?plate)(?:$|[^a-z])",
-    re.IGNORECASE,
-)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _PHONE = re.compile(r"(?:\+|00)?[0-9(][0-9 ()/.-]{7,18}[0-9]")
 _SAMPLED_VALUES = 1_000
@@ -146,8 +128,7 @@ def _role(
 ) -> _Proposal:
     name = profile.name
     if name == label.column:
-        share = sum(span.positives for span in result.spans) / result.rows
-        return "label", f"named by --label; {share:.1%} of the rows are 1", 0, ""
+        return "label", f"named by --label; {_told_of(label, result)}", 0, ""
     if name == cutting.time:
         return "time", f"it cuts the spans by {cutting.every}; seconds since 1970", 0, ""
     if profile.unsupported:
@@ -159,7 +140,7 @@ def _role(
     values = _contiguous(result.sample[name].combine_chunks())
     if pa.types.is_temporal(values.type):
         values = pa.array(_numbers(values), mask=values.is_null().to_numpy(zero_copy_only=False))
-    if told := leak(values, result.labels):
+    if told := leak(values, result.labels, label.outcomes):
         warning = f"{name!r} tells the answer: {told}"
         return "leak", f"{told}; known only afterwards?", 0, warning
     if len(profile.counts) == 1 and profile.is_counted:
@@ -172,6 +153,18 @@ def _role(
     return _numeric(profile, typed, result)
 
 
+def _told_of(label: Label, result: Cut) -> str:
+    """Returns the label's task, how it was told, and how its values are spread, in words."""
+    told = f"{label.task}, {label.why}"
+    rows = np.sum([span.classes for span in result.spans], axis=0)
+    if label.task == "binary":
+        return f"{told}; {rows[1] / result.rows:.1%} of the rows are 1"
+    if label.task == "multiclass":
+        return f"{told}; {rows.min() / result.rows:.1%} to {rows.max() / result.rows:.1%} of the rows each"
+    mean = f"{told}; the mean is {sum(span.total for span in result.spans) / result.rows:.4g}"
+    return f"{mean}; learned as log1p, since {label.transform_why}" if label.transform == "log1p" else mean
+
+
 def _numeric(profile: Profile, typed: Typed, result: Cut) -> _Proposal:
     low, high = result.ranges.get(profile.name, (math.nan, math.nan))
     distinct = len(profile.counts)
@@ -181,14 +174,16 @@ def _numeric(profile: Profile, typed: Typed, result: Cut) -> _Proposal:
         one_a_row = profile.distinct_share == 1 and profile.counted > 20
         if one_a_row and high - low + 1 == profile.present:
             return "identifier", "the rows are numbered by it", 0, ""
-        if profile.distinct_share > _UNIQUE and profile.counted > 20 and _ID_NAME.search(profile.name):
+        if profile.distinct_share > _UNIQUE and profile.counted > 20 and names.IDENTIFIER.search(profile.name):
             return "identifier", f"{profile.distinct_share:.1%} of its values occur once, and its name says so", 0, ""
-        for pattern, least, most, period, words in _CYCLES:
+        for pattern, least, most, period, words in names.CYCLES:
             if pattern.search(profile.name) and least <= low and high <= most and high - low < period:
                 return "cyclical", f"{words}, {low:g} to {high:g}; the last is next to the first", period, ""
         if typed.reading.kind == "boolean" or distinct == 2:
             return "category", f"two values: {low:g} and {high:g}", 0, ""
-        if _CODE_NAME.search(profile.name) or (_ID_NAME.search(profile.name) and profile.distinct_share < _UNIQUE):
+        if names.CODE.search(profile.name) or (
+            names.IDENTIFIER.search(profile.name) and profile.distinct_share < _UNIQUE
+        ):
             return _list(profile, "numbers that name things, as the column's name says")
     kind = "whole numbers" if typed.type == "INT" else "numbers"
     return "numeric", f"{kind} from {low:g} to {high:g}{percent}{written}", 0, ""
@@ -262,7 +257,7 @@ def _personal(profile: Profile, typed: Typed) -> str:
         )
         if phones > _PERSONAL_SHARE * len(values):
             return "its values look like phone numbers"
-    by_name = _PERSONAL_NAMES.search(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", profile.name))
+    by_name = names.PERSONAL.search(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", profile.name))
     if by_name and typed.type == "BYTES" and profile.distinct_share > 0.5 and len(profile.counts) > 20:
         return "its name and its many values say so"
     if by_name and re.search(r"phone|mobile|fax|ssn|security", by_name.group(), re.IGNORECASE) and len(values) > 100:

@@ -1,6 +1,7 @@
 """`init` from outside: what it prints, what it writes, and what it refuses."""
 
 import json
+import math
 import random
 import shlex
 from pathlib import Path
@@ -87,7 +88,14 @@ def test_roles_have_their_reasons_and_figures(capsys):
     assert "100.0% of them with label 1" in roles["refund"]["why"]
     assert roles["share"]["why"] == "whole numbers from 1 to 98; per cent: 12 means 12 %; written with decimal comma"
     assert any(note.startswith("warning: 'mail': its values look like e-mail") for note in value["notes"])
-    assert value["label"] == {"column": "Churn", "positive": ["Yes"]}
+    assert value["label"] == {
+        "column": "Churn",
+        "task": "binary",
+        "why": "two values",
+        "positive": ["Yes"],
+        "classes": [],
+        "transform": "none",
+    }
     assert value["next"] == f"{PROGRAM} run --dataset k"
 
 
@@ -145,7 +153,10 @@ def test_without_label_the_candidates_and_the_next_command_are_listed(capsys):
         (["--label", "churn"], "--label: there is no column 'churn'. Did you mean 'Churn'?"),
         (["--label", "note"], "every row has the one value 'same', so there is nothing to predict."),
         (["--label", "id"], "nearly every row has a value of its own, so it is no label."),
-        (["--label", "tenure"], "it is a number to predict (0 to 59), and a model here predicts yes or no."),
+        (["--label", "joined"], "it holds dates, and a date is not predicted."),
+        (["--label", "mail", "--task", "multiclass"], "a model here tells at most 50 classes apart."),
+        (["--label", "plan", "--task", "regression"], "this column holds texts. Values: "),
+        (["--label", "plan", "--positive", "plus", "--task", "multiclass"], "of --task binary. Received: --task multi"),
         (["--label", "refund"], "the label is missing in"),
         (["--label", "plan"], 'it is not clear which of its two values counts as 1. Add --positive "'),
         (["--label", "plan", "--positive", "gold"], "--positive 'gold': the column 'plan' has no such value."),
@@ -169,18 +180,50 @@ def test_what_cannot_be_is_said_in_one_line_and_nothing_is_written(capsys, words
     assert [path.name for path in Path().iterdir()] == ["k.csv"]
 
 
-def test_several_classes_are_listed_until_some_count_as_1(capsys):
+def test_several_classes_are_a_task_of_their_own_until_some_count_as_1(capsys):
     rows = "".join(f"{i % 17},{'ABC'[i % 3]}\n" for i in range(120))
     Path("k.csv").write_text("x,status\n" + rows, encoding="utf-8")
 
-    status, _, err = _init(capsys, "k.csv", "--label", "status")
-    assert status == 2
-    assert "--positive VALUE [VALUE ...]. Values: 'A' (40), 'B' (40), 'C' (40)." in err
+    status, out, _ = _init(capsys, "k.csv", "--label", "status", "--json")
+    assert status == 0
+    assert json.loads(out)["spans"] == [{"span": 1, "begins": "", "rows": 120, "classes": {"A": 40, "B": 40, "C": 40}}]
+    dataset = load_dataset("k")
+    assert (dataset.label.task, dataset.label.classes) == ("multiclass", ("A", "B", "C"))
+    assert "| 1 |  | 120 | `A`, 33.3% |\n" in Path("k/README.md").read_text(encoding="utf-8")
 
-    status, out, _ = _init(capsys, "k.csv", "--label", "status", "--positive", "A", "C", "--json")
+    words = ("--label", "status", "--positive", "A", "C", "--force", "--json")
+    status, out, _ = _init(capsys, "k.csv", *words)
     assert status == 0
     assert json.loads(out)["spans"] == [{"span": 1, "begins": "", "rows": 120, "positive": 80}]
     assert load_dataset("k").label.positive == ("A", "C")
+
+
+def test_a_number_is_predicted_as_one_or_as_classes(capsys):
+    chance = random.Random(5)
+    lines = ["rooms;paid;paid in cents;town;grade;id"]
+    for i in range(300):
+        rooms, town = chance.randrange(1, 8), chance.choice(["Bern", "Basel"])
+        price = round(math.exp(rooms / 2 + chance.gauss(0, 0.8)), 2)
+        lines.append(f"{rooms};{price:.2f} €;{price * 100:.0f};{town};{rooms * 2 % 5 + 1};{i + 1}".replace(".", ","))
+    Path("flats.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    status, out, _ = _init(capsys, "flats.csv", "--label", "paid", "--json")
+    value = json.loads(out)
+    roles = {column["name"]: column for column in value["columns"]}
+    assert status == 0
+    assert (value["label"]["task"], value["label"]["transform"]) == ("regression", "log1p")
+    assert roles["paid in cents"]["role"] == "leak"
+    assert roles["id"]["role"] == "identifier"
+    assert roles["paid"]["why"].startswith("named by --label; regression, numbers from ")
+    dataset = load_dataset("flats")
+    assert (dataset.label.task, dataset.label.transform) == ("regression", "log1p")
+    paid = pq.read_table("flats/spans/span-1/data.parquet")["paid"].to_pylist()
+    assert value["spans"] == [{"span": 1, "begins": "", "rows": 300, "mean": pytest.approx(sum(paid) / 300)}]
+
+    _init(capsys, "flats.csv", "--label", "grade", "--name", "grades")
+    assert load_dataset("grades").label.classes == (1, 2, 3, 4, 5)
+    _init(capsys, "flats.csv", "--label", "grade", "--task", "regression", "--name", "as-number")
+    assert load_dataset("as-number").label.task == "regression"
 
 
 def test_again_shows_a_diff_and_writes_nothing_until_forced(capsys):

@@ -1,0 +1,90 @@
+"""What follows from the rows of each span: the training window, its budget, and the floors of the evaluation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from models.target import TaskName
+from pipeline.evaluation.spec import EvaluationSpec
+from pipeline.onboarding.cut import SpanSummary
+from pipeline.onboarding.label import CLASS_ROWS, Label
+
+_EVAL_SHARE = 1 / 3
+_ENOUGH_ROWS = 10_000
+_FEWEST_SPANS, _MOST_SPANS = 4, 52
+_STEPS = 800
+
+_FLOORS: Mapping[TaskName, tuple[str, ...]] = {
+    "binary": (
+        "min_auc = {0.min_auc:g}  # what a model that knows nothing has",
+        "max_auc_drop = {0.max_auc_drop:g}  # against the live model, on the same rows",
+        "max_calibration_error = {0.max_calibration_error:g}  # beyond what so many rows show by chance",
+    ),
+    "multiclass": (
+        "floors = {{ mcfadden_r_squared = 0 }}  # what answering the classes' shares has",
+        "max_drop = {{ {1} = {2:g} }}  # against the live model, on the same rows",
+        "max_calibration_error = {0.max_calibration_error:g}  # beyond what so many rows show by chance",
+    ),
+    "regression": (
+        "floors = {{ r_squared = {3:g} }}  # what answering the {4} has",
+        "max_drop = {{ {1} = {2:g} }}  # a share of the live model's, on the same rows",
+    ),
+}
+
+
+def window_of(spans: Sequence[SpanSummary]) -> int:
+    """Returns how many of the newest spans are trained on: at least 4, more until they hold 10,000 rows and ten of each
+    class, at most 52."""
+    rows, classes = 0, np.zeros_like(spans[-1].classes)
+    for count, span in enumerate(reversed(spans), 1):
+        rows += span.rows
+        classes = classes + span.classes
+        if count >= _FEWEST_SPANS and rows >= _ENOUGH_ROWS and (classes >= CLASS_ROWS).all():
+            return count
+    return min(max(_FEWEST_SPANS, len(spans)), _MOST_SPANS)
+
+
+def evaluation_lines(label: Label, span: SpanSummary) -> list[str]:
+    """Returns the table [evaluation]: the model has to beat no model, and the live one.
+
+    The judge refuses only where a whole 95 % interval is beyond a limit, so few rows need no wider limits.
+    """
+    spec = EvaluationSpec()
+    name, drop = next(iter(spec.drops_of(label.task).items()))
+    floor = math.floor(100 * label.floor) / 100
+    centre = "mean" if label.transform == "none" else "mean of log1p"
+    rows = int(span.rows * _EVAL_SHARE)
+    return [
+        f"# A candidate is judged on the third of a span that is held out, {rows:,} rows or so,",
+        "# and refused only where the whole 95 % interval of a metric is beyond its limit. Raise the floor to what the",
+        "# model is worth once you have seen it.",
+        "[evaluation]",
+        *(line.format(spec, name, drop, floor, centre) for line in _FLOORS[label.task]),
+    ]
+
+
+def training_lines(rows: int) -> list[str]:
+    """Returns the table [training] with a blank line above it; nothing from about 10,000 rows on."""
+    batch, epochs, patience = _budget(rows)
+    if (batch, epochs) == (128, 12):
+        return []
+    return [
+        "",
+        "# Few rows: smaller batches and more passes over them, so that training has steps enough.",
+        "[training]",
+        f"batch_size = {batch}",
+        f"epochs = {epochs}",
+        f"patience = {patience}",
+    ]
+
+
+def _budget(rows: int) -> tuple[int, int, int]:
+    """Returns batch size, epochs and patience: the defaults from about 10,000 rows on, about 800 steps below."""
+    train = max(1, int(rows * (1 - _EVAL_SHARE)))
+    batch = min(128, max(16, 1 << int(math.log2(max(train / 32, 1)))))
+    steps = max(1, math.ceil(train / batch))
+    epochs = max(12, min(100, math.ceil(_STEPS / steps)))
+    return batch, epochs, max(2, epochs // 8)
