@@ -17,7 +17,9 @@ def write(root: Path, version: Path, output: Path) -> None:
 
     from models import serving_graph, signatures, warm_start
     from models.calibration import Calibration
-    from models.network import Ensemble, Layout
+    from models.learners.network import NetworkMembers
+    from models.network import Ensemble
+    from models.packed import Layout
     from models.tasks import Binary
     from models.training_spec import TrainingSpec
     from models.transform_graph import TransformGraph
@@ -31,7 +33,7 @@ def write(root: Path, version: Path, output: Path) -> None:
     network = Ensemble(layout, TrainingSpec.from_json(json.dumps(described["architecture"])))
     stored = np.load(io.BytesIO((version / warm_start.FOLDER / "weights.npz").read_bytes()))
     network.start_from([stored[name] for name in stored.files])
-    plain = serving_graph.PlainGraph(network, graph)
+    plain = serving_graph.PlainGraph(NetworkMembers(network, np.arange(network.members)), graph)
     signatures.write(plain, Binary(), Calibration(), graph, features, str(output))
 
 

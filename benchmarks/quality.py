@@ -73,7 +73,7 @@ def score_ours(
     from models import signatures, training
     from models.analysis import analyze
     from models.fitting import fit
-    from models.network import Layout
+    from models.packed import Layout
     from models.predictor import Predictor
     from models.transform_graph import TransformGraph, write_transform_graph
 
@@ -86,7 +86,7 @@ def score_ours(
         graph = TransformGraph(transform_dir, features)
         layout = Layout.of(features, {name: len(tokens) for name, tokens in analysis.vocabularies.items()})
         fitted = fit(training.pack_batches(batches, graph, layout), layout, spec)
-        signatures.export(fitted.network, fitted.task, fitted.calibration, graph, features, model_dir, test)
+        signatures.export(fitted.members, fitted.task, fitted.calibration, graph, features, model_dir, test)
         predictor = Predictor(model_dir)
         seconds = time.perf_counter() - start
         return _score(predictor.predict(test), labels_of(test, features), seconds)

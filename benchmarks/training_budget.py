@@ -44,7 +44,7 @@ def read(folder: Path) -> tuple[Any, Any, Any, Any]:  # Any: TensorFlow is impor
     from columnar import examples
     from models import training
     from models.analysis import analyze
-    from models.network import Layout
+    from models.packed import Layout
     from models.transform_graph import TransformGraph, write_transform_graph
     from pipeline.config.dataset import load_dataset
     from pipeline.config.schema import read_schema
@@ -75,8 +75,6 @@ def read(folder: Path) -> tuple[Any, Any, Any, Any]:  # Any: TensorFlow is impor
 
 def try_budget(rows: Any, held_out: Any, layout: Any, spec: Any) -> dict[str, Any]:  # Any: as above.
     """Trains once; returns steps, seconds and AUC."""
-    import numpy as np
-    import tensorflow as tf
 
     from models import scores
     from models.fitting import fit
@@ -84,12 +82,8 @@ def try_budget(rows: Any, held_out: Any, layout: Any, spec: Any) -> dict[str, An
     wall, cpu = time.perf_counter(), time.process_time()
     fitted = fit(rows, layout, spec)
     seconds = {"wall_s": round(time.perf_counter() - wall, 1), "cpu_s": round(time.process_time() - cpu, 1)}
-    predict = tf.function(lambda floats, ids: fitted.network((floats, ids)), reduce_retracing=True)
-    parts = [
-        predict(held_out.floats[start : start + 8_192], held_out.ids[start : start + 8_192]).numpy().mean(axis=1)[:, 0]
-        for start in range(0, len(held_out), 8_192)
-    ]
-    auc = float(scores.auc(np.concatenate(parts), held_out.labels))
+    outputs = fitted.members.predict(held_out.floats, held_out.ids).mean(axis=1)
+    auc = float(scores.auc(outputs[:, 0], held_out.labels))
     return {"steps": fitted.curve[-1].steps, "auc": round(auc, 4), **seconds}
 
 

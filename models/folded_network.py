@@ -13,7 +13,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from models.network import Layout, Weights
+from models.network import Weights
+from models.packed import Layout
 from models.stacked_features import Names, Stacked
 
 _TABLE_VALUES = 2**22

@@ -1,6 +1,6 @@
 """Which graph answers requests: the stacked one, or TFT's own where the two were found to differ.
 
-Both lead from dense serving inputs to the outputs of the network's members; what a task makes of these is added by
+Both lead from dense serving inputs to the raw outputs of the model's members; what a task makes of these is added by
 models/signatures.py. They are compared before a model is exported, and what came of it stays with the version.
 """
 
@@ -20,8 +20,7 @@ import tensorflow as tf
 from models.errors import FeatureError
 from models.extreme_rows import extreme_rows
 from models.features import FeatureSpec
-from models.folded_network import FoldedNetwork, can_fold, held
-from models.network import Ensemble
+from models.learners.protocol import Members
 from models.stacked_features import StackedFeatures, packed
 from models.transform_graph import TransformGraph, serving_arrays
 
@@ -60,78 +59,57 @@ class Comparison:
 
 
 class PlainGraph(tf.Module):
-    """TFT's graph and the network, as they were trained; traceable.
+    """TFT's graph and the members, as they were trained; traceable."""
 
-    The weights are copied into tensors and variables of this module and given to the network call by call: variables
-    that Keras 3 owns cannot be found in a TF1 session, which is how BulkInferrer and TFX's older tools load a model.
-    """
-
-    def __init__(self, network: Ensemble, graph: TransformGraph) -> None:
+    def __init__(self, members: Members, graph: TransformGraph) -> None:
         super().__init__()
         self._graph = graph
-        self._layout = network.layout
-        self._network = _Network(network)
+        self._layout = members.layout
+        self._members = members.on_packed()
 
     def __call__(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """Outputs as the network gives them, from dense inputs, (rows,) each."""
+        """Raw outputs of each member, from dense inputs, (rows,) each."""
         transformed = self._graph.transform(inputs)
         one_each = _stack(transformed, self._layout.floats, tf.float32)
         floats = tf.concat([one_each, *(transformed[name] for name in self._layout.bags)], axis=1)
-        return self._network(floats, _stack(transformed, tuple(self._layout.ids), tf.int32))
+        return self._members(floats, _stack(transformed, tuple(self._layout.ids), tf.int32))
 
 
 class StackedGraph(tf.Module):
     """The same from stacked features; traceable."""
 
-    def __init__(self, network: Ensemble, features: FeatureSpec, graph: TransformGraph) -> None:
+    def __init__(self, members: Members, features: FeatureSpec, graph: TransformGraph) -> None:
         """Makes the graph.
 
         Raises:
           FeatureError: see `StackedFeatures`.
         """
         super().__init__()
-        self._layout = network.layout
+        self._layout = members.layout
         self._features = StackedFeatures(features, graph)
-        weights = network.weights_by_place
-        self._folded = FoldedNetwork(weights, self._features.names, network.layout) if can_fold(weights) else None
-        self._network = None if self._folded is not None else _Network(network)
+        self._on_stacked = members.on_stacked(self._features.names)
+        self._on_packed = members.on_packed() if self._on_stacked is None else None
 
     def __call__(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """Outputs as the network gives them, from dense inputs, (rows,) each."""
+        """Raw outputs of each member, from dense inputs, (rows,) each."""
         stacked = self._features(inputs)
-        if self._folded is not None:
-            return self._folded(stacked)
-        assert self._network is not None, "one of the two is there"
-        return self._network(*packed(stacked, self._features.names, self._layout))
-
-
-class _Network(tf.Module):
-    """The network with weights of its own."""
-
-    def __init__(self, network: Ensemble) -> None:
-        super().__init__()
-        # A function, not the network: attributes that are Keras objects would be saved with the module.
-        self._call = network.stateless_call
-        self._state = [tf.constant(variable.numpy()) for variable in network.non_trainable_variables]
-        self._weights = [held(variable.numpy()) for variable in network.trainable_variables]
-
-    def __call__(self, floats: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
-        weights = [tf.convert_to_tensor(weight) for weight in self._weights]
-        outputs, _ = self._call(weights, self._state, (floats, ids), training=False)
-        return outputs
+        if self._on_stacked is not None:
+            return self._on_stacked(stacked)
+        assert self._on_packed is not None, "one of the two is there"
+        return self._on_packed(*packed(stacked, self._features.names, self._layout))
 
 
 def choose(
-    network: Ensemble, features: FeatureSpec, graph: TransformGraph, rows: pa.RecordBatch | pa.Table
+    members: Members, features: FeatureSpec, graph: TransformGraph, rows: pa.RecordBatch | pa.Table
 ) -> tuple[PlainGraph | StackedGraph, Comparison]:
     """Returns the graph to export: the stacked one, if it answers as the plain one does.
 
     Args:
       rows: some of the training window; they are compared with changes that bring in every kind of odd value.
     """
-    plain = PlainGraph(network, graph)
+    plain = PlainGraph(members, graph)
     try:
-        stacked = StackedGraph(network, features, graph)
+        stacked = StackedGraph(members, features, graph)
     except FeatureError as error:
         return plain, _told(Comparison(graph="plain", reason=str(error)))
     inputs = extreme_rows(serving_arrays(rows, graph.serving_inputs), graph.constants().boundaries)

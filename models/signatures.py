@@ -1,4 +1,4 @@
-"""The SavedModel: three signatures over one transform graph and one network.
+"""The SavedModel: three signatures over one transform graph and one model.
 
     serving_default      a tensor per feature, (None,) each, by column     -> the task's answer, see models/tasks.py
     serve_examples       examples: serialized tf.Examples                  -> the same
@@ -23,7 +23,7 @@ from models import feature_defaults as defaults_file
 from models import serving_graph
 from models.calibration import Calibration
 from models.features import FeatureSpec
-from models.network import Ensemble
+from models.learners.protocol import Members
 from models.preprocessing import label_feature
 from models.tasks import Task
 from models.transform_graph import TransformGraph
@@ -32,7 +32,7 @@ _EXAMPLES = tf.TensorSpec([None], tf.string, name="examples")
 
 
 def export(
-    network: Ensemble,
+    members: Members,
     task: Task,
     calibration: Calibration,
     graph: TransformGraph,
@@ -45,7 +45,7 @@ def export(
     Args:
       rows: some of the training window; see `serving_graph.choose`.
     """
-    outputs, comparison = serving_graph.choose(network, features, graph, rows)
+    outputs, comparison = serving_graph.choose(members, features, graph, rows)
     write(outputs, task, calibration, graph, features, output_dir)
     comparison.write(output_dir)
     return comparison

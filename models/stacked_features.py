@@ -19,7 +19,7 @@ import tensorflow as tf
 from models.errors import FeatureError
 from models.features import FeatureSpec
 from models.kinds import Feature
-from models.network import Layout
+from models.packed import Layout
 from models.preprocessing import Z_LIMIT
 from models.transform_graph import INT64_LIMIT, Constants, TransformGraph
 
@@ -57,7 +57,7 @@ class Names(NamedTuple):
 
 
 def packed(stacked: Stacked, names: Names, layout: Layout) -> tuple[tf.Tensor, tf.Tensor]:
-    """The matrices that the network takes, as `network.pack` makes them: a row per example."""
+    """The matrices that learners take, as `packed.pack` makes them: a row per example."""
     numeric = [names.numeric.index(name) for name in layout.numeric]
     cyclical = [names.cyclical.index(name) for name in layout.cyclical]
     ids = [names.ids.index(name) for name in layout.ids]

@@ -1,6 +1,7 @@
 """TFX's Trainer calls `run_fn` here: train split in, SavedModel and training curve out.
 
-`fn_args.custom_config` holds "features" (FeatureSpec.to_json()) and optionally "training" (TrainingSpec.to_json()).
+`fn_args.custom_config` holds "features" (FeatureSpec.to_json()) and optionally "training" (TrainingSpec.to_json()) and
+"model" (ModelSpec.to_json()).
 `fn_args.hyperparameters`, where a component supplies them, may override hyperparameters by name; its "warm_start"
 says whether to start from `fn_args.base_model` (default: yes, if there is one). The eval split is never read: it
 belongs to the Evaluator.
@@ -24,13 +25,14 @@ import tensorflow as tf
 
 from columnar import examples
 from columnar.domains import without_impossible
-from models import recalibration, signatures, warm_start
+from models import recalibration, signatures
 from models.errors import TrainingError
 from models.features import FeatureSpec
 from models.fitting import Fitted, OutOfSpan, fit
-from models.network import Layout, pack
+from models.learners.registry import LEARNERS
+from models.model_spec import ModelSpec
+from models.packed import Layout, Rows, pack
 from models.target import is_known
-from models.training_loop import Rows
 from models.training_spec import HISTORY_FILE, OUT_OF_TIME_FILE, TrainingSpec
 from models.transform_graph import TransformGraph
 
@@ -59,6 +61,7 @@ def run_fn(fn_args: Any) -> None:
     to_recalibrate_on = overrides.pop("recalibrate", ())
     settings = json.loads(fn_args.custom_config.get("training") or "{}") | overrides
     spec = TrainingSpec.from_json(json.dumps(settings))
+    model = ModelSpec.from_json(fn_args.custom_config.get("model") or "{}")
 
     graph = TransformGraph(fn_args.transform_output, features)
     if to_recalibrate_on:
@@ -69,20 +72,24 @@ def run_fn(fn_args: Any) -> None:
     rows = read_rows(_expand(fn_args.train_files), graph, layout)
     read = time.perf_counter()
 
-    base, reason = warm_start.base_weights(fn_args.base_model, layout, spec, vocabularies, features.target)
+    learner = LEARNERS[model.learner]
+    base, reason = learner.start_from(fn_args.base_model, layout, spec, vocabularies, features.target)
     if not may_warm_start:
         base, reason = None, "the hyperparameters say so"
-    logger.info("Training starts from %s weights: %s.", "random" if base is None else "the base model's", reason)
-    fitted = fit(rows, layout, spec, base, features.target)
+    logger.info("Training starts %s: %s.", "anew" if base is None else "from the base model's weights", reason)
+    fitted = fit(rows, layout, spec, base, features.target, model)
     trained = time.perf_counter()
 
     sample = sample_rows(_expand(fn_args.train_files), graph)
     comparison = signatures.export(
-        fitted.network, fitted.task, fitted.calibration, graph, features, fn_args.serving_model_dir, sample
+        fitted.members, fitted.task, fitted.calibration, graph, features, fn_args.serving_model_dir, sample
     )
-    warm_start.save(fn_args.serving_model_dir, fitted.network, vocabularies, features.target)
+    fitted.members.keep(fn_args.serving_model_dir, vocabularies, features.target)
     seconds = {"read": read - start, "train": trained - read, "export": time.perf_counter() - trained}
-    history = describe(fitted, spec, len(rows), seconds) | {"warm_start": base is not None, "warm_start_reason": reason}
+    history = describe(fitted, model, spec, len(rows), seconds) | {
+        "warm_start": base is not None,
+        "warm_start_reason": reason,
+    }
     history["serving_graph"] = dataclasses.asdict(comparison)
     newest_labels = rows.labels[rows.spans == rows.spans.max()]
     _write_run(fn_args.model_run_dir, history, newest_labels, fitted.newest_predictions, fitted.earlier)
@@ -214,12 +221,15 @@ def labelled(batch: pa.RecordBatch, features: FeatureSpec) -> tuple[pa.RecordBat
     return batch.filter(pa.array(known)), labels[known], weights[known]
 
 
-def describe(fitted: Fitted, spec: TrainingSpec, rows: int, seconds: Mapping[str, float]) -> dict[str, Any]:
+def describe(
+    fitted: Fitted, model: ModelSpec, spec: TrainingSpec, rows: int, seconds: Mapping[str, float]
+) -> dict[str, Any]:
     """The training curve and what came of it, as history.json holds it; losses are the task's own."""
     summary = fitted.task.summary(fitted.validation_outputs, fitted.validation_labels, fitted.validation_weights)
     return {
         "rows": rows,
         "task": fitted.task.name,
+        "learner": model.learner,
         "spec": json.loads(spec.to_json()),
         "curve": [dataclasses.asdict(epoch) for epoch in fitted.curve],
         "best_epoch": fitted.best_epoch,

@@ -1,61 +1,21 @@
-"""Packed rows in memory, and the compiled loop that trains on them."""
+"""The compiled loop that trains the network on packed rows."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from models.network import Ensemble
+from models.packed import Rows
 from models.tasks import Task
 from models.training_spec import TrainingSpec
 
 # Rows between two looks at the validation loss, at most: on millions of rows a whole pass is too long to overfit in.
 _EPOCH_ROWS = 131_072
 _WARM_UP_STEPS = 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rows:
-    """Packed training rows.
-
-    Attributes:
-      floats: (rows, floats of the layout), float32.
-      ids: (rows, ids of the layout), int32.
-      labels: (rows,), as `Target.evaluate` answers; none is unknown.
-      spans: (rows,), which span each row is from, in any integers; only equality counts.
-      weights: (rows,), how much each counts, above 0; None where each counts one.
-    """
-
-    floats: np.ndarray
-    ids: np.ndarray
-    labels: np.ndarray
-    spans: np.ndarray
-    weights: np.ndarray | None = None
-
-    @functools.cached_property
-    def shares(self) -> np.ndarray:
-        """How much each row counts, with a mean of 1; float64 (rows,)."""
-        if self.weights is None:
-            return np.ones(len(self))
-        return np.asarray(self.weights / self.weights.mean())
-
-    def part(self, chosen: np.ndarray) -> Rows:
-        """Returns some of the rows."""
-        return Rows(
-            floats=self.floats[chosen],
-            ids=self.ids[chosen],
-            labels=self.labels[chosen],
-            spans=self.spans[chosen],
-            weights=None if self.weights is None else self.weights[chosen],
-        )
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
 
 class Loop:

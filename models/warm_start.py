@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from models.network import Ensemble, Layout
+from models.network import Ensemble
+from models.packed import Layout
 from models.target import Target
 from models.training_spec import TrainingSpec
 

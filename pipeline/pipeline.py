@@ -144,6 +144,7 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
             custom_config={
                 "features": dataset.features.to_json(),
                 "training": dataset.training.to_json(),
+                "model": dataset.model.to_json(),
                 "code": config.code_version,
             },
         )

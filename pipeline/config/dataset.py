@@ -16,6 +16,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from models import settings
 from models.errors import LabelError
 from models.features import FeatureSpec
+from models.model_spec import ModelSpec
 from models.training_spec import TrainingSpec
 from pipeline import REPOSITORY
 from pipeline.config import label_checks, toml_tables, wildcards
@@ -58,6 +59,7 @@ class Dataset:
     label: LabelConfig
     features: FeatureSpec
     never: tuple[str, ...]
+    model: ModelSpec
     training: TrainingSpec
     evaluation: EvaluationSpec
     gate: GatePolicy
@@ -92,6 +94,7 @@ TABLES: dict[str, tuple[type, ...]] = {
     "source": (SourceConfig, *KINDS.values()),
     "label": (LabelConfig,),
     "features": (FeatureSpec, NeverConfig),
+    "model": (ModelSpec,),
     "training": (TrainingSpec,),
     "evaluation": (EvaluationSpec,),
     "gate": (GatePolicy,),
@@ -192,6 +195,7 @@ def load_dataset(name_or_path: str) -> Dataset:
             also=settings.hints(NeverConfig),
         ),
         never=toml_tables.build(NeverConfig, features, where["features"], also=settings.hints(FeatureSpec)).never,
+        model=toml_tables.build(ModelSpec, parts["model"], where["model"]),
         training=toml_tables.build(TrainingSpec, parts["training"], where["training"]),
         evaluation=toml_tables.build(EvaluationSpec, parts["evaluation"], where["evaluation"]),
         gate=toml_tables.build(GatePolicy, parts["gate"], where["gate"]),

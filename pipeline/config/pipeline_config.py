@@ -87,6 +87,7 @@ class PipelineConfig:
             policy=dataset.gate,
             slices=dataset.evaluation.slices,
             training=dataset.training.to_json(),
+            model=dataset.model.to_json(),
             code=self.code_version,
         ).to_json()
 

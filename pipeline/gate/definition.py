@@ -6,13 +6,14 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from models.features import FeatureSpec
+from models.model_spec import with_defaults
 from pipeline import json_values
 
 FORMAT = 1
@@ -25,8 +26,9 @@ class Definition:
     """What a model is made from, the data aside.
 
     Attributes:
-      features, training: the tables of the dataset file, the label among the features. They stay JSON: a version that
-        was pushed before a setting existed is readable all the same.
+      features, training, model: the tables of the dataset file, the label among the features. They stay JSON: a
+        version that was pushed before a setting existed is readable all the same. Of [model] only what is not the
+        default.
       code: hash of the code that trains.
       schema: each feature's entry as text.
     """
@@ -35,6 +37,7 @@ class Definition:
     training: Mapping[str, Any]
     code: str
     schema: Mapping[str, str]
+    model: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Serializes to JSON, the same text for equal definitions."""
@@ -56,20 +59,26 @@ class Definition:
         value = json.loads(text)
         if not isinstance(value, dict) or value.pop("format", None) != FORMAT:
             raise ValueError(f"Expected a model's definition of format {FORMAT}. Received: {text[:80]!r}.")
-        if set(value) != {"features", "training", "code", "schema"}:
+        value.setdefault("model", {})  # Before there was [model].
+        if set(value) != {"features", "training", "model", "code", "schema"}:
             raise ValueError(f"A model's definition has other keys: {', '.join(sorted(value))}.")
         return cls(**value)
 
 
-def define(features: FeatureSpec, training: str, code: str, schema: schema_pb2.Schema) -> Definition:
+def define(features: FeatureSpec, training: str, code: str, schema: schema_pb2.Schema, model: str = "{}") -> Definition:
     """Returns the definition that a training would follow now.
 
     Args:
       training: TrainingSpec.to_json().
       code: PipelineConfig.code_version.
+      model: ModelSpec.to_json().
     """
     return Definition(
-        features=json.loads(features.to_json()), training=json.loads(training), code=code, schema=_entries(schema)
+        features=json.loads(features.to_json()),
+        training=json.loads(training),
+        code=code,
+        schema=_entries(schema),
+        model=json.loads(model),
     )
 
 
@@ -90,7 +99,11 @@ def _entries(schema: schema_pb2.Schema) -> dict[str, str]:
 
 def changes(live: Definition, now: Definition) -> tuple[str, ...]:
     """Returns what differs from the live model's definition, field by field, in words."""
-    lines = [*_table("features", live.features, now.features), *_table("training", live.training, now.training)]
+    lines = [
+        *_table("features", live.features, now.features),
+        *_table("model", with_defaults(live.model), with_defaults(now.model)),
+        *_table("training", live.training, now.training),
+    ]
     if live.code != now.code:
         lines.append("code of models/ or columnar/: changed")
     for name in sorted({*live.schema, *now.schema}):

@@ -21,6 +21,7 @@ class Settings:
     Attributes:
       slices: on which the live model is scored; each names the columns that are crossed.
       training: TrainingSpec.to_json().
+      model: ModelSpec.to_json().
       code: hash of the code that trains.
     """
 
@@ -28,6 +29,7 @@ class Settings:
     policy: GatePolicy
     slices: tuple[tuple[str, ...], ...] = ()
     training: str = "{}"
+    model: str = "{}"
     code: str = ""
 
     def to_json(self) -> str:

@@ -6,8 +6,7 @@ import pytest
 from models import scores
 from models.errors import TrainingError
 from models.fitting import fit
-from models.network import Layout
-from models.training_loop import Rows
+from models.packed import Layout, Rows
 from models.training_spec import TrainingSpec
 
 LAYOUT = Layout(ids={"town_id_xf": 6}, numeric=("x",), cyclical=(), numeric_buckets=4)
@@ -32,7 +31,7 @@ def make_rows(count, seed=0, spans=2):
 
 
 def predict(fitted, rows):
-    outputs = fitted.network((rows.floats, rows.ids)).numpy().mean(axis=1)
+    outputs = fitted.members.predict(rows.floats, rows.ids).mean(axis=1)
     return fitted.task.predictions(fitted.calibration.apply(outputs))
 
 

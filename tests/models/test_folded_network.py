@@ -3,7 +3,8 @@ import pytest
 import tensorflow as tf
 
 from models.folded_network import FoldedNetwork, can_fold
-from models.network import Ensemble, Layout
+from models.network import Ensemble
+from models.packed import Layout
 from models.stacked_features import Names, Stacked
 from models.training_spec import TrainingSpec
 

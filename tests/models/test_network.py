@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from models.features import FeatureSpec
-from models.network import Ensemble, Layout, pack
+from models.network import Ensemble
+from models.packed import Layout, pack
 from models.training_spec import TrainingSpec
 
 LAYOUT = Layout(ids={"town_id_xf": 4, "hour_id_xf": 25}, numeric=("x", "y"), cyclical=("hour",), numeric_buckets=3)

@@ -7,7 +7,9 @@ import tensorflow as tf
 
 from models import serving_graph, signatures
 from models.calibration import Calibration
-from models.network import Ensemble, Layout
+from models.learners.network import NetworkMembers
+from models.network import Ensemble
+from models.packed import Layout
 from models.predictor import Predictor
 from models.tasks import Binary
 from models.training_spec import TrainingSpec
@@ -35,7 +37,7 @@ def network_of(layout, **settings):
     random = np.random.default_rng(5)
     for variable in network.trainable_variables:
         variable.assign(random.normal(0, 0.3, variable.shape))
-    return network
+    return NetworkMembers(network, np.arange(2))
 
 
 @pytest.mark.parametrize("settings", [{}, {"cross_layers": 1, "cross_rank": 2}, {"hidden_units": ()}])

@@ -7,7 +7,7 @@ from models.analysis import analyze
 from models.errors import FeatureError
 from models.extreme_rows import extreme_rows
 from models.features import FeatureSpec
-from models.network import Layout, pack
+from models.packed import Layout, pack
 from models.stacked_features import StackedFeatures, packed
 from models.transform_graph import TransformGraph, serving_arrays, write_transform_graph
 from tests.models.conftest import FEATURES, SCHEMA, make_table

@@ -9,10 +9,9 @@ import tensorflow as tf
 from models import scores
 from models.errors import TrainingError
 from models.fitting import fit
-from models.network import Layout
+from models.packed import Layout, Rows
 from models.target import Target
 from models.tasks import Regression, predictions_of, task_of
-from models.training_loop import Rows
 from models.training_spec import TrainingSpec
 
 LAYOUT = Layout(ids={"kind_id_xf": 3}, numeric=("x",), cyclical=(), numeric_buckets=4)
@@ -36,7 +35,7 @@ def rows_of(labels_of, n=4000, seed=0, weights=None):
 
 def answers(fitted, rows):
     """What would be served."""
-    outputs = tf.reduce_mean(fitted.network((rows.floats, rows.ids)), axis=1)
+    outputs = tf.reduce_mean(fitted.members.predict(rows.floats, rows.ids), axis=1)
     calibrated = tf.constant(fitted.calibration.apply(outputs.numpy()), tf.float32)
     return {name: value.numpy() for name, value in fitted.task.answer(calibrated).items()}
 

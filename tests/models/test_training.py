@@ -26,7 +26,7 @@ def test_writes_a_model_and_its_curve_and_leaves_the_eval_split_alone(trained):
 
 
 def test_shards_of_one_artifact_are_told_apart_by_their_span(examples_dir, transform_dir):
-    from models.network import Layout
+    from models.packed import Layout
 
     graph = TransformGraph(str(transform_dir), FEATURES)
     layout = Layout.of(FEATURES, {one.name: len(graph.vocabulary(one.name)) for one in FEATURES.having("vocabulary")})
@@ -93,7 +93,7 @@ def test_rows_without_a_label_are_left_out(tmp_path, transform_dir):
 
 
 def test_rows_with_what_the_schema_rules_out_are_left_out(tmp_path, transform_dir, monkeypatch):
-    from models.network import Layout
+    from models.packed import Layout
 
     graph = TransformGraph(str(transform_dir), FEATURES)
     schema = graph.raw_schema()

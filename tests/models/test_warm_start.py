@@ -3,7 +3,8 @@ import dataclasses
 import numpy as np
 
 from models import warm_start
-from models.network import Ensemble, Layout
+from models.network import Ensemble
+from models.packed import Layout
 from models.target import Target
 from models.training_spec import TrainingSpec
 

@@ -85,6 +85,13 @@ def test_a_setting_that_did_not_exist_at_the_push_is_said():
     assert changes(dataclasses.replace(live, training=before), live) == ("[training] calibrate unset → true",)
 
 
+def test_a_version_from_before_there_were_learners_is_the_same_as_now():
+    stored = definition().to_json().replace(' "model": {},\n', "")
+
+    assert '"model"' not in stored
+    assert changes(Definition.from_json(stored), definition()) == ()
+
+
 @pytest.mark.parametrize("text", ["[]", "{}", '{"format": 2}', '{"format": 1, "features": {}}', "no json"])
 def test_something_else_is_refused(text):
     with pytest.raises(ValueError, match=r"definition|Expecting value"):

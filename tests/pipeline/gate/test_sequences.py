@@ -14,7 +14,7 @@ from data.taxi import source as taxi
 from models import signatures, training
 from models.analysis import analyze
 from models.fitting import fit
-from models.network import Layout
+from models.packed import Layout
 from models.training_spec import TrainingSpec
 from models.transform_graph import TransformGraph, write_transform_graph
 from pipeline.config.dataset import load_dataset
@@ -74,7 +74,7 @@ def train(tmp_path_factory, schema):
         layout = Layout.of(TAXI.features, {name: len(tokens) for name, tokens in analysis.vocabularies.items()})
         fitted = fit(training.pack_batches(batches, graph, layout), layout, SPEC)
         signatures.export(
-            fitted.network, fitted.task, fitted.calibration, graph, TAXI.features, str(folder / "model"), rows[newest]
+            fitted.members, fitted.task, fitted.calibration, graph, TAXI.features, str(folder / "model"), rows[newest]
         )
         out_of_time, results = None, ()
         if fitted.newest_predictions is not None:

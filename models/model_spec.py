@@ -1,0 +1,64 @@
+"""What dataset.toml's [model] may say: which learner trains the model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from models import settings
+from models.errors import TrainingError
+
+LearnerName = Literal["network"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """Which learner trains the model; its hyperparameters are [training]'s.
+
+    Attributes:
+      learner: what trains the model: `network`, an ensemble of small neural networks.
+    """
+
+    learner: LearnerName = "network"
+
+    def __post_init__(self) -> None:
+        settings.check(self, TrainingError)
+
+    def to_json(self) -> str:
+        """Serializes what is not the default to JSON, the same text for equal specs.
+
+        So a version that was pushed before a key existed has the definition that it would have now.
+        """
+        defaults = {field.name: default_of(field) for field in dataclasses.fields(self)}
+        values = {name: value for name, value in dataclasses.asdict(self).items() if value != defaults[name]}
+        return json.dumps(values, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelSpec:
+        """Reads what `to_json` wrote.
+
+        Raises:
+          TrainingError: an unknown key, or a value of the wrong type.
+        """
+        value: dict[str, Any] = json.loads(text)  # Any: JSON, which __post_init__ checks.
+        unknown = sorted(set(value) - {field.name for field in dataclasses.fields(cls)})
+        if unknown:
+            raise TrainingError(f"Unknown keys of [model]: {', '.join(unknown)}.")
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in value.items()}
+        return cls(**values)
+
+
+def default_of(field: dataclasses.Field[Any]) -> Any:  # Any: of the field's own type.
+    """Returns what a field is where nothing is said."""
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def with_defaults(values: Mapping[str, Any]) -> dict[str, Any]:  # Any: JSON.
+    """Returns what `to_json` wrote, as read from JSON, with what it left out."""
+    every = dataclasses.asdict(ModelSpec()) | dict(values)
+    return json.loads(json.dumps(every))  # type: ignore[no-any-return]  # An object again.
