@@ -22,8 +22,7 @@ from pipeline.errors import DataError
 from pipeline.selection.folds import Fold
 
 if TYPE_CHECKING:  # They load TensorFlow.
-    from models.network import Layout
-    from models.training_loop import Rows
+    from models.packed import Layout, Rows
     from models.transform_graph import TransformGraph
 
 _BATCH_ROWS = 16_384
@@ -74,7 +73,7 @@ class FoldRows:
         """The rows behind a transform graph that only the train rows have shaped."""
         from models import training
         from models.analysis import analyze
-        from models.network import Layout
+        from models.packed import Layout
         from models.transform_graph import TransformGraph, write_transform_graph
 
         def batches(span: int, table: pa.Table) -> Iterator[tuple[str, pa.RecordBatch]]:

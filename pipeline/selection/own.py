@@ -14,10 +14,7 @@ from pipeline.selection.scoring import Contender, Trained
 
 if TYPE_CHECKING:
     from models.fitting import Fitted
-    from models.network import Layout
-    from models.training_loop import Rows
-
-_BATCH_ROWS = 8_192
+    from models.packed import Layout, Rows
 
 
 def contender(spec: TrainingSpec) -> Contender:
@@ -41,8 +38,5 @@ def predicted(train: Rows, test: Rows, layout: Layout, spec: TrainingSpec, targe
 
 def predict(fitted: Fitted, rows: Rows) -> np.ndarray:
     """Returns what a trained model says of rows."""
-    parts = []
-    for start in range(0, len(rows), _BATCH_ROWS):
-        batch = slice(start, start + _BATCH_ROWS)
-        parts.append(np.asarray(fitted.network((rows.floats[batch], rows.ids[batch]))).mean(axis=1))
-    return fitted.task.predictions(fitted.calibration.apply(np.concatenate(parts)))
+    outputs = fitted.members.predict(rows.floats, rows.ids).mean(axis=1)
+    return fitted.task.predictions(fitted.calibration.apply(outputs))
