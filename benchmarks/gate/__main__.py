@@ -45,9 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("part", choices=["false-alarms", "whole", "power", "sequences", "cost", "memory", "table"])
     parser.add_argument("--repeats", type=int, help="resamples (default: 200 for false alarms, 30 for power)")
     parser.add_argument("--only", metavar="TEXT", help="of `whole`, the settings whose title holds this")
-    parser.add_argument(
-        "--first", type=int, default=0, help="of `whole`, the number of the first draw: adds to the results"
-    )
+    parser.add_argument("--more", action="store_true", help="of `whole`, adds to the draws that are recorded")
     parser.add_argument("--datasets", nargs="+", default=["taxi", "flights"], choices=["taxi", "flights"])
     parser.add_argument("--peer-repeats", type=int, default=30, help="resamples that the slow peers are asked about")
     parser.add_argument("--evidently", metavar="PYTHON", help="an interpreter that can import evidently")
@@ -68,9 +66,12 @@ def main(argv: list[str] | None = None) -> int:
             if args.part == "false-alarms":
                 found: Any = false_alarms.measure(name, spans, args.repeats or 200)
             elif args.part == "whole":
-                before = _recorded("whole", name)
-                found = whole.measure(name, spans, args.repeats or 200, args.only, args.first)
-                found = whole.together(before, found) if args.first else before | found
+                recorded = _recorded("whole", name)
+                if not args.more:
+                    recorded = {title: of for title, of in recorded.items() if args.only and args.only not in title}
+                for found in whole.measure(name, spans, args.repeats or 200, args.only, recorded):
+                    record("whole", name, found)
+                continue
             elif args.part == "power":
                 peers = {"evidently": args.evidently, "nannyml": args.nannyml, "alibi": args.alibi}
                 asked = {peer: path for peer, path in peers.items() if path}

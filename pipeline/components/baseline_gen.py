@@ -52,7 +52,7 @@ def BaselineGen(
       examples: the training window, shards named by span.
       model: the new model, which is measured on held-out rows where out-of-time predictions do not suffice.
       model_run: holds the out-of-time predictions that training left, where the window has several spans.
-      live_baseline: the live model's, whose yardstick may still hold.
+      live_baseline: the live model's, whose yardstick may still hold, and whose columns told of the label.
       settings: Settings.to_json().
     """
     parsed = Settings.from_json(settings)
@@ -70,7 +70,7 @@ def BaselineGen(
         list(tables),
         parsed.policy,
     )
-    recalibrated = read_baseline(live_baseline) if is_recalibrated(model_run.uri) else None
+    live = read_baseline(live_baseline)
     measured = build_baseline(
         tables,
         schema_proto,
@@ -84,10 +84,11 @@ def BaselineGen(
             for result in performance.results_of(span, evaluation, parsed.policy)
         ],
         statistics=read_statistics(statistics.uri),
+        live=live,
         created_at=int(time.time()),
     )
-    if recalibrated is not None:
-        measured = of_the_same_network(measured, recalibrated, int(live_baseline.get_string_custom_property("version")))
+    if live is not None and is_recalibrated(model_run.uri):
+        measured = of_the_same_network(measured, live, int(live_baseline.get_string_custom_property("version")))
     measured.save(baseline.uri)
     io_utils.write_string_file(os.path.join(baseline.uri, WINDOW_FILE), json.dumps(list(measured.window)))
     definition = define(parsed.features, parsed.training, parsed.code, schema_proto, parsed.model)

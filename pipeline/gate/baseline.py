@@ -81,8 +81,8 @@ class Baseline:
       trained_at: when that network went live, seconds since 1970; 0 where this is no recalibration.
       statistics: TFDV's, of the window.
       known_rows: what tells a row of the window again; None where an older release measured it.
-      strengths: how well each feature alone tells the label, as an AUC, float64 (features,); None where an older
-        release measured it.
+      strengths: how well each feature alone tells the label, as an AUC, here or in the windows of the models before,
+        float64 (features,); None where an older release measured it.
       sample: rows that tell how its columns go together; None where an older release measured it.
       not_compared: features that no span can be compared on, and why.
       target: what the model predicts; None where it was measured before there were other tasks than binary ones.
@@ -125,6 +125,11 @@ class Baseline:
     def predicted(self) -> Target:
         """What the model predicts."""
         return self.target or Target(label=self.label)
+
+    @property
+    def told(self) -> dict[str, float]:
+        """What each feature alone tells of the label, where that was measured."""
+        return {} if self.strengths is None else {one.name: s for one, s in zip(self.bins, self.strengths, strict=True)}
 
     def alike(self, rows: int) -> int:
         """Returns the size at which chance does against the calibrated reference what it does here at `rows` rows."""
@@ -182,11 +187,10 @@ class Baseline:
     def _manifest(self) -> _Manifest:
         known = tuple(_Known(feature=name, values=values) for name, values in sorted(self.known.items()))
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(_Manifest) if hasattr(self, f.name)}
-        others = {
-            "has_statistics": self.statistics is not None,
-            "usual_rows": self.known_rows and self.known_rows.usual,
-        }
-        return _Manifest(**{**plain, "known": known, **others})
+        usual = self.known_rows and self.known_rows.usual
+        return _Manifest(
+            **{**plain, "known": known, "has_statistics": self.statistics is not None, "usual_rows": usual}
+        )
 
     @classmethod
     def load(cls, folder: str) -> Baseline:
@@ -274,6 +278,7 @@ def build_baseline(
     statistics: statistics_pb2.DatasetFeatureStatisticsList | None,
     origin: Origin | None = None,
     span_results: Sequence[SpanResult] = (),
+    live: Baseline | None = None,
     created_at: int = 0,
     seed: int = 0,
 ) -> Baseline:
@@ -286,6 +291,7 @@ def build_baseline(
       origin: where that came from.
       span_results: the model on each span of the window, where it can be told.
       statistics: TFDV's, over all of these rows.
+      live: the live model's; what a feature alone told of the label in its window is no news in this one.
 
     Raises:
       BaselineError: there are too few rows to compare anything with.
@@ -307,8 +313,8 @@ def build_baseline(
     by_span = np.array([frozen_bins.count(part, bins) for part in parts])
     groups = [clusters.of(spans[span], policy.cluster) for span in spans]
     between = variation.measure(by_span, bins, null, raw.num_rows)
-    nothing = np.zeros(0)
-    numbers = [as_float64(table.column(one.name)) if one.kind == "numeric" else nothing for one in bins]
+    numbers = [as_float64(table.column(one.name)) if one.kind == "numeric" else np.zeros(0) for one in bins]
+    told = live.told if live is not None and live.predicted == features.target else {}
     return Baseline(
         created_at=created_at,
         window=tuple(spans),
@@ -319,7 +325,7 @@ def build_baseline(
         by_span=by_span if policy.season is not None else None,
         variation=between.squared,
         raised_by=np.where(between.raised_by < 0, NO_SPAN, np.array(list(spans))[between.raised_by]),
-        quantiles=np.array([_quantiles(table, feature) for feature in bins]),
+        quantiles=np.array([_quantiles(values) for values in numbers]),
         grid=np.array([formats.quantiles(values) for values in numbers]).reshape(len(bins), -1),
         decimals=np.array([formats.decimals(values) for values in numbers], np.int64),
         known=_known_values(table, bins),
@@ -330,7 +336,7 @@ def build_baseline(
         span_results=tuple(span_results),
         statistics=statistics,
         known_rows=repeats.know(spans, features.columns),
-        strengths=leaks.strengths(parts, [labels.evaluate(spans[span], features.target) for span in spans], bins)
+        strengths=leaks.strengths(parts, [labels.evaluate(spans[span], features.target) for span in spans], bins, told)
         if features.task == "binary"
         else None,
         sample=joint.draw(parts, groups, joint.looked_at(bins, features.label, policy.exclude), seed=seed),
@@ -366,13 +372,9 @@ def _kinds(
     return kinds, gaps
 
 
-def _quantiles(table: pa.Table, feature: FeatureBins) -> Floats:
-    if feature.kind == "numeric":
-        values = as_float64(table.column(feature.name))
-        values = values[np.isfinite(values)]
-        if len(values):
-            return np.asarray(np.quantile(values, QUANTILE_LEVELS))
-    return np.full(len(QUANTILE_LEVELS), np.nan)
+def _quantiles(values: Floats) -> Floats:
+    values = values[np.isfinite(values)]
+    return np.asarray(np.quantile(values, QUANTILE_LEVELS)) if len(values) else np.full(len(QUANTILE_LEVELS), np.nan)
 
 
 def _known_values(table: pa.Table, bins: tuple[FeatureBins, ...]) -> dict[str, tuple[str, ...]]:

@@ -8,7 +8,7 @@ before it, so the evaluation cannot see it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -31,19 +31,24 @@ RISE = 0.1
 
 
 def strengths(
-    parts: Sequence[npt.NDArray[np.uint16]], values: Sequence[npt.NDArray[np.int64]], bins: Sequence[FeatureBins]
+    parts: Sequence[npt.NDArray[np.uint16]],
+    values: Sequence[npt.NDArray[np.int64]],
+    bins: Sequence[FeatureBins],
+    told: Mapping[str, float],
 ) -> Floats:
-    """Returns the AUC of each feature alone in that span of a training window where it tells most; NaN where no span
-    has a label of each kind.
+    """Returns the AUC of each feature alone in that span of a training window where it tells most, or in an earlier
+    window; NaN where no span has a label of each kind.
 
-    Span by span: a window that mixes two concepts hides, all in all, what a column tells within each of them.
+    Span by span: a window that mixes two concepts hides, all in all, what a column tells within each of them. While the
+    concept changes little by little, no span of the window shows it, and the windows before do.
 
     Args:
       parts: of each span, uint16 (rows, features).
       values: of each span, the labels, 0, 1 or NO_LABEL.
+      told: what was measured of the live model's window, by feature.
     """
     found = np.array([_of_span(codes, labels_, bins) for codes, labels_ in zip(parts, values, strict=True)])
-    return np.asarray(np.fmax.reduce(found, axis=0))
+    return np.asarray(np.fmax(np.fmax.reduce(found, axis=0), [told.get(one.name, np.nan) for one in bins]))
 
 
 def _of_span(codes: npt.NDArray[np.uint16], values: npt.NDArray[np.int64], bins: Sequence[FeatureBins]) -> Floats:

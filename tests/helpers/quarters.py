@@ -20,7 +20,7 @@ def read_quarters(folder: Path):
     }
 
 
-def baseline_of(tables, policy):
-    """Returns the baseline of a training window of these spans."""
+def baseline_of(tables, policy, live=None):
+    """Returns the baseline of a training window of these spans, pushed after the live one."""
     schema = read_schema(TAXI.schema_path)
-    return build_baseline(tables, schema, TAXI.features, policy, evaluation=None, statistics=None)
+    return build_baseline(tables, schema, TAXI.features, policy, evaluation=None, statistics=None, live=live)

@@ -144,3 +144,20 @@ def test_who_tips_may_change_and_no_column_leaks(live, quarters):
     decision = decide(live, replaced(quarters[11], "tips", turned))
 
     assert [finding for finding in decision.evidence.findings if finding.kind == "label_leak"] == []
+
+
+def test_what_a_column_told_before_a_gradual_change_is_no_leak_after_it(live, quarters):
+    # Who tips was turned round in half of the rows of the newest window: payment_type tells less there than before it,
+    # or when the change is complete.
+    def turned(table, share):
+        fare, rows = table["fare"], pa.array(np.arange(table.num_rows) % 100 < 100 * share)
+        other = pc.if_else(pc.greater(table["tips"], pc.multiply(fare, 0.2)), 0.0, fare)
+        return replaced(table, "tips", pc.if_else(rows, other, table["tips"]))
+
+    mixed = {number: turned(quarters[number], 0.5) for number in (9, 10)}
+    forgetful, mindful = (baseline_of(mixed, TAXI.gate, live=before) for before in (None, live.baseline))
+    after = turned(quarters[11], 1.0)
+    blocked, judged = (decide(dataclasses.replace(live, baseline=one), after) for one in (forgetful, mindful))
+
+    assert (blocked.verdict, blocked.reasons[0].feature) == (Verdict.BLOCK, "payment_type")
+    assert judged.verdict is Verdict.RERUN
