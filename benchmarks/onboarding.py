@@ -2,7 +2,7 @@
 
     python -m benchmarks.onboarding [--init-only] [NAME ...]
 
-Writes the tables of benchmarks/odd_tables.py, each into a folder of its own, and types `init` and `run` there, and no
+Writes the tables of benchmarks/odd_tables/, each into a folder of its own, and types `init` and `run` there, and no
 more; then `predict --batch` on the newest span. Compares the roles that `init` proposed with those that were written by
 hand. Where DuckDB is installed, its sniffer reads the CSV files beside ours. Results:
 benchmarks/results/onboarding.json and the table in docs/data.md.

@@ -2,7 +2,7 @@
 
     python -m benchmarks.onboarding_quality [NAME ...]
 
-Types `init` for tables of benchmarks/odd_tables.py, and nothing else. Trains on all spans but the newest as
+Types `init` for tables of benchmarks/odd_tables/, and nothing else. Trains on all spans but the newest as
 dataset.toml says, and scores the newest; a table of one span is cut, two thirds and one. The yardstick: scikit-learn's
 HistGradientBoostingClassifier with its defaults on the same rows, and on the columns whose role by hand is numeric,
 category, cyclical or date; it cannot take texts and lists. Results: benchmarks/results/onboarding_quality.json and the

@@ -20,7 +20,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +34,9 @@ from models.features import FeatureSpec
 from models.training_spec import TrainingSpec
 from pipeline.config.dataset import Dataset, load_dataset
 from pipeline.config.schema import read_schema
+
+if TYPE_CHECKING:
+    from models.predictor import Predictor
 
 WINDOW = 4
 MEASURES = ("auc", "calibration_error", "seconds")
@@ -70,6 +73,16 @@ def score_ours(
     train: Sequence[pa.Table], test: pa.Table, features: FeatureSpec, schema: Any, spec: TrainingSpec
 ) -> Score:
     """Analysis, transform graph, training, export and loading count as time; scoring the test span does not."""
+    start = time.perf_counter()
+    predictor = trained(train, test, features, schema, spec)
+    seconds = time.perf_counter() - start
+    return _score(predictor.predict(test), labels_of(test, features), seconds)
+
+
+def trained(
+    train: Sequence[pa.Table], test: pa.Table, features: FeatureSpec, schema: Any, spec: TrainingSpec
+) -> Predictor:
+    """The model of any task, trained on the spans, exported and loaded; `test` stands for the rows that it is asked."""
     from models import signatures, training
     from models.analysis import analyze
     from models.fitting import fit
@@ -77,7 +90,6 @@ def score_ours(
     from models.predictor import Predictor
     from models.transform_graph import TransformGraph, write_transform_graph
 
-    start = time.perf_counter()
     batches = [(str(span), batch) for span, table in enumerate(train) for batch in table.to_batches(16_384)]
     with tempfile.TemporaryDirectory() as folder:
         transform_dir, model_dir = os.path.join(folder, "transform"), os.path.join(folder, "model")
@@ -87,9 +99,7 @@ def score_ours(
         layout = Layout.of(features, {name: len(tokens) for name, tokens in analysis.vocabularies.items()})
         fitted = fit(training.pack_batches(batches, graph, layout), layout, spec)
         signatures.export(fitted.members, fitted.task, fitted.calibration, graph, features, model_dir, test)
-        predictor = Predictor(model_dir)
-        seconds = time.perf_counter() - start
-        return _score(predictor.predict(test), labels_of(test, features), seconds)
+        return Predictor(model_dir)
 
 
 def score_boosting(train: Sequence[pa.Table], test: pa.Table, features: FeatureSpec, seed: int) -> Score:

@@ -5,20 +5,23 @@ import json
 import pytest
 
 import local_runner
-from benchmarks import odd_tables
+from benchmarks.odd_tables import classes_and_numbers, twins, ways_to_write
 
 
 @pytest.mark.parametrize(
     "make",
     [
-        odd_tables.loans_excel,
-        odd_tables.loans_us,
-        odd_tables.police_stops,
-        odd_tables.ratings,
-        odd_tables.parquet_types,
-        odd_tables.many_values,
-        odd_tables.nothing_columns,
-        odd_tables.bikes,
+        twins.loans_excel,
+        twins.loans_us,
+        twins.police_stops,
+        twins.ratings,
+        ways_to_write.parquet_types,
+        ways_to_write.many_values,
+        ways_to_write.nothing_columns,
+        twins.bikes,
+        classes_and_numbers.parcels,
+        classes_and_numbers.flats,
+        classes_and_numbers.insurance,
     ],
     ids=lambda make: make.__name__,
 )
