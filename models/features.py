@@ -14,7 +14,7 @@ from models import settings
 from models.errors import FeatureError
 from models.kinds import KINDS, Constant, Feature, Input
 from models.settings import NOT_A_KEY, Column, Form, Range
-from models.target import Target, TaskName, TransformName
+from models.target import Target, TaskName, Threshold, TransformName
 from models.tensor_names import check_column_name
 
 _Text = Annotated[str, Form(r"[^\x00]+", "a text that is not empty")]
@@ -30,7 +30,7 @@ class FeatureSpec:
     Attributes:
       label: expression of models/label_grammar.py; a 0/1 column `c` is the expression "c", a column `c d` "`c d`", one
         of which Yes is positive `c == "Yes"`.
-      task, classes, weight, transform, interval: with `label`, what is predicted: see models/target.py.
+      task, classes, weight, transform, interval, threshold: with `label`, what is predicted: see models/target.py.
       numeric: columns that enter as a normalised value and as their position among the quantiles.
       bucketized: column to number of quantile buckets; enters only as an embedded bucket.
       categorical: string or integer columns with a vocabulary from the training window.
@@ -56,6 +56,7 @@ class FeatureSpec:
     weight: Annotated[str, NOT_A_KEY] = ""
     transform: Annotated[TransformName, NOT_A_KEY] = "none"
     interval: Annotated[float, NOT_A_KEY] = 0.9
+    threshold: Annotated[Threshold, NOT_A_KEY] = 0.5
     numeric: tuple[Column, ...] = ()
     bucketized: Mapping[str, Annotated[int, Range(2, 10_000, "buckets")]] = field(default_factory=dict)
     categorical: tuple[Column, ...] = ()

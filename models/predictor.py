@@ -8,10 +8,12 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
+from models import thresholds
 from models.errors import FeatureError, ModelError
 from models.feature_defaults import inputs_with_defaults
 from models.target import TaskName
 from models.tasks import PREDICTED, predictions_of
+from models.thresholds import Thresholds
 from models.transform_graph import serving_arrays
 
 _BATCH_ROWS = 32_768
@@ -78,6 +80,11 @@ class Predictor:
             f"The model in {self._model_dir} has no output {' or '.join(map(repr, PREDICTED))}. "
             f"It has: {[*self._fetches]}."
         )
+
+    @functools.cached_property
+    def thresholds(self) -> Thresholds:
+        """Which class the model answers."""
+        return thresholds.read(self._model_dir)
 
     def predict(self, batch: pa.RecordBatch | pa.Table) -> np.ndarray:
         """Probabilities of the positive label (rows,) or of each class (rows, classes), or value, lower and upper

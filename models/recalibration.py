@@ -17,17 +17,20 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from models import feature_defaults, scores, serving_graph, warm_start
+from models import feature_defaults, scores, serving_graph, thresholds, warm_start
 from models.calibration import Calibration, cross_fitted, refit
 from models.errors import ModelError, TrainingError
 from models.predictor import predictor_of
+from models.target import Target
 from models.tasks import Binary
+from models.thresholds import Held, Thresholds
 from models.training_spec import TrainingSpec
 
 KEY = "calibration/.ATTRIBUTES/VARIABLE_VALUE"
 """Of the slope and the offset, in the SavedModel's checkpoint."""
+_THRESHOLDS_KEY = "thresholds/.ATTRIBUTES/VARIABLE_VALUE"
 _VARIABLES = os.path.join("variables", "variables")
-_OWN = (feature_defaults.PATH, warm_start.FOLDER, serving_graph.PATH)
+_OWN = (feature_defaults.PATH, thresholds.PATH, warm_start.FOLDER, serving_graph.PATH)
 """In assets.extra: what belongs to the network and its graph."""
 
 
@@ -43,8 +46,10 @@ def calibration_of(model_dir: str) -> Calibration | None:
     return Calibration(slope=(slope,), offset=(offset,))
 
 
-def write(source_dir: str, target_dir: str, calibration: Calibration) -> None:
-    """Writes a SavedModel like the one in `source_dir`, but for its slope and offset.
+def write(source_dir: str, target_dir: str, calibration: Calibration, chosen: Thresholds | None = None) -> None:
+    """Writes a SavedModel like the one in `source_dir`, but for its slope and offset and, where given, its threshold.
+
+    One that was pushed before thresholds were kept goes on to answer 1 from 0.5 on.
 
     Raises:
       ModelError: the source keeps none.
@@ -63,6 +68,9 @@ def write(source_dir: str, target_dir: str, calibration: Calibration) -> None:
     tensors = {name: checkpoint.get_tensor(name) for name in sorted(checkpoint.get_variable_to_shape_map())}
     as_stored = tensors[KEY]
     tensors[KEY] = np.array([calibration.slope, calibration.offset], as_stored.dtype).reshape(as_stored.shape)
+    if chosen is not None and _THRESHOLDS_KEY in tensors:
+        tensors[_THRESHOLDS_KEY] = chosen.variable(1)
+        chosen.write(target_dir)
     tf.raw_ops.SaveV2(
         prefix=os.path.join(target_dir, _VARIABLES),
         tensor_names=list(tensors),
@@ -95,17 +103,23 @@ class Recalibrated:
     history: Mapping[str, Any]  # Any: JSON.
 
 
+_BINARY = Target(label="label")
 Labelled = tuple[pa.RecordBatch, np.ndarray, np.ndarray]
 """Rows that have a label, their labels, 0 or 1, and how much each row counts."""
 
 
 def recalibrate(
-    base_dir: str, batches: Iterable[tuple[int, Labelled]], spec: TrainingSpec, output_dir: str
+    base_dir: str,
+    batches: Iterable[tuple[int, Labelled]],
+    spec: TrainingSpec,
+    output_dir: str,
+    target: Target = _BINARY,
 ) -> Recalibrated:
-    """Writes the base model with a slope and an offset that fit these rows.
+    """Writes the base model with a slope and an offset that fit these rows, and a threshold that is chosen on them.
 
     Args:
       batches: of spans that the base model was not trained on, each with its span, which ascend.
+      target: what says how the threshold is chosen.
 
     Raises:
       TrainingError: there is no base model that keeps a slope and an offset, or no row with a label.
@@ -121,9 +135,11 @@ def recalibrate(
         raise TrainingError("None of the rows to recalibrate on has a label. Wait for labels, or train anew: --force.")
     spans, labels, weights, probabilities = (np.concatenate(column) for column in zip(*parts, strict=True))
     after = refit(before, probabilities, labels, weights)
-    write(base_dir, output_dir, after)
     newest = spans == spans.max()
     repaired = cross_fitted(probabilities, labels, weights)
+    rows = Held(predictions=repaired, labels=labels, weights=weights)
+    chosen = thresholds.choose(target, rows, rows)
+    write(base_dir, output_dir, after, chosen)
     history = {
         "rows": len(labels),
         "task": Binary.name,
@@ -132,6 +148,7 @@ def recalibrate(
         "best_epoch": 0,
         "calibration": dataclasses.asdict(after),
         "recalibrated_from": dataclasses.asdict(before),
+        "thresholds": dataclasses.asdict(thresholds.read(output_dir)),
         "validation": {"rows": len(labels)} | Binary().summary(scores.logit(repaired)[:, None], labels, weights),
         "warm_start": True,
         "warm_start_reason": "recalibrated: only the slope and the offset of its logits are new",

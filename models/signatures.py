@@ -5,7 +5,7 @@
     transform_features   examples: serialized tf.Examples                  -> transformed features, label_xf, weight_xf
 
 Beside the model, `assets.extra/feature_defaults.json` says what stands for a missing value of each input, so that a
-server may leave features out of a request.
+server may leave features out of a request, and `assets.extra/thresholds.json` which class is answered.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ from models.features import FeatureSpec
 from models.learners.protocol import Members
 from models.preprocessing import label_feature
 from models.tasks import Task
+from models.thresholds import Thresholds
 from models.transform_graph import TransformGraph
 
+_DEFAULT = Thresholds()
 _EXAMPLES = tf.TensorSpec([None], tf.string, name="examples")
 
 
@@ -39,14 +41,16 @@ def export(
     features: FeatureSpec,
     output_dir: str,
     rows: pa.RecordBatch | pa.Table,
+    thresholds: Thresholds = _DEFAULT,
 ) -> serving_graph.Comparison:
     """Writes the SavedModel with what goes with it in assets.extra; returns how its graph was chosen.
 
     Args:
       rows: some of the training window; see `serving_graph.choose`.
+      thresholds: which class is answered.
     """
     outputs, comparison = serving_graph.choose(members, features, graph, rows)
-    write(outputs, task, calibration, graph, features, output_dir)
+    write(outputs, task, calibration, graph, features, output_dir, thresholds)
     comparison.write(output_dir)
     return comparison
 
@@ -58,9 +62,10 @@ def write(
     graph: TransformGraph,
     features: FeatureSpec,
     output_dir: str,
+    thresholds: Thresholds = _DEFAULT,
 ) -> None:
-    """Writes the SavedModel that answers through `outputs`, and its feature_defaults.json."""
-    module = _ServingModule(outputs, task, calibration, graph, features)
+    """Writes the SavedModel that answers through `outputs`, its feature_defaults.json and thresholds.json."""
+    module = _ServingModule(outputs, task, calibration, graph, features, thresholds)
     signatures = {
         "serving_default": tf.function(module.serve, input_signature=[graph.serving_inputs], autograph=False),
         "serve_examples": tf.function(module.serve_examples, input_signature=[_EXAMPLES], autograph=False),
@@ -69,6 +74,8 @@ def write(
     tf.saved_model.save(module, output_dir, signatures=signatures)
     _name_inputs_like_columns(output_dir, {spec.name: name for name, spec in graph.serving_inputs.items()})
     defaults_file.write(output_dir, feature_defaults(graph, features))
+    if task.name != "regression":
+        thresholds.write(output_dir)
 
 
 def feature_defaults(graph: TransformGraph, features: FeatureSpec) -> dict[str, dict[str, Any]]:
@@ -122,6 +129,7 @@ class _ServingModule(tf.Module):
         calibration: Calibration,
         graph: TransformGraph,
         features: FeatureSpec,
+        thresholds: Thresholds,
     ) -> None:
         super().__init__()
         self._task = task
@@ -132,6 +140,9 @@ class _ServingModule(tf.Module):
         # A variable and no constant: a recalibrated version is this one with another variables file.
         slope_and_offset = np.array([calibration.slope, calibration.offset], np.float32)
         self.calibration = tf.Variable(slope_and_offset, trainable=False, name="calibration")  # (2, outputs)
+        self.thresholds = None
+        if task.name != "regression":
+            self.thresholds = tf.Variable(thresholds.variable(task.outputs), trainable=False, name="thresholds")
 
     def serve(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         with tf.control_dependencies([_assert_equal_lengths(inputs)]):
@@ -140,7 +151,7 @@ class _ServingModule(tf.Module):
     def _answer(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         outputs = self.outputs(inputs)  # (batch, members, outputs)
         slope, offset = tf.unstack(self.calibration)
-        return self._task.answer(slope * tf.reduce_mean(outputs, axis=1) + offset)
+        return self._task.answer(slope * tf.reduce_mean(outputs, axis=1) + offset, self.thresholds)
 
     def serve_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._answer(self._parse(examples))

@@ -12,6 +12,7 @@ not a finite number above 0: such a row is neither trained on nor judged.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ from models.label import NO_LABEL
 Array = Any  # pyarrow.Array, numpy.ndarray or tf.Tensor: TensorFlow is not imported for a type.
 TaskName = Literal["binary", "multiclass", "regression"]
 TransformName = Literal["none", "log1p"]
+Threshold = float | Literal["max_f1", "max_mcc"] | Mapping[str, float]
+"""What decides the class that is answered: see models/thresholds.py."""
+COSTS = ("cost_false_positive", "cost_false_negative")
+_DEFAULT_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +46,7 @@ class Target:
       weight: a numeric expression, how much each row counts; empty where each counts one.
       transform: of a regression's label before it is learned; predictions are in the label's own unit.
       interval: share of a regression's rows that `lower` to `upper` shall cover.
+      threshold: which class is answered, of the two tasks that answer one: see models/thresholds.py.
     """
 
     label: str
@@ -49,6 +55,7 @@ class Target:
     weight: str = ""
     transform: TransformName = "none"
     interval: float = 0.9
+    threshold: Threshold = _DEFAULT_THRESHOLD
 
     def __post_init__(self) -> None:
         _ = self._tree, self.weight_columns  # Both are in the grammar.
@@ -60,11 +67,33 @@ class Target:
             raise LabelError(f"classes: expected at least two, all different. Received: {', '.join(self.classes)}.")
         if self.transform != "none" and self.task != "regression":
             raise LabelError(f"transform: expected none, since the task is {self.task}. Received: {self.transform}.")
+        self._check_threshold()
+
+    def _check_threshold(self) -> None:
+        rule = self.threshold
+        if rule == _DEFAULT_THRESHOLD:
+            return
+        if self.task == "regression":
+            raise LabelError(f"threshold: a regression answers no class. Remove the key. Received: {rule!r}.")
+        if isinstance(rule, Mapping):
+            wanted = "a cost for each of" if self.task == "binary" else "costs of classes:"
+            allowed = COSTS if self.task == "binary" else self.classes
+            wrong = sorted(set(rule) - set(allowed) or (set(allowed) - set(rule) if self.task == "binary" else ()))
+            if wrong or not rule:
+                raise LabelError(
+                    f"threshold: expected {wanted} {', '.join(allowed)}. Received: {', '.join(rule) or '{}'}."
+                )
+        elif self.task == "multiclass" and not isinstance(rule, str):
+            raise LabelError(
+                "threshold: several classes have none in common. Expected max_f1, max_mcc, a table of costs by class, "
+                f"or no such key, for the most probable class. Received: {rule!r}."
+            )
 
     @property
     def shortest(self) -> Target | str:
         """The expression alone where it says everything, as of a binary label whose rows all count one."""
-        return self.label if self == Target(label=self.label) else self
+        stored = dataclasses.replace(self, threshold=_DEFAULT_THRESHOLD)  # No matter of what the labels are.
+        return self.label if stored == Target(label=self.label) else stored
 
     @property
     def outputs(self) -> int:

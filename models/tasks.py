@@ -71,8 +71,9 @@ class Task(ABC):
         """Fits the calibration to outputs (rows, outputs) of rows that were not trained on."""
 
     @abstractmethod
-    def answer(self, calibrated: Tensor) -> dict[str, Tensor]:
-        """What is served, by `names`, from calibrated outputs (rows, outputs)."""
+    def answer(self, calibrated: Tensor, thresholds: Tensor) -> dict[str, Tensor]:
+        """What is served, by `names`, from calibrated outputs (rows, outputs) and `Thresholds.variable`, which
+        is None where no class is answered."""
 
     @abstractmethod
     def predictions(self, calibrated: np.ndarray) -> np.ndarray:
@@ -129,11 +130,11 @@ class Binary(Task):
     def calibrate(self, outputs: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Calibration:
         return calibration.calibrate(outputs[:, 0], targets, weights)
 
-    def answer(self, calibrated: Tensor) -> dict[str, Tensor]:
+    def answer(self, calibrated: Tensor, thresholds: Tensor) -> dict[str, Tensor]:
         import tensorflow as tf
 
         probability = tf.sigmoid(calibrated[:, 0])
-        return {"probability": probability, "class": tf.cast(probability >= 0.5, tf.int64)}
+        return {"probability": probability, "class": tf.cast(probability >= thresholds, tf.int64)}
 
     def predictions(self, calibrated: np.ndarray) -> np.ndarray:
         return scores.sigmoid(calibrated[:, 0])
@@ -192,7 +193,7 @@ class Multiclass(Task):
     def calibrate(self, outputs: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Calibration:
         return calibration.calibrate_classes(outputs, targets, weights)
 
-    def answer(self, calibrated: Tensor) -> dict[str, Tensor]:
+    def answer(self, calibrated: Tensor, thresholds: Tensor) -> dict[str, Tensor]:
         import tensorflow as tf
 
         names = tf.constant(self._classes)
@@ -200,7 +201,7 @@ class Multiclass(Task):
         return {
             "probabilities": probabilities,
             "classes": tf.repeat(names[None], tf.shape(calibrated)[0], axis=0),
-            "class": tf.gather(names, tf.argmax(calibrated, axis=1)),
+            "class": tf.gather(names, tf.argmax(probabilities * thresholds, axis=1)),
         }
 
     def predictions(self, calibrated: np.ndarray) -> np.ndarray:
@@ -298,9 +299,10 @@ class Regression(Task):
         centre = np.array([self._centre] * 3) + self._spread * np.array([0.0, lower, upper])
         return Calibration(slope=(self._spread,) * 3, offset=tuple(centre.tolist()))
 
-    def answer(self, calibrated: Tensor) -> dict[str, Tensor]:
+    def answer(self, calibrated: Tensor, thresholds: Tensor) -> dict[str, Tensor]:
         import tensorflow as tf
 
+        del thresholds  # A number is no class.
         numbers = tf.math.expm1(calibrated) if self._log else calibrated
         value, lower, upper = tf.unstack(numbers, axis=1)
         return {"value": value, "lower": tf.minimum(lower, value), "upper": tf.maximum(upper, value)}

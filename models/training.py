@@ -25,14 +25,15 @@ import tensorflow as tf
 
 from columnar import examples
 from columnar.domains import without_impossible
-from models import recalibration, signatures
+from models import recalibration, signatures, thresholds
 from models.errors import TrainingError
 from models.features import FeatureSpec
 from models.fitting import Fitted, OutOfSpan, fit
 from models.learners.registry import LEARNERS
 from models.model_spec import ModelSpec
 from models.packed import Layout, Rows, pack
-from models.target import is_known
+from models.target import Target, is_known
+from models.thresholds import Held, Thresholds
 from models.training_spec import HISTORY_FILE, OUT_OF_TIME_FILE, TrainingSpec
 from models.transform_graph import TransformGraph
 
@@ -81,8 +82,9 @@ def run_fn(fn_args: Any) -> None:
     trained = time.perf_counter()
 
     sample = sample_rows(_expand(fn_args.train_files), graph)
+    chosen = _thresholds(fitted, rows, features.target)
     comparison = signatures.export(
-        fitted.members, fitted.task, fitted.calibration, graph, features, fn_args.serving_model_dir, sample
+        fitted.members, fitted.task, fitted.calibration, graph, features, fn_args.serving_model_dir, sample, chosen
     )
     fitted.members.keep(fn_args.serving_model_dir, vocabularies, features.target)
     seconds = {"read": read - start, "train": trained - read, "export": time.perf_counter() - trained}
@@ -91,8 +93,26 @@ def run_fn(fn_args: Any) -> None:
         "warm_start_reason": reason,
     }
     history["serving_graph"] = dataclasses.asdict(comparison)
+    history["thresholds"] = dataclasses.asdict(chosen)
     newest_labels = rows.labels[rows.spans == rows.spans.max()]
     _write_run(fn_args.model_run_dir, history, newest_labels, fitted.newest_predictions, fitted.earlier)
+
+
+def _thresholds(fitted: Fitted, rows: Rows, target: Target) -> Thresholds:
+    """Returns which class is answered, chosen on rows that the judging members have not seen."""
+    if target.task == "regression":
+        return Thresholds()
+    held = Held(
+        predictions=fitted.task.predictions(fitted.validation_outputs),
+        labels=fitted.validation_labels,
+        weights=fitted.validation_weights,
+    )
+    newest = rows.spans == rows.spans.max()
+    later = fitted.newest_predictions
+    out_of_time = None
+    if later is not None:
+        out_of_time = Held(predictions=later, labels=rows.labels[newest], weights=rows.shares[newest])
+    return thresholds.choose(target, held, out_of_time)
 
 
 def _recalibrate(fn_args: Any, graph: TransformGraph, spec: TrainingSpec, spans: Collection[int]) -> None:
@@ -108,7 +128,8 @@ def _recalibrate(fn_args: Any, graph: TransformGraph, spec: TrainingSpec, spans:
                 for batch in examples.iter_batches([path], schema, columns=columns):
                     yield span, labelled(without_impossible(batch, schema, columns), graph.features)
 
-    found = recalibration.recalibrate(fn_args.base_model, batches(), spec, fn_args.serving_model_dir)
+    target = graph.features.target
+    found = recalibration.recalibrate(fn_args.base_model, batches(), spec, fn_args.serving_model_dir, target)
     seconds = {"read": 0.0, "train": time.perf_counter() - start, "export": 0.0}
     history = {**found.history, "seconds": seconds}
     _write_run(fn_args.model_run_dir, history, found.newest_labels, found.newest_probabilities, ())

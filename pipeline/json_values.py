@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import enum
 import functools
@@ -61,8 +62,11 @@ def _read(hint: Any, value: Any, where: str) -> Any:  # Any: a type hint and JSO
     if origin in (types.UnionType, typing.Union):
         if value is None and type(None) in args:
             return None
-        (inner,) = [arg for arg in args if arg is not type(None)]
-        return _read(inner, value, where)
+        *forms, last = [arg for arg in args if arg is not type(None)]
+        for form in forms:
+            with contextlib.suppress(ValueError):
+                return _read(form, value, where)
+        return _read(last, value, where)
     if origin is typing.Literal:
         if value not in args:
             raise ValueError(f"{where}: expected one of {', '.join(map(str, args))}. Received: {value!r}.")

@@ -27,10 +27,11 @@ from tfx.types.component_spec import ExecutionParameter
 from tfx.utils import io_utils, json_utils, path_utils
 
 from columnar import examples as example_files
+from models import thresholds
 from models.predictor import predictor_of
 from models.target import Target, is_known
 from pipeline.components.beam_reads import spread_reads
-from pipeline.evaluation import curves, judge, metrics, tfma_files
+from pipeline.evaluation import curves, judge, metrics, tfma_config, tfma_files
 from pipeline.evaluation.curves import ModelCurves
 from pipeline.evaluation.judge import OVERALL, Judgement
 from pipeline.evaluation.metrics import Metric, Sample, SliceKey
@@ -65,21 +66,19 @@ def evaluate(
     results: Results = {name: {} for name in models}
     if not table.num_rows:
         return results, {}
+    predictors = {name: predictor_of(folder) for name, folder in models.items()}
     whole = Sample(
         labels=labels[labelled].astype(np.float64),
-        predictions={name: predictor_of(folder).predict(table).astype(np.float64) for name, folder in models.items()},
+        predictions={name: one.predict(table).astype(np.float64) for name, one in predictors.items()},
         weights=weights[labelled],
+        thresholds={name: one.thresholds for name, one in predictors.items()},
     )
     columns = {name: table.column(name) for name in spec.slice_columns}
     parts = [(key, rows) for crossed in spec.slices for key, rows in metrics.slices(columns, crossed)]
     for key, sample in ((OVERALL, whole), *((key, whole.part(rows)) for key, rows in parts)):
         for model, values in metrics.measure(sample, target, spec.bootstraps, spec.seed).items():
             results[model][key] = values
-    drawn = {
-        name: curves.draw(target, whole.labels, predictions, whole.weights, results[name][OVERALL])
-        for name, predictions in whole.predictions.items()
-    }
-    return results, drawn
+    return results, {name: curves.draw(target, whole, name, results[name][OVERALL]) for name in models}
 
 
 class EvaluatorSpec(standard_component_specs.EvaluatorSpec):
@@ -101,7 +100,7 @@ class LocalExecutor(base_executor.BaseExecutor):
         spec = settings.evaluation
         has_baseline = bool(inputs.get("baseline_model"))
         config = tfma.utils.update_eval_config_with_defaults(
-            json_format.Parse(exec_properties["eval_config"], tfma.EvalConfig()),
+            json_format.Parse(_at_own_thresholds(exec_properties["eval_config"], inputs), tfma.EvalConfig()),
             has_baseline=has_baseline,
             rubber_stamp=True,
         )
@@ -140,6 +139,7 @@ class BeamExecutor(stock.Executor):
         inputs = _without_absent_baseline(input_dict)
         settings = EvaluatorSettings.from_json(exec_properties[SETTINGS])
         spec, task = settings.evaluation, settings.features.task
+        exec_properties = {**exec_properties, "eval_config": _at_own_thresholds(exec_properties["eval_config"], inputs)}
         with spread_reads():
             super().Do(inputs, output_dict, exec_properties)
         output = artifact_utils.get_single_uri(output_dict["evaluation"])
@@ -155,7 +155,11 @@ class BeamExecutor(stock.Executor):
         tfma_files.write_validation(output, judgement, candidate)
         names = [name for name in (CANDIDATE, "", BASELINE) if name in results]
         histograms = tfma_files.read_histograms(output) if task == "binary" else {}
-        drawn = {name: curves.curves_of(one, results[name].get(OVERALL, {})) for name, one in histograms.items()}
+        of = {name: thresholds.read(folder) for name, folder in _folders(inputs).items()}
+        drawn = {
+            name: curves.curves_of(one, results[name].get(OVERALL, {}), of[name or CANDIDATE])
+            for name, one in histograms.items()
+        }
         _write_curves(output, drawn, names)
         _publish(judgement, output, inputs, output_dict, exec_properties)
 
@@ -166,6 +170,20 @@ def _write_curves(output: str, drawn: Mapping[str, ModelCurves], names: Sequence
     if models:
         both = curves.EvaluationCurves(candidate=models[0], live=models[1] if len(models) > 1 else None)
         io_utils.write_string_file(os.path.join(output, curves.FILE), both.to_json())
+
+
+def _folders(inputs: Artifacts) -> dict[str, str]:
+    """Returns the SavedModels by TFMA's names of two."""
+    keys = {CANDIDATE: "model", BASELINE: "baseline_model"}
+    return {name: _model_dir(inputs[key]) for name, key in keys.items() if inputs.get(key)}
+
+
+def _at_own_thresholds(eval_config: str, inputs: Artifacts) -> str:
+    """Returns the config with the metrics of each binary model's answers at that model's own threshold."""
+    config = json_format.Parse(eval_config, tfma.EvalConfig())
+    read = {name: thresholds.read(folder).of_binary for name, folder in _folders(inputs).items()}
+    tfma_config.set_answer_thresholds(config, read)
+    return json_format.MessageToJson(config, preserving_proto_field_name=True)
 
 
 def _without_absent_baseline(input_dict: Artifacts) -> Artifacts:

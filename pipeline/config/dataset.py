@@ -170,6 +170,11 @@ def load_dataset(name_or_path: str) -> Dataset:
         target = label.target(label_checks.domain_of(label.column, schema))
     except (ValueError, LabelError) as error:
         raise ConfigError(f"{where['label']}: {error}") from error
+    serving = toml_tables.build(ServingConfig, parts["serving"], where["serving"])
+    try:
+        target = dataclasses.replace(target, threshold=serving.threshold)
+    except LabelError as error:
+        raise ConfigError(f"{where['serving']}: {error}") from error
     source = _source(parts["source"], where["source"]) if "source" in table else None
     if isinstance(parts["features"], dict) and "label" in parts["features"]:
         raise ConfigError(f"{where['features']}: the label has a table of its own, [label].")
@@ -199,7 +204,7 @@ def load_dataset(name_or_path: str) -> Dataset:
         training=toml_tables.build(TrainingSpec, parts["training"], where["training"]),
         evaluation=toml_tables.build(EvaluationSpec, parts["evaluation"], where["evaluation"]),
         gate=toml_tables.build(GatePolicy, parts["gate"], where["gate"]),
-        serving=toml_tables.build(ServingConfig, parts["serving"], where["serving"]),
+        serving=serving,
         beam=toml_tables.build(BeamConfig, parts["beam"], where["beam"]),
         monitoring=toml_tables.build(MonitoringConfig, parts["monitoring"], where["monitoring"]),
         retention=toml_tables.build(RetentionPolicy, parts["retention"], where["retention"]),

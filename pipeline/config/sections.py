@@ -1,6 +1,6 @@
 """The tables of dataset.toml that no other room owns: one dataclass each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -28,6 +28,8 @@ _Project = Annotated[str, Form(r"([a-z][a-z0-9.:-]*)?", "a project's id")]
 _CloudName = Annotated[str, Form(r"([A-Za-z][A-Za-z0-9_-]*)?", "letters, digits, dashes and underscores")]
 _Account = Annotated[str, Form(r"([^@\s]+@[^@\s]+)?", "an account such as trainer@my-project.iam.gserviceaccount.com")]
 _DisplayName = Annotated[str, Form(r"[^\x00-\x1f]{0,128}", "a name of at most 128 characters")]
+_Probability = Annotated[float, Range(0, 1, "probability", excluded="both")]
+_Cost = Annotated[float, Range(0, 1_000_000_000, "cost", excluded="least")]
 _Image = Annotated[str, Form(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*", "a container image")]
 
 
@@ -187,16 +189,22 @@ class LabelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ServingConfig:
-    """`[serving]`: under which name the model is served, and how fast it must answer.
+    """`[serving]`: under which name the model is served, which class it answers, and how fast it must answer.
 
     Attributes:
       model_name: the model's name in the server's URLs, and its folder below `serving/`.
       max_p99_ms: a candidate whose single-row requests take longer, at the 99th percentile and in milliseconds, is not
         pushed; 0 for no limit.
+      threshold: from which probability on a binary model answers 1: a number; what scores best on held-out rows, by F1
+        (`max_f1`) or Matthews correlation (`max_mcc`); or what costs least:
+        `{ cost_false_positive = 1, cost_false_negative = 20 }`. Of several classes the most probable is answered, or
+        by `max_f1` (its mean over the classes), `max_mcc` or costs, `{ late = 5 }` where not finding a late one costs
+        five times what not finding another does, the one whose probability times its factor is largest.
     """
 
     model_name: _ModelName
     max_p99_ms: Annotated[float, Range(0, 600_000, "ms")] = 0.0
+    threshold: _Probability | Literal["max_f1", "max_mcc"] | Mapping[str, _Cost] = 0.5
 
     def __post_init__(self) -> None:
         settings.check(self)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from models.thresholds import Thresholds
 from pipeline.evaluation.registry import AUC, CALIBRATION_ERROR, EXAMPLE_COUNT
 
 Floats = npt.NDArray[np.float64]
@@ -28,16 +29,20 @@ def _threshold_of_bucket() -> npt.NDArray[np.int64]:
     return np.maximum(np.searchsorted(thresholds, lower, side="right") - 1, 0)
 
 
+_AT_HALF = Thresholds()
 _THRESHOLD = _threshold_of_bucket()
 
 
-def weighted(labels: Floats, probabilities: Floats, weights: Floats) -> dict[str, float]:
+def weighted(
+    labels: Floats, probabilities: Floats, weights: Floats, thresholds: Thresholds = _AT_HALF
+) -> dict[str, float]:
     """Returns each metric; NaN where it is not defined, such as AUC with one class.
 
     Args:
       labels: 0 or 1, (rows,).
       probabilities: of label 1, (rows,).
       weights: (rows,), at least one above 0.
+      thresholds: from which probability on the model answers 1, where a metric is of its answers.
     """
     size = BUCKETS + _EDGE_BUCKETS
     buckets, totals, positives = _bucketed(labels, probabilities, weights)
@@ -47,7 +52,7 @@ def weighted(labels: Floats, probabilities: Floats, weights: Floats) -> dict[str
     false_positives = _at_thresholds(totals - positives)
     clipped = np.clip(probabilities, EPSILON, 1 - EPSILON)
     losses = -np.where(labels == 1, np.log(clipped), np.log1p(-clipped))
-    called = probabilities > 0.5
+    called = thresholds.answers(probabilities) == 1
     right = called == (labels == 1)
     hits, calls = float((called * labels) @ weights), float(called @ weights)
     return {

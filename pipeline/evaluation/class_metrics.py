@@ -5,16 +5,23 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from models.thresholds import Thresholds
 from pipeline.evaluation.binary_metrics import CALIBRATION_BINS, EPSILON, histogram_auc
 from pipeline.evaluation.registry import CALIBRATION_ERROR, EXAMPLE_COUNT
 
 Floats = npt.NDArray[np.float64]
 
 _TOP = 3
+_MOST_PROBABLE = Thresholds()
 
 
-def weighted(labels: Floats, probabilities: Floats, weights: Floats) -> dict[str, float]:
+def weighted(
+    labels: Floats, probabilities: Floats, weights: Floats, thresholds: Thresholds = _MOST_PROBABLE
+) -> dict[str, float]:
     """Returns each metric; NaN where it is not defined.
+
+    Accuracy and calibration error are of the most probable class, as TFMA has them; precision, recall, F1 and
+    Matthews correlation of the class that the model answers.
 
     Means over classes are those of the classes that have rows. A class that no row is predicted to be of has a
     precision of 0, as in scikit-learn.
@@ -23,11 +30,12 @@ def weighted(labels: Floats, probabilities: Floats, weights: Floats) -> dict[str
       labels: index of the class of each row, (rows,).
       probabilities: (rows, classes).
       weights: (rows,), at least one above 0.
+      thresholds: which class the model answers.
     """
     classes = probabilities.shape[1]
     truth, predicted = labels.astype(np.int64), probabilities.argmax(axis=1)
     right, total = predicted == truth, weights.sum()
-    matrix = confusion(truth, predicted, weights, classes)
+    matrix = confusion(truth, thresholds.answers(probabilities), weights, classes)
     occurs = matrix.sum(axis=1) > 0
     recall = _ratio(np.diag(matrix), matrix.sum(axis=1))
     precision = _ratio(np.diag(matrix), matrix.sum(axis=0))

@@ -17,11 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from models.target import Target
+from models.thresholds import Thresholds
 from pipeline import json_values
 from pipeline.evaluation import intervals
 from pipeline.evaluation.binary_metrics import BUCKETS, CALIBRATION_BINS
 from pipeline.evaluation.class_metrics import confusion
-from pipeline.evaluation.metrics import Floats, Metric
+from pipeline.evaluation.metrics import Floats, Metric, Sample
+from pipeline.evaluation.registry import EXAMPLE_COUNT
 
 FILE = "curves.json"
 ERROR_LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
@@ -31,6 +33,7 @@ _LEAST_STEP = 1 / 400
 """Points that are nearer to each other than this, in both directions, look like one."""
 
 Point = tuple[float, float]
+_AT_HALF = Thresholds()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +86,8 @@ class ModelCurves:
       calibration: bins that hold rows, ascending; of several classes, by the probability of the class that is answered
         and the share of right answers.
       classes: of a multiclass task, in order.
-      confusion: weight of the rows by true class (outer) and answered class.
+      confusion: weight of the rows by true class (outer) and answered class; of a binary model those of 0 and 1.
+      thresholds: which class is answered, and how that was chosen; None of a regression, and in older files.
       numbers: of a regression, about equally filled bins of the prediction, ascending.
       errors: of a regression, label less prediction at the levels of ERROR_LEVELS.
     """
@@ -97,6 +101,7 @@ class ModelCurves:
     confusion: tuple[tuple[float, ...], ...] = ()
     numbers: tuple[NumberBin, ...] = ()
     errors: tuple[float, ...] = ()
+    thresholds: Thresholds | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,17 +151,16 @@ def histogram_of(labels: Floats, probabilities: Floats, weights: Floats) -> Hist
     return Histogram(rows=summed(np.ones(len(labels))), positives=summed(labels), predictions=summed(probabilities))
 
 
-def draw(
-    target: Target, labels: Floats, predictions: Floats, weights: Floats, metrics: Mapping[str, Metric]
-) -> ModelCurves:
+def draw(target: Target, sample: Sample, model: str, metrics: Mapping[str, Metric]) -> ModelCurves:
     """Returns what a person looks at beside a model's metrics, on the whole eval split.
 
     Args:
-      labels, predictions, weights: as `metrics.Sample` holds them.
-      metrics: of these rows.
+      metrics: of the sample's rows.
     """
+    labels, predictions, weights = sample.labels, sample.predictions[model], sample.weights
+    thresholds = sample.thresholds.get(model, Thresholds())
     if target.task == "binary":
-        return curves_of(histogram_of(labels, predictions, weights), metrics)
+        return curves_of(histogram_of(labels, predictions, weights), metrics, thresholds)
     if target.task == "regression":
         errors = np.quantile(labels - predictions[:, 0], ERROR_LEVELS)
         return _without_curves(
@@ -164,14 +168,15 @@ def draw(
             numbers=_number_bins(labels, predictions, weights, target.interval),
             errors=tuple(float(error) for error in errors),
         )
-    truth, answered = labels.astype(np.int64), predictions.argmax(axis=1)
-    matrix = confusion(truth, answered, weights, len(target.classes))
-    right = histogram_of((truth == answered).astype(np.float64), predictions.max(axis=1), weights)
+    truth = labels.astype(np.int64)
+    matrix = confusion(truth, thresholds.answers(predictions), weights, len(target.classes))
+    right = histogram_of((truth == predictions.argmax(axis=1)).astype(np.float64), predictions.max(axis=1), weights)
     return _without_curves(
         metrics,
         calibration=_calibration(right),
         classes=target.classes,
         confusion=tuple(tuple(row) for row in matrix.tolist()),
+        thresholds=thresholds,
     )
 
 
@@ -210,8 +215,8 @@ def _number_bins(labels: Floats, predictions: Floats, weights: Floats, interval:
     return tuple(bins)
 
 
-def curves_of(histogram: Histogram, metrics: Mapping[str, Metric]) -> ModelCurves:
-    """Returns the curves of one binary model, thinned to what can be seen."""
+def curves_of(histogram: Histogram, metrics: Mapping[str, Metric], thresholds: Thresholds = _AT_HALF) -> ModelCurves:
+    """Returns the curves of one binary model, thinned to what can be seen, and the confusion of what it answers."""
     called = np.concatenate([[0.0], np.cumsum(histogram.rows[::-1])])  # Rows above each threshold, the highest first.
     right = np.concatenate([[0.0], np.cumsum(histogram.positives[::-1])])
     rows, positives = called[-1], right[-1]
@@ -227,7 +232,24 @@ def curves_of(histogram: Histogram, metrics: Mapping[str, Metric]) -> ModelCurve
         roc=roc,
         precision_recall=precision_recall,
         calibration=_calibration(histogram),
+        confusion=_confusion_of(metrics),
+        thresholds=thresholds,
     )
+
+
+def _confusion_of(metrics: Mapping[str, Metric]) -> tuple[tuple[float, ...], ...]:
+    """Returns a binary model's confusion from what both engines measure; () where a prediction was no number."""
+    known = {name: metric.value for name, metric in metrics.items() if math.isfinite(metric.value)}
+    if not {EXAMPLE_COUNT, "mean_label", "binary_accuracy", "mean_prediction"} <= set(known):
+        return ()
+    rows = known[EXAMPLE_COUNT]
+    positives, right = rows * known["mean_label"], rows * known["binary_accuracy"]
+    hits = positives * known.get("recall", 0.0)
+    cells = ((rows - positives - right + hits, positives - hits), (right - hits, hits))
+    (false_positives, false_negatives), (true_negatives, true_positives) = (
+        tuple(round(max(cell, 0.0), 3) for cell in pair) for pair in cells
+    )
+    return (true_negatives, false_positives), (false_negatives, true_positives)
 
 
 def _thinned(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> tuple[Point, ...]:

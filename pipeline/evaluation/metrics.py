@@ -9,14 +9,16 @@ Source: TensorFlow Model Analysis 0.52, `poisson_bootstrap`.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from models.target import Target
+from models.thresholds import Thresholds
 from pipeline.evaluation import binary_metrics, class_metrics, number_metrics
 from pipeline.evaluation.binary_metrics import CALIBRATION_BINS
 from pipeline.evaluation.registry import CALIBRATION_ERROR, EXAMPLE_COUNT
@@ -54,16 +56,18 @@ class Sample:
       labels: as `Target.evaluate` answers them, none unknown, float64 (rows,).
       predictions: of each model, as `Predictor.predict` answers them, float64 (rows,) or (rows, ...).
       weights: float64 (rows,), each above 0.
+      thresholds: of each model, which class it answers; the default of one that is not there.
     """
 
     labels: Floats
     predictions: Mapping[str, Floats]
     weights: Floats
+    thresholds: Mapping[str, Thresholds] = field(default_factory=dict)
 
     def part(self, rows: npt.NDArray[np.int64]) -> Sample:
         """Returns some of the rows."""
         predictions = {name: values[rows] for name, values in self.predictions.items()}
-        return Sample(labels=self.labels[rows], predictions=predictions, weights=self.weights[rows])
+        return dataclasses.replace(self, labels=self.labels[rows], predictions=predictions, weights=self.weights[rows])
 
 
 def measure(sample: Sample, target: Target, bootstraps: int, seed: int) -> dict[str, dict[str, Metric]]:
@@ -73,13 +77,14 @@ def measure(sample: Sample, target: Target, bootstraps: int, seed: int) -> dict[
       target: what the labels are.
       bootstraps: Poisson replicates; 0 for no deviations. The same replicates are drawn for every model.
     """
-    rng, compute = np.random.default_rng(seed), _measure_of(target)
+    rng, task = np.random.default_rng(seed), _measure_of(target)
     rows = len(sample.labels)
     counts = [rng.poisson(1.0, rows).astype(np.float64) for _ in range(bootstraps)]
     replicates = [sample.weights * count for count in counts if count.any()]
     measured: dict[str, dict[str, Metric]] = {}
     first: dict[str, Floats] = {}
     for model, predictions in sample.predictions.items():
+        compute = functools.partial(task, thresholds=sample.thresholds.get(model, Thresholds()))
         values = compute(sample.labels, predictions, sample.weights) | {EXAMPLE_COUNT: float(rows)}
         drawn = [compute(sample.labels, predictions, weights) for weights in replicates]
         by_name = {name: np.array([replicate[name] for replicate in drawn]) for name in values}
@@ -97,12 +102,12 @@ def measure(sample: Sample, target: Target, bootstraps: int, seed: int) -> dict[
     return measured
 
 
-def _measure_of(target: Target) -> Callable[[Floats, Floats, Floats], dict[str, float]]:
-    """Returns what measures a task: labels, predictions and weights to metrics."""
+def _measure_of(target: Target) -> Callable[..., dict[str, float]]:
+    """Returns what measures a task: labels, predictions, weights and `thresholds` to metrics."""
     if target.task == "multiclass":
         return class_metrics.weighted
     if target.task == "regression":
-        return lambda labels, predictions, weights: number_metrics.weighted(
+        return lambda labels, predictions, weights, **_: number_metrics.weighted(
             labels, predictions, weights, target.interval
         )
     return binary_metrics.weighted

@@ -5,9 +5,11 @@ Needs only TFMA's message types; TensorFlow comes with them (the package's __ini
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from google.protobuf import wrappers_pb2
 
 from models.target import Target, TaskName
@@ -73,6 +75,29 @@ def eval_config(spec: EvaluationSpec, target: Target, *, has_baseline: bool | No
     return config
 
 
+def set_answer_thresholds(config: EvalConfig, thresholds: Mapping[str, float]) -> None:
+    """Measures, in a config of `eval_config`, what each binary model answers from its own threshold on.
+
+    Args:
+      thresholds: by TFMA's model name, the least probability that is answered 1.
+    """
+    (specs,) = config.metrics_specs
+    found = [metric for metric in specs.metrics if metric.class_name in _OF_ANSWERS]
+    if len(set(thresholds.values())) > 1:
+        kept = [metric for metric in specs.metrics if metric.class_name not in _OF_ANSWERS]
+        del specs.metrics[:]
+        specs.metrics.extend(kept)
+        for model in thresholds:
+            config.metrics_specs.add(model_names=[model], metrics=found)
+    for part in config.metrics_specs:
+        model = part.model_names[0] if part is not specs else next(iter(thresholds))
+        for metric in part.metrics:
+            if metric.class_name in _OF_ANSWERS:
+                # TFMA calls what lies above a threshold; a model answers 1 from it on.
+                below = float(np.nextafter(np.float32(thresholds[model]), np.float32(0)))
+                metric.config = json.dumps({_OF_ANSWERS[metric.class_name]: below})
+
+
 def _set_thresholds(by_name: Mapping[str, Any], spec: EvaluationSpec, task: TaskName, *, has_baseline: bool) -> None:
     """Writes the floors and drops of the metrics that TFMA measures; it knows no noise, so the judge has the say."""
     from tensorflow_model_analysis.proto import config_pb2
@@ -91,6 +116,13 @@ def _set_thresholds(by_name: Mapping[str, Any], spec: EvaluationSpec, task: Task
             (change.relative if definition.is_relative else change.absolute).value = -most if is_higher else most
 
 
+_OF_ANSWERS: Mapping[str, str] = {
+    "BinaryAccuracy": "threshold",
+    "Precision": "thresholds",
+    "Recall": "thresholds",
+    "F1Score": "thresholds",
+}
+"""TFMA's metrics of a binary model's answers, and what it calls their threshold."""
 PREDICTIONS: Mapping[TaskName, str] = {"binary": "probability", "multiclass": "probabilities", "regression": "value"}
 _PLOTS: Mapping[TaskName, tuple[str, ...]] = {
     "binary": ("CalibrationPlot", "ConfusionMatrixPlot"),

@@ -122,6 +122,8 @@ def _table(name: str, live: Mapping[str, Any], now: Mapping[str, Any]) -> Iterat
             continue
         if key == "label":
             yield f"[label] {before} → {after}"
+        elif key == "threshold":
+            yield f"[serving] threshold {_written(before)} → {_written(after)}"
         elif isinstance(before, Mapping) and isinstance(after, Mapping):
             yield f"[{name}] {key}: {', '.join(_sizes(before, after))}"
         elif name == "features" and isinstance(before, list) and isinstance(after, list):

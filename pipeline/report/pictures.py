@@ -111,8 +111,8 @@ def _signed(value: float) -> str:
 
 
 def curves(evaluation: EvaluationCurves) -> list[Picture]:
-    """Returns ROC, precision against recall, and calibration of the candidate, the live model's behind it; of several
-    classes their confusion, of numbers what they miss."""
+    """Returns ROC, precision against recall, and calibration of the candidate, the live model's behind it; of classes
+    their confusion, of numbers what they miss."""
     if evaluation.candidate.numbers:
         return [task_pictures.predicted_and_actual(evaluation), task_pictures.coverage(evaluation)]
     models = [("live", "baseline", evaluation.live)] if evaluation.live else []

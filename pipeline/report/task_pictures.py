@@ -51,7 +51,8 @@ def classes(model: ModelCurves) -> list[ClassRow]:
 
 def confusion(model: ModelCurves) -> Picture | None:
     """Returns the matrix of true and answered classes; None where there are too many to read, or none."""
-    names, size = model.classes, len(model.classes)
+    size = len(model.confusion)
+    names = model.classes or ("0", "1")
     if not 0 < size <= MOST_CLASSES:
         return None
     across, left = Scale(0, size, 28, 100), 27.0
@@ -83,9 +84,27 @@ def confusion(model: ModelCurves) -> Picture | None:
     )
     return Picture(
         title="Confusion",
-        caption="of each true class, the share of rows by what was answered",
+        caption=f"of each true class, the share of rows by what was answered{_chosen(model)}",
         chart=drawing("Confusion matrix: true class by answered class", described, 36 + size * _CELL, *parts),
     )
+
+
+def _chosen(model: ModelCurves) -> str:
+    """Returns which class is answered, and who says so."""
+    thresholds = model.thresholds
+    if thresholds is None:
+        return ""
+    if model.classes:
+        if not thresholds.values:
+            return "; answered is the most probable class"
+        factors = ", ".join(f"{name} {value:.3g}" for name, value in zip(model.classes, thresholds.values, strict=True))
+        said = f"; answered is the class with the largest probability times its factor: {factors}"
+    else:
+        said = f"; answered is 1 from a probability of {numbers.score(thresholds.of_binary)} on"
+    if not thresholds.rows:
+        return f"{said} ([serving] threshold)" if thresholds.rule != "0.5" else said
+    which = "later rows than were trained on" if thresholds.out_of_time else "held-out rows"
+    return f"{said} ({thresholds.rule} on {thresholds.rows:,} {which})"
 
 
 def predicted_and_actual(evaluation: EvaluationCurves) -> Picture:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ from models.calibration import Calibration, cross_fitted, refit
 from models.errors import ModelError, TrainingError
 from models.predictor import Predictor
 from models.scores import logit, sigmoid
-from tests.models.conftest import fn_args, make_table
+from tests.models.conftest import FEATURES, TRAINING, fn_args, make_table
 
 
 def test_the_new_version_answers_with_the_new_slope_and_offset_and_nothing_else_differs(tmp_path, model_dir):
@@ -76,7 +77,12 @@ def test_a_shift_of_the_odds_is_repaired():
 def test_run_fn_recalibrates_on_the_spans_that_the_hyperparameters_name(
     tmp_path, transform_dir, examples_dir, model_dir
 ):
-    given = {"hyperparameters": {"recalibrate": [2], "warm_start": False}, "base_model": os.fspath(model_dir)}
+    features = dataclasses.replace(FEATURES, threshold="max_f1")
+    given = {
+        "hyperparameters": {"recalibrate": [2], "warm_start": False},
+        "base_model": os.fspath(model_dir),
+        "custom_config": {"features": features.to_json(), "training": TRAINING.to_json()},
+    }
 
     training.run_fn(fn_args(transform_dir, examples_dir, tmp_path, **given))
 
@@ -88,8 +94,16 @@ def test_run_fn_recalibrates_on_the_spans_that_the_hyperparameters_name(
     assert (
         arrays["labels"].tolist() == (table["paid"].to_numpy() > 0.5 * table["amount"].to_numpy()).astype(int).tolist()
     )
-    before, after = (Predictor(str(folder)).predict(table) for folder in (model_dir, tmp_path / "Format-Serving"))
+    predictor = Predictor(str(tmp_path / "Format-Serving"))
+    served = predictor.outputs(table)
+    before, after = Predictor(str(model_dir)).predict(table), served["probability"]
     assert np.argsort(before, kind="stable").tolist() == np.argsort(after, kind="stable").tolist()
+    # The threshold is chosen anew, on the rows that are recalibrated on, and answered.
+    chosen = predictor.thresholds
+    assert (chosen.rule, chosen.rows, chosen.out_of_time) == ("max_f1", 300, True)
+    assert (served["class"] != (after >= 0.5)).any()
+    assert (served["class"] == (after >= np.float32(chosen.of_binary))).all()
+    assert (served["class"] == chosen.answers(after)).all()
     assert abs(after.mean() - arrays["labels"].mean()) < abs(before.mean() - arrays["labels"].mean()) + 1e-3
 
 

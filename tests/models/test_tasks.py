@@ -12,6 +12,7 @@ from models.fitting import fit
 from models.packed import Layout, Rows
 from models.target import Target
 from models.tasks import Regression, predictions_of, task_of
+from models.thresholds import Thresholds
 from models.training_spec import TrainingSpec
 
 LAYOUT = Layout(ids={"kind_id_xf": 3}, numeric=("x",), cyclical=(), numeric_buckets=4)
@@ -37,7 +38,8 @@ def answers(fitted, rows):
     """What would be served."""
     outputs = tf.reduce_mean(fitted.members.predict(rows.floats, rows.ids), axis=1)
     calibrated = tf.constant(fitted.calibration.apply(outputs.numpy()), tf.float32)
-    return {name: value.numpy() for name, value in fitted.task.answer(calibrated).items()}
+    held = Thresholds().variable(fitted.task.outputs)
+    return {name: value.numpy() for name, value in fitted.task.answer(calibrated, held).items()}
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,19 @@ def table(name, text):
 
 
 DATASET = [
+    # Which class is answered.
+    (
+        ('model_name = "shop"', 'model_name = "shop"\nthreshold = 1.0'),
+        "[serving]: threshold: expected a number in (0, 1) or 'max_f1' or 'max_mcc' or a table, each value a number",
+    ),
+    (
+        ('model_name = "shop"', 'model_name = "shop"\nthreshold = { cost_false_positive = 0 }'),
+        "[serving]: threshold: expected a number in (0, 1) or",
+    ),
+    (
+        ('model_name = "shop"', 'model_name = "shop"\nthreshold = { cost_false_positive = 1 }'),
+        "[serving]: threshold: expected a cost for each of cost_false_positive, cost_false_negative. Received: cost_",
+    ),
     # A window is of no more spans than are remembered.
     (
         ("[spans]", "[retention]\nhistory = 10\n[spans]\nwindow = 11"),

@@ -18,6 +18,7 @@ from tfx.utils import io_utils, json_utils
 
 from data.flights import source as flights
 from models.features import FeatureSpec
+from models.thresholds import Thresholds
 from pipeline.components import evaluator
 from pipeline.evaluation import registry
 from pipeline.evaluation.curves import FILE, EvaluationCurves
@@ -66,6 +67,9 @@ def artifacts(folder, columns):
     made["baseline_model"][0].set_int_custom_property("present", 1)
     toy_model.save(folder / "model" / "Format-Serving", slope=2.0)
     toy_model.save(folder / "baseline_model" / "Format-Serving", slope=-0.5)
+    # Each model is measured at its own threshold.
+    Thresholds(values=(0.25,)).write(str(folder / "model" / "Format-Serving"))
+    Thresholds(values=(0.625,)).write(str(folder / "baseline_model" / "Format-Serving"))
     return made
 
 
@@ -156,11 +160,14 @@ def test_both_engines_bless_alike_and_for_the_same_reasons(local, beam):
 def test_both_engines_draw_the_same_curves(local, beam):
     ours, theirs = (EvaluationCurves.from_json((made[0] / "evaluation" / FILE).read_text()) for made in (local, beam))
 
+    assert ours.candidate.thresholds == Thresholds(values=(0.25,))
     for mine, other in ((ours.candidate, theirs.candidate), (ours.live, theirs.live)):
         # TFMA's plot has a tenth of the buckets that its AUC has.
         assert area(mine.roc) == pytest.approx(area(other.roc), abs=5e-3)
         assert area(mine.roc) == pytest.approx(dict(mine.metrics)["auc"], abs=5e-3)
         assert [bin_.examples for bin_ in mine.calibration] == [bin_.examples for bin_ in other.calibration]
+        np.testing.assert_allclose(mine.confusion, other.confusion, atol=0.01)
+        assert mine.thresholds == other.thresholds
         for name in ("predicted", "observed", "low", "high"):
             expected = [getattr(bin_, name) for bin_ in other.calibration]
             assert [getattr(bin_, name) for bin_ in mine.calibration] == pytest.approx(expected, abs=1e-4)
