@@ -47,6 +47,13 @@ RUNNER = Runner(
             "Score the dataset's configuration out of time: each span is predicted by a model that is trained on spans "
             "before it. Nothing is pushed or recorded.",
         ),
+        Command(
+            "compare",
+            "pipeline.commands.compare",
+            "score it beside scikit-learn's and PyCaret's models",
+            "Score the dataset's configuration beside other tools' models on the same spans, rows, columns and "
+            "metrics, with what each costs. Nothing is pushed or recorded.",
+        ),
         Command("spans", "pipeline.commands.spans", "what exists and what was processed", "List the spans."),
         Command("status", "pipeline.commands.status", "pushed versions and newest decisions", "Show the state."),
         Command(

@@ -20,6 +20,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
         "replay",
         "drift",
         "evaluate",
+        "compare",
         "serve",
         "spans",
         "status",

@@ -47,7 +47,7 @@ def command(args: argparse.Namespace) -> int:
         folds = []
         terminal.note(f"{dataset.name}: {len(asked.planned)} folds, each trained on up to {dataset.spans.window} spans")
         with terminal.progress(f"fold 1 of {len(asked.planned)}") as show:
-            contenders = {OWN: own.contender(dataset.training)}
+            contenders = {OWN: own.contender(dataset.training, dataset.model)}
             for progress in scoring.score(contenders, asked.planned, asked.spans, dataset.evaluation):
                 folds.append(progress.fold[OWN])
                 terminal.note(progress_line(progress, OWN, metric))
@@ -106,12 +106,13 @@ def show_score(score: Score, terminal: Terminal) -> None:
 _MOST_COLUMNS = 6
 
 
-def written(estimate: Estimate | None) -> str:
-    """Returns a value with half the width of its interval."""
+def written(estimate: Estimate | None, *, signed: bool = False) -> str:
+    """Returns a value with half the width of its interval, where it has one."""
     if estimate is None:
         return "-"
     half = (estimate.high - estimate.low) / 2
-    return f"{_value(estimate)} ± {_number(half)}" if half and math.isfinite(half) else _value(estimate)
+    value = f"{'+' if signed and estimate.value >= 0 else ''}{_value(estimate)}"
+    return f"{value} ± {_number(half)}" if half and math.isfinite(half) else value
 
 
 def _value(estimate: Estimate | None) -> str:

@@ -17,7 +17,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from columnar.domains import without_impossible
 from models.features import FeatureSpec
-from models.target import is_known
+from models.target import Target, is_known
 from pipeline.errors import DataError
 from pipeline.selection.folds import Fold
 
@@ -67,6 +67,10 @@ class FoldRows:
     def train_table(self) -> pa.Table:
         """All rows that are trained on, oldest first."""
         return pa.concat_tables([table for _, table in self.train])
+
+    def targets(self, table: pa.Table) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Returns labels and weights of rows, float64 (rows,)."""
+        return targets(table, self.features.target)
 
     @functools.cached_property
     def packed(self) -> Packed:
@@ -128,7 +132,7 @@ class Spans:
         test = self._labelled(fold.span)
         if not test.num_rows:
             raise DataError(f"Span {fold.span} has no labels to be judged by. Leave it out with --spans.")
-        columns = {name: test.column(name) for name in self._features.target.columns}
+        labels, weights = targets(test, self._features.target)
         with tempfile.TemporaryDirectory(prefix="fold-") as folder:
             yield FoldRows(
                 fold=fold,
@@ -136,8 +140,8 @@ class Spans:
                 schema=self._schema,
                 train=tuple(train),
                 test=test,
-                labels=np.asarray(self._features.target.evaluate(columns)).astype(np.float64),
-                weights=np.asarray(self._features.target.weights(columns)),
+                labels=labels,
+                weights=weights,
                 folder=folder,
             )
 
@@ -150,6 +154,12 @@ class Spans:
                 labels = np.asarray(target.evaluate({name: table.column(name) for name in target.columns}))
                 self._tables[span] = table.filter(pa.array(is_known(labels)))
         return self._tables[span]
+
+
+def targets(table: pa.Table, target: Target) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Returns labels and weights of labelled rows, float64 (rows,)."""
+    columns = {name: table.column(name) for name in target.columns}
+    return np.asarray(target.evaluate(columns)).astype(np.float64), np.asarray(target.weights(columns), np.float64)
 
 
 def _that_training_may_learn_from(table: pa.Table, schema: schema_pb2.Schema, features: FeatureSpec) -> pa.Table:

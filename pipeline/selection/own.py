@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models.model_spec import ModelSpec
 from models.target import Target
 from models.training_spec import TrainingSpec
 from pipeline.selection.fold_rows import FoldRows
@@ -16,27 +18,64 @@ if TYPE_CHECKING:
     from models.fitting import Fitted
     from models.packed import Layout, Rows
 
+_SAMPLE_ROWS = 1_000
 
-def contender(spec: TrainingSpec) -> Contender:
-    """Returns what trains the dataset's learner with these hyperparameters."""
+
+def contender(spec: TrainingSpec, model: ModelSpec, deployed_on: int | None = None) -> Contender:
+    """Returns what trains the dataset's learner with these hyperparameters.
+
+    Args:
+      deployed_on: the span of the fold whose model is written as it would be pushed, to be measured; an export takes
+        seconds, and one tells as much as many.
+    """
 
     def train(rows: FoldRows) -> Trained:
         started = time.perf_counter()
         packed = rows.packed
-        predictions = predicted(packed.train, packed.test, packed.layout, spec, rows.features.target)
-        return Trained(predictions=predictions, fit_seconds=time.perf_counter() - started)
+        fitted = fit(packed.train, packed.layout, spec, model, rows.features.target)
+        seconds = time.perf_counter() - started
+        if rows.fold.span == deployed_on:
+            return _deployed(fitted, rows, seconds)
+        return Trained(predictions=predict(fitted, packed.test), fit_seconds=seconds)
 
     return train
 
 
-def predicted(train: Rows, test: Rows, layout: Layout, spec: TrainingSpec, target: Target) -> np.ndarray:
-    """Returns what a model that is trained on some rows says of others, as `Task.predictions` gives it."""
-    from models.fitting import fit
+def fit(train: Rows, layout: Layout, spec: TrainingSpec, model: ModelSpec, target: Target) -> Fitted:
+    """Trains a learner as a run does, from random weights."""
+    from models import fitting
 
-    return predict(fit(train, layout, spec, target=target), test)
+    return fitting.fit(train, layout, spec, target=target, model=model)
 
 
 def predict(fitted: Fitted, rows: Rows) -> np.ndarray:
-    """Returns what a trained model says of rows."""
+    """Returns what a trained model says of rows, as `Task.predictions` gives it."""
     outputs = fitted.members.predict(rows.floats, rows.ids).mean(axis=1)
     return fitted.task.predictions(fitted.calibration.apply(outputs))
+
+
+def _deployed(fitted: Fitted, rows: FoldRows, fit_seconds: float) -> Trained:
+    """Writes the model as a run does, has it predict the raw rows, and measures both."""
+    from models import signatures
+    from models.predictor import Predictor
+
+    folder = Path(rows.folder) / "model"
+    signatures.export(
+        fitted.members,
+        fitted.task,
+        fitted.calibration,
+        rows.packed.graph,
+        rows.features,
+        str(folder),
+        rows.train[-1][1].slice(0, _SAMPLE_ROWS),
+    )
+    predictor = Predictor(str(folder))
+    predictor.predict(rows.test.slice(0, 1))  # A server has answered once before it is asked.
+    started = time.perf_counter()
+    predictions = predictor.predict(rows.test)
+    return Trained(
+        predictions=predictions,
+        fit_seconds=fit_seconds,
+        predict_seconds=time.perf_counter() - started,
+        size_bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+    )

@@ -25,9 +25,10 @@ class FoldScore:
 
     Attributes:
       metrics: by name; with the interval that the fold's own rows leave. Those that are not defined are left out.
-      fit_seconds: of reading nothing: transforming the train rows and training on them.
+      fit_seconds: from rows in memory to a model: what is computed from the train rows, and the training.
       predict_seconds: of predicting the fold's rows; 0 where nobody asked for it.
       size_bytes: of what would be deployed; 0 where nobody asked for it.
+      note: what the configuration has to say of itself, such as which model it chose.
     """
 
     span: int
@@ -38,6 +39,7 @@ class FoldScore:
     fit_seconds: float
     predict_seconds: float = 0.0
     size_bytes: int = 0
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

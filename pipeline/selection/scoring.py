@@ -21,13 +21,14 @@ class Trained:
 
     Attributes:
       predictions: of the test rows, as `Task.predictions` gives them.
-      fit_seconds, predict_seconds, size_bytes: see FoldScore.
+      fit_seconds, predict_seconds, size_bytes, note: see FoldScore.
     """
 
     predictions: np.ndarray
     fit_seconds: float
     predict_seconds: float = 0.0
     size_bytes: int = 0
+    note: str = ""
 
 
 Contender = Callable[[FoldRows], Trained]
@@ -69,6 +70,7 @@ def score(
                     fit_seconds=one.fit_seconds,
                     predict_seconds=one.predict_seconds,
                     size_bytes=one.size_bytes,
+                    note=one.note,
                 )
                 for name, one in trained.items()
             }
