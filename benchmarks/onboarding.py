@@ -21,7 +21,8 @@ from typing import Any
 import pyarrow.csv
 
 from benchmarks import pages
-from benchmarks.odd_tables import TABLES, OddTable
+from benchmarks.odd_tables import TABLES
+from benchmarks.odd_tables.table import OddTable
 from benchmarks.pages import DOCS, REPOSITORY, environment, write_table
 from pipeline.onboarding.roles import FEATURE_ROLES
 from pipeline.onboarding.sources import open_source

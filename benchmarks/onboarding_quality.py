@@ -4,9 +4,9 @@
 
 Types `init` for tables of benchmarks/odd_tables/, and nothing else. Trains on all spans but the newest as
 dataset.toml says, and scores the newest; a table of one span is cut, two thirds and one. The yardstick: scikit-learn's
-HistGradientBoostingClassifier with its defaults on the same rows, and on the columns whose role by hand is numeric,
-category, cyclical or date; it cannot take texts and lists. Results: benchmarks/results/onboarding_quality.json and the
-table in docs/data.md.
+HistGradientBoosting with its defaults on the same rows, and on the columns whose role by hand is numeric, category,
+cyclical or date; it cannot take texts and lists. A yes or no is scored by AUC, classes by accuracy, numbers by R² and
+by the mean absolute error. Results: benchmarks/results/onboarding_quality.json and the table in docs/data.md.
 """
 
 import argparse
@@ -22,11 +22,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benchmarks import pages
-from benchmarks.odd_tables import TABLES, OddTable
+from benchmarks.odd_tables import TABLES
+from benchmarks.odd_tables.table import OddTable
 from benchmarks.onboarding import typed
 from benchmarks.pages import DOCS, environment, write_table
-from benchmarks.quality import labels_of, score_ours
+from benchmarks.quality import trained
 from models import moments, scores
+from models.target import Target, TaskName
 from pipeline.config.dataset import Dataset, load_dataset
 from pipeline.config.schema import read_schema
 from pipeline.ingest.columns import columns_of
@@ -35,11 +37,12 @@ from pipeline.ingest.reader import open_span
 RESULTS = pages.RESULTS / "onboarding_quality.json"
 PAGE = DOCS / "data.md"
 SEED = 1
+SCORES: dict[TaskName, str] = {"binary": "AUC", "multiclass": "accuracy", "regression": "R²"}
 _PICKED = ("numeric", "category", "hashed", "cyclical", "date")
 
 
 def measure(table: OddTable, folder: Path) -> dict[str, Any]:  # Any: JSON.
-    """Returns both models' AUC on one table, and of how many rows."""
+    """Returns both models' scores on one table, and of how many rows."""
     folder.mkdir()
     path = folder / table.file.rstrip("/")
     table.write(path)
@@ -50,14 +53,33 @@ def measure(table: OddTable, folder: Path) -> dict[str, Any]:  # Any: JSON.
     assert dataset.schema_path is not None  # `init` writes one.
     schema = read_schema(dataset.schema_path)
     train, test = _spans(dataset, folder / "mine")
-    ours = score_ours(train, test, dataset.features, schema, dataset.training)
+    target = dataset.features.target
+    predictor = trained(train, test, dataset.features, schema, dataset.training)
     picked = [name for name, role in table.roles.items() if role in _PICKED and name in test.column_names]
+    labels = _labels(test, target)
     return {
+        "task": target.task,
         "rows": sum(part.num_rows for part in train),
         "scored": test.num_rows,
-        "auc": ours.auc,
-        "auc_boosting": _boosting(train, test, dataset, picked, table.roles),
+        "ours": _scores(target.task, predictor.predict(test), labels),
+        "boosting": _scores(target.task, _boosting(train, test, target, picked, table.roles), labels),
     }
+
+
+def _labels(table: pa.Table, target: Target) -> np.ndarray:
+    labels: np.ndarray = target.evaluate({name: table.column(name) for name in target.columns})
+    return labels
+
+
+def _scores(task: TaskName, predictions: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Returns the score of predictions as `Predictor.predict` gives them; of numbers the error too."""
+    if task == "binary":
+        return {"score": float(scores.auc(predictions, labels))}
+    if task == "multiclass":
+        return {"score": float((predictions.argmax(axis=1) == labels).mean())}
+    errors = predictions[:, 0] - labels
+    r_squared = 1 - float((errors**2).mean() / labels.var())
+    return {"score": r_squared, "mean_absolute_error": float(np.abs(errors).mean())}
 
 
 def _spans(dataset: Dataset, folder: Path) -> tuple[list[pa.Table], pa.Table]:
@@ -75,9 +97,10 @@ def _spans(dataset: Dataset, folder: Path) -> tuple[list[pa.Table], pa.Table]:
 
 
 def _boosting(
-    train: Sequence[pa.Table], test: pa.Table, dataset: Dataset, picked: Sequence[str], roles: Any
-) -> float:  # Any: of OddTable.
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    train: Sequence[pa.Table], test: pa.Table, target: Target, picked: Sequence[str], roles: Any
+) -> np.ndarray:  # Any: of OddTable.
+    """Returns predictions as `Predictor.predict` gives them."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     table = pa.concat_tables(train)
     columns, categorical = [], []
@@ -93,21 +116,32 @@ def _boosting(
                 pair.append(pc.cast(number, pa.float64(), safe=False).to_numpy())
         columns.append(pair)
         categorical.append(is_category and len(values) < 255)
-    model = HistGradientBoostingClassifier(random_state=SEED, categorical_features=np.array(categorical))
-    model.fit(np.stack([pair[0] for pair in columns], axis=1), labels_of(table, dataset.features))
-    predicted = model.predict_proba(np.stack([pair[1] for pair in columns], axis=1))[:, 1]
-    return float(scores.auc(predicted, labels_of(test, dataset.features)))
+    options = {"random_state": SEED, "categorical_features": np.array(categorical)}
+    inputs, asked = (np.stack([pair[part] for pair in columns], axis=1) for part in (0, 1))
+    labels = _labels(table, target)
+    if target.task == "regression":
+        return np.asarray(HistGradientBoostingRegressor(**options).fit(inputs, labels).predict(asked))[:, None]
+    predicted = HistGradientBoostingClassifier(**options).fit(inputs, labels).predict_proba(asked)
+    return np.asarray(predicted[:, 1] if target.task == "binary" else predicted)
 
 
 def markdown(tables: dict[str, Any]) -> str:  # Any: JSON.
     """Returns the results as the docs show them."""
-    rows = [
-        [name, f"{one['rows']:,}", f"{one['scored']:,}", f"{one['auc']:.4f}", f"{one['auc_boosting']:.4f}"]
-        for name, one in sorted(tables.items())
-    ]
-    means = [float(np.mean([one[key] for one in tables.values()])) for key in ("auc", "auc_boosting")]
-    rows.append([f"mean of {len(tables)}", "", "", *(f"{mean:.4f}" for mean in means)])
-    return pages.markdown(["table", "rows", "scored", "AUC after `init` alone", "AUC, boosting"], rows)
+    rows, means = [], []
+    for task, score in SCORES.items():
+        of_task = {name: one for name, one in sorted(tables.items()) if one["task"] == task}
+        for name, one in of_task.items():
+            cells = [_cell(one[side]) for side in ("ours", "boosting")]
+            rows.append([name, score, f"{one['rows']:,}", f"{one['scored']:,}", *cells])
+        if of_task:
+            both = [np.mean([one[side]["score"] for one in of_task.values()]) for side in ("ours", "boosting")]
+            means.append([f"mean of {len(of_task)}", score, "", "", *(f"{mean:.4f}" for mean in both)])
+    return pages.markdown(["table", "score", "rows", "scored", "after `init` alone", "boosting"], [*rows, *means])
+
+
+def _cell(side: dict[str, float]) -> str:
+    error = side.get("mean_absolute_error")
+    return f"{side['score']:.4f}" + ("" if error is None else f" (error {error:.4g})")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
