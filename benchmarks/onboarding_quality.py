@@ -28,7 +28,8 @@ from benchmarks.onboarding import typed
 from benchmarks.pages import DOCS, environment, write_table
 from benchmarks.quality import trained
 from models import moments, scores
-from models.target import Target, TaskName
+from models.target import Target
+from models.task_names import TaskName
 from pipeline.config.dataset import Dataset, load_dataset
 from pipeline.config.schema import read_schema
 from pipeline.ingest.columns import columns_of

@@ -25,10 +25,10 @@ from models import label_grammar
 from models.errors import LabelError
 from models.expressions import Column, Node
 from models.label import NO_LABEL
+from models.task_names import TaskName as TaskName
+from models.task_names import TransformName as TransformName
 
 Array = Any  # pyarrow.Array, numpy.ndarray or tf.Tensor: TensorFlow is not imported for a type.
-TaskName = Literal["binary", "multiclass", "regression"]
-TransformName = Literal["none", "log1p"]
 Threshold = float | Literal["max_f1", "max_mcc"] | Mapping[str, float]
 """What decides the class that is answered: see models/thresholds.py."""
 COSTS = ("cost_false_positive", "cost_false_negative")

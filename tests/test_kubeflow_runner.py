@@ -39,7 +39,7 @@ def test_help_loads_nothing_heavy(name):
         (["compile", "--dataset", "nothing"], "There is no dataset 'nothing'. Shipped: flights, taxi."),
         (["compile", "--output", "x.yaml"], "--output: vertex takes a .json file. Received: x.yaml."),
         (["compile", "--target", "kubeflow", "--output", "x.json"], "--output: kubeflow takes a .yaml file."),
-        (["compile", "--span", "-3"], "--span: expected a number of 0 or more. Received: -3."),
+        (["compile", "--span", "2017-12-01"], "are numbers: the pattern 'span-{SPAN}/data.csv' has no {YYYY}"),
         (["compile", "--pipeline-root", "ftp://x/y"], "--pipeline-root: expected gs://BUCKET/PATH"),
         (["compile", "--runner", "flink"], "--runner and --beam-arg need --engine beam."),
         (

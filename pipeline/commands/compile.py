@@ -48,7 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--image", default=DEFAULT_IMAGE, help=f"what every task runs in; see `make image` (default: {DEFAULT_IMAGE})"
     )
     parser.add_argument(
-        "--span", type=int, metavar="N", help="value of the parameter `span` (default: the newest at run time)"
+        "--span",
+        type=options.span,
+        metavar="N|DATE",
+        help="value of the parameter `span` (default: the newest at run time)",
     )
     beam_options.add_arguments(parser)
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: pipeline.json or pipeline.yaml")
@@ -68,9 +71,8 @@ def command(args: argparse.Namespace) -> int:
     output = args.output or Path(f"pipeline{SUFFIX[args.target]}")
     if output.suffix != SUFFIX[args.target]:
         raise ConfigError(f"--output: {args.target} takes a {SUFFIX[args.target]} file. Received: {output}.")
-    if args.span is not None and args.span < 0:
-        raise ConfigError(f"--span: expected a number of 0 or more. Received: {args.span}.")
     dataset = load_dataset(args.dataset)
+    options.check_days(args, dataset)
     found = locations.locate(
         dataset,
         pipeline_root=args.pipeline_root,

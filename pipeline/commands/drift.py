@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,7 +70,7 @@ def command(args: argparse.Namespace) -> int:
         if args.json:
             measured = to_json_values(dataclasses.asdict(compared.drift))
             value = {"span": span, "against": name, "drift": measured, "not_compared": gaps}
-            print(json.dumps(value, sort_keys=True, ensure_ascii=False), file=out)
+            print(options.json_text(value, dataset), file=out)
             return 0
         terminal = options.terminal(out, err, dataset)
         rows = f"{compared.drift.rows:,} rows against {compared.drift.reference_rows:,}"

@@ -7,8 +7,9 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from models.task_names import TaskName
 from pipeline import program
 from pipeline.commands import options
 from pipeline.commands.terminal import Terminal
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from pipeline.onboarding.onboard import NoLabelError, Onboarded
     from pipeline.onboarding.query import Query
 
-_TASKS = ("binary", "multiclass", "regression")
 _MOST_CANDIDATES = 12
 _EVERY = ("hour", "day", "week", "month", "quarter", "year")
 
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--task",
-        choices=_TASKS,
+        choices=get_args(TaskName),
         help="what the label is: one of two, one of several classes, or a number (default: told from its values)",
     )
     parser.add_argument("--time", metavar="COLUMN", help="cut spans by this column: dates, years or seconds since 1970")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import functools
+import json
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from pipeline import program
 from pipeline.errors import ConfigError
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from pipeline.config.dataset import Dataset
 
 DEFAULT_DATASET = "taxi"
+_SEVERAL = re.compile(r"(\d{4}-\d{2}-\d{2}|\d+)(?:-|\.\.)(\d{4}-\d{2}-\d{2}|\d+)")
 
 
 def add_dataset(parser: argparse.ArgumentParser) -> None:
@@ -82,7 +86,7 @@ def load(args: argparse.Namespace) -> tuple[Dataset, Root]:
       ConfigError: there is no such dataset, its file is wrong, or the root is another dataset's.
     """
     dataset = load_dataset(args)
-    _check_days(args, dataset)
+    check_days(args, dataset)
     root = Root(args.root.absolute()) if args.root else _default_root(dataset)
     _check_owner(root, dataset, named=args.root is not None)
     return dataset, root
@@ -170,9 +174,28 @@ class _Day(int):
     """A span that was typed as a date."""
 
 
-def _check_days(args: argparse.Namespace, dataset: Dataset) -> None:
-    """Refuses a date where spans are numbers."""
-    for option in ("span", "against"):
+def first_and_last(text: str, dataset: Dataset) -> tuple[int, int]:
+    """Reads `--spans`: `5-9`, or `2017-11-30..2017-12-02` where the pattern has dates.
+
+    Raises:
+      ConfigError: it is neither, or days where spans are numbers.
+    """
+    match = _SEVERAL.fullmatch(text)
+    if match is None:
+        example = "2017-11-30..2017-12-02" if span_names.is_dated(dataset.spans.pattern) else "5-9"
+        raise ConfigError(f"--spans: expected FIRST-LAST, such as {example}. Received: {text!r}.")
+    first, last = span(match[1]), span(match[2])
+    check_days(argparse.Namespace(spans=max(first, last)), dataset)
+    return first, last
+
+
+def check_days(args: argparse.Namespace, dataset: Dataset) -> None:
+    """Refuses a date where spans are numbers.
+
+    Raises:
+      ConfigError: an option names a date.
+    """
+    for option in ("span", "against", "spans"):
         value = getattr(args, option, None)
         if isinstance(value, _Day) and not span_names.is_dated(dataset.spans.pattern):
             raise ConfigError(
@@ -186,6 +209,11 @@ def terminal(out: TextIO, err: TextIO, dataset: Dataset, *, quiet: bool = False)
     from pipeline.commands.terminal import Terminal
 
     return Terminal(out, err, quiet=quiet, pattern=dataset.spans.pattern)
+
+
+def json_text(value: Mapping[str, Any], dataset: Dataset) -> str:  # Any: JSON.
+    """Returns one line of JSON, with dates beside the numbers of spans where the dataset's spans are days."""
+    return json.dumps(span_names.with_dates(value, dataset.spans.pattern), sort_keys=True, ensure_ascii=False)
 
 
 def span_words(span: int | None) -> list[str]:

@@ -226,7 +226,8 @@ def _report(pulled: list[Pulled], puller: Puller, args: argparse.Namespace, term
     through = puller.watermark()
     if args.json:
         value = {"data_root": puller.place.data_root, "spans": [dataclasses.asdict(one) for one in pulled]}
-        print(json.dumps({**value, "through": through}, sort_keys=True))
+        dated = span_names.with_dates({**value, "through": through}, puller.place.pattern)
+        print(json.dumps(dated, sort_keys=True))
         return
     rows = [
         (

@@ -20,6 +20,7 @@ from pipeline.commands.terminal import Terminal
 from pipeline.components import nodes
 from pipeline.errors import ConfigError
 from pipeline.gate.decision import Verdict
+from pipeline.ingest import span_names
 from pipeline.ingest import spans as span_files
 from pipeline.report import series_data
 from pipeline.report.series_data import Policy
@@ -64,7 +65,11 @@ class Step:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares what `replay` reads."""
     options.add_data(parser)
-    parser.add_argument("--spans", metavar="A-B", help="only these (default: all)")
+    parser.add_argument(
+        "--spans",
+        metavar="A-B",
+        help="only these; where they are days, 2017-11-30..2017-12-02 (default: all)",
+    )
     parser.add_argument(
         "--compare", action="store_true", help="beside it: always, never, every second span, and stock TFDV at 0.1"
     )
@@ -78,6 +83,7 @@ def command(args: argparse.Namespace) -> int:
     from pipeline.runs.request import locate_data
 
     dataset = options.load_dataset(args)
+    wanted = options.first_and_last(args.spans, dataset) if args.spans else None
     base = (args.root or dataset.runs.with_name(f"{dataset.runs.name}-replay")).absolute()
     if base.exists():
         raise ConfigError(f"--root: {base} exists, and a replay needs a fresh one. Remove it, or name another.")
@@ -87,11 +93,11 @@ def command(args: argparse.Namespace) -> int:
     log = base / "replay.log"
     data_root = locate_data(dataset, data, args.data_root)
     listing = span_files.newest_versions(data_root, dataset.spans.pattern, dataset.spans.marker)
-    spans = choose(listing, args.spans)
+    spans = choose(listing, wanted, dataset.spans.pattern)
     policies = POLICIES if args.compare else POLICIES[:1]
     played: dict[Policy, list[Step]] = {}
     with captured(log) as (out, err):
-        terminal = Terminal(out, err, quiet=args.json)
+        terminal = options.terminal(out, err, dataset, quiet=args.json)
         execute.preload()
         for policy in policies:
             terminal.say(f"{dataset.name}, policy {policy}" if args.compare else dataset.name)
@@ -121,7 +127,7 @@ def command(args: argparse.Namespace) -> int:
         files.write(str(base), series_data.FILE, (json.dumps(value, sort_keys=True) + "\n").encode())
         report = write_series_report(base, terminal)
         if args.json:
-            print(json.dumps({**value, "report": str(report) if report else None}, sort_keys=True), file=out)
+            print(options.json_text({**value, "report": str(report) if report else None}, dataset), file=out)
         elif args.compare:
             terminal.table(
                 f"{dataset.name}, spans {spans[0]} to {spans[-1]}",
@@ -134,20 +140,20 @@ def command(args: argparse.Namespace) -> int:
     return 0
 
 
-def choose(existing: dict[int, list[span_files.SpanFile]], wanted: str | None) -> list[int]:
-    """Returns the spans to play, ascending, from `A-B`.
+def choose(existing: dict[int, list[span_files.SpanFile]], wanted: tuple[int, int] | None, pattern: str) -> list[int]:
+    """Returns the spans to play, ascending, from the first to the last of `wanted`.
 
     Raises:
-      ConfigError: not two numbers, or no span between them.
+      ConfigError: no span is between them.
     """
     if wanted is None:
         return sorted(existing)
-    first, dash, last = wanted.partition("-")
-    if not (first.isdecimal() and dash and last.isdecimal()):
-        raise ConfigError(f"--spans: expected FIRST-LAST, such as 5-9. Received: {wanted!r}.")
-    spans = [span for span in sorted(existing) if int(first) <= span <= int(last)]
+    first, last = wanted
+    spans = [span for span in sorted(existing) if first <= span <= last]
     if not spans:
-        raise ConfigError(f"--spans: no span from {first} to {last}. Found: {', '.join(map(str, existing))}.")
+        there = ", ".join(span_names.name(span, pattern) for span in sorted(existing))
+        between = f"{span_names.name(first, pattern)} to {span_names.name(last, pattern)}"
+        raise ConfigError(f"--spans: no span from {between}. Found: {there}.")
     return spans
 
 

@@ -105,7 +105,7 @@ def command(args: argparse.Namespace) -> int:
             report = None if args.explain else write_report(root, request.run_id, terminal)
             tidy(dataset, root, terminal)
             if args.json:
-                print(json.dumps(as_json(outcome, request, log, report), sort_keys=True), file=out)
+                print(options.json_text(as_json(outcome, request, log, report), dataset), file=out)
             else:
                 show(outcome, request, log, terminal, functools.partial(options.hint, args, with_data=True))
                 if report is not None:

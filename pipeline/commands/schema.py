@@ -73,7 +73,7 @@ def _diff(args: argparse.Namespace, dataset: Dataset, root: Root) -> None:
     span, beyond, rows = _beyond(args, dataset, root)
     if args.json:
         listed = [{**dataclasses.asdict(one), "accept": one.acceptance or None} for one in beyond]
-        print(json.dumps({"span": span, "rows": rows, "beyond": listed}, ensure_ascii=False, sort_keys=True))
+        print(options.json_text({"span": span, "rows": rows, "beyond": listed}, dataset))
         return
     terminal = options.terminal(sys.stdout, sys.stderr, dataset)
     if not beyond:

@@ -1,7 +1,6 @@
 """`spans`: what exists, and what was processed."""
 
 import argparse
-import json
 import sys
 import time
 from dataclasses import asdict
@@ -57,7 +56,7 @@ def command(args: argparse.Namespace) -> int:
     ]
     if args.json:
         value = {"data_root": data_root, "spans": rows, "next": asdict(following) if following else None}
-        print(json.dumps(value, sort_keys=True))
+        print(options.json_text(value, dataset))
         return 0
     terminal = options.terminal(sys.stdout, sys.stderr, dataset)
     columns = ("span", "version", "rows", "live model trained on it", "verdict")

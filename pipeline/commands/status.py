@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -57,7 +56,7 @@ def command(args: argparse.Namespace) -> int:
         "last_report": str(report) if report else None,
     }
     if args.json:
-        print(json.dumps(value, sort_keys=True))
+        print(options.json_text(value, dataset))
         return 0
     terminal = options.terminal(sys.stdout, sys.stderr, dataset)
     terminal.say(f"root        {root.path}")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from models.target import TaskName
+from models.task_names import TaskName
 
 EXAMPLE_COUNT = "example_count"
 AUC = "auc"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from models.target import TaskName
+from models.task_names import TaskName
 from pipeline.evaluation.intervals import Estimate
 from pipeline.gate.policy import FindingKind, MainMetric, Severity
 

@@ -2,10 +2,13 @@
 
 import datetime
 import re
+from typing import Any
 
+JsonValue = Any  # JSON, with tuples for lists.
 _FIRST = datetime.date(1970, 1, 1)
 _NUMBER = r"\d+\b(?![.,]\d| rows)"
 _SPANS = re.compile(rf"\b([Ss]pan )({_NUMBER})|\b([Ss]pans )({_NUMBER}(?:(?:, and |, | and | or | to ){_NUMBER})*)")
+_SPAN_LISTS = ("window", "trained_on")
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 
 
@@ -27,6 +30,26 @@ def number(text: str) -> int | None:
     except ValueError:
         return None
     return None if day is None else (day - _FIRST).days
+
+
+def with_dates(value: JsonValue, pattern: str) -> JsonValue:
+    """Returns JSON in which dates stand beside the numbers of spans, where the pattern has dates.
+
+    `span` gets a `span_date` beside it; `window` and `trained_on` get `window_dates` and `trained_on_dates`.
+    """
+    if not is_dated(pattern):
+        return value
+    if isinstance(value, list | tuple):
+        return [with_dates(item, pattern) for item in value]
+    if not isinstance(value, dict):
+        return value
+    dates: dict[str, JsonValue] = {}
+    for key, item in value.items():
+        if key == "span" and isinstance(item, int):
+            dates["span_date"] = name(item, pattern)
+        if key in _SPAN_LISTS and isinstance(item, list | tuple):
+            dates[f"{key}_dates"] = [name(span, pattern) for span in item if isinstance(span, int)]
+    return {key: with_dates(item, pattern) for key, item in value.items()} | dates
 
 
 def in_text(text: str, pattern: str) -> str:

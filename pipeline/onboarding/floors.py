@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from models.target import TaskName
+from models.task_names import TaskName
 from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.onboarding.cut import SpanSummary
 from pipeline.onboarding.label import CLASS_ROWS, Label

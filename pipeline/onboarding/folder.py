@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from models.target import TaskName
+from models.task_names import TaskName
 from pipeline.config import json_schema
 from pipeline.onboarding.cut import Cut, Cutting, SpanSummary
 from pipeline.onboarding.floors import evaluation_lines, training_lines, window_of

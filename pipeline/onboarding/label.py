@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.target import TaskName, TransformName
+from models.task_names import TaskName, TransformName
 from pipeline.errors import ConfigError, clipped
 from pipeline.onboarding import names
 from pipeline.onboarding.label_values import Numbers, in_order, numbers_of

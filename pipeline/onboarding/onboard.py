@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import FeatureError
-from models.target import TaskName
+from models.task_names import TaskName
 from models.tensor_names import check_column_name
 from pipeline.config import json_schema
 from pipeline.config.dataset import SHIPPED, load_dataset

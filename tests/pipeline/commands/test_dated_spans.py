@@ -6,9 +6,10 @@ import json
 import pytest
 
 import local_runner
-from pipeline.commands import run
+from pipeline.commands import options, run
 from pipeline.config.dataset import load_dataset
-from pipeline.errors import SpanNotFoundError
+from pipeline.errors import ConfigError, SpanNotFoundError
+from pipeline.ingest import span_names
 
 TOML = """name = "days"
 schema = "schema.pbtxt"
@@ -51,7 +52,8 @@ def test_spans_are_listed_as_dates_and_the_open_one_waits(folder, capsys):
     listed = json.loads(capsys.readouterr().out)
     assert [row["span"] for row in listed["spans"]] == [17500, 17501, 17502]
     assert listed["spans"][2]["waits_for"] == "not over until 2017-12-03 00:00 UTC"
-    assert listed["next"]["span"] == 17500
+    assert [row["span_date"] for row in listed["spans"]] == ["2017-11-30", "2017-12-01", "2017-12-02"]
+    assert (listed["next"]["span"], listed["next"]["span_date"]) == (17500, "2017-11-30")
 
 
 def test_a_span_is_named_by_its_date(folder, capsys):
@@ -72,6 +74,44 @@ def test_a_date_where_spans_are_numbers_is_refused(capsys):
     assert local_runner.main(["run", "--span", "2017-12-01"]) == 2
 
     assert "--span: the spans of " in capsys.readouterr().err
+
+
+def test_json_has_dates_beside_the_numbers_of_spans():
+    value = {"span": 17500, "live": [{"window": (17498, 17499), "span": None}], "trained_on": False, "rows": 17500}
+
+    dated = span_names.with_dates(value, "{YYYY}/{MM}/{DD}/data.csv")
+
+    assert dated == {
+        "span": 17500,
+        "span_date": "2017-11-30",
+        "live": [{"window": [17498, 17499], "window_dates": ["2017-11-28", "2017-11-29"], "span": None}],
+        "trained_on": False,
+        "rows": 17500,
+    }
+    assert span_names.with_dates(value, "span-{SPAN}/data.csv") == value
+
+
+@pytest.mark.parametrize(
+    ("spans", "message"),
+    [
+        ("2017-12-03..2017-12-09", "no span from 2017-12-03 to 2017-12-09. Found: 2017-11-30, 2017-12-01, 2017-12-02."),
+        ("today", "--spans: expected FIRST-LAST, such as 2017-11-30..2017-12-02. Received: 'today'."),
+    ],
+)
+def test_spans_to_replay_are_named_by_their_dates(folder, capsys, spans, message):
+    assert local_runner.main(["replay", "--dataset", "days", "--spans", spans]) == 2
+
+    assert message in capsys.readouterr().err
+
+
+def test_first_and_last_are_days_or_numbers(folder):
+    days = load_dataset("days")
+
+    assert options.first_and_last("2017-11-30..2017-12-02", days) == (17500, 17502)
+    assert options.first_and_last("2017-11-30-2017-12-02", days) == (17500, 17502)
+    assert options.first_and_last("17500-17502", days) == (17500, 17502)
+    with pytest.raises(ConfigError, match=r"--spans: the spans of .* are numbers"):
+        options.first_and_last("2017-11-30..2017-12-02", load_dataset("taxi"))
 
 
 def test_no_span_and_no_date_is_wrong_usage(capsys):
