@@ -122,7 +122,7 @@ def choose(target: Target, held: Held, out_of_time: Held | None) -> Thresholds:
         values=tuple(np.array(values, np.float32).astype(float).tolist()),
         rule=rule,
         rows=len(rows.labels) if needs_rows else 0,
-        out_of_time=is_later and needs_rows,
+        out_of_time=bool(is_later and needs_rows),
     )
     answered = np.bincount(chosen.answers(rows.predictions), rows.weights, classes) / max(rows.weights.sum(), 1e-300)
     return dataclasses.replace(chosen, answered=tuple(answered.tolist()))

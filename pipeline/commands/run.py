@@ -226,6 +226,8 @@ def show_judgement(judgement: Judgement, terminal: Terminal) -> None:
     terminal.say("Blessed: yes" if judgement.blessed else "Blessed: NO")
     for reason in judgement.reasons:
         terminal.say(f"  - {reason}")
+    for note in judgement.notes:
+        terminal.say(f"  note: {note}")
 
 
 def _number(value: float | None, digits: int = 4) -> str:

@@ -3,6 +3,7 @@
 The input `baseline_model` is always connected. Where its `present` is 0 no model is live, and there is no baseline.
 """
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -128,7 +129,7 @@ class LocalExecutor(base_executor.BaseExecutor):
             bootstraps=spec.bootstraps,
         )
         _write_curves(output, drawn, names)
-        _publish(judgement, output, inputs, output_dict, exec_properties)
+        _publish(_with_notes(judgement, drawn, names), output, inputs, output_dict, exec_properties)
 
 
 class BeamExecutor(stock.Executor):
@@ -161,7 +162,13 @@ class BeamExecutor(stock.Executor):
             for name, one in histograms.items()
         }
         _write_curves(output, drawn, names)
-        _publish(judgement, output, inputs, output_dict, exec_properties)
+        _publish(_with_notes(judgement, drawn, names), output, inputs, output_dict, exec_properties)
+
+
+def _with_notes(judgement: Judgement, drawn: Mapping[str, ModelCurves], names: Sequence[str]) -> Judgement:
+    """Returns the judgement with notes on the candidate, whose name is the first."""
+    notes = judge.notes_on(drawn[names[0]]) if names and names[0] in drawn else ()
+    return dataclasses.replace(judgement, notes=notes)
 
 
 def _write_curves(output: str, drawn: Mapping[str, ModelCurves], names: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.thresholds import Thresholds
-from pipeline.evaluation.registry import AUC, CALIBRATION_ERROR, EXAMPLE_COUNT
+from pipeline.evaluation.registry import AUC, CALIBRATION_ERROR, EXAMPLE_COUNT, PRECISION
 
 Floats = npt.NDArray[np.float64]
 
@@ -59,6 +59,7 @@ def weighted(
         EXAMPLE_COUNT: float(total),
         AUC: _roc_auc(true_positives, false_positives),
         "auc_precision_recall": _pr_auc(true_positives, false_positives),
+        "recall_at_precision": _recall_at_precision(true_positives, false_positives),
         "binary_accuracy": float(weights[right].sum() / total),
         "precision": hits / calls if calls else float("nan"),
         "recall": hits / float(positive) if positive else float("nan"),
@@ -119,6 +120,14 @@ def _roc_auc(true_positives: Floats, false_positives: Floats) -> float:
         return float("nan")
     recall, fall_out = true_positives / true_positives[0], false_positives / false_positives[0]
     return float(-np.diff(fall_out) @ (recall[:-1] + recall[1:]) / 2)
+
+
+def _recall_at_precision(true_positives: Floats, false_positives: Floats) -> float:
+    """Returns the largest recall at which the precision is still enough; 0 where it never is."""
+    if true_positives[0] == 0:
+        return float("nan")
+    enough = (true_positives > 0) & (true_positives >= PRECISION * (true_positives + false_positives))
+    return float((true_positives[enough] / true_positives[0]).max(initial=0.0))
 
 
 def _pr_auc(true_positives: Floats, false_positives: Floats) -> float:

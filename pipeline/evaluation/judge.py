@@ -12,6 +12,7 @@ from typing import Any, Literal
 from models.target import TaskName
 from pipeline import json_values
 from pipeline.evaluation import intervals, registry
+from pipeline.evaluation.curves import ModelCurves
 from pipeline.evaluation.metrics import Metric, SliceKey
 from pipeline.evaluation.registry import AUC, CALIBRATION_ERROR, EXAMPLE_COUNT
 from pipeline.evaluation.spec import EvaluationSpec
@@ -22,6 +23,8 @@ Values = Mapping[str, Metric]
 OVERALL: SliceKey = ()
 JUDGEMENT_FILE = "judgement.json"
 """In the Evaluator's artifact, beside TFMA's files."""
+RARE = 0.05
+"""Share of positives below which floors are set by the share: see `floors_on`."""
 # As releases wrote them that knew one task.
 _FORMER_NAMES = {"auc": "value", "auc_deviation": "deviation", "baseline_auc": "live"}
 
@@ -57,12 +60,17 @@ class SliceJudgement:
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """A blessing or its refusal; `reasons` says why in either case. The first slice is the whole split."""
+    """A blessing or its refusal; `reasons` says why in either case. The first slice is the whole split.
+
+    Attributes:
+      notes: what a person should know whether or not the candidate is blessed; see `notes_on`.
+    """
 
     blessed: bool
     reasons: tuple[str, ...]
     slices: tuple[SliceJudgement, ...]
     task: TaskName = "binary"
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:  # Any: JSON.
         """Returns JSON values, as judgement.json holds them."""
@@ -115,6 +123,36 @@ def judge(
     return Judgement(blessed=blessed, reasons=tuple(reasons), slices=tuple(rows), task=task)
 
 
+def notes_on(model: ModelCurves) -> tuple[str, ...]:
+    """Returns what is odd about the classes that a model answers: those that rows have and that it never answers."""
+    answered = [sum(column) for column in zip(*model.confusion, strict=True)]
+    truly = [sum(row) for row in model.confusion]
+    never = [index for index, rows in enumerate(truly) if rows and not answered[index]]
+    if not never or sum(truly) == 0:
+        return ()
+    hint = '[serving] threshold = "max_f1" or costs would have it answered sooner.'
+    if not model.classes:
+        other, threshold = 1 - never[0], model.thresholds.of_binary if model.thresholds else 0.5
+        what = f"no probability reaches {threshold:.4g}" if other == 0 else f"every probability reaches {threshold:.4g}"
+        rows = f"{truly[never[0]]:,.0f} of {sum(truly):,.0f} held-out rows are {never[0]}"
+        return (f"The model answers {other} for all rows, although {rows}: {what}. {hint}",)
+    said = ", ".join(f"{model.classes[index]} ({truly[index]:,.0f} rows)" for index in never)
+    return (f"The model never answers {said}. {hint}",)
+
+
+def floors_on(values: Values, spec: EvaluationSpec, task: TaskName) -> dict[str, float]:
+    """Returns the floors and limits of an evaluation: what the file says, and what rare positives ask for besides.
+
+    Where less than one label in twenty is 1, a model that knows nothing has a calibration error below any usual limit,
+    and an area under precision and recall that is the share of the positives.
+    """
+    floors, share = spec.floors_of(task), value_of(values, "mean_label") if task == "binary" else None
+    if share is None or not 0 < share < RARE:
+        return floors
+    limit = min(floors[CALIBRATION_ERROR], share / 2)
+    return {"auc_precision_recall": share, **floors, CALIBRATION_ERROR: limit}
+
+
 def _in_order(key: SliceKey) -> list[tuple[str, str, object]]:
     """Sorts slices by their columns, and values as what they are: 2 before 10."""
     return [(column, type(value).__name__, value) for column, value in key]
@@ -164,7 +202,7 @@ def _judge_slice(
 
 
 def _missed_floors(values: Values, spec: EvaluationSpec, task: TaskName) -> Iterator[tuple[str, str]]:
-    for name, limit in spec.floors_of(task).items():
+    for name, limit in floors_on(values, spec, task).items():
         definition, metric = registry.METRICS[name], values.get(name)
         value = value_of(values, name)
         if metric is None or value is None:
@@ -172,7 +210,7 @@ def _missed_floors(values: Values, spec: EvaluationSpec, task: TaskName) -> Iter
             continue
         if misses(definition, metric, limit):
             side = "below the floor" if definition.better == "higher" else "above the limit"
-            yield name, f"{_written(definition.title, metric)} is {side} of {limit:g}"
+            yield name, f"{_written(definition.title, metric)} is {side} of {limit:.4g}"
 
 
 def noise(metric: Metric) -> tuple[float, float]:
@@ -215,13 +253,13 @@ def _difference_deviation(now: Metric, before: Metric) -> float | None:
 
 def _kept_floors(values: Values, spec: EvaluationSpec, task: TaskName) -> Iterator[str]:
     main = registry.METRICS[registry.MAIN[task]]
-    floors = spec.floors_of(task)
+    floors = floors_on(values, spec, task)
     if main.name not in floors:
         yield f"{main.title} {values[main.name].value:.4f}"
     for name, limit in floors.items():
         definition = registry.METRICS[name]
         word = "floor" if definition.better == "higher" else "limit"
-        yield f"{definition.title} {values[name].value:.4f} ({word} {limit:g})"
+        yield f"{definition.title} {values[name].value:.4f} ({word} {limit:.4g})"
 
 
 def _written(title: str, metric: Metric) -> str:

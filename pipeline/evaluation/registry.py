@@ -14,6 +14,8 @@ from models.task_names import TaskName
 EXAMPLE_COUNT = "example_count"
 AUC = "auc"
 CALIBRATION_ERROR = "expected_calibration_error"
+PRECISION = 0.5
+"""At which `recall_at_precision` is: of what is called 1, one in two is."""
 LOSS: Mapping[TaskName, str] = {
     "binary": "binary_crossentropy",
     "multiclass": "sparse_categorical_crossentropy",
@@ -69,6 +71,13 @@ METRICS: Mapping[str, Definition] = {
             tasks=_B,
             better="higher",
             tfma="AUCPrecisionRecall",
+        ),
+        Definition(
+            name="recall_at_precision",
+            title=f"recall at a precision of {PRECISION}",
+            tasks=_B,
+            better="higher",
+            tfma="RecallAtPrecision",
         ),
         Definition(name="binary_accuracy", title="accuracy", tasks=_B, better="higher", tfma="BinaryAccuracy"),
         Definition(name="precision", title="precision", tasks=_B, better="higher", tfma="Precision"),

@@ -14,6 +14,7 @@ from google.protobuf import wrappers_pb2
 
 from models.target import Target, TaskName
 from pipeline.evaluation import registry
+from pipeline.evaluation.binary_metrics import BUCKETS
 from pipeline.evaluation.registry import CALIBRATION_ERROR
 from pipeline.evaluation.spec import EvaluationSpec
 
@@ -61,7 +62,9 @@ def eval_config(spec: EvaluationSpec, target: Target, *, has_baseline: bool | No
     if has_baseline is not None:
         metrics.model_names.extend(names)
     by_name = {
-        item.name: metrics.metrics.add(class_name=item.tfma) for item in registry.of_task(target.task) if item.tfma
+        item.name: metrics.metrics.add(class_name=item.tfma, config=_CONFIGS.get(item.tfma, ""))
+        for item in registry.of_task(target.task)
+        if item.tfma
     }
     if target.task == "binary":
         by_name[CALIBRATION_ERROR] = metrics.metrics.add(
@@ -116,6 +119,7 @@ def _set_thresholds(by_name: Mapping[str, Any], spec: EvaluationSpec, task: Task
             (change.relative if definition.is_relative else change.absolute).value = -most if is_higher else most
 
 
+_CONFIGS = {"RecallAtPrecision": json.dumps({"precision": registry.PRECISION, "num_thresholds": BUCKETS})}
 _OF_ANSWERS: Mapping[str, str] = {
     "BinaryAccuracy": "threshold",
     "Precision": "thresholds",

@@ -31,6 +31,8 @@ class ClassRow:
 
 def classes(model: ModelCurves) -> list[ClassRow]:
     """Returns the table of a multiclass model's classes; empty for other tasks."""
+    if not model.classes:
+        return []
     answered = [sum(column) for column in zip(*model.confusion, strict=True)]
     rows = []
     for index, (name, row) in enumerate(zip(model.classes, model.confusion, strict=True)):

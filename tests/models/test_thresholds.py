@@ -72,7 +72,7 @@ def test_equal_predictions_are_never_parted():
 def test_later_rows_are_preferred_where_they_hold_enough_of_every_class():
     earlier, later, few = rare(4_000, 1), rare(4_000, 2, shift=-2.0), rare(200, 4)
 
-    assert thresholds.choose(binary("max_f1"), earlier, later).out_of_time
+    assert thresholds.choose(binary("max_f1"), earlier, later).out_of_time is True
     assert not thresholds.choose(binary("max_f1"), earlier, few).out_of_time
     assert thresholds.choose(binary("max_f1"), earlier, few).rows == 4_000
 
