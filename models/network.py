@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from models.packed import Layout
@@ -80,7 +81,7 @@ class Ensemble(keras.Model):
             weight("head_kernel", (fan_in, outputs), uniform(fan_in)),
             weight("head_bias", (1, outputs), "zeros"),
         )
-        self._dropout = keras.layers.Dropout(spec.dropout, seed=next(seeds))
+        self._draws = keras.random.SeedGenerator(next(seeds))
         self.built = True
 
     @staticmethod
@@ -116,17 +117,51 @@ class Ensemble(keras.Model):
 
     def call(self, inputs: tuple[Any, Any], training: bool = False) -> Any:
         """Outputs, (batch, members, outputs)."""
-        x = self._encode(*inputs)  # (members, batch, width)
-        start = x
-        for down, up, bias in self._cross:
-            x = start * (ops.matmul(ops.matmul(x, down), up) + bias) + x
-        for kernel, bias in self._dense:
-            x = ops.relu(ops.matmul(x, kernel) + bias)
-            x = self._dropout(x, training=training)
-        kernel, bias = self._head
-        return ops.transpose(ops.matmul(x, kernel) + bias, (1, 0, 2))
+        layers = (*self._dense, self._head)
+        if self._cross:
+            x = ops.matmul(self._crossed(self.encoded(*inputs)), layers[0][0])
+        else:
+            x = self._product(self._pieces(*inputs), ops.convert_to_tensor(layers[0][0]))
+        kept = self._kept(ops.shape(inputs[1])[0]) if training and self.spec.dropout and self._dense else None
+        for i, (_, bias) in enumerate(self._dense):
+            x = ops.relu(x + bias)
+            if kept:
+                x *= kept[i]
+            x = ops.matmul(x, layers[i + 1][0])
+        return ops.transpose(x + layers[-1][1], (1, 0, 2))
 
-    def _encode(self, floats: Any, ids: Any) -> Any:
+    def _pieces(self, floats: Any, ids: Any) -> list[_Piece]:
+        """The encoded rows, as few tensors as there are kinds of columns."""
+        layout = self.layout
+        tables = [ops.convert_to_tensor(table) for table in self._tables]
+        pieces = []
+        for width in sorted({table.shape[2] for table in tables[: len(layout.ids)]}):
+            columns = [i for i, table in enumerate(tables[: len(layout.ids)]) if table.shape[2] == width]
+            pieces.append(
+                _Piece(columns, self._embedded([tables[i] for i in columns], tf.gather(ids, columns, axis=1)))
+            )
+        start = len(layout.floats)
+        for i, size in enumerate(layout.bags.values(), start=len(layout.ids)):
+            pieces.append(_Piece([i], ops.matmul(floats[None, :, start : start + size], tables[i])))
+            start += size
+        if (shared := self._shared(floats, ids)) is not None:
+            pieces.append(_Piece([len(tables)], shared[None]))
+        return pieces
+
+    def _embedded(self, tables: Sequence[Any], ids: Any) -> Any:
+        """Embeddings of columns whose tables have one width, (members, batch, columns * width), from (batch, columns).
+
+        One table of them all, of every member, is read by one kernel, and its gradient is one sum over rows.
+        """
+        values = [table.shape[1] for table in tables]
+        one = ops.reshape(ops.concatenate(tables, axis=1), (self.members * sum(values), -1))
+        of_columns = np.cumsum([0, *values[:-1]], dtype=np.int32)
+        of_members = sum(values) * np.arange(self.members, dtype=np.int32)
+        rows = tf.gather(one, ids[None] + (of_members[:, None, None] + of_columns))
+        return ops.reshape(rows, (self.members, -1, len(values) * tables[0].shape[2]))
+
+    def _shared(self, floats: Any, ids: Any) -> Any:
+        """What every member reads alike, (batch, width), or None."""
         layout = self.layout
         numeric = len(layout.numeric)
         parts = []
@@ -139,18 +174,53 @@ class Ensemble(keras.Model):
         if layout.cyclical:
             known = [list(layout.ids).index(f"{name}_id_xf") for name in layout.cyclical]
             angle = 2 * math.pi * floats[:, 2 * numeric : 2 * numeric + len(known)]
-            present = ops.cast(ops.take(ids, ops.array(known, dtype="int32"), axis=1) > 0, "float32")
+            present = ops.cast(tf.gather(ids, known, axis=1) > 0, "float32")
             parts += [ops.sin(angle) * present, ops.cos(angle) * present]
-        shared = ops.concatenate(parts, axis=1) if parts else None
-        tables, bag_tables = self._tables[: len(layout.ids)], self._tables[len(layout.ids) :]
-        embedded = [ops.take(table, ids[:, column], axis=1) for column, table in enumerate(tables)]
-        start = len(layout.floats)
-        for width, table in zip(layout.bags.values(), bag_tables, strict=True):
-            embedded.append(ops.matmul(floats[None, :, start : start + width], table))
-            start += width
-        if shared is not None:
-            embedded.append(ops.broadcast_to(shared[None], (self.members, *ops.shape(shared))))
-        return ops.concatenate(embedded, axis=-1)
+        return ops.concatenate(parts, axis=1) if parts else None
+
+    def _product(self, pieces: Sequence[_Piece], kernel: Any) -> Any:
+        """The encoded rows times the first kernel, piece by piece: what the members share is not copied for each."""
+        widths = [table.shape[2] for table in self._tables]
+        rows = tf.split(kernel, [*widths, kernel.shape[1] - sum(widths)], axis=1)
+        products = [
+            ops.matmul(piece.values, ops.concatenate([rows[i] for i in piece.columns], axis=1)) for piece in pieces
+        ]
+        return sum(products[1:], products[0])
+
+    def encoded(self, floats: Any, ids: Any) -> Any:
+        """The encoded rows, (members, batch, width), in the order of the first kernel's rows."""
+        columns: dict[int, Any] = {}
+        for piece in self._pieces(floats, ids):
+            columns |= zip(piece.columns, ops.split(piece.values, len(piece.columns), axis=2), strict=True)
+        if (shared := columns.get(len(self._tables))) is not None:
+            columns[len(self._tables)] = ops.broadcast_to(shared, (self.members, *ops.shape(shared)[1:]))
+        return ops.concatenate([columns[i] for i in sorted(columns)], axis=2)
+
+    def _crossed(self, x: Any) -> Any:
+        start = x
+        for down, up, bias in self._cross:
+            x = start * (ops.matmul(ops.matmul(x, down), up) + bias) + x
+        return x
+
+    def _kept(self, rows: Any) -> list[Any]:
+        """Dropout's factors for each dense layer, (members, rows, units), from one draw: a draw costs like a layer."""
+        units = [kernel.shape[2] for kernel, _ in self._dense]
+        drawn = keras.random.uniform((self.members, rows, sum(units)), seed=self._draws)
+        kept = ops.cast(drawn >= self.spec.dropout, "float32") / (1 - self.spec.dropout)
+        return list(tf.split(kept, units, axis=2))
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A part of the encoded rows.
+
+    Attributes:
+      columns: which embeddings it holds, by their place; their number stands for what has none.
+      values: (members, batch, width), or (1, batch, width) of what the members share.
+    """
+
+    columns: list[int]
+    values: Any
 
 
 def _normal(seed: int) -> Any:

@@ -100,7 +100,7 @@ def test_piecewise_linear_encoding():
     layout = Layout(ids={}, numeric=("x",), cyclical=(), numeric_buckets=3)
     network = Ensemble(layout, TrainingSpec(hidden_units=(), ensemble_size=1))
 
-    encoded = network._encode(
+    encoded = network.encoded(
         keras.ops.convert_to_tensor([[0.5, 1.25], [0.0, -1.0]]), keras.ops.zeros((2, 0), "int32")
     ).numpy()[0]
 
@@ -112,7 +112,7 @@ def test_cyclical_features_end_where_they_begin_and_missing_ones_are_nothing():
     layout = Layout(ids={"hour_id_xf": 25}, numeric=(), cyclical=("hour",), numeric_buckets=2)
     network = Ensemble(layout, TrainingSpec(hidden_units=(), ensemble_size=1))
 
-    encoded = network._encode(
+    encoded = network.encoded(
         keras.ops.convert_to_tensor([[0.25], [0.0]]), keras.ops.convert_to_tensor([[7], [0]], "int32")
     ).numpy()[0]
 
