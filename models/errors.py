@@ -4,6 +4,7 @@ ModelError
 ├── ExpressionError  an expression outside the grammar, or over columns that it cannot take
 ├── FeatureError     a FeatureSpec that contradicts itself, the schema or the data
 ├── LabelError       a label expression outside the grammar, or rows without a label
+├── OwnCodeError     code of the dataset's owner that cannot be used, or that failed
 └── TrainingError    hyperparameters out of range, or nothing to train on
 """
 
@@ -22,6 +23,10 @@ class FeatureError(ModelError):
 
 class LabelError(ModelError):
     """A label expression that the grammar does not allow, or data that has no label."""
+
+
+class OwnCodeError(ModelError):
+    """Code of the dataset's owner that cannot be read, loaded or called, or that failed; names the file and the line."""
 
 
 class TrainingError(ModelError):

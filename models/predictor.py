@@ -11,8 +11,10 @@ import tensorflow as tf
 from models import thresholds
 from models.errors import FeatureError, ModelError
 from models.feature_defaults import inputs_with_defaults
+from models.foreign_signature import signature_of
 from models.target import TaskName
 from models.tasks import PREDICTED, predictions_of
+from models.tf_examples import encode_columns
 from models.thresholds import Thresholds
 from models.transform_graph import serving_arrays
 
@@ -59,12 +61,27 @@ class Predictor:
             name: tf.TensorSpec(tf.TensorShape(info.tensor_shape), tf.as_dtype(info.dtype))
             for name, info in signature.inputs.items()
         }
+        self.output_specs = {
+            name: tf.TensorSpec(tf.TensorShape(info.tensor_shape), tf.as_dtype(info.dtype))
+            for name, info in signature.outputs.items()
+        }
         self._optional = inputs_with_defaults(self._model_dir)
+        self._foreign = signature_of(self._model_dir)
+
+    @property
+    def input_specs(self) -> dict[str, tf.TensorSpec]:
+        """What the signature takes, by name."""
+        return dict(self._specs)
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """The features that the model takes, sorted."""
-        return tuple(sorted(self._specs))
+        return tuple(sorted(self._optional if self._takes_examples else self._specs))
+
+    @property
+    def _takes_examples(self) -> str:
+        """The input of serialized tf.Examples; empty where there is one for each column."""
+        return self._foreign.examples if self._foreign else ""
 
     @property
     def task(self) -> TaskName:
@@ -73,6 +90,8 @@ class Predictor:
         Raises:
           ModelError: they are of no task, as those of a model that someone else pushed may be.
         """
+        if self._foreign:
+            return self._foreign.task
         for name, task in PREDICTED.items():
             if name in self._fetches:
                 return task
@@ -109,13 +128,16 @@ class Predictor:
         columns = set(batch.schema.names)
         absent = [name for name in self.inputs if name not in columns]
         required = [name for name in absent if name not in self._optional]
-        if required or len(absent) == len(self._specs):
+        if required or len(absent) == len(self.inputs):
             raise FeatureError(
                 f"The model in {self._model_dir} needs {', '.join(map(repr, required or absent))}. "
                 f"The rows have: {', '.join(map(repr, batch.schema.names))}."
             )
-        arrays = serving_arrays(batch, self._specs)
+        if self._takes_examples:
+            arrays = {self._takes_examples: np.array(encode_columns(batch, self.inputs).to_pylist(), np.object_)}
+        else:
+            arrays = serving_arrays(batch, self._specs)
         outputs: dict[str, np.ndarray] = self._session.run(
             self._fetches, {self._placeholders[name]: array for name, array in arrays.items()}
         )
-        return outputs
+        return self._foreign.outputs(outputs) if self._foreign else outputs

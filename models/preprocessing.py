@@ -58,12 +58,7 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     for feature in features.encoded:
         column = _value(feature, inputs, features)
         outputs |= _ENCODERS[feature.kind.group](feature, column, constants)
-    columns = {
-        name: _category(x)[0] if x.dtype == tf.string else _number(x, exact=True)
-        for name, x in inputs.items()
-        if name in features.target.columns
-    }
-    outputs[LABEL_KEY] = label_feature(features.target, columns)
+    outputs[LABEL_KEY] = label_of(features.target, inputs)
     return outputs
 
 
@@ -164,6 +159,15 @@ def label_feature(target: Target, columns: Mapping[str, tf.Tensor]) -> tf.Tensor
     """The label as a transformed feature, (rows,): int64, or float32 of a number, since features have no float64."""
     label = target.evaluate(columns)
     return tf.cast(label, tf.float32) if label.dtype == tf.float64 else label
+
+
+def label_of(target: Target, inputs: Mapping[str, Any]) -> tf.Tensor:
+    """The same from the raw columns that TFT gives."""
+    columns = {
+        name: _category(inputs[name])[0] if inputs[name].dtype == tf.string else _number(inputs[name], exact=True)
+        for name in target.columns
+    }
+    return label_feature(target, columns)
 
 
 class _TftAnalyzers:

@@ -45,9 +45,9 @@ def write_transform_graph(
     """
     # TFT has no public call for a graph without a Beam pipeline; this is the one behind its stock component.
     from tensorflow_transform import annotators, impl_helper
-    from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
+    from tensorflow_transform.tf_metadata import schema_utils
 
-    raw_schema = _select(schema, features)
+    raw_schema = select_columns(schema, features)
     feature_spec = schema_utils.schema_as_feature_spec(raw_schema).feature_spec
     type_specs = impl_helper.get_type_specs_from_feature_specs(feature_spec)
     with tempfile.TemporaryDirectory(prefix="analysis-") as folder:
@@ -69,7 +69,14 @@ def write_transform_graph(
         )
     with tf.io.gfile.GFile(os.path.join(output_dir, "transformed_metadata", _ASSET_MAP), "w") as file:
         file.write(json.dumps(asset_map))
-    metadata_io.write_metadata(dataset_metadata.DatasetMetadata(raw_schema), os.path.join(output_dir, "metadata"))
+    write_raw_schema(raw_schema, output_dir)
+
+
+def write_raw_schema(schema: schema_pb2.Schema, transform_dir: str) -> None:
+    """Writes the schema of the raw data beside the graph; `TransformGraph.raw_schema` reads it."""
+    from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
+
+    metadata_io.write_metadata(dataset_metadata.DatasetMetadata(schema), os.path.join(transform_dir, "metadata"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +169,20 @@ class TransformGraph:
         raw = {name: _as_raw(dense.get(name), spec, rows) for name, spec in self._input_specs.items()}
         return {name: x for name, x in self.function(raw).items() if name != "label_xf"}
 
+    def transform_labelled(self, batch: pa.RecordBatch) -> dict[str, Any]:  # Any: tensors, dense or sparse.
+        """Transforms flat columns, those of the label among them; with everything that the graph answers."""
+        numbers = {column.name for column in self.features.inputs if column.is_number}
+        specs = {
+            name: tf.TensorSpec([None], tf.float32 if name in numbers else self.raw_dtype(name))
+            for name in self._input_specs
+        }
+        dense = {name: tf.constant(array) for name, array in serving_arrays(batch, specs).items()}
+        rows = tf.constant(batch.num_rows, tf.int64)
+        outputs: dict[str, Any] = self.function(
+            {name: _as_raw(dense[name], spec, rows) for name, spec in self._input_specs.items()}
+        )
+        return outputs
+
     def raw_dtype(self, column: str) -> tf.DType:
         """How a column is stored in tf.Examples: float32, int64 or string."""
         dtype: tf.DType = self._input_specs[column].dtype
@@ -199,7 +220,12 @@ def serving_arrays(batch: pa.RecordBatch | pa.Table, inputs: Mapping[str, tf.Ten
     return arrays
 
 
-def _select(schema: schema_pb2.Schema, features: FeatureSpec) -> schema_pb2.Schema:
+def select_columns(schema: schema_pb2.Schema, features: FeatureSpec) -> schema_pb2.Schema:
+    """Returns the entries of the columns of `features` alone.
+
+    Raises:
+      FeatureError: one of them is not in the schema.
+    """
     known = {feature.name for feature in schema.feature}
     absent = sorted(set(features.columns) - known)
     if absent:

@@ -15,6 +15,7 @@ from tfx.types.standard_artifacts import Examples, InfraBlessing, Model, Schema
 from tfx.utils import io_utils, path_utils
 
 from columnar import examples as example_files
+from models.foreign_signature import signature_of
 from models.predictor import predictor_of
 from models.tasks import one_number
 from pipeline import files
@@ -67,6 +68,7 @@ def InfraValidator(
             lambda: predictor_of(source).predict(rows),
             log=log,
             max_p99_ms=max_p99_ms or None,
+            foreign=signature_of(source),
         )
         keep_predictions(source, paths, schema_proto, version / BASELINE_FOLDER / PREDICTIONS_FILE)
         stamped = path_utils.stamped_model_path(blessing.uri)

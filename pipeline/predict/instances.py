@@ -1,5 +1,6 @@
 """Rows as clients send them: predict instances, and the warm-up requests that a server replays."""
 
+import base64
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from models.foreign_signature import signature_of
 from pipeline.errors import clipped
 from pipeline.ingest import csv_integers
 
@@ -87,6 +89,12 @@ def instances(table: pa.Table | pa.RecordBatch, model_dir: Path) -> list[Instanc
       model_dir: a SavedModel with `assets.extra/feature_defaults.json`.
     """
     described = json.loads((model_dir / "assets.extra" / "feature_defaults.json").read_text(encoding="utf-8"))
+    foreign = signature_of(str(model_dir))
+    if foreign is not None and foreign.examples:
+        from models.tf_examples import encode_columns  # Loads TensorFlow.
+
+        examples = encode_columns(table, list(described)).to_pylist()
+        return [{foreign.examples: {"b64": base64.b64encode(example).decode("ascii")}} for example in examples]
     inputs = {name: _SIGNATURE_TYPES[entry["dtype"]] for name, entry in described.items()}
     defaults = {name: entry["missing"] for name, entry in described.items()}
     rows = table.select([name for name in inputs if name in table.schema.names]).to_pylist()
@@ -148,13 +156,22 @@ def write_warmup(model_dir: Path, model_name: str, requests: Sequence[Sequence[I
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
     described = json.loads((model_dir / "assets.extra" / "feature_defaults.json").read_text(encoding="utf-8"))
+    foreign = signature_of(str(model_dir))
+    dtypes = {name: entry["dtype"] for name, entry in described.items()}
+    if foreign is not None and foreign.examples:
+        dtypes = {foreign.examples: "string"}
     with tf.io.TFRecordWriter(str(model_dir / WARMUP_FILE)) as writer:
         for batch in requests[:MAX_WARMUP_RECORDS]:
             request = predict_pb2.PredictRequest()
             request.model_spec.name = model_name
             request.model_spec.signature_name = "serving_default"
-            for name, entry in described.items():
-                values = [instance[name] for instance in batch]
-                request.inputs[name].CopyFrom(tf.make_tensor_proto(values, dtype=entry["dtype"], shape=[len(values)]))
+            for name, dtype in dtypes.items():
+                values = [_value(instance[name]) for instance in batch]
+                request.inputs[name].CopyFrom(tf.make_tensor_proto(values, dtype=dtype, shape=[len(values)]))
             log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
             writer.write(log.SerializeToString())
+
+
+def _value(value: Any) -> Any:
+    """A value of an instance as a tensor holds it."""
+    return base64.b64decode(value["b64"]) if isinstance(value, dict) else value

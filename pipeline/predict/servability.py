@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from models.foreign_signature import ForeignSignature
 from models.tasks import predictions_of
 from pipeline import REPOSITORY
 
@@ -115,8 +116,13 @@ class ServerNotReadyError(Exception):
     """The model server could not load the candidate."""
 
 
-def ask(url: str, instances: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, float]:
+def ask(
+    url: str, instances: Sequence[Mapping[str, Any]], foreign: ForeignSignature | None = None
+) -> tuple[np.ndarray, float]:
     """Returns what the server predicted, as `Predictor.predict` answers it, and the request's seconds.
+
+    Args:
+      foreign: how the model is read, where its signature is not of this project's own.
 
     Raises:
       urllib.error.HTTPError: the server refused.
@@ -127,8 +133,10 @@ def ask(url: str, instances: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, f
     with urllib.request.urlopen(request, timeout=REQUEST_TIMEOUT_S) as answer:
         predictions = json.load(answer)["predictions"]
     seconds = time.perf_counter() - started
-    outputs = {name: np.array([prediction[name] for prediction in predictions]) for name in predictions[0]}
-    return predictions_of(outputs), seconds
+    # With one output, the contract has the bare values.
+    named = predictions if isinstance(predictions[0], dict) else [{foreign.output: p} for p in predictions if foreign]
+    outputs = {name: np.array([prediction[name] for prediction in named]) for name in named[0]}
+    return predictions_of(foreign.outputs(outputs) if foreign else outputs), seconds
 
 
 def check(
@@ -139,6 +147,7 @@ def check(
     *,
     log: Path,
     max_p99_ms: float | None = None,
+    foreign: ForeignSignature | None = None,
 ) -> Servability:
     """Serves the version below `base_path` and compares its answers with the offline ones, row by row.
 
@@ -148,13 +157,14 @@ def check(
         starts, which takes as long.
       log: where the server's output goes.
       max_p99_ms: limit on the latency of single-row requests; None for no limit.
+      foreign: see `ask`.
     """
     try:
         with starting(base_path, model_name, log) as server:
             expected = offline()
             server.wait()
-            together, _ = ask(server.url, instances)
-            singly = [ask(server.url, [instance]) for instance in instances]
+            together, _ = ask(server.url, instances, foreign)
+            singly = [ask(server.url, [instance], foreign) for instance in instances]
     except ServerNotReadyError as error:
         return Servability(servable=False, reason=str(error), p99_ms=0.0)
     except urllib.error.HTTPError as error:
