@@ -26,7 +26,7 @@ class LabelError(ModelError):
 
 
 class OwnCodeError(ModelError):
-    """Code of the dataset's owner that cannot be read, loaded or called, or that failed; names the file and the line."""
+    """Code of the dataset's owner that cannot be read, loaded or called, or that failed; names file and line."""
 
 
 class TrainingError(ModelError):

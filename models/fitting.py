@@ -17,7 +17,7 @@ import numpy as np
 from models.calibration import Calibration
 from models.errors import TrainingError
 from models.folds import NEWEST, Folds, HeldOut
-from models.learners.protocol import Epoch, Job, Members
+from models.learners.protocol import Epoch, Job, Learner, Members
 from models.learners.registry import LEARNERS
 from models.model_spec import ModelSpec
 from models.packed import Layout, Rows
@@ -81,6 +81,7 @@ def fit(
     start: Sequence[np.ndarray] | None = None,
     target: Target = _BINARY,
     model: ModelSpec = _NETWORK,
+    learner: Learner | None = None,
 ) -> Fitted:
     """Trains the members of a model.
 
@@ -88,11 +89,13 @@ def fit(
       start: what the learner's `start_from` gave.
       target: what the labels are.
       model: which learner trains.
+      learner: one that is not registered, as own code's.
 
     Raises:
       TrainingError: too few rows, or labels that hold nothing to learn.
     """
-    trained = _train(rows, layout, spec, target, model, start)
+    learner = learner or LEARNERS[model.learner]
+    trained = _train(rows, layout, spec, target, model, learner, start)
     calibration = trained.held_out.calibration(trained.outputs, spec)
     return Fitted(
         task=trained.task,
@@ -103,7 +106,7 @@ def fit(
         validation_outputs=calibration.apply(trained.outputs),
         validation_labels=trained.held_out.labels,
         validation_weights=trained.held_out.shares,
-        newest_predictions=_out_of_time(trained, rows, layout, spec, target, model),
+        newest_predictions=_out_of_time(trained, rows, layout, spec, target, model, learner),
         earlier=tuple(_out_of_spans(trained, rows, spec)),
     )
 
@@ -127,6 +130,7 @@ def _train(
     spec: TrainingSpec,
     target: Target,
     model: ModelSpec,
+    learner: Learner,
     start: Sequence[np.ndarray] | None,
 ) -> _Trained:
     task = task_of(target, spec.loss, rows.labels, rows.shares)
@@ -145,7 +149,7 @@ def _train(
         random=random,
         start=start,
     )
-    trained = LEARNERS[model.learner].train(job)
+    trained = learner.train(job)
     return _Trained(
         task=task,
         members=trained.members,
@@ -158,7 +162,13 @@ def _train(
 
 
 def _out_of_time(
-    trained: _Trained, rows: Rows, layout: Layout, spec: TrainingSpec, target: Target, model: ModelSpec
+    trained: _Trained,
+    rows: Rows,
+    layout: Layout,
+    spec: TrainingSpec,
+    target: Target,
+    model: ModelSpec,
+    learner: Learner,
 ) -> np.ndarray | None:
     """Predictions of the newest span's rows by what has not learned from that span: members and calibration.
 
@@ -173,7 +183,7 @@ def _out_of_time(
         members = np.flatnonzero(trained.members.folds == NEWEST)
     else:
         logger.info("A second model is trained on the earlier spans, to be scored on the newest one.")
-        trained = _train(earlier, layout, spec, target, model, None)
+        trained = _train(earlier, layout, spec, target, model, learner, None)
         judged = np.ones(len(trained.outputs), np.bool_)
         members = np.arange(len(trained.members.folds))
     return _predictions(trained, judged, members, rows.part(of_newest), spec)

@@ -135,6 +135,6 @@ def _input(inputs: Mapping[str, Any], columns: Sequence[str]) -> str:
         if spec.dtype.name == "string" and spec.shape.rank == 1:
             return name
     raise OwnCodeError(
-        "serving_default: expected one input of serialized tf.Examples, or one for each column of [features]. Received: "
-        f"{', '.join(sorted(inputs))}. The columns are: {', '.join(columns)}."
+        "serving_default: expected one input of serialized tf.Examples, or one for each column of [features]. "
+        f"Received: {', '.join(sorted(inputs))}. The columns are: {', '.join(columns)}."
     )

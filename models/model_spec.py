@@ -6,12 +6,14 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from models import settings
 from models.errors import TrainingError
+from models.settings import Form
 
 LearnerName = Literal["network"]
+_Module = Annotated[str, Form(r"([^\x00]+\.py)?", "a Python file in the dataset's folder, such as model.py")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,9 +22,15 @@ class ModelSpec:
 
     Attributes:
       learner: what trains the model: `network`, an ensemble of small neural networks.
+      module: file of own code, in the dataset's folder: a `preprocessing_fn`, a `build_model`, `metrics` or a whole
+        `run_fn`; what it does not define stays as it is.
+      examples: what a `run_fn` finds in `train_files` and `eval_files`: `transformed`, as TFX's templates train on, or
+        `raw`.
     """
 
     learner: LearnerName = "network"
+    module: _Module = ""
+    examples: Literal["transformed", "raw"] = "transformed"
 
     def __post_init__(self) -> None:
         settings.check(self, TrainingError)

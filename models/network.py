@@ -63,6 +63,7 @@ class Ensemble(keras.Model):
         ]
         width = sum(widths.values())
         width += len(layout.numeric) * (2 + layout.numeric_buckets) + 2 * len(layout.cyclical)
+        width += sum(layout.plain.values())
         self._cross = [
             (
                 weight(f"cross_{i}_down", (width, spec.cross_rank), uniform(width)),
@@ -176,6 +177,8 @@ class Ensemble(keras.Model):
             angle = 2 * math.pi * floats[:, 2 * numeric : 2 * numeric + len(known)]
             present = ops.cast(tf.gather(ids, known, axis=1) > 0, "float32")
             parts += [ops.sin(angle) * present, ops.cos(angle) * present]
+        if layout.plain:
+            parts.append(floats[:, len(layout.floats) + sum(layout.bags.values()) :])
         return ops.concatenate(parts, axis=1) if parts else None
 
     def _product(self, pieces: Sequence[_Piece], kernel: Any) -> Any:

@@ -21,6 +21,9 @@ class Layout:
       bags: transformed bag to its width; all zeros is missing.
       numeric: numeric columns, each with a z-score and a position among `numeric_buckets` quantile buckets.
       cyclical: cyclical columns, each with a phase.
+      plain: of own code, transformed numbers and vectors that enter as they are, with their widths.
+      least: of own code, the smallest value of an integer feature; 0 where it is not named.
+      is_own: whether own code transforms the features.
     """
 
     ids: Mapping[str, int]
@@ -28,6 +31,9 @@ class Layout:
     cyclical: tuple[str, ...]
     numeric_buckets: int
     bags: Mapping[str, int] = field(default_factory=dict)
+    plain: Mapping[str, int] = field(default_factory=dict)
+    least: Mapping[str, int] = field(default_factory=dict)
+    is_own: bool = False
 
     @classmethod
     def of(cls, features: FeatureSpec, vocabulary_sizes: Mapping[str, int]) -> Layout:
@@ -44,7 +50,8 @@ class Layout:
 
     @property
     def floats(self) -> tuple[str, ...]:
-        """The floating point features of one number each, in the order of the packed matrix; the bags come after."""
+        """The floating point features of one number each, in the order of the packed matrix; the bags come after, then
+        what enters plainly."""
         return (
             *(f"{name}_z_xf" for name in self.numeric),
             *(f"{name}_quantile_xf" for name in self.numeric),
@@ -55,16 +62,17 @@ class Layout:
 def pack(transformed: Mapping[str, Any], layout: Layout) -> tuple[np.ndarray, np.ndarray]:
     """Stacks transformed features into one float32 matrix and one int32 matrix, a row per example."""
     rows = len(next(iter(transformed.values())))
-    floats = np.empty((rows, len(layout.floats) + sum(layout.bags.values())), np.float32)
+    vectors = {**layout.bags, **layout.plain}
+    floats = np.empty((rows, len(layout.floats) + sum(vectors.values())), np.float32)
     ids = np.empty((rows, len(layout.ids)), np.int32)
     for column, name in enumerate(layout.floats):
         floats[:, column] = transformed[name]
     start = len(layout.floats)
-    for name, width in layout.bags.items():
-        floats[:, start : start + width] = transformed[name]
+    for name, width in vectors.items():
+        floats[:, start : start + width] = np.reshape(transformed[name], (rows, width))
         start += width
     for column, name in enumerate(layout.ids):
-        ids[:, column] = transformed[name]
+        ids[:, column] = transformed[name] - layout.least.get(name, 0)
     return floats, ids
 
 

@@ -71,8 +71,13 @@ class PlainGraph(tf.Module):
         """Raw outputs of each member, from dense inputs, (rows,) each."""
         transformed = self._graph.transform(inputs)
         one_each = _stack(transformed, self._layout.floats, tf.float32)
-        floats = tf.concat([one_each, *(transformed[name] for name in self._layout.bags)], axis=1)
-        return self._members(floats, _stack(transformed, tuple(self._layout.ids), tf.int32))
+        plain = [
+            tf.reshape(tf.cast(transformed[name], tf.float32), [-1, width])
+            for name, width in self._layout.plain.items()
+        ]
+        floats = tf.concat([one_each, *(transformed[name] for name in self._layout.bags), *plain], axis=1)
+        from_zero = {name: transformed[name] - self._layout.least.get(name, 0) for name in self._layout.ids}
+        return self._members(floats, _stack(from_zero or transformed, tuple(self._layout.ids), tf.int32))
 
 
 class StackedGraph(tf.Module):
@@ -108,6 +113,8 @@ def choose(
       rows: some of the training window; they are compared with changes that bring in every kind of odd value.
     """
     plain = PlainGraph(members, graph)
+    if members.layout.is_own:
+        return plain, Comparison(graph="plain", reason="own code transforms the features")
     try:
         stacked = StackedGraph(members, features, graph)
     except FeatureError as error:

@@ -1,7 +1,7 @@
 """TFX's Trainer calls `run_fn` here: train split in, SavedModel and training curve out.
 
 `fn_args.custom_config` holds "features" (FeatureSpec.to_json()) and optionally "training" (TrainingSpec.to_json()) and
-"model" (ModelSpec.to_json()).
+"model" (ModelSpec.to_json()), and "own" (OwnCode.to_json()) where own code transforms, builds, trains or measures.
 `fn_args.hyperparameters`, where a component supplies them, may override hyperparameters by name; its "warm_start"
 says whether to start from `fn_args.base_model` (default: yes, if there is one). The eval split is never read: it
 belongs to the Evaluator.
@@ -31,6 +31,11 @@ from models.features import FeatureSpec
 from models.fitting import Fitted, OutOfSpan, fit
 from models.learners.registry import LEARNERS
 from models.model_spec import ModelSpec
+from models.own import run as own_run
+from models.own.layout import layout_of
+from models.own.learner import learner_of
+from models.own.measures import measure
+from models.own.source import BUILD_MODEL, PREPROCESSING, RUN, OwnCode
 from models.packed import Layout, Rows, pack
 from models.target import Target, is_known
 from models.thresholds import Held, Thresholds
@@ -64,21 +69,27 @@ def run_fn(fn_args: Any) -> None:
     spec = TrainingSpec.from_json(json.dumps(settings))
     model = ModelSpec.from_json(fn_args.custom_config.get("model") or "{}")
 
+    own = OwnCode.from_json(fn_args.custom_config["own"]) if "own" in fn_args.custom_config else None
+
     graph = TransformGraph(fn_args.transform_output, features)
     if to_recalibrate_on:
         _recalibrate(fn_args, graph, spec, to_recalibrate_on)
         return
-    vocabularies = {one.name: graph.vocabulary(one.name) for one in features.having("vocabulary")}
-    layout = Layout.of(features, {name: len(tokens) for name, tokens in vocabularies.items()})
+    if own is not None and RUN in own.functions:
+        _run_own(own, fn_args, graph, spec, model)
+        return
+    layout, vocabularies = _layout(own, graph, fn_args.transform_output)
     rows = read_rows(_expand(fn_args.train_files), graph, layout)
     read = time.perf_counter()
 
-    learner = LEARNERS[model.learner]
+    learner = learner_of(own) or LEARNERS[model.learner]
     base, reason = learner.start_from(fn_args.base_model, layout, spec, vocabularies, features.target)
+    if layout.is_own:
+        base, reason = None, "own code transforms the features"
     if not may_warm_start:
         base, reason = None, "the hyperparameters say so"
     logger.info("Training starts %s: %s.", "anew" if base is None else "from the base model's weights", reason)
-    fitted = fit(rows, layout, spec, base, features.target, model)
+    fitted = fit(rows, layout, spec, base, features.target, model, learner)
     trained = time.perf_counter()
 
     sample = sample_rows(_expand(fn_args.train_files), graph)
@@ -88,7 +99,7 @@ def run_fn(fn_args: Any) -> None:
     )
     fitted.members.keep(fn_args.serving_model_dir, vocabularies, features.target)
     seconds = {"read": read - start, "train": trained - read, "export": time.perf_counter() - trained}
-    history = describe(fitted, model, spec, len(rows), seconds) | {
+    history = describe(fitted, model, spec, len(rows), seconds, own) | {
         "warm_start": base is not None,
         "warm_start_reason": reason,
     }
@@ -113,6 +124,47 @@ def _thresholds(fitted: Fitted, rows: Rows, target: Target) -> Thresholds:
     if later is not None:
         out_of_time = Held(predictions=later, labels=rows.labels[newest], weights=rows.shares[newest])
     return thresholds.choose(target, held, out_of_time)
+
+
+def _layout(own: OwnCode | None, graph: TransformGraph, transform_dir: str) -> tuple[Layout, Mapping[str, list[str]]]:
+    """Returns how transformed features are packed, and the vocabularies that are known by their columns."""
+    if own is not None and PREPROCESSING in own.functions:
+        return layout_of(own, graph, transform_dir, ids_of_any_size=BUILD_MODEL in own.functions), {}
+    vocabularies = {one.name: graph.vocabulary(one.name) for one in graph.features.having("vocabulary")}
+    return Layout.of(graph.features, {name: len(tokens) for name, tokens in vocabularies.items()}), vocabularies
+
+
+def _run_own(own: OwnCode, fn_args: Any, graph: TransformGraph, spec: TrainingSpec, model: ModelSpec) -> None:
+    """Lets own code train and export, and writes what is known of it."""
+    start = time.perf_counter()
+    schema, columns = graph.raw_schema(), graph.features.columns
+
+    def batches(patterns: Sequence[str]) -> Iterable[pa.RecordBatch]:
+        for batch in examples.iter_batches(_expand(patterns), schema, columns=columns):
+            yield labelled(without_impossible(batch, schema, columns), graph.features)[0]
+
+    rows = own_run.run(
+        own,
+        fn_args,
+        graph,
+        spec,
+        batches={"train": batches(fn_args.train_files), "eval": batches(fn_args.eval_files)},
+        sample=sample_rows(_expand(fn_args.train_files), graph),
+        transformed=model.examples == "transformed",
+    )
+    history = {
+        "rows": rows,
+        "task": graph.features.task,
+        "learner": RUN,
+        "spec": json.loads(spec.to_json()),
+        "curve": [],
+        "best_epoch": 0,
+        "validation": {"rows": 0},
+        "warm_start": False,
+        "warm_start_reason": "own code trains",
+        "seconds": {"read": 0.0, "train": time.perf_counter() - start, "export": 0.0},
+    }
+    _write_run(fn_args.model_run_dir, history, np.empty(0), None, ())
 
 
 def _recalibrate(fn_args: Any, graph: TransformGraph, spec: TrainingSpec, spans: Collection[int]) -> None:
@@ -243,19 +295,29 @@ def labelled(batch: pa.RecordBatch, features: FeatureSpec) -> tuple[pa.RecordBat
 
 
 def describe(
-    fitted: Fitted, model: ModelSpec, spec: TrainingSpec, rows: int, seconds: Mapping[str, float]
+    fitted: Fitted,
+    model: ModelSpec,
+    spec: TrainingSpec,
+    rows: int,
+    seconds: Mapping[str, float],
+    own: OwnCode | None = None,
 ) -> dict[str, Any]:
     """The training curve and what came of it, as history.json holds it; losses are the task's own."""
-    summary = fitted.task.summary(fitted.validation_outputs, fitted.validation_labels, fitted.validation_weights)
+    outputs, labels, weights = fitted.validation_outputs, fitted.validation_labels, fitted.validation_weights
+    summary = fitted.task.summary(outputs, labels, weights)
     return {
         "rows": rows,
         "task": fitted.task.name,
-        "learner": model.learner,
+        "learner": BUILD_MODEL if own is not None and BUILD_MODEL in own.functions else model.learner,
         "spec": json.loads(spec.to_json()),
         "curve": [dataclasses.asdict(epoch) for epoch in fitted.curve],
         "best_epoch": fitted.best_epoch,
         "calibration": dataclasses.asdict(fitted.calibration),
-        "validation": {"rows": len(fitted.validation_labels), **summary},
+        "validation": {
+            "rows": len(labels),
+            **summary,
+            **measure(own, labels, fitted.task.predictions(outputs), weights),
+        },
         "seconds": dict(seconds),
     }
 

@@ -118,6 +118,9 @@ class Loop:
             losses = self._task.loss(labels, outputs) * weights
             # A sum over members: each must see the gradient that it would see alone.
             per_member = tf.reduce_sum(losses, axis=0) / tf.maximum(tf.reduce_sum(weights, axis=0), 1.0)
-            loss = tf.reduce_sum(per_member)
-        self._optimizer.apply(tape.gradient(loss, self._optimizer.variables))
+            loss = tf.reduce_sum(per_member) + sum(self._network.losses)  # What layers ask for themselves.
+        variables = self._optimizer.variables
+        # A variable of own code's may lead nowhere.
+        gradients = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        self._optimizer.apply(gradients)
         return tf.reduce_mean(per_member)

@@ -169,6 +169,14 @@ class TransformGraph:
         raw = {name: _as_raw(dense.get(name), spec, rows) for name, spec in self._input_specs.items()}
         return {name: x for name, x in self.function(raw).items() if name != "label_xf"}
 
+    @property
+    def outputs(self) -> dict[str, Any]:  # Any: tf.TypeSpec.
+        """What `transform` answers, by name."""
+        answered = self._traced.get_concrete_function().structured_outputs
+        return {
+            name: tf.type_spec_from_value(x) if not isinstance(x, tf.TypeSpec) else x for name, x in answered.items()
+        }
+
     def transform_labelled(self, batch: pa.RecordBatch) -> dict[str, Any]:  # Any: tensors, dense or sparse.
         """Transforms flat columns, those of the label among them; with everything that the graph answers."""
         numbers = {column.name for column in self.features.inputs if column.is_number}

@@ -124,8 +124,12 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
         transform = parts.transform(
             examples=window.outputs["examples"],
             schema=schema.outputs["schema"],
-            preprocessing_fn="models.preprocessing.preprocessing_fn",
-            custom_config={"features": dataset.features.to_json(), "code": config.code_version},
+            preprocessing_fn=config.preprocessing_fn,
+            custom_config={
+                "features": dataset.features.to_json(),
+                "code": config.code_version,
+                **config.own_code("preprocessing_fn"),
+            },
             materialize=False,
             disable_analyzer_cache=True,
             disable_statistics=True,
@@ -146,6 +150,7 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
                 "training": dataset.training.to_json(),
                 "model": dataset.model.to_json(),
                 "code": config.code_version,
+                **config.own_code(),
             },
         )
 

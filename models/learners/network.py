@@ -85,15 +85,21 @@ class NetworkLearner:
     ) -> tuple[Sequence[np.ndarray] | None, str]:
         return warm_start.base_weights(base_model, layout, spec, vocabularies, target)
 
+    def _network(self, job: Job) -> Ensemble:
+        return Ensemble(job.layout, job.spec, job.task.outputs)
+
+    def _members(self, network: Ensemble, folds: np.ndarray) -> NetworkMembers:
+        return NetworkMembers(network, folds)
+
     def train(self, job: Job) -> Trained:
         spec, rows, held_out = job.spec, job.rows, job.held_out
-        network = Ensemble(job.layout, spec, job.task.outputs)
+        network = self._network(job)
         if job.start is None:
             network.set_prior(job.task.start(rows.labels, rows.shares))
         else:
             network.start_from(job.start)
         loop = Loop(network, job.task, rows, spec, job.folds.of_rows, job.folds.count)
-        members = NetworkMembers(network, job.folds.of_members)
+        members = self._members(network, job.folds.of_members)
 
         best_loss, best_epoch, best_weights = math.inf, 0, network.get_weights()
         curve: list[Epoch] = []

@@ -39,7 +39,8 @@ def load(own: OwnCode) -> ModuleType:
     if _FINDER not in sys.meta_path:
         sys.meta_path.append(_FINDER)
     name = own.entry.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    return call(own, "loading", importlib.import_module, f"{root}.{name}")
+    loaded: ModuleType = call(own, "loading", importlib.import_module, f"{root}.{name}")
+    return loaded
 
 
 def function(own: OwnCode, name: str) -> Callable[..., Any]:  # Any: somebody else's function.
@@ -55,8 +56,10 @@ def function(own: OwnCode, name: str) -> Callable[..., Any]:  # Any: somebody el
 
 
 def takes(own: OwnCode, name: str) -> int:
-    """How many arguments one of the functions takes by position."""
+    """How many arguments one of the functions takes by position, at most."""
     parameters = inspect.signature(getattr(load(own), name)).parameters.values()
+    if any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters):
+        return sys.maxsize
     by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return sum(parameter.kind in by_position for parameter in parameters)
 

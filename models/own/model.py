@@ -14,9 +14,9 @@ import numpy as np
 from keras import ops
 
 from models.errors import OwnCodeError
-from models.packed import Layout
 from models.own import loading
 from models.own.source import BUILD_MODEL, OwnCode
+from models.packed import Layout
 from models.target import TaskName
 from models.training_spec import TrainingSpec
 
@@ -33,12 +33,15 @@ class FeatureInfo:
     Attributes:
       dtype: `float32` or `int32`.
       shape: of one row: `()` for a number or an id, `(width,)` for a vector.
-      size: of an id, how many different values there are, 0 to size - 1; 0 of anything else.
+      size: of an id, how many different values there are, from `least` on; 0 of anything else, and where an own
+        `preprocessing_fn` does not say it.
+      least: of an id, its smallest value: 0 but for own ones, such as the -1 of `tft.apply_vocabulary`.
     """
 
     dtype: str
     shape: tuple[int, ...] = ()
     size: int = 0
+    least: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +75,14 @@ def infos(layout: Layout) -> dict[str, FeatureInfo]:
     return {
         **{name: FeatureInfo(dtype="float32") for name in layout.floats},
         **{name: FeatureInfo(dtype="float32", shape=(width,)) for name, width in layout.bags.items()},
-        **{name: FeatureInfo(dtype="int32", size=size) for name, size in layout.ids.items()},
+        **{
+            name: FeatureInfo(dtype="float32", shape=() if width == 1 else (width,))
+            for name, width in layout.plain.items()
+        },
+        **{
+            name: FeatureInfo(dtype="int32", size=size, least=layout.least.get(name, 0))
+            for name, size in layout.ids.items()
+        },
     }
 
 
@@ -80,10 +90,10 @@ def unpack(floats: Tensor, ids: Tensor, layout: Layout) -> dict[str, Tensor]:
     """Returns packed features by name, as `infos` describes them."""
     unpacked = {name: floats[:, column] for column, name in enumerate(layout.floats)}
     start = len(layout.floats)
-    for name, width in layout.bags.items():
-        unpacked[name] = floats[:, start : start + width]
+    for name, width in (*layout.bags.items(), *layout.plain.items()):
+        unpacked[name] = floats[:, start] if width == 1 and name in layout.plain else floats[:, start : start + width]
         start += width
-    return unpacked | {name: ids[:, column] for column, name in enumerate(layout.ids)}
+    return unpacked | {name: ids[:, column] + layout.least.get(name, 0) for column, name in enumerate(layout.ids)}
 
 
 @keras.saving.register_keras_serializable("models")
@@ -108,9 +118,7 @@ class OwnEnsemble(keras.Model):
         for member in range(spec.ensemble_size):
             seed = spec.seed + member
             keras.utils.set_random_seed(seed)
-            described = BuildSpec(
-                features=infos(layout), task=task, outputs=outputs, hyperparameters=spec, seed=seed
-            )
+            described = BuildSpec(features=infos(layout), task=task, outputs=outputs, hyperparameters=spec, seed=seed)
             model = build(described)
             self._models.append(_checked(own, model, described))
         self.built = True
@@ -125,9 +133,7 @@ class OwnEnsemble(keras.Model):
     def call(self, inputs: tuple[Tensor, Tensor], training: bool = False) -> Tensor:
         """Outputs, (batch, members, outputs)."""
         features = unpack(*inputs, self.layout)
-        return ops.stack(
-            [ops.cast(_ask(model, features, training), "float32") for model in self._models], axis=1
-        )
+        return ops.stack([ops.cast(_ask(model, features, training), "float32") for model in self._models], axis=1)
 
 
 def _checked(own: OwnCode, model: Any, spec: BuildSpec) -> keras.Model:
@@ -137,15 +143,13 @@ def _checked(own: OwnCode, model: Any, spec: BuildSpec) -> keras.Model:
             f"{own.entry}: build_model: expected a keras.Model of Keras 3. Received: {type(model).__module__}."
             f"{type(model).__name__}."
         )
-    rows = {
-        name: np.zeros((_TRIED_ROWS, *info.shape), info.dtype) for name, info in spec.features.items()
-    }
+    rows = {name: np.zeros((_TRIED_ROWS, *info.shape), info.dtype) for name, info in spec.features.items()}
     asked = loading.call(own, BUILD_MODEL, _ask, model, {n: ops.convert_to_tensor(x) for n, x in rows.items()}, False)
     shape = tuple(getattr(asked, "shape", ()))
     if shape != (_TRIED_ROWS, spec.outputs):
         raise OwnCodeError(
-            f"{own.entry}: build_model: expected a model whose output has the shape (rows, {spec.outputs}), as the task "
-            f"{spec.task} needs. Received: (rows{''.join(f', {n}' for n in shape[1:])}{',' if len(shape) == 1 else ''})."
+            f"{own.entry}: build_model: expected a model whose output has the shape (rows, {spec.outputs}), as the "
+            f"task {spec.task} needs. Received: (rows{', ' if shape[1:] else ','}{', '.join(map(str, shape[1:]))})."
         )
     last = getattr(getattr(model.layers[-1] if model.layers else None, "activation", None), "__name__", "")
     if last in _NO_LOGITS and spec.task != "regression":

@@ -18,7 +18,7 @@ from columnar.example_writer import SplitWriter
 from models import feature_defaults, signatures
 from models.errors import ModelError, OwnCodeError
 from models.features import FeatureSpec
-from models.foreign_signature import ForeignSignature, recognize
+from models.foreign_signature import recognize
 from models.own import loading
 from models.own.source import RUN, OwnCode
 from models.predictor import Predictor
@@ -112,6 +112,6 @@ def _check_answers(own: OwnCode, predictor: Predictor, features: FeatureSpec, sa
         raise OwnCodeError(f"{own.entry}: {RUN}: the exported model answers what is no number.")
     if features.task != "regression" and not (found.min() >= 0 and found.max() <= 1):
         raise OwnCodeError(
-            f"{own.entry}: {RUN}: expected probabilities. Received: from {found.min():.3g} to {found.max():.3g}. Export "
-            "a model that ends with sigmoid or softmax."
+            f"{own.entry}: {RUN}: expected probabilities. Received: from {found.min():.3g} to {found.max():.3g}. "
+            "Export a model that ends with sigmoid or softmax."
         )

@@ -1,7 +1,7 @@
 """The files of `[model] module`, read and checked without running them: a mistake is told in milliseconds.
 
-The module and the files of its folder that it imports travel together, as texts: in cache keys, in compiled pipelines and
-to workers. What they import from elsewhere must be installed wherever the pipeline runs.
+The module and the files of its folder that it imports travel together, as texts: in cache keys, in compiled pipelines
+and to workers. What they import from elsewhere must be installed wherever the pipeline runs.
 """
 
 from __future__ import annotations
@@ -77,9 +77,7 @@ def read(folder: Path, entry: str) -> OwnCode:
     """
     path = PurePosixPath(entry)
     if path.suffix != ".py" or path.is_absolute() or ".." in path.parts or not _is_name(path):
-        raise OwnCodeError(
-            f"expected a Python file in the dataset's folder, such as model.py. Received: {entry!r}."
-        )
+        raise OwnCodeError(f"expected a Python file in the dataset's folder, such as model.py. Received: {entry!r}.")
     files: dict[str, str] = {}
     wanted = [str(path)]
     while wanted:
@@ -140,7 +138,11 @@ def _imported(folder: Path, name: str, tree: ast.Module) -> Iterator[str]:
       OwnCodeError: it imports what is neither there nor installed.
     """
     tolerated = {
-        id(node) for guard in ast.walk(tree) if isinstance(guard, ast.Try) for part in guard.body for node in ast.walk(part)
+        id(node)
+        for guard in ast.walk(tree)
+        if isinstance(guard, ast.Try)
+        for part in guard.body
+        for node in ast.walk(part)
     }
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -216,7 +218,7 @@ def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _bound_names(own: OwnCode, path: str, within: frozenset[str] = frozenset()) -> dict[str, tuple[str, ast.stmt]]:
-    """Returns what a file binds when it is loaded: name to the file and the statement that define it, as far as told."""
+    """Returns what a file binds when it is loaded: name to the file and the statement that define it, where told."""
     found: dict[str, tuple[str, ast.stmt]] = {}
     for node in _statements(_parse(own.files[path], path).body):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

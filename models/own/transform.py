@@ -141,7 +141,9 @@ def _analyze(
             beam.Pipeline(options=options) as pipeline,
             tft_beam.Context(temp_dir=temp_dir, use_deep_copy_optimization=True, force_tf_compat_v1=False),
         ):
-            rows = pipeline | "Once" >> beam.Create([None]) | "Read" >> beam.FlatMap(lambda _: _as_lists(batches(), arrow))
+            rows = (
+                pipeline | "Once" >> beam.Create([None]) | "Read" >> beam.FlatMap(lambda _: _as_lists(batches(), arrow))
+            )
             transform_fn = (rows, config) | tft_beam.AnalyzeDataset(traced)
             _ = transform_fn | tft_beam.WriteTransformFn(output_dir)
 

@@ -91,7 +91,7 @@ def BaselineGen(
         measured = of_the_same_network(measured, live, int(live_baseline.get_string_custom_property("version")))
     measured.save(baseline.uri)
     io_utils.write_string_file(os.path.join(baseline.uri, WINDOW_FILE), json.dumps(list(measured.window)))
-    definition = define(parsed.features, parsed.training, parsed.code, schema_proto, parsed.model)
+    definition = define(parsed.features, parsed.training, parsed.code, schema_proto, parsed.model, parsed.own)
     io_utils.write_string_file(os.path.join(baseline.uri, DEFINITION_FILE), definition.to_json())
     baseline.set_int_custom_property("present", 1)
 

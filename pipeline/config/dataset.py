@@ -14,9 +14,11 @@ from pathlib import Path
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from models import settings
-from models.errors import LabelError
+from models.errors import LabelError, OwnCodeError
 from models.features import FeatureSpec
 from models.model_spec import ModelSpec
+from models.own import source as own_source
+from models.own.source import OwnCode
 from models.training_spec import TrainingSpec
 from pipeline import REPOSITORY
 from pipeline.config import label_checks, toml_tables, wildcards
@@ -50,6 +52,7 @@ class Dataset:
       path: the file itself; messages name it.
       schema_path: the curated schema; None where none exists yet and one is to be inferred.
       source: where spans come from; None where somebody else writes them.
+      own: the code of `[model] module`; None where there is none.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Dataset:
     features: FeatureSpec
     never: tuple[str, ...]
     model: ModelSpec
+    own: OwnCode | None
     training: TrainingSpec
     evaluation: EvaluationSpec
     gate: GatePolicy
@@ -200,7 +204,8 @@ def load_dataset(name_or_path: str) -> Dataset:
             also=settings.hints(NeverConfig),
         ),
         never=toml_tables.build(NeverConfig, features, where["features"], also=settings.hints(FeatureSpec)).never,
-        model=toml_tables.build(ModelSpec, parts["model"], where["model"]),
+        model=(model := toml_tables.build(ModelSpec, parts["model"], where["model"])),
+        own=_own_code(model, path.parent, where["model"]),
         training=toml_tables.build(TrainingSpec, parts["training"], where["training"]),
         evaluation=toml_tables.build(EvaluationSpec, parts["evaluation"], where["evaluation"]),
         gate=toml_tables.build(GatePolicy, parts["gate"], where["gate"]),
@@ -250,6 +255,16 @@ def _source(table: object, where: str) -> Source:
     config = toml_tables.build(SourceConfig, table, where, also=every)
     kind: Settings = toml_tables.build(KINDS[config.kind], table, where, also=settings.hints(SourceConfig))
     return Source(config=config, settings=kind, where=where)
+
+
+def _own_code(model: ModelSpec, folder: Path, where: str) -> OwnCode | None:
+    """Reads the module that `[model]` names; None where it names none."""
+    if not model.module:
+        return None
+    try:
+        return own_source.read(folder, model.module)
+    except OwnCodeError as error:
+        raise ConfigError(f"{where}: module: {error}") from error
 
 
 def _with_defaults(table: object, source: Source | None) -> object:

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from models.own.source import PREPROCESSING
 from pipeline import REPOSITORY
 from pipeline.config.dataset import Dataset
 from pipeline.config.sections import VertexConfig
@@ -70,6 +71,21 @@ class PipelineConfig:
         return digest.hexdigest()[:16]
 
     @property
+    def preprocessing_fn(self) -> str:
+        """What Transform calls."""
+        own = self.dataset.own is not None and PREPROCESSING in self.dataset.own.functions
+        return f"models.{'own.transform' if own else 'preprocessing'}.preprocessing_fn"
+
+    def own_code(self, function: str = "") -> dict[str, str]:
+        """Returns the texts of own code for a component's `custom_config`: in its cache key, and wherever it runs.
+
+        Args:
+          function: nothing is returned where the code does not define it.
+        """
+        own = self.dataset.own
+        return {} if own is None or (function and function not in own.functions) else {"own": own.to_json()}
+
+    @property
     def compiled(self) -> bool:
         """Whether the pipeline runs elsewhere, where no caller of ours hands it the state or records how it ends."""
         return self.metadata_path is None
@@ -88,6 +104,7 @@ class PipelineConfig:
             slices=dataset.evaluation.slices,
             training=dataset.training.to_json(),
             model=dataset.model.to_json(),
+            own=dataset.own.digests if dataset.own else {},
             code=self.code_version,
         ).to_json()
 

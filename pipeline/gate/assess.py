@@ -250,7 +250,7 @@ def _cheap_evidence(
     if forced:
         # So is what was not blessed.
         records = [record for record in records if record.outcome != "not_blessed"]
-    definition = define(settings.features, settings.training, settings.code, span.schema, settings.model)
+    definition = define(settings.features, settings.training, settings.code, span.schema, settings.model, settings.own)
     # Nor does a refused candidate of another definition say anything about this one's.
     records = [
         record for record in records if record.outcome != "not_blessed" or record.definition in ("", definition.digest)

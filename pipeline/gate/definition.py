@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from google.protobuf import text_format
@@ -31,6 +32,7 @@ class Definition:
         default.
       code: hash of the code that trains.
       schema: each feature's entry as text.
+      own: hash of each file of own code, by its path in the dataset's folder.
     """
 
     features: Mapping[str, Any]
@@ -38,10 +40,13 @@ class Definition:
     code: str
     schema: Mapping[str, str]
     model: Mapping[str, Any] = field(default_factory=dict)
+    own: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Serializes to JSON, the same text for equal definitions."""
         value = {"format": FORMAT, **json_values.to_json_values(dataclasses.asdict(self))}
+        if not self.own:
+            del value["own"]  # As before there was own code: the same definition is the same text.
         return json.dumps(value, sort_keys=True, indent=1) + "\n"
 
     @property
@@ -60,18 +65,27 @@ class Definition:
         if not isinstance(value, dict) or value.pop("format", None) != FORMAT:
             raise ValueError(f"Expected a model's definition of format {FORMAT}. Received: {text[:80]!r}.")
         value.setdefault("model", {})  # Before there was [model].
-        if set(value) != {"features", "training", "model", "code", "schema"}:
+        value.setdefault("own", {})
+        if set(value) != {field.name for field in dataclasses.fields(cls)}:
             raise ValueError(f"A model's definition has other keys: {', '.join(sorted(value))}.")
         return cls(**value)
 
 
-def define(features: FeatureSpec, training: str, code: str, schema: schema_pb2.Schema, model: str = "{}") -> Definition:
+def define(
+    features: FeatureSpec,
+    training: str,
+    code: str,
+    schema: schema_pb2.Schema,
+    model: str = "{}",
+    own: Mapping[str, str] = MappingProxyType({}),
+) -> Definition:
     """Returns the definition that a training would follow now.
 
     Args:
       training: TrainingSpec.to_json().
       code: PipelineConfig.code_version.
       model: ModelSpec.to_json().
+      own: OwnCode.digests.
     """
     return Definition(
         features=json.loads(features.to_json()),
@@ -79,6 +93,7 @@ def define(features: FeatureSpec, training: str, code: str, schema: schema_pb2.S
         code=code,
         schema=_entries(schema),
         model=json.loads(model),
+        own=dict(own),
     )
 
 
@@ -104,6 +119,10 @@ def changes(live: Definition, now: Definition) -> tuple[str, ...]:
         *_table("model", with_defaults(live.model), with_defaults(now.model)),
         *_table("training", live.training, now.training),
     ]
+    for path in sorted({*live.own, *now.own}):
+        if live.own.get(path) != now.own.get(path):
+            what = "added" if path not in live.own else "removed" if path not in now.own else "changed"
+            lines.append(f"own code: {path} {what}")
     if live.code != now.code:
         lines.append("code of models/ or columnar/: changed")
     for name in sorted({*live.schema, *now.schema}):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from models.features import FeatureSpec
 from pipeline import json_values
@@ -22,6 +22,7 @@ class Settings:
       slices: on which the live model is scored; each names the columns that are crossed.
       training: TrainingSpec.to_json().
       model: ModelSpec.to_json().
+      own: hash of each file of own code, by its path in the dataset's folder.
       code: hash of the code that trains.
     """
 
@@ -30,6 +31,7 @@ class Settings:
     slices: tuple[tuple[str, ...], ...] = ()
     training: str = "{}"
     model: str = "{}"
+    own: Mapping[str, str] = field(default_factory=dict)
     code: str = ""
 
     def to_json(self) -> str:
