@@ -35,7 +35,7 @@ from benchmarks.pages import environment, markdown, write_table
 from benchmarks.policy_series import Series, all_series
 from columnar.numbers import as_float64
 from models import predictor, recalibration, scores
-from models.calibration import Calibration, refit
+from models.calibration import Calibration, calibrate
 from models.features import FeatureSpec
 from pipeline.gate import assess, gains, labels, performance, scoring, yardstick
 from pipeline.gate.baseline import build_baseline
@@ -79,7 +79,7 @@ class Trees:
         table, truth = labels.labelled(table, self._features.label)
         other = object.__new__(Trees)
         other.__dict__ = {**self.__dict__}
-        other._calibration = refit(self._calibration, self.predict(table), truth, np.ones(len(truth)))
+        other._calibration = self._calibration.then(calibrate(scores.logit(self.predict(table)), truth))
         return other
 
     def predict(self, table: pa.Table) -> np.ndarray:

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize
 
-from models.scores import log_softmax, logit, sigmoid
+from models.scores import log_softmax, sigmoid
 
 _NEWTON_STEPS = 50
-_FOLDS = 3
 # A weak normal prior around "leave the logits as they are", worth a few rows: separable data has no finite optimum.
 _PRIOR_WEIGHT = 1.0
-_SMALLEST_SLOPE = 0.05
+SMALLEST_SLOPE = 0.05
 """Ranks must never be turned around, whatever the held-out rows say."""
 
 
@@ -33,6 +32,11 @@ class Calibration:
         """Returns calibrated outputs, float64 (rows, outputs)."""
         return np.asarray(np.asarray(outputs, np.float64) * np.array(self.slope) + np.array(self.offset))
 
+    def then(self, change: Calibration) -> Calibration:
+        """Returns this calibration followed by `change`, as one: a line of a line is a line."""
+        slope, offset = np.array(change.slope), change.apply(np.array(self.offset))
+        return Calibration(slope=tuple((slope * self.slope).tolist()), offset=tuple(offset.tolist()))
+
 
 def calibrate(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> Calibration:
     """Fits slope and offset to logits (rows,) and 0/1 labels by maximum a posteriori (Newton's method).
@@ -40,7 +44,7 @@ def calibrate(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | None
     Source: Platt, "Probabilistic outputs for support vector machines", 1999.
     """
     x = np.stack([logits.astype(np.float64), np.ones(len(logits))], axis=1)  # (rows, 2)
-    rows = _as_rows(weights, len(logits))
+    rows = as_rows(weights, len(logits))
     prior = np.array([1.0, 0.0])
     theta = prior.copy()
     for _ in range(_NEWTON_STEPS):
@@ -51,26 +55,7 @@ def calibrate(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | None
         theta = theta - step
         if np.abs(step).max() < 1e-9:
             break
-    return Calibration(slope=(float(max(theta[0], _SMALLEST_SLOPE)),), offset=(float(theta[1]),))
-
-
-def refit(before: Calibration, probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Calibration:
-    """Returns the slope and offset that fit rows which a model of slope and offset `before` has answered."""
-    change = calibrate(logit(probabilities), labels, weights)
-    (slope,), (offset,) = change.slope, change.offset
-    return Calibration(slope=(slope * before.slope[0],), offset=(slope * before.offset[0] + offset,))
-
-
-def cross_fitted(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Returns recalibrated probabilities of each row, by what was fitted to others: the folds are blocks of rows."""
-    logits, fold = logit(probabilities), np.arange(len(labels)) * _FOLDS // max(len(labels), 1)
-    repaired = np.asarray(probabilities, np.float64).copy()
-    for index in range(_FOLDS):
-        own = fold == index
-        if own.any() and not own.all():
-            fitted = calibrate(logits[~own], labels[~own], None if weights is None else weights[~own])
-            repaired[own] = sigmoid(fitted.apply(logits[own, None])[:, 0])
-    return repaired
+    return Calibration(slope=(float(max(theta[0], SMALLEST_SLOPE)),), offset=(float(theta[1]),))
 
 
 def calibrate_classes(logits: np.ndarray, classes: np.ndarray, weights: np.ndarray | None = None) -> Calibration:
@@ -81,7 +66,7 @@ def calibrate_classes(logits: np.ndarray, classes: np.ndarray, weights: np.ndarr
     Args:
       classes: index of each row's class, (rows,).
     """
-    z, rows = logits.astype(np.float64), _as_rows(weights, len(logits))
+    z, rows = logits.astype(np.float64), as_rows(weights, len(logits))
     here = np.arange(len(z))
 
     def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
@@ -94,7 +79,7 @@ def calibrate_classes(logits: np.ndarray, classes: np.ndarray, weights: np.ndarr
         return float(value), gradient
 
     start = np.zeros(1 + z.shape[1])
-    bounds = [(math.log(_SMALLEST_SLOPE), None)] + [(None, None)] * z.shape[1]
+    bounds = [(math.log(SMALLEST_SLOPE), None)] + [(None, None)] * z.shape[1]
     best = optimize.minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     return Calibration(slope=(math.exp(best[0]),) * z.shape[1], offset=tuple(best[1:].tolist()))
 
@@ -111,7 +96,7 @@ def conformal_moves(
       ends: lower and upper end of each row, (rows, 2).
       interval: share of the rows that lie between the ends afterwards.
     """
-    rows = _as_rows(weights, len(targets))
+    rows = as_rows(weights, len(targets))
     level = (1 + interval) / 2
     below = quantile(ends[:, 0] - targets, rows, level)
     above = quantile(targets - ends[:, 1], rows, level)
@@ -126,6 +111,6 @@ def quantile(values: np.ndarray, weights: np.ndarray, level: float) -> float:
     return float(values[order[min(np.searchsorted(reached, needed - 1e-9), len(values) - 1)]])
 
 
-def _as_rows(weights: np.ndarray | None, rows: int) -> np.ndarray:
+def as_rows(weights: np.ndarray | None, rows: int) -> np.ndarray:
     """Weights with a mean of 1, so that the priors stay worth a few rows."""
     return np.ones(rows) if weights is None else weights * (rows / weights.sum())

@@ -1,8 +1,9 @@
 """A new version from the live one by a new slope and offset alone: the network, its weights and its graph stay.
 
 The calibration is a variable of the exported graph. So the new SavedModel is the old one's files with another variables
-file, and whatever loads one loads the other. What is fitted is Platt's slope and offset over the logit of the live
-model's answers, which is the same as over the network's, because one straight line of another is a straight line.
+file, and whatever loads one loads the other. What is fitted is a slope and an offset over what the live model's answers
+tell of its outputs (`Task.repair`), which is the same as over the network's, because one straight line of another is a
+straight line. The classes share a slope and have an offset each; the ends of an interval cover anew what they say.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from models import feature_defaults, scores, serving_graph, thresholds, warm_start
-from models.calibration import Calibration, cross_fitted, refit
+from models import feature_defaults, serving_graph, thresholds, warm_start
+from models.calibration import Calibration
 from models.errors import ModelError, TrainingError
 from models.predictor import predictor_of
+from models.repair import cross_fitted
 from models.target import Target
-from models.tasks import Binary
+from models.tasks import task_of
 from models.thresholds import Held, Thresholds
 from models.training_spec import TrainingSpec
 
@@ -35,15 +37,15 @@ _OWN = (feature_defaults.PATH, thresholds.PATH, warm_start.FOLDER, serving_graph
 
 
 def calibration_of(model_dir: str) -> Calibration | None:
-    """Returns a binary model's slope and offset; None where it keeps none, as one that someone else pushed may not."""
+    """Returns a model's slopes and offsets; None where it keeps none, as one that someone else pushed may not."""
     path = os.path.join(model_dir, _VARIABLES)
     if not tf.io.gfile.exists(f"{path}.index"):
         return None
     checkpoint = tf.train.load_checkpoint(path)
-    if checkpoint.get_variable_to_shape_map().get(KEY) not in ([2], [2, 1]):
+    if checkpoint.get_variable_to_shape_map().get(KEY, [])[:1] != [2]:
         return None
-    slope, offset = checkpoint.get_tensor(KEY).reshape(2).tolist()
-    return Calibration(slope=(slope,), offset=(offset,))
+    slope, offset = checkpoint.get_tensor(KEY).reshape(2, -1).tolist()
+    return Calibration(slope=tuple(slope), offset=tuple(offset))
 
 
 def write(source_dir: str, target_dir: str, calibration: Calibration, chosen: Thresholds | None = None) -> None:
@@ -69,7 +71,7 @@ def write(source_dir: str, target_dir: str, calibration: Calibration, chosen: Th
     as_stored = tensors[KEY]
     tensors[KEY] = np.array([calibration.slope, calibration.offset], as_stored.dtype).reshape(as_stored.shape)
     if chosen is not None and _THRESHOLDS_KEY in tensors:
-        tensors[_THRESHOLDS_KEY] = chosen.variable(1)
+        tensors[_THRESHOLDS_KEY] = chosen.variable(len(calibration.slope))
         chosen.write(target_dir)
     tf.raw_ops.SaveV2(
         prefix=os.path.join(target_dir, _VARIABLES),
@@ -94,18 +96,18 @@ class Recalibrated:
 
     Attributes:
       newest_labels: of the newest span's labelled rows, in order.
-      newest_probabilities: of these rows, each by slope and offset that were not fitted to it.
+      newest_predictions: of these rows, each by slope and offset that were not fitted to it.
       history: what history.json holds.
     """
 
     newest_labels: np.ndarray
-    newest_probabilities: np.ndarray
+    newest_predictions: np.ndarray
     history: Mapping[str, Any]  # Any: JSON.
 
 
 _BINARY = Target(label="label")
 Labelled = tuple[pa.RecordBatch, np.ndarray, np.ndarray]
-"""Rows that have a label, their labels, 0 or 1, and how much each row counts."""
+"""Rows that have a label, their labels as `Target.evaluate` answers them, and how much each row counts."""
 
 
 def recalibrate(
@@ -133,24 +135,25 @@ def recalibrate(
             parts.append((np.full(rows.num_rows, span), labels, weights, predictor.predict(rows)))
     if not parts:
         raise TrainingError("None of the rows to recalibrate on has a label. Wait for labels, or train anew: --force.")
-    spans, labels, weights, probabilities = (np.concatenate(column) for column in zip(*parts, strict=True))
-    after = refit(before, probabilities, labels, weights)
+    spans, labels, weights, predictions = (np.concatenate(column) for column in zip(*parts, strict=True))
+    task = task_of(target, spec.loss, labels, weights)
+    after = before.then(task.repair(task.outputs_of(predictions), labels, weights))
     newest = spans == spans.max()
-    repaired = cross_fitted(probabilities, labels, weights)
+    repaired = cross_fitted(task, predictions, labels, weights)
     rows = Held(predictions=repaired, labels=labels, weights=weights)
-    chosen = thresholds.choose(target, rows, rows)
+    chosen = thresholds.choose(target, rows, rows) if target.task != "regression" else None
     write(base_dir, output_dir, after, chosen)
     history = {
         "rows": len(labels),
-        "task": Binary.name,
+        "task": task.name,
         "spec": json.loads(spec.to_json()),
         "curve": [],
         "best_epoch": 0,
         "calibration": dataclasses.asdict(after),
         "recalibrated_from": dataclasses.asdict(before),
         "thresholds": dataclasses.asdict(thresholds.read(output_dir)),
-        "validation": {"rows": len(labels)} | Binary().summary(scores.logit(repaired)[:, None], labels, weights),
+        "validation": {"rows": len(labels)} | task.summary(task.outputs_of(repaired), labels, weights),
         "warm_start": True,
-        "warm_start_reason": "recalibrated: only the slope and the offset of its logits are new",
+        "warm_start_reason": "recalibrated: only the slope and the offset of its outputs are new",
     }
-    return Recalibrated(newest_labels=labels[newest], newest_probabilities=repaired[newest], history=history)
+    return Recalibrated(newest_labels=labels[newest], newest_predictions=repaired[newest], history=history)

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from models import calibration, scores
+from models import calibration, repair, scores
 from models.calibration import Calibration
 from models.errors import TrainingError
 from models.target import Target, TaskName
@@ -69,6 +69,14 @@ class Task(ABC):
     @abstractmethod
     def calibrate(self, outputs: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Calibration:
         """Fits the calibration to outputs (rows, outputs) of rows that were not trained on."""
+
+    @abstractmethod
+    def outputs_of(self, predictions: np.ndarray) -> np.ndarray:
+        """The calibrated outputs that a model's predictions tell of, float64 (rows, outputs)."""
+
+    def repair(self, calibrated: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Calibration:
+        """Fits a calibration on top of the model's own: what brings its outputs (rows, outputs) closer to targets."""
+        return self.calibrate(calibrated, targets, weights)
 
     @abstractmethod
     def answer(self, calibrated: Tensor, thresholds: Tensor) -> dict[str, Tensor]:
@@ -129,6 +137,9 @@ class Binary(Task):
 
     def calibrate(self, outputs: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Calibration:
         return calibration.calibrate(outputs[:, 0], targets, weights)
+
+    def outputs_of(self, predictions: np.ndarray) -> np.ndarray:
+        return scores.logit(predictions)[:, None]
 
     def answer(self, calibrated: Tensor, thresholds: Tensor) -> dict[str, Tensor]:
         import tensorflow as tf
@@ -192,6 +203,9 @@ class Multiclass(Task):
 
     def calibrate(self, outputs: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Calibration:
         return calibration.calibrate_classes(outputs, targets, weights)
+
+    def outputs_of(self, predictions: np.ndarray) -> np.ndarray:
+        return np.log(np.maximum(np.asarray(predictions, np.float64), 2.0**-126))
 
     def answer(self, calibrated: Tensor, thresholds: Tensor) -> dict[str, Tensor]:
         import tensorflow as tf
@@ -298,6 +312,18 @@ class Regression(Task):
         lower, upper = calibration.conformal_moves(self.encode(targets), outputs[:, 1:], self._interval, weights)
         centre = np.array([self._centre] * 3) + self._spread * np.array([0.0, lower, upper])
         return Calibration(slope=(self._spread,) * 3, offset=tuple(centre.tolist()))
+
+    def outputs_of(self, predictions: np.ndarray) -> np.ndarray:
+        numbers = np.asarray(predictions, np.float64)
+        return np.log1p(np.maximum(numbers, -1 + 1e-12)) if self._log else numbers
+
+    def repair(self, calibrated: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Calibration:
+        """A line through the value by the loss that it was learned by, and the ends moved to cover what they say."""
+        transformed = self._transform(targets)
+        slope, offset = repair.line(calibrated[:, 0], transformed, weights, self._loss, self._spread)
+        ends = slope * calibrated[:, 1:] + offset
+        lower, upper = calibration.conformal_moves(transformed, ends, self._interval, weights)
+        return Calibration(slope=(slope,) * 3, offset=(offset, offset + lower, offset + upper))
 
     def answer(self, calibrated: Tensor, thresholds: Tensor) -> dict[str, Tensor]:
         import tensorflow as tf

@@ -184,7 +184,7 @@ def _recalibrate(fn_args: Any, graph: TransformGraph, spec: TrainingSpec, spans:
     found = recalibration.recalibrate(fn_args.base_model, batches(), spec, fn_args.serving_model_dir, target)
     seconds = {"read": 0.0, "train": time.perf_counter() - start, "export": 0.0}
     history = {**found.history, "seconds": seconds}
-    _write_run(fn_args.model_run_dir, history, found.newest_labels, found.newest_probabilities, ())
+    _write_run(fn_args.model_run_dir, history, found.newest_labels, found.newest_predictions, ())
 
 
 def _write_run(

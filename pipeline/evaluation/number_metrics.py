@@ -44,13 +44,13 @@ def weighted(labels: Floats, predictions: Floats, weights: Floats, interval: flo
         else float("nan"),
         "r_squared": 1 - squared / spread if spread > 0 else float("nan"),
         "mean_pinball_loss": mean(
-            (_pinball(labels - lower, (1 - interval) / 2) + _pinball(labels - upper, (1 + interval) / 2)) / 2
+            (pinball(labels - lower, (1 - interval) / 2) + pinball(labels - upper, (1 + interval) / 2)) / 2
         ),
         "interval_coverage": mean(((lower <= labels) & (labels <= upper)).astype(np.float64)),
         "interval_width": mean(upper - lower),
     }
 
 
-def _pinball(miss: Floats, level: float) -> Floats:
-    """Source: Koenker and Bassett, "Regression quantiles", 1978."""
+def pinball(miss: Floats, level: float) -> Floats:
+    """Returns the quantile loss of each row. Source: Koenker and Bassett, "Regression quantiles", 1978."""
     return np.maximum(level * miss, (level - 1) * miss)

@@ -13,13 +13,14 @@ import pyarrow as pa
 
 from columnar.errors import ExamplesError
 from models.errors import ModelError
-from models.features import FeatureSpec
+from models.training_spec import TrainingSpec
 from pipeline.errors import PipelineError
 from pipeline.gate import challenger, payoff
 from pipeline.gate.baseline import Baseline
 from pipeline.gate.decision import Row, Verdict, decide
 from pipeline.gate.evidence import Evidence, MetricChange, NotCompared
 from pipeline.gate.policy import GatePolicy
+from pipeline.gate.settings import Settings
 from pipeline.state import since_push
 
 
@@ -40,8 +41,7 @@ def measure(
     evidence: Evidence,
     model_dir: Path | str,
     baseline: Baseline,
-    features: FeatureSpec,
-    policy: GatePolicy,
+    settings: Settings,
     past: Past,
     earlier: Sequence[since_push.SpanCounts],
     *,
@@ -53,8 +53,7 @@ def measure(
       earlier: the spans that were compared with this live model before.
       may_recalibrate: no recalibration was refused on this content.
     """
-    if features.task != "binary":
-        return evidence
+    features, policy = settings.features, settings.policy
     decision = decide(evidence, policy)
     asked = decision.row in (Row.PERFORMANCE, Row.DRIFT) and decision.verdict is Verdict.RERUN
     if not (asked or fell(evidence.performance, policy)):
@@ -66,8 +65,11 @@ def measure(
     learned = baseline.learned or baseline.window
     try:
         predictor = predictor_of(str(model_dir))
-        if not evidence.labelled:
+        if not evidence.labelled and features.task == "binary":
             return _estimated(evidence, predictor.predict(_rows(past, numbers)))
+        if not evidence.labelled:
+            return _without(evidence, "what a training would bring, because the span has no labels")
+        recalibratable = may_recalibrate and calibration_of(str(model_dir)) is not None
         found = challenger.challenge(
             {span: past.rows_of(span) for span in sorted({*learned, *past.window} - {*numbers})},
             _rows(past, numbers),
@@ -75,13 +77,13 @@ def measure(
             would_learn=past.window,
             live=predictor.predict,
             features=features,
+            loss=TrainingSpec.from_json(settings.training).loss,
+            repairable=recalibratable,
         )
-        recalibratable = may_recalibrate and calibration_of(str(model_dir)) is not None
     except (PipelineError, ExamplesError, ModelError, OSError, ValueError) as error:
         found = f"what a training would bring was not measured: {error}"
     if isinstance(found, str):
-        gap = NotCompared(subject="gain", text=found)
-        return dataclasses.replace(evidence, not_compared=(*evidence.not_compared, gap))
+        return _without(evidence, found)
     before = payoff.forgone(item.gain for item in earlier)
     challenge = dataclasses.replace(found, forgone=before)
     return dataclasses.replace(evidence, challenge=challenge, recalibratable=recalibratable)
@@ -95,6 +97,11 @@ def fell(changes: Sequence[MetricChange], policy: GatePolicy) -> bool:
             worse = now / before - 1 if change.metric == "error" and before else before - now
             return worse > policy.gain_that_counts(change.metric)
     return False
+
+
+def _without(evidence: Evidence, why: str) -> Evidence:
+    gap = NotCompared(subject="gain", text=why)
+    return dataclasses.replace(evidence, not_compared=(*evidence.not_compared, gap))
 
 
 def _rows(past: Past, numbers: Sequence[int]) -> pa.Table:
@@ -119,5 +126,4 @@ def _estimated(evidence: Evidence, probabilities: npt.NDArray[np.float32]) -> Ev
         "what a training would bring, because the span has no labels; if the live model's answers were right, their "
         f"AUC would be {estimated:.3f}, which is blind to a change of the concept"
     )
-    gaps = (*evidence.not_compared, NotCompared(subject="gain", text=text))
-    return dataclasses.replace(evidence, estimated_auc=estimated, not_compared=gaps)
+    return dataclasses.replace(_without(evidence, text), estimated_auc=estimated)

@@ -69,18 +69,25 @@ def certain(found: Challenge, policy: GatePolicy) -> bool:
 def repairs(evidence: Evidence, policy: GatePolicy) -> bool:
     """Whether a new slope and offset lower the loss for certain and enough, and are within the limit for calibration.
 
-    Where a training would bring more than `min_gain`, none is put off by a recalibration.
+    No training is put off by a recalibration that would bring more than `min_gain` beyond it. On the rows of a span
+    accuracy and errors differ by more than that in noise, so there it is a training that pays.
     """
     found = evidence.challenge
     if found is None or not evidence.recalibratable:
         return False
-    if found.expected.value >= policy.gain_that_counts(found.metric):
+    if _puts_off(found, policy):
         return False
     of_numbers = found.metric == "error"
     limits = [check.limit for check in evidence.floors if check.metric == CALIBRATION_ERROR]
     most = policy.error_margin if of_numbers else min(limits, default=policy.calibration_margin)
     least = _MATERIAL * (policy.error_margin if of_numbers else policy.loss_margin)
     return found.calibration_error.low <= most and found.recalibration.low > 0 and found.recalibration.value >= least
+
+
+def _puts_off(found: Challenge, policy: GatePolicy) -> bool:
+    if found.metric == "auc":
+        return found.expected.value >= policy.gain_that_counts(found.metric)
+    return pays(found, policy)
 
 
 def forgone(gains: Iterable[float | None]) -> float:

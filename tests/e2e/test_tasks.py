@@ -22,7 +22,8 @@ WORSE = {"regression": "the live model's mean absolute error", "multiclass": "th
 @pytest.mark.parametrize("task", task_datasets.TASKS)
 def test_a_model_is_pushed_asked_and_held_to_its_task(task, tmp_path):
     folder, root = task_datasets.write(tmp_path / task, task, spans=2), tmp_path / "root"
-    task_datasets.write_span(folder, 3, turned=True)
+    task_datasets.write_span(folder, 3, later=4, rows=2_000)
+    task_datasets.write_span(folder, 4, turned=True)
     where = ("--dataset", folder, "--root", root)
 
     first = run("run", *where, "--span", 1, "--json")
@@ -50,6 +51,18 @@ def test_a_model_is_pushed_asked_and_held_to_its_task(task, tmp_path):
     same = run("run", *where, "--span", 2, "--json")
     assert same.json["decision"]["verdict"] == "skip", same.json["decision"]
 
-    turned = run("run", *where, "--span", 3, "--explain", "--json")
+    # All rides are later by four minutes: an offset repairs that, and no training is needed for it.
+    shifted = run("run", *where, "--span", 3, "--json")
+    assert shifted.json["decision"]["verdict"] == "recalibrate", shifted.json["decision"]
+    assert shifted.json["pushed_version"], shifted.err
+    again = run("predict", *where, "--batch", tmp_path / "row.csv", "--output", tmp_path / "row.parquet")
+    assert again.status == 0, again.err
+    (repaired,) = pq.read_table(tmp_path / "row.parquet").to_pylist()
+    if task == "regression":
+        assert repaired["value"] - answer["value"] == pytest.approx(4, abs=1)
+    else:
+        assert repaired["probabilities"][0] < answer["probabilities"][0]
+
+    turned = run("run", *where, "--span", 4, "--explain", "--json")
     assert turned.json["decision"]["verdict"] == "rerun"
     assert WORSE[task] in json.dumps(turned.json, ensure_ascii=False)

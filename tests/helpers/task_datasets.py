@@ -61,13 +61,13 @@ def write(folder: Path, task: str, spans: int = 3) -> Path:
     return folder
 
 
-def write_span(folder: Path, span: int, *, turned: bool = False, rows: int = ROWS) -> None:
-    """Writes one span; `turned`: what made a ride late makes it early, and the other way round."""
+def write_span(folder: Path, span: int, *, turned: bool = False, later: float = 0.0, rows: int = ROWS) -> None:
+    """Writes one span; `turned`: what made a ride late makes it early, and the other way round; `later`: all are."""
     random = np.random.default_rng(span)
     distance = random.gamma(3.0, 4.0, rows)
     line = random.choice(["red", "blue", "green"], rows, p=[0.5, 0.3, 0.2])
     expected = (distance - 12) * (-1 if turned else 1) + 6 * (line == "red")
-    late = expected + random.normal(size=rows) * 3
+    late = expected + later + random.normal(size=rows) * 3
     ends = np.select([late < 2, late < 14], ["on time", "late"], "not at all")
     table = pa.table(
         {

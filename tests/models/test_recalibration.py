@@ -8,10 +8,13 @@ import pytest
 import tensorflow as tf
 
 from models import recalibration, training
-from models.calibration import Calibration, cross_fitted, refit
+from models.calibration import Calibration
 from models.errors import ModelError, TrainingError
 from models.predictor import Predictor
+from models.repair import cross_fitted, line
 from models.scores import logit, sigmoid
+from models.target import Target
+from models.tasks import Binary, Multiclass, Regression
 from tests.models.conftest import FEATURES, TRAINING, fn_args, make_table
 
 
@@ -65,13 +68,68 @@ def test_a_shift_of_the_odds_is_repaired():
     z = rng.normal(-1, 1.5, 200_000)
     labels = (rng.random(z.size) < sigmoid(z + 1.5)).astype(int)
 
-    after = refit(Calibration(slope=(2.0,), offset=(0.5,)), sigmoid(z), labels, np.ones(z.size))
+    task, rows = Binary(), np.ones(z.size)
+    change = task.repair(task.outputs_of(sigmoid(z)), labels, rows)
+    after = Calibration(slope=(2.0,), offset=(0.5,)).then(change)
 
     # Of the network's own logit: z = 2 x + 0.5.
     assert after.slope[0] == pytest.approx(2.0, abs=0.05)
     assert after.offset[0] == pytest.approx(2.0, abs=0.05)
-    repaired = cross_fitted(sigmoid(z), labels)
+    repaired = cross_fitted(task, sigmoid(z), labels, rows)
     assert abs(repaired.mean() - labels.mean()) < 0.002
+
+
+def test_a_shift_of_the_classes_is_repaired_by_their_offsets():
+    # By Bayes' rule a class that is e times as frequent has its logit raised by 1.
+    rng = np.random.default_rng(1)
+    z, task, rows = rng.normal(0, 1.5, (100_000, 3)), Multiclass(("a", "b", "c")), np.ones(100_000)
+    shifted = z + np.array([0.0, 1.0, 0.0])
+    labels = (shifted - np.log(-np.log(rng.random(z.shape)))).argmax(axis=1)  # Gumbel's way to draw from a softmax.
+    answered = task.predictions(z)
+
+    change = task.repair(task.outputs_of(answered), labels, rows)
+    before = Calibration(slope=(2.0, 2.0, 2.0), offset=(0.5, 0.0, -0.5))
+
+    assert change.slope == pytest.approx((1.0, 1.0, 1.0), abs=0.02)
+    assert change.offset[1] - change.offset[0] == pytest.approx(1.0, abs=0.05)
+    assert change.offset[2] == pytest.approx(change.offset[0], abs=0.05)
+    x = rng.normal(size=(5, 3))
+    np.testing.assert_allclose(before.then(change).apply(x), change.apply(before.apply(x)))
+    shares = cross_fitted(task, answered, labels, rows).mean(axis=0)
+    np.testing.assert_allclose(shares, np.bincount(labels) / len(labels), atol=0.005)
+
+
+@pytest.mark.parametrize("transform", ["none", "log1p"])
+def test_numbers_that_moved_and_an_interval_that_is_too_short_are_repaired(transform):
+    rng = np.random.default_rng(2)
+    value, noise = rng.normal(5, 1, 40_000), rng.normal(0, 0.5, 40_000)
+    actual = 1.2 * value + 2 + noise
+    labels, back = (actual, lambda x: x) if transform == "none" else (np.expm1(actual), np.expm1)
+    predictions = back(np.stack([value, value - 0.1, value + 0.1], axis=1))
+    target, rows = Target(label="y", task="regression", interval=0.8, transform=transform), np.ones(40_000)
+    task = Regression(target, "squared", labels, rows)
+
+    change = task.repair(task.outputs_of(predictions), labels, rows)
+
+    assert change.slope == pytest.approx((1.2,) * 3, abs=0.01)
+    assert change.offset[0] == pytest.approx(2, abs=0.05)
+    _, lower, upper = cross_fitted(task, predictions, labels, rows).T
+    # A tenth of the rows on either side, give or take three deviations of 0.0015.
+    assert np.mean(labels < lower) == pytest.approx(0.1, abs=0.005)
+    assert np.mean(labels > upper) == pytest.approx(0.1, abs=0.005)
+
+
+def test_a_line_is_drawn_by_the_loss_that_the_value_was_learned_by():
+    # A tenth of the rows are 100 too high: the mean moves by 10, the median hardly.
+    x = np.linspace(0, 1, 2_000)
+    y = x + np.where(np.arange(2_000) % 10 == 0, 100.0, 0.0)
+
+    offsets = {loss: line(x, y, None, loss, 1.0)[1] for loss in ("squared", "absolute", "huber")}
+
+    assert offsets["squared"] == pytest.approx(10, abs=0.5)
+    assert offsets["absolute"] == pytest.approx(0, abs=0.05)
+    # Huber, 1964: nine rows pull down by the offset, one pulls up by 1.
+    assert offsets["huber"] == pytest.approx(1 / 9, abs=0.05)
 
 
 def test_run_fn_recalibrates_on_the_spans_that_the_hyperparameters_name(

@@ -1,5 +1,8 @@
 """What a training would bring, on rows of which that is known."""
 
+import dataclasses
+from statistics import NormalDist
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -80,6 +83,82 @@ def test_a_shift_of_the_odds_is_repaired_by_an_offset_and_by_no_training():
     assert found.recalibration.low > 0.02
     assert found.calibration_error.low < 0.03
     assert found.gain.value < 0.02
+
+
+CLASSES = ("none", "some", "much")
+NUMBERS = {"binary": FEATURES, **{
+    task: dataclasses.replace(FEATURES, label="told", task=task, **given)
+    for task, given in {"multiclass": {"classes": CLASSES}, "regression": {"interval": 0.8}}.items()
+}}  # fmt: skip
+
+
+def rides(rows, seed, task, *, turned=False, more=0.0, wider=1.0):
+    """Rows whose number follows from fare and payment; it may be turned round, raised, or less certain."""
+    table = span(rows, seed)
+    noise = np.random.default_rng(seed + 1_000).normal(size=rows)
+    number = expected(table) * (-1 if turned else 1) + more + wider * noise
+    told = number if task == "regression" else np.array(CLASSES)[np.digitize(number, (-1.0, 1.0))]
+    return table.append_column("told", pa.array(told))
+
+
+def expected(table):
+    return true_logit(table["fare"].to_numpy(), np.array(table["payment"].to_pylist()) == "Card")
+
+
+def answers(task):
+    """A model of the task that knows how it was."""
+
+    def of_numbers(table):
+        # 80 % of a normal lie within 1.2816 standard deviations.
+        return np.stack([expected(table) + move for move in (0.0, -1.2816, 1.2816)], axis=1)
+
+    def of_classes(table):
+        below = np.array([[NormalDist().cdf(end - x) for end in (-1.0, 1.0)] for x in expected(table)])
+        return np.stack([below[:, 0], below[:, 1] - below[:, 0], 1 - below[:, 1]], axis=1)
+
+    return of_numbers if task == "regression" else of_classes
+
+
+def challenged(task, **given):
+    past = {number: rides(800, number, task) for number in (1, 2, 3)}
+    repairable = given.pop("repairable", True)
+    return challenger.challenge(
+        past, rides(2000, 9, task, **given), learned=(1, 2), would_learn=(2, 3, 4), live=answers(task),
+        features=NUMBERS[task], repairable=repairable,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("task", "metric"), [("multiclass", "accuracy"), ("regression", "error")])
+def test_other_tasks_are_challenged_in_their_own_metric(task, metric):
+    same, turned = challenged(task), challenged(task, turned=True)
+
+    assert (same.metric, same.rows) == (metric, 1000)
+    assert abs(same.gain.value) < 0.02
+    assert same.correction.value < 0.01
+    assert abs(same.recalibration.value) < 0.005
+    assert same.calibration_error.low < 0.03
+    # The whole relation is learned anew: the live model's answers and half a span suffice.
+    assert turned.correction.low > 0.15
+
+
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_what_an_offset_repairs_is_no_merit_of_a_training(task):
+    found, without = challenged(task, more=1.0), challenged(task, more=1.0, repairable=False)
+
+    assert found.recalibration.low > 0.02
+    assert found.expected.value < 0.02
+    # Where no recalibration is to be had, a training would bring it.
+    assert without.expected.low > 0.05
+
+
+def test_an_interval_that_covers_too_little_is_repaired_by_its_ends():
+    found = challenged("regression", wider=1.5)
+
+    # An end at z spreads s from the middle of a normal has the quantile loss s (phi(z) + z (Phi(z) - 0.9)). Both ends:
+    # 0.584 at 1.2816 / 1.5, and 0.526 at 1.2816; the difference is 0.048 of a mean absolute error of 1.5 * 0.798.
+    assert found.recalibration.value == pytest.approx(0.048, abs=0.02)
+    assert found.recalibration.low > 0
+    assert found.expected.value < 0.02
 
 
 def test_too_few_rows_and_rows_that_are_gone_are_said():

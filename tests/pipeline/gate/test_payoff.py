@@ -120,6 +120,32 @@ def test_answers_that_are_off_are_recalibrated(changes, verdict):
     assert not decision.warm_start
 
 
+@pytest.mark.parametrize(
+    ("metric", "gain", "repair", "verdict"),
+    [
+        # Accuracy is priced at 0.02, a share of the error at 0.1: `accuracy_margin`, `error_margin`.
+        ("accuracy", 0.025, 0.0, Verdict.RERUN),
+        ("accuracy", 0.015, 0.0, Verdict.SKIP),
+        ("accuracy", 0.015, 0.05, Verdict.RECALIBRATE),
+        ("accuracy", 0.025, 0.05, Verdict.RERUN),
+        ("error", 0.12, 0.0, Verdict.RERUN),
+        ("error", 0.08, 0.0, Verdict.SKIP),
+        # A tenth of the margin: from 1 % of the error on it is worth a version.
+        ("error", 0.08, 0.015, Verdict.RECALIBRATE),
+        ("error", 0.08, 0.009, Verdict.SKIP),
+        ("error", 0.12, 0.015, Verdict.RERUN),
+    ],
+)
+def test_other_tasks_are_weighed_in_their_own_metric(metric, gain, repair, verdict):
+    found = dataclasses.replace(challenge(gain, repair=repair), metric=metric, correction=estimate(-0.2, 0.004))
+
+    decision = decide(evidence(**MOVED, challenge=found, recalibratable=True), POLICY)
+
+    assert decision.verdict is verdict
+    unit = {"accuracy": "accuracy (interval", "error": "of the mean absolute error (interval"}[metric]
+    assert unit in " ".join(reason.text for reason in decision.reasons)
+
+
 def test_a_gain_beyond_chance_is_reason_enough_where_nothing_moved():
     # One in 400 spans by chance: 2.81 standard errors.
     certain, likely = challenge(0.03, error=0.01), challenge(0.03, error=0.011)
