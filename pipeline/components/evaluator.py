@@ -5,7 +5,7 @@ The input `baseline_model` is always connected. Where its `present` is 0 no mode
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +13,7 @@ import pyarrow as pa
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
 from google.protobuf import json_format
+from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.components.evaluator import constants
 from tfx.components.evaluator import executor as stock
 from tfx.dsl.components.base import base_beam_component, base_executor, executor_spec
@@ -33,12 +34,15 @@ from models.predictor import predictor_of
 from models.target import Target, is_known
 from pipeline.components.beam_reads import spread_reads
 from pipeline.evaluation import curves, judge, metrics, tfma_config, tfma_files
+from pipeline.evaluation.bar import Bar
 from pipeline.evaluation.curves import ModelCurves
 from pipeline.evaluation.judge import OVERALL, Judgement
 from pipeline.evaluation.metrics import Metric, Sample, SliceKey
 from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.evaluation.tfma_config import BASELINE, CANDIDATE
 from pipeline.gate.settings import EvaluatorSettings
+from pipeline.selection import must_beat
+from pipeline.selection.fold_rows import learnable
 
 Artifacts = dict[str, list[Artifact]]
 ExecProperties = dict[str, Any]  # TFX's own type.
@@ -108,16 +112,15 @@ class LocalExecutor(base_executor.BaseExecutor):
         names = [model.name for model in config.model_specs]
         folders = [_model_dir(inputs["model"]), *([_model_dir(inputs["baseline_model"])] if has_baseline else [])]
         models = dict(zip(names, folders, strict=True))
-        schema = io_utils.SchemaReader().read(
-            io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(inputs["schema"]))
-        )
+        schema = _schema(inputs)
         # Every column: the live model may read features that the candidate no longer has.
         uris = [artifact.uri for artifact in inputs["examples"]]
         splits = json_utils.loads(exec_properties.get("example_splits") or "null") or ["eval"]
         table = example_files.read_splits(uris, splits, schema)
         target = settings.features.target
         results, drawn = evaluate(table, target, models, spec)
-        judgement = judge.judge(results[names[0]], results[names[1]] if has_baseline else None, spec, target.task)
+        bar = _bar(inputs, settings, results[names[0]].get(OVERALL, {}), lambda: table)
+        judgement = judge.judge(results[names[0]], results[names[1]] if has_baseline else None, spec, target.task, bar)
         output = artifact_utils.get_single_uri(output_dict["evaluation"])
         tfma_files.write(
             output,
@@ -147,7 +150,8 @@ class BeamExecutor(stock.Executor):
         results = tfma_files.read_results(output)
         has_baseline = bool(inputs.get("baseline_model"))
         candidate = results.get(CANDIDATE, results.get("", {}))
-        judgement = judge.judge(candidate, results.get(BASELINE, {}) if has_baseline else None, spec, task)
+        bar = _bar(inputs, settings, candidate.get(OVERALL, {}), lambda: _read(inputs, "eval"))
+        judgement = judge.judge(candidate, results.get(BASELINE, {}) if has_baseline else None, spec, task, bar)
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
         for name in (constants.BLESSED_FILE_NAME, constants.NOT_BLESSED_FILE_NAME):
             path = os.path.join(blessing.uri, name)
@@ -169,6 +173,29 @@ def _with_notes(judgement: Judgement, drawn: Mapping[str, ModelCurves], names: S
     """Returns the judgement with notes on the candidate, whose name is the first."""
     notes = judge.notes_on(drawn[names[0]]) if names and names[0] in drawn else ()
     return dataclasses.replace(judgement, notes=notes)
+
+
+def _bar(
+    inputs: Artifacts, settings: EvaluatorSettings, overall: Mapping[str, Metric], read_rows: Callable[[], pa.Table]
+) -> Bar | None:
+    """Measures what the candidate must beat. In this process on both engines, as the Trainer itself works."""
+    return must_beat.measure(
+        settings.features,
+        settings.evaluation,
+        overall,
+        read_rows,
+        lambda rows: predictor_of(_model_dir(inputs["model"])).predict(rows),
+        lambda columns: learnable(_read(inputs, "train", columns), _schema(inputs), settings.features),
+    )
+
+
+def _read(inputs: Artifacts, split: str, columns: Collection[str] | None = None) -> pa.Table:
+    paths = [path for artifact in inputs["examples"] for path in example_files.split_paths(artifact.uri, split)]
+    return example_files.read_table(paths, _schema(inputs), sorted(columns) if columns is not None else None)
+
+
+def _schema(inputs: Artifacts) -> schema_pb2.Schema:
+    return io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(inputs["schema"])))
 
 
 def _write_curves(output: str, drawn: Mapping[str, ModelCurves], names: Sequence[str]) -> None:

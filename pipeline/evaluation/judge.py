@@ -12,6 +12,7 @@ from typing import Any, Literal
 from models.target import TaskName
 from pipeline import json_values
 from pipeline.evaluation import intervals, registry
+from pipeline.evaluation.bar import Bar
 from pipeline.evaluation.curves import ModelCurves
 from pipeline.evaluation.metrics import Metric, SliceKey
 from pipeline.evaluation.registry import AUC, CALIBRATION_ERROR, EXAMPLE_COUNT
@@ -64,6 +65,7 @@ class Judgement:
 
     Attributes:
       notes: what a person should know whether or not the candidate is blessed; see `notes_on`.
+      bar: what the candidate had to beat; None where it had no value, and in files of releases without it.
     """
 
     blessed: bool
@@ -71,6 +73,7 @@ class Judgement:
     slices: tuple[SliceJudgement, ...]
     task: TaskName = "binary"
     notes: tuple[str, ...] = ()
+    bar: Bar | None = None
 
     def to_dict(self) -> dict[str, Any]:  # Any: JSON.
         """Returns JSON values, as judgement.json holds them."""
@@ -100,8 +103,9 @@ def judge(
     live: Mapping[SliceKey, Values] | None,
     spec: EvaluationSpec,
     task: TaskName = "binary",
+    bar: Bar | None = None,
 ) -> Judgement:
-    """Applies the dataset file's floors and drops.
+    """Applies the dataset file's floors and drops, and the bar that `must_beat` sets.
 
     A rule is broken only where the whole 95 % interval is: of the value for a floor, of the difference for a drop.
     Without bootstrap replicates the value alone decides.
@@ -109,6 +113,7 @@ def judge(
     Args:
       candidate: slice to metrics; the empty key is the whole split.
       live: the live model's on the same rows; None where no model is live.
+      bar: what the candidate must beat; None where it has no value to be held to it.
     """
     overall, reasons = _judge_overall(candidate.get(OVERALL, {}), (live or {}).get(OVERALL), spec, task)
     rows = [overall]
@@ -116,11 +121,14 @@ def judge(
         rows.append(_judge_slice(key, candidate[key], live.get(key) if live is not None else None, spec, task))
     failed = [row for row in rows[1:] if row.status == "failed"]
     reasons += [f"{row.slice}: {row.why}" for row in failed]
-    blessed = overall.status == "passed" and not failed
+    if bar is not None and not bar.cleared:
+        reasons.append(bar.words)
+    blessed = overall.status == "passed" and not failed and (bar is None or bar.cleared)
     if blessed:
         against = "no model is live to compare with" if live is None else "not worse than the live model"
-        reasons = [", ".join([*_kept_floors(candidate[OVERALL], spec, task), against])]
-    return Judgement(blessed=blessed, reasons=tuple(reasons), slices=tuple(rows), task=task)
+        beaten = [bar.words] if bar is not None else []
+        reasons = [", ".join([*_kept_floors(candidate[OVERALL], spec, task), *beaten, against])]
+    return Judgement(blessed=blessed, reasons=tuple(reasons), slices=tuple(rows), task=task, bar=bar)
 
 
 def notes_on(model: ModelCurves) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from models import settings
 from models.settings import Column, Range
@@ -39,6 +39,9 @@ class EvaluationSpec:
       max_drop: of any metric of the task, by how much the candidate may be worse than the live model over the whole
         eval split; a share of the live model's value for metrics in the label's unit.
       max_slice_drop: the same on each slice that has `min_slice_examples`.
+      must_beat: the model that the candidate must be better than, beyond chance, on the eval split: `majority` is no
+        model at all, the classes' shares or the mean; `linear` and `trees` are scikit-learn's, fitted to the same train
+        rows.
       bootstraps: Poisson bootstrap replicates behind the 95 % confidence intervals; 0 for no intervals. The Beam
         engine takes TFMA's fixed 20 for any number above 0.
       seed: of the replicates, so that a repeated evaluation writes the same intervals.
@@ -53,6 +56,7 @@ class EvaluationSpec:
     floors: Mapping[str, Annotated[float, Range(-math.inf, math.inf, "the metric's")]] = field(default_factory=dict)
     max_drop: Mapping[str, Annotated[float, Range(0, math.inf, "the metric's")]] = field(default_factory=dict)
     max_slice_drop: Mapping[str, Annotated[float, Range(0, math.inf, "the metric's")]] = field(default_factory=dict)
+    must_beat: Literal["majority", "linear", "trees"] = "majority"
     bootstraps: Annotated[int, Range(0, 10_000, "replicates")] = 20
     seed: Annotated[int, Range(0, 2**31 - 1)] = 20_130_101
 

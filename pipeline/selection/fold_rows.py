@@ -119,10 +119,7 @@ class Spans:
         Raises:
           DataError: the span has no labels to be judged by, or nothing before it has labels.
         """
-        train = [
-            (span, _that_training_may_learn_from(self._labelled(span), self._schema, self._features))
-            for span in fold.trained_on
-        ]
+        train = [(span, learnable(self._labelled(span), self._schema, self._features)) for span in fold.trained_on]
         train = [(span, table) for span, table in train if table.num_rows]
         if not train:
             raise DataError(
@@ -162,8 +159,8 @@ def targets(table: pa.Table, target: Target) -> tuple[npt.NDArray[np.float64], n
     return np.asarray(target.evaluate(columns)).astype(np.float64), np.asarray(target.weights(columns), np.float64)
 
 
-def _that_training_may_learn_from(table: pa.Table, schema: schema_pb2.Schema, features: FeatureSpec) -> pa.Table:
-    """Returns the rows without those that hold what the schema rules out, as a training reads them."""
+def learnable(table: pa.Table, schema: schema_pb2.Schema, features: FeatureSpec) -> pa.Table:
+    """Returns the rows that a training learns from: those without a value that the schema rules out."""
     batches = table.combine_chunks().to_batches()
     kept = [without_impossible(batch, schema, features.columns) for batch in batches]
     return pa.Table.from_batches(kept, table.schema)

@@ -155,6 +155,8 @@ def test_both_engines_bless_alike_and_for_the_same_reasons(local, beam):
     assert local[2]["blessed"] is beam[2]["blessed"] is True
     assert [row["status"] for row in local[2]["slices"]] == [row["status"] for row in beam[2]["slices"]]
     assert [row["slice"] for row in local[2]["slices"]] == [row["slice"] for row in beam[2]["slices"]]
+    assert local[2]["bar"]["candidate"] == pytest.approx(beam[2]["bar"]["candidate"], abs=1e-4)
+    assert (local[2]["bar"]["baseline"], local[2]["bar"]["value"]) == ("majority", 0.5)
 
 
 def test_both_engines_draw_the_same_curves(local, beam):
