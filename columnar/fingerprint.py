@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 Hashes = npt.NDArray[np.uint64]
 
+_LANES = (0, 1)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -26,8 +27,7 @@ def fingerprint(batches: Iterable[pa.RecordBatch]) -> str:
     sums = np.zeros(4, np.uint64)
     for batch in batches:
         rows += batch.num_rows
-        for lane in range(2):
-            hashes = row_hashes(batch, lane)
+        for lane, hashes in enumerate(_hashes_of_rows(batch, _LANES)):
             with np.errstate(over="ignore"):
                 sums[2 * lane] += hashes.sum(dtype=np.uint64)
                 sums[2 * lane + 1] += (hashes * hashes).sum(dtype=np.uint64)
@@ -40,36 +40,47 @@ def row_hashes(batch: pa.RecordBatch, lane: int) -> Hashes:
     Args:
       lane: 0 or 1, for two independent hashes.
     """
-    total = np.zeros(batch.num_rows, np.uint64)
+    return _hashes_of_rows(batch, (lane,))[0]
+
+
+def _hashes_of_rows(batch: pa.RecordBatch, lanes: Sequence[int]) -> list[Hashes]:
+    totals = [np.zeros(batch.num_rows, np.uint64) for _ in lanes]
     for name in sorted(batch.schema.names):
         column = batch.column(name)
         if column.null_count == len(column):
             continue
-        salt = _hash_bytes(name.encode(), lane) | np.uint64(1)
-        with np.errstate(over="ignore"):
-            cells = _mix(_cell_hashes(column, lane) * salt + salt)
-            total += np.where(pc.is_null(column).to_numpy(zero_copy_only=False), np.uint64(0), cells)
-    return _mix(total)
+        missing = pc.is_null(column).to_numpy(zero_copy_only=False)
+        for lane, total, cells in zip(lanes, totals, _hashes_of_cells(column, lanes), strict=True):
+            salt = _hash_bytes([name.encode()], lane)[0] | np.uint64(1)
+            with np.errstate(over="ignore"):
+                total += np.where(missing, np.uint64(0), _mix(cells * salt + salt))
+    return [_mix(total) for total in totals]
 
 
-def _cell_hashes(column: pa.Array, lane: int) -> Hashes:
+def _hashes_of_cells(column: pa.Array, lanes: Sequence[int]) -> list[Hashes]:
+    """Returns the hash of each cell in each lane; those of numbers are the same in every one."""
     if pa.types.is_floating(column.type):
         # As a tf.Example holds it: float32. Adding 0 makes -0.0 into 0.0; all NaNs become one.
         values = pc.fill_null(column.cast(pa.float64()), 0.0).to_numpy(zero_copy_only=False)
         with np.errstate(over="ignore"):
             values = values.astype(np.float32) + np.float32(0)
         values[np.isnan(values)] = np.nan
-        return np.asarray(values.view(np.uint32), np.uint64)
+        return [np.asarray(values.view(np.uint32), np.uint64)] * len(lanes)
     if pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
-        return np.asarray(pc.fill_null(column.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)).view(np.uint64)
+        whole = pc.fill_null(column.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
+        return [np.asarray(whole).view(np.uint64)] * len(lanes)
     encoded = column.cast(pa.large_binary()).dictionary_encode()
-    distinct = [_hash_bytes(value, lane) for value in encoded.dictionary.to_pylist()]
+    distinct = encoded.dictionary.to_pylist()
     indices = pc.fill_null(encoded.indices, 0).to_numpy(zero_copy_only=False)
-    return np.asarray(np.array(distinct, np.uint64)[indices])
+    return [_hash_bytes(distinct, lane)[indices] for lane in lanes]
 
 
-def _hash_bytes(value: bytes, lane: int) -> np.uint64:
-    return np.uint64(int.from_bytes(hashlib.blake2b(value, digest_size=8, salt=bytes([lane])).digest(), "little"))
+def _hash_bytes(values: Sequence[bytes], lane: int) -> Hashes:
+    """Returns BLAKE2b's first 64 bits of each value."""
+    salt, blake2b = bytes([lane]), hashlib.blake2b
+    # The loop is what a column of long texts costs: nothing but the hash is in it.
+    digests = b"".join([blake2b(value, digest_size=8, salt=salt).digest() for value in values])
+    return np.frombuffer(digests, "<u8").astype(np.uint64)
 
 
 def _mix(values: Hashes) -> Hashes:
