@@ -97,7 +97,7 @@ def trained(
         write_transform_graph(analysis, features, schema, transform_dir)
         graph = TransformGraph(transform_dir, features)
         layout = Layout.of(features, {name: len(tokens) for name, tokens in analysis.vocabularies.items()})
-        fitted = fit(training.pack_batches(batches, graph, layout), layout, spec)
+        fitted = fit(training.pack_batches(batches, graph, layout), layout, spec, target=features.target)
         signatures.export(fitted.members, fitted.task, fitted.calibration, graph, features, model_dir, test)
         return Predictor(model_dir)
 

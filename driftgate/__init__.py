@@ -1,4 +1,4 @@
-"""driftgate from Python, for notebooks: `load` a dataset, then `run`, `explain`, `drift`.
+"""driftgate from Python, for notebooks: `load` a dataset, then `run`, `explain`, `drift`, `serve`, `monitor`, `replay`.
 
     import driftgate
 
@@ -11,6 +11,9 @@ Each call is one of the commands, in a process of its own: a notebook keeps its 
 `models` or `data`. See docs/notebook.md.
 """
 
-from driftgate.notebook import CommandError, Dataset, Drift, Run, init, load
+from driftgate.calls import CommandError
+from driftgate.notebook import Dataset, init, load
+from driftgate.results import Drift, Look, Replay, Run
+from driftgate.server import Server
 
-__all__ = ["CommandError", "Dataset", "Drift", "Run", "init", "load"]
+__all__ = ["CommandError", "Dataset", "Drift", "Look", "Replay", "Run", "Server", "init", "load"]

@@ -1,117 +1,20 @@
-"""Datasets and what becomes of them, as values that a notebook shows. Nothing of the pipeline is imported here."""
+"""Datasets, and what can be done with them. Nothing of the pipeline is imported here."""
 
 from __future__ import annotations
 
-import html
-import json
 import os
-import subprocess
-import sys
 import tempfile
-import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from driftgate.calls import CommandError, call, option
+from driftgate.results import Drift, Look, Replay, Run, frame
+from driftgate.server import PORT, Server
+
 if TYPE_CHECKING:
     import pandas
-
-Json = Mapping[str, Any]  # Any: JSON.
-_RUNNER = Path(__file__).resolve().parent.parent / "local_runner.py"
-_OUTCOMES = (0, 3, 4)
-"""Exit statuses of a run that came to its end: done, refused, not blessed. They are results, and no errors."""
-
-
-class CommandError(Exception):
-    """A command failed; the message is its own.
-
-    Attributes:
-      status: its exit status, docs/cli.md.
-    """
-
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run of the pipeline, or a look at what it would decide.
-
-    Attributes:
-      result: how it ended, in a word: `pushed`, `skipped`, `refused`, `not_blessed`, `explained` and the others of
-        docs/pipeline.md.
-      verdict: the gate's: `block`, `skip` or `rerun`; None where it had nothing to decide.
-      reasons: why, in sentences.
-      pushed_version: None where nothing was pushed.
-      report: the page of the run; None of one that only explained.
-      value: all that `run --json` prints.
-    """
-
-    result: str
-    span: int
-    verdict: Literal["block", "skip", "rerun"] | None
-    reasons: tuple[str, ...]
-    pushed_version: int | None
-    report: Path | None
-    value: Json = field(repr=False)
-
-    @property
-    def features(self) -> pandas.DataFrame:
-        """How far each feature moved, the largest excess over its threshold first; empty where nothing was compared."""
-        evidence = (self.value.get("decision") or {}).get("evidence") or {}
-        return _frame((evidence.get("drift") or {}).get("features", ()), "feature")
-
-    @property
-    def evaluation(self) -> pandas.DataFrame:
-        """The candidate beside the live model, overall and by slice; empty where nothing was trained."""
-        return _frame((self.value.get("evaluation") or {}).get("slices", ()), "slice")
-
-    @property
-    def components(self) -> pandas.DataFrame:
-        """What each component did, and its seconds."""
-        return _frame(self.value["components"], "node")
-
-    def _repr_html_(self) -> str:
-        if self.report is not None and self.report.is_file():
-            return _framed(self.report.read_text(encoding="utf-8"))
-        said = "".join(f"<li>{html.escape(reason)}</li>" for reason in self.reasons)
-        moved = self.features
-        table = moved.to_html(max_rows=20) if len(moved) else ""
-        verdict = (self.verdict or self.result).upper()
-        return f"<p><b>{html.escape(verdict)} span {self.span}</b></p><ul>{said}</ul>{table}"
-
-
-@dataclass(frozen=True)
-class Drift:
-    """A span compared with what the live model was trained on, or with another span.
-
-    Attributes:
-      against: the name of the other side.
-      not_compared: what could not be compared, in sentences.
-      value: all that `drift --json` prints.
-      picture: the report's own drawing of what moved most, an SVG document; "" where there is nothing to draw.
-    """
-
-    span: int
-    against: str
-    not_compared: tuple[str, ...]
-    value: Json = field(repr=False)
-    picture: str = field(repr=False)
-
-    @property
-    def features(self) -> pandas.DataFrame:
-        """How far each feature moved, the largest excess over its threshold first."""
-        return _frame(self.value["drift"]["features"], "feature")
-
-    @property
-    def moved(self) -> tuple[str, ...]:
-        """The features that moved beyond their thresholds."""
-        return tuple(item["feature"] for item in self.value["drift"]["features"] if item["moved"])
-
-    def _repr_html_(self) -> str:
-        return _framed(self.picture, height=480) if self.picture else str(self.features.to_html(max_rows=20))
 
 
 @dataclass(frozen=True)
@@ -139,12 +42,12 @@ class Dataset:
         Raises:
           CommandError: wrong configuration, a busy root, a component that failed.
         """
-        options = [*_option("--span", span), *(["--force"] if force else []), *([] if push else ["--no-push"])]
+        options = [*option("--span", span), *(["--force"] if force else []), *([] if push else ["--no-push"])]
         return self._run(options, quiet=quiet)
 
     def explain(self, span: int | None = None) -> Run:
         """Returns what the gate would decide about a span; nothing is recorded. Raises CommandError as `run` does."""
-        return self._run([*_option("--span", span), "--explain"], quiet=True)
+        return self._run([*option("--span", span), "--explain"], quiet=True)
 
     def drift(self, span: int | None = None, *, against: int | None = None) -> Drift:
         """Compares a span with the live model's training window, or with another span; nothing is recorded.
@@ -152,7 +55,7 @@ class Dataset:
         Raises:
           CommandError: no such span, or no model is live and `against` names no span.
         """
-        options = [*_option("--span", span), *_option("--against", against)]
+        options = [*option("--span", span), *option("--against", against)]
         with tempfile.TemporaryDirectory(prefix="driftgate-") as scratch:
             picture = Path(scratch) / "drift.svg"
             try:
@@ -166,11 +69,11 @@ class Dataset:
 
     def spans(self) -> pandas.DataFrame:
         """Returns the spans that exist or were processed, and what became of each. Raises CommandError."""
-        return _frame(self._json("spans")["spans"], "span")
+        return frame(self._json("spans")["spans"], "span")
 
     def schema_diff(self, span: int | None = None) -> pandas.DataFrame:
         """Returns what a span, the newest by default, holds beyond the curated schema. Raises CommandError."""
-        return _frame(self._json("schema", "diff", *_option("--span", span))["beyond"], "column")
+        return frame(self._json("schema", "diff", *option("--span", span))["beyond"], "column")
 
     def predict(self, rows: pandas.DataFrame | str | Path, *, version: int | None = None) -> pandas.DataFrame:
         """Returns the rows with the predictions of the live version, or of another one, made offline.
@@ -189,8 +92,58 @@ class Dataset:
                 rows.to_parquet(file, index=False)
             else:
                 file = Path(rows).absolute()
-            self._json("predict", str(file), "--batch", "--output", str(output), *_option("--version", version))
+            self._json("predict", str(file), "--batch", "--output", str(output), *option("--version", version))
             return pandas.read_parquet(output)
+
+    def replay(
+        self, spans: str | None = None, *, compare: bool = False, root: str | Path | None = None, quiet: bool = False
+    ) -> Replay:
+        """Plays the spans in order on a fresh root, as if each had just come.
+
+        Args:
+          spans: `5-9`, or `2017-11-30..2017-12-02` where spans are days; all by default.
+          compare: play other policies beside the gate's too.
+          root: the fresh root; by default beside this dataset's own, with `-replay` behind its name.
+          quiet: show no progress.
+
+        Raises:
+          CommandError: the root is there already, or a span cannot be read.
+        """
+        words = ["replay", "--dataset", self.path, *option("--root", root), *option("--data-root", self.data_root)]
+        words += [*option("--spans", spans), *(["--compare"] if compare else [])]
+        value = call([*words, "--json"], quiet=quiet)
+        return Replay(Path(value["report"]) if value["report"] else None, value)
+
+    def serve(self, *, port: int = PORT, log_dir: str | Path | None = None) -> Server:
+        """Returns a model server of the live version, for a `with` block; it listens on this machine only.
+
+        Args:
+          log_dir: where requests and answers are kept, for `monitor`.
+
+        Raises:
+          CommandError: nothing has been pushed.
+        """
+        status = self._json("status")
+        if status["live_version"] is None:
+            raise CommandError(f"Nothing has been pushed to {status['serving']}. Call run() first.", 2)
+        log = Path(log_dir).absolute() if log_dir is not None else None
+        words = ["--dataset", self.path, *option("--root", self.root)]
+        return Server(words, Path(status["serving"]).name, Path(status["serving"]), port, log)
+
+    def monitor(self, log_dir: str | Path, *, labels: str | Path | None = None, judge_open: bool = False) -> Look:
+        """Looks once at what a server was asked, and tells the gate.
+
+        Args:
+          log_dir: of the server.
+          labels: folder of spans whose labels belong to requests.
+          judge_open: judge windows that are not over, too.
+
+        Raises:
+          CommandError: there is no such folder, or its files are no request log.
+        """
+        words = [f"--log-dir={log_dir}", *option("--labels", labels), *(["--judge-open"] if judge_open else [])]
+        value = self._json("monitor", "--once", *words)
+        return Look(value["new_records"], value)
 
     def _run(self, options: Sequence[str], *, quiet: bool) -> Run:
         value = self._json("run", *options, quiet=quiet)
@@ -207,10 +160,10 @@ class Dataset:
         )
 
     def _json(self, command: str, *options: str, quiet: bool = True) -> Any:
-        words = [command, *options, "--dataset", self.path, *_option("--root", self.root)]
+        words = [command, *options, "--dataset", self.path, *option("--root", self.root)]
         if command in ("run", "drift", "spans", "schema", "predict"):
-            words += _option("--data-root", self.data_root)
-        return _call([*words, "--json"], quiet=quiet)
+            words += option("--data-root", self.data_root)
+        return call([*words, "--json"], quiet=quiet)
 
 
 def load(path: str | Path, *, root: str | Path | None = None, data_root: str | Path | None = None) -> Dataset:
@@ -229,7 +182,7 @@ def load(path: str | Path, *, root: str | Path | None = None, data_root: str | P
         root=Path(root).absolute() if root is not None else None,
         data_root=str(data_root) if data_root is not None else None,
     )
-    _call(["status", "--dataset", dataset.path, *_option("--root", dataset.root), "--json"], quiet=True)
+    call(["status", "--dataset", dataset.path, *option("--root", dataset.root), "--json"], quiet=True)
     return dataset
 
 
@@ -238,6 +191,7 @@ def init(
     *,
     label: str,
     positive: str | Sequence[str] = (),
+    task: Literal["binary", "multiclass", "regression"] | None = None,
     time: str | None = None,
     every: Literal["hour", "day", "week", "month", "quarter", "year"] | None = None,
     out: str | Path | None = None,
@@ -247,6 +201,7 @@ def init(
 
     Args:
       positive: the label's values that count as 1; needless for pairs such as Yes and No.
+      task: what is predicted; by default told from the label's values.
       time, every: cut spans by this column.
       out: the folder to write; by default named like the file, here.
       force: replace what an earlier `init` wrote into the folder.
@@ -256,56 +211,6 @@ def init(
     """
     values = [positive] if isinstance(positive, str) else list(positive)
     words = [str(file), f"--label={label}", *(f"--positive={value}" for value in values)]
-    words += [*_option("--time", time), *_option("--every", every), *_option("--out", out)]
-    made = _call(["init", *words, *(["--force"] if force else []), "--json"], quiet=True)
+    words += [*option("--task", task), *option("--time", time), *option("--every", every), *option("--out", out)]
+    made = call(["init", *words, *(["--force"] if force else []), "--json"], quiet=True)
     return Dataset(path=os.path.abspath(made["folder"]))
-
-
-def _option(name: str, value: object) -> list[str]:
-    return [] if value is None else [f"{name}={value}"]
-
-
-def _call(words: Sequence[str], *, quiet: bool) -> Any:
-    """Runs a command and returns the JSON that it prints; its progress goes to standard error."""
-    command = [sys.executable, str(_RUNNER), *words]
-    said: list[str] = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None, "it was asked for"
-        reader = threading.Thread(target=_listen, args=(process, said, quiet), daemon=True)
-        reader.start()
-        try:
-            printed = process.stdout.read()
-            status = process.wait()
-        except KeyboardInterrupt:
-            process.terminate()  # The command ends between two steps; nothing is lost.
-            process.wait()
-            raise
-        reader.join()
-    value = json.loads(printed) if printed.strip() else None
-    if value is None or "error" in value or status not in _OUTCOMES:
-        message = "".join(said).strip().rpartition("error: ")[2] or f"it ended with status {status}"
-        raise CommandError(value.get("error", message) if isinstance(value, dict) else message, status)
-    return value
-
-
-def _listen(process: subprocess.Popen[str], said: list[str], quiet: bool) -> None:
-    assert process.stderr is not None, "it was asked for"
-    for line in process.stderr:
-        said.append(line)
-        if not quiet:
-            print(line, end="", file=sys.stderr, flush=True)
-
-
-def _frame(rows: Sequence[Json], index: str) -> pandas.DataFrame:
-    import pandas
-
-    frame = pandas.DataFrame(list(rows))
-    return frame.set_index(index) if index in frame else frame
-
-
-def _framed(page: str, height: int = 640) -> str:
-    """Returns a whole page or a drawing as part of a notebook, its styles kept apart from the notebook's."""
-    return (
-        f'<iframe srcdoc="{html.escape(page)}" sandbox="" loading="lazy" '
-        f'style="width: 100%; height: {height}px; border: 0"></iframe>'
-    )

@@ -48,6 +48,8 @@ def test_tables_are_data_frames(folder):
         (lambda: driftgate.load("nothing"), "There is no dataset 'nothing'. Shipped: flights, taxi."),
         (lambda: driftgate.load("shop").drift(2), "No model is live in "),
         (lambda: driftgate.load("shop").run(9), "Span 9 does not match"),
+        (lambda: driftgate.load("shop").replay("8-9"), "--spans: no span from 8 to 9. Found: 1, 2."),
+        (lambda: driftgate.load("shop").serve(), "Nothing has been pushed to "),
         (lambda: driftgate.init("nothing.csv", label="y"), "nothing.csv"),
     ],
 )
@@ -63,3 +65,29 @@ def test_a_look_is_shown_as_text_and_its_words_are_no_markup():
     run = driftgate.Run("explained", 3, "rerun", ("`a<b>` moved",), None, None, {"decision": None})
 
     assert run._repr_html_() == "<p><b>RERUN span 3</b></p><ul><li>`a&lt;b&gt;` moved</li></ul>"
+
+
+def test_a_replay_is_tables_by_policy():
+    step = {"span": 2, "verdict": "skip", "auc": 0.75}
+    value = {
+        "steps": {"gate": [{**step, "span": 1}, step], "always": [step]},
+        "summary": {"gate": {"trainings": 1, "mean_auc": 0.75}, "always": {"trainings": 2, "mean_auc": 0.5}},
+    }
+
+    replay = driftgate.Replay(None, value)
+
+    assert replay.steps.loc[("gate", 2), "verdict"] == "skip"
+    assert replay.summary["trainings"].to_dict() == {"gate": 1, "always": 2}
+    assert "<td>0.75</td>" in replay._repr_html_()
+
+
+def test_a_look_says_what_waits_until_a_window_is_judged():
+    waiting = [{"start": 0, "version": 7, "rows": 12}]
+    look = driftgate.Look(3, {"windows": [], "waiting": waiting})
+
+    assert look._repr_html_() == "<p>3 new requests; no window is judged yet, 12 rows wait.</p>"
+    assert look.waiting.loc[7, "rows"] == 12
+    alert = {"kind": "skew", "text": "x moved", "feature": "x"}
+    window = {"start": 86_400, "end": 172_800, "version": 7, "rows": 400, "alerts": [alert]}
+    judged = driftgate.Look(0, {"windows": [window], "waiting": []}).windows
+    assert judged.loc[pd.Timestamp("1970-01-02", tz="UTC"), "alerts"] == ["x moved"]

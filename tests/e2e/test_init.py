@@ -3,9 +3,12 @@
 import csv
 import random
 
+import pyarrow.parquet as pq
 import pytest
 
+import driftgate
 from tests.e2e.conftest import run
+from tests.helpers.ports import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -45,3 +48,10 @@ def test_two_commands_take_a_file_to_a_pushed_model(tmp_path):
     # From 20 to 65, in the file's own unit.
     assert len(values) == 300
     assert 10 < min(values) < 40 < max(values) < 75
+
+    dataset, rows = driftgate.load(folder, root=root), pq.read_table(folder / "spans/span-3/data.parquet").to_pandas()
+    with dataset.serve(port=free_port(), log_dir=tmp_path / "requests") as server:
+        answered = server.predict(rows.head(3).drop(columns="Monatsgebühr €"))
+    assert answered["value"].tolist() == pytest.approx(values[:3], rel=1e-5)
+    look = dataset.monitor(tmp_path / "requests", judge_open=True)
+    assert look.waiting["rows"].tolist() == [3]
