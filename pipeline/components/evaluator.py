@@ -30,6 +30,7 @@ from tfx.utils import io_utils, json_utils, path_utils
 
 from columnar import examples as example_files
 from models import thresholds
+from models.foreign_signature import signature_of
 from models.predictor import predictor_of
 from models.target import Target, is_known
 from pipeline.components.beam_reads import spread_reads
@@ -141,6 +142,11 @@ class BeamExecutor(stock.Executor):
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: ExecProperties) -> None:
         """Runs TFMA, then applies our judgement in place of TFMA's, which cannot leave small slices unjudged."""
         inputs = _without_absent_baseline(input_dict)
+        models = [inputs["model"], *([inputs["baseline_model"]] if inputs.get("baseline_model") else [])]
+        if any(signature_of(_model_dir(artifacts)) for artifacts in models):
+            # TFMA reads the signatures that this project writes, and no others.
+            LocalExecutor(self._context).Do(input_dict, output_dict, exec_properties)
+            return
         settings = EvaluatorSettings.from_json(exec_properties[SETTINGS])
         spec, task = settings.evaluation, settings.features.task
         exec_properties = {**exec_properties, "eval_config": _at_own_thresholds(exec_properties["eval_config"], inputs)}
