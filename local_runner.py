@@ -15,6 +15,12 @@ RUNNER = Runner(
             "never changed.",
         ),
         Command(
+            "own-model",
+            "pipeline.commands.own_model",
+            "a model of your own for a dataset",
+            "Write model.py, which trains at once, beside dataset.toml, and name it there: [model] module.",
+        ),
+        Command(
             "pull",
             "pipeline.commands.pull",
             "spans from a database or another source",

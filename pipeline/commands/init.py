@@ -62,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="the folder to write (default: the dataset's name)")
     parser.add_argument("--name", help="the dataset's name (default: the file's)")
+    parser.add_argument("--own-model", action="store_true", help="write model.py too: a model of your own, to edit")
     parser.add_argument("--force", action="store_true", help="replace what an earlier `init` wrote into the folder")
     options.add_json(parser)
 
@@ -117,6 +118,7 @@ def command(args: argparse.Namespace) -> int:
         out=args.out,
         name=args.name,
         force=args.force,
+        own_model=args.own_model,
     )
     try:
         with terminal.progress("reading") as progress:
@@ -164,6 +166,8 @@ def _show(outcome: Onboarded, args: argparse.Namespace, terminal: Terminal) -> N
 
 
 def _notes(outcome: Onboarded) -> list[str]:
+    from pipeline.onboarding import own_model
+
     table, result = outcome.table, outcome.table.result
     notes = [f"warning: {role.warning}" for role in table.roles if role.warning]
     if table.label.task == "binary" and not table.label.is_plain:
@@ -192,7 +196,8 @@ def _notes(outcome: Onboarded) -> list[str]:
             "Take longer spans, or another order of the rows."
         )
     if outcome.written:
-        notes.append(f"Wrote {outcome.folder}: dataset.toml, schema.pbtxt, README.md and the spans.")
+        model = ", model.py" if (outcome.folder / own_model.FILE).exists() else ""
+        notes.append(f"Wrote {outcome.folder}: dataset.toml, schema.pbtxt, README.md{model} and the spans.")
     return notes
 
 
@@ -208,6 +213,7 @@ def _words(args: argparse.Namespace) -> list[str]:
     words += _option("--time", args.time) if args.time else []
     words += ["--every", args.every] if args.every else []
     words += ["--rows-per-span", str(args.rows_per_span)] if args.rows_per_span else []
+    words += ["--own-model"] if args.own_model else []
     words += ["--out", str(args.out)] if args.out else []
     return [*words, *(["--name", args.name] if args.name else [])]
 

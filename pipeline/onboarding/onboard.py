@@ -19,6 +19,7 @@ from pipeline.config import json_schema
 from pipeline.config.dataset import SHIPPED, load_dataset
 from pipeline.errors import ConfigError
 from pipeline.onboarding import folder as texts
+from pipeline.onboarding import own_model
 from pipeline.onboarding.cut import Cutting, Typed, cut
 from pipeline.onboarding.folder import SPANS_FOLDER, Table
 from pipeline.onboarding.label import Candidate, Label, candidates, choose_label
@@ -60,6 +61,7 @@ class Wish:
     out: Path | None = None
     name: str | None = None
     force: bool = False
+    own_model: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,9 +230,13 @@ def _write_texts(table: Table, aside: Path, wish: Wish) -> None:
     if not any(role.is_feature for role in table.roles):
         roles = "; ".join(f"{role.name!r} is {role.role}: {role.why}" for role in table.roles)
         raise ConfigError(f"{wish.path}: no column is left as a feature. {roles}.")
+    dataset = texts.dataset_toml(table)
+    if wish.own_model:
+        (aside / own_model.FILE).write_text(own_model.example(), encoding="utf-8")
+        dataset = own_model.naming_it(dataset)
     for file, text in (
         (texts.SCHEMA_COPY, json_schema.FILE.read_text(encoding="utf-8")),
-        (_DATASET, texts.dataset_toml(table)),
+        (_DATASET, dataset),
         ("schema.pbtxt", texts.schema_pbtxt(table)),
         ("README.md", texts.readme_md(table)),
     ):
@@ -254,6 +260,8 @@ def _install(aside: Path, target: Path, table: Table, force: bool) -> Onboarded:
             if (target / entry).exists():
                 (target / entry).rename(old / entry)
             (aside / entry).rename(target / entry)
+        if (aside / own_model.FILE).exists() and not (target / own_model.FILE).exists():  # Never over an edited one.
+            (aside / own_model.FILE).rename(target / own_model.FILE)
         shutil.rmtree(old, ignore_errors=True)
     return Onboarded(folder=target, table=table, written=force, diff=diff)
 
