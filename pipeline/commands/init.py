@@ -173,6 +173,8 @@ def _notes(outcome: Onboarded) -> list[str]:
     if table.label.task == "binary" and not table.label.is_plain:
         positive = " or ".join(repr(str(value)) for value in table.label.positive)
         notes.append(f"The label {table.label.column!r} counts as 1 where it is {positive}, else as 0.")
+    for part in table.parts:
+        notes.append(f"Derived feature {part.name!r} = {part.expression}: {part.why}.")
     if result.without_label:
         notes.append(f"{result.without_label:,} rows have no label and are left out.")
     if result.without_time:
@@ -276,6 +278,7 @@ def _json(outcome: Onboarded) -> dict[str, Any]:  # Any: JSON.
             }
             for role in table.roles
         ],
+        "derived": {part.name: part.expression for part in table.parts},
         "left_out": dict(table.left_out),
         "spans": [
             {"span": span.number, "begins": span.begins, "rows": span.rows, **_labels(table.label, span)}

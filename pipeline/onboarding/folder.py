@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from models.task_names import TaskName
 from pipeline.config import json_schema
+from pipeline.onboarding.calendar_parts import Part
 from pipeline.onboarding.cut import Cut, Cutting, SpanSummary
 from pipeline.onboarding.floors import evaluation_lines, training_lines, window_of
 from pipeline.onboarding.label import Label
@@ -44,6 +45,7 @@ class Table:
       given: the file's name.
       description: how the file is written.
       rows: of the file; `result` says how many are in the spans.
+      parts: of the time, which are features.
       source: the table `[source]` of spans that were pulled; "" for a file's.
     """
 
@@ -57,6 +59,7 @@ class Table:
     roles: Sequence[Role]
     left_out: Mapping[str, str]
     profiles: Mapping[str, Profile]
+    parts: Sequence[Part] = ()
     source: str = ""
 
 
@@ -66,11 +69,12 @@ def dataset_toml(table: Table) -> str:
     window = window_of(spans)
     rows = sum(span.rows for span in spans[-window:])
     typical = sorted(span.rows for span in spans)[len(spans) // 2]
+    cut_by = table.cutting.time
     groups: dict[str, list[str]] = {key: [] for key in (*_LISTS.values(), "never")}
     for role in table.roles:
         if role.role in _LISTS:
             groups[_LISTS[role.role]].append(role.name)
-        elif role.role not in _TABLES and role.role != "label":
+        elif role.role not in _TABLES and role.role != "label" and not (table.parts and role.name == cut_by):
             groups["never"].append(role.name)
     lines = [
         f"#:schema ./{SCHEMA_COPY}",
@@ -98,6 +102,13 @@ def dataset_toml(table: Table) -> str:
         said = [f"{_text(role.name)} = {_text(role.separator) if role.separator else role.size}" for role in chosen]
         if chosen:
             lines += ["", f"[features.{key}]", *said]
+    if table.parts:
+        lines += [
+            "",
+            "# The moment itself is no feature, since it differs in every span; clients send it for these.",
+            "[features.derived]",
+            *(f"{_text(part.name)} = {_text(part.expression)}  # {part.why}" for part in table.parts),
+        ]
     lines += [
         *training_lines(rows),
         "",
@@ -235,6 +246,7 @@ def readme_md(table: Table) -> str:
         f"| {_cell(f'`{role.name}`')} | {role.type} | {role.role} | {_cell(role.why)} | {role.missing:.1%} | |\n"
         for role in table.roles
     )
+    derived = "".join(f"`{part.name}` is derived, `{part.expression}`: {part.why}.\n\n" for part in table.parts)
     left_out = "".join(f"- {name} was left out: {why}.\n" for name, why in table.left_out.items())
     dropped = [
         (table.result.without_label, "had no label"),
@@ -260,7 +272,7 @@ thousands mark; per cent as 12 for 12 %), true as 1 and false as 0, a date as te
 | column | type | role | why | missing | meaning, unit |
 |---|---|---|---|---:|---|
 {columns}
-`never` in `dataset.toml` lists what is no feature. To change a role, move the name to another list.
+{derived}`never` in `dataset.toml` lists what is no feature. To change a role, move the name to another list.
 
 ## Spans
 {_cutting_text(table.cutting, spans)}

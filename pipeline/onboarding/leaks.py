@@ -64,19 +64,20 @@ def _filled_for_one_label(filled: npt.NDArray[np.bool_], labels: Labels, outcome
 def _tells_which_of_two(values: pa.Array, filled: npt.NDArray[np.bool_], labels: Labels) -> str:
     order = _order(values, filled)
     ordered = [] if order is None else [float(scores.auc(order, labels)), float(scores.auc(-order, labels))]
-    rates = _means(_groups(values, filled), labels.astype(np.float64))
+    rates = means_of_others(_groups(values, filled), labels.astype(np.float64))
     auc = max(*ordered, float(scores.auc(rates, labels)), 0.0)
     return f"alone it predicts the label with an AUC of {auc:.4f}" if auc > LEAK_AUC else ""
 
 
 def _tells_the_class(values: pa.Array, filled: npt.NDArray[np.bool_], labels: Labels) -> str:
     groups = _groups(values, filled)
-    rates = np.stack([_means(groups, (labels == label).astype(np.float64)) for label in range(labels.max() + 1)])
+    are = [(labels == label).astype(np.float64) for label in range(labels.max() + 1)]
+    rates = np.stack([means_of_others(groups, one) for one in are])
     accuracy = float((rates.argmax(axis=0) == labels).mean())
     if accuracy < LEAK_ACCURACY:
         return ""
     # One class in a hundred that nobody tells apart leaves an accuracy of 99 % to a column that says nothing.
-    auc = float(np.mean([scores.auc(rate, (labels == label).astype(np.int64)) for label, rate in enumerate(rates)]))
+    auc = float(np.mean([scores.auc(rate, one.astype(np.int64)) for rate, one in zip(rates, are, strict=True)]))
     return f"alone it tells the class of {accuracy:.1%} of the rows" if auc > LEAK_AUC else ""
 
 
@@ -89,7 +90,7 @@ def _tells_the_number(values: pa.Array, filled: npt.NDArray[np.bool_], labels: N
         told = _filled_for_one_label(filled, (~is_zero).astype(np.int64), ("0", "other than 0"))
         if told:
             return told
-    error = float(np.mean((_means(_groups(values, filled), labels) - labels) ** 2))
+    error = float(np.mean((means_of_others(_groups(values, filled), labels) - labels) ** 2))
     r_squared = 1 - error / variance
     order = _order(values, filled)
     if order is not None and np.ptp(order) > 0:
@@ -120,7 +121,7 @@ def _numbers(values: pa.Array) -> Numbers:
     return np.asarray(pc.fill_null(values.cast(pa.float64(), safe=False), 0.0).to_numpy(zero_copy_only=False))
 
 
-def _means(groups: Labels, labels: Numbers) -> Numbers:
+def means_of_others(groups: Labels, labels: Numbers) -> Numbers:
     """Returns for each row the mean label of its group among the rows of the other half, drawn to the mean of all."""
     half = np.random.default_rng(0).integers(0, 2, len(labels))  # Rows often come in turns: every second is no sample.
     size = int(groups.max()) + 1

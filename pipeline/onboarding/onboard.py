@@ -20,6 +20,7 @@ from pipeline.config.dataset import SHIPPED, load_dataset
 from pipeline.errors import ConfigError
 from pipeline.onboarding import folder as texts
 from pipeline.onboarding import own_model
+from pipeline.onboarding.calendar_parts import calendar_parts
 from pipeline.onboarding.cut import Cutting, Typed, cut
 from pipeline.onboarding.folder import SPANS_FOLDER, Table
 from pipeline.onboarding.label import Candidate, Label, candidates, choose_label
@@ -135,6 +136,7 @@ def _onboard(wish: Wish, name: str, target: Path, aside: Path, progress: Callabl
         lambda rows: progress(f"writing spans: {rows:,} rows"),
     )
     shutil.rmtree(aside / _SCRATCH, ignore_errors=True)
+    roles = propose(profiles, columns, label, cutting, result)
     table = Table(
         name=name,
         given=wish.path.name,
@@ -143,7 +145,8 @@ def _onboard(wish: Wish, name: str, target: Path, aside: Path, progress: Callabl
         label=label,
         cutting=cutting,
         result=result,
-        roles=propose(profiles, columns, label, cutting, result),
+        roles=roles,
+        parts=calendar_parts(roles, label, cutting, result),
         left_out=source.left_out,
         profiles=profiles,
         source=wish.query.toml() if wish.query else "",

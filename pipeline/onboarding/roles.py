@@ -111,7 +111,7 @@ def propose(
 def _moments(cutting: Cutting, result: Cut) -> np.ndarray | None:
     """Returns when each row of the sample was: by the column that cuts the spans, or by its span; None for neither."""
     if cutting.time:
-        return _numbers(result.sample[cutting.time])
+        return as_numbers(result.sample[cutting.time])
     if not cutting.pulled:
         return None
     # The sample is spread evenly over the rows, which come span by span.
@@ -139,7 +139,7 @@ def _role(
         return "personal", f"{personal}; personal data stay out of features", 0, f"{name!r}: {personal}"
     values = _contiguous(result.sample[name].combine_chunks())
     if pa.types.is_temporal(values.type):
-        values = pa.array(_numbers(values), mask=values.is_null().to_numpy(zero_copy_only=False))
+        values = pa.array(as_numbers(values), mask=values.is_null().to_numpy(zero_copy_only=False))
     if told := leak(values, result.labels, label.outcomes):
         warning = f"{name!r} tells the answer: {told}"
         return "leak", f"{told}; known only afterwards?", 0, warning
@@ -230,7 +230,7 @@ def _date(profile: Profile, typed: Typed, cutting: Cutting, values: pa.Array, mo
     if either[0] and any(reading.style.startswith("%d/%m") for reading in profile.candidates):
         warning = f"{profile.name!r}: month and day cannot be told apart; read as month/day"
     if moments is not None:
-        own = _numbers(values)
+        own = as_numbers(values)
         both = np.isfinite(own) & np.isfinite(moments)
         if both.sum() > 2 and own[both].std() > 0 and moments[both].std() > 0:
             correlation = float(np.corrcoef(own[both], moments[both])[0, 1])
@@ -285,7 +285,7 @@ def _list_separator(profile: Profile) -> str:
     return ""
 
 
-def _numbers(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
+def as_numbers(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """Returns the column as float64; a date by what it counts."""
     if pa.types.is_date(column.type):
         column = column.cast(pa.int32())

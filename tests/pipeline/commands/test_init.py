@@ -1,5 +1,6 @@
 """`init` from outside: what it prints, what it writes, and what it refuses."""
 
+import datetime
 import json
 import math
 import random
@@ -344,3 +345,42 @@ def test_dates_lists_and_texts_are_features(capsys):
     born, seen, *_ = lines[1].split(",")
     assert first["born"].strftime("%d.%m.%Y") == born
     assert first["last seen"].strftime("%Y-%m-%d %H:%M") == seen
+
+
+def _calls(first, days, hour_matters):
+    """Calls to a hotline: the later in the day the longer they wait; the weekday says nothing."""
+    chance = random.Random(11)
+    lines = ["called at,agents,minutes"]
+    for day in range(days):
+        for hour in range(24):
+            wait = 5 + hour * hour_matters + chance.gauss(0, 4)
+            when = first + datetime.timedelta(days=day, hours=hour, minutes=chance.randrange(60))
+            lines.append(f"{when:%Y-%m-%d %H:%M},{chance.randrange(2, 9)},{wait:.1f}")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_hour_of_the_time_is_a_feature_where_it_tells_something(capsys):
+    Path("calls.csv").write_text(_calls(datetime.datetime(2024, 1, 1), 60, 1), encoding="utf-8")
+
+    words = ("--label", "minutes", "--time", "called at")
+    _, out, _ = _init(capsys, "calls.csv", *words, "--every", "month", "--json")
+
+    # The variance of the hours is (24 ** 2 - 1) / 12 = 47.9, that of the noise 16: 75 % in all.
+    value = json.loads(out)
+    assert value["derived"] == {"called at_hour": "hour(`called at`)"}
+    assert any("tells 7" in note and "of the label's variance" in note for note in value["notes"])
+    dataset = load_dataset("calls")
+    assert dataset.features.derived == {"called at_hour": "hour(`called at`)"}
+    assert "called at" not in dataset.never
+
+
+@pytest.mark.parametrize(("every", "hour_matters"), [("month", 0), ("hour", 1)])
+def test_parts_of_the_time_that_tell_nothing_or_move_with_the_spans_are_none(capsys, every, hour_matters):
+    # An hour holds one value, which would be another one in every span.
+    Path("calls.csv").write_text(_calls(datetime.datetime(2024, 1, 1), 20, hour_matters), encoding="utf-8")
+
+    words = ("--label", "minutes", "--time", "called at", "--every", every, "--json")
+    _, out, _ = _init(capsys, "calls.csv", *words)
+
+    assert json.loads(out)["derived"] == {}
+    assert load_dataset("calls").never == ("called at",)
