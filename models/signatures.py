@@ -3,6 +3,7 @@
     serving_default      a tensor per feature, (None,) each, by column     -> the task's answer, see models/tasks.py
     serve_examples       examples: serialized tf.Examples                  -> the same
     transform_features   examples: serialized tf.Examples                  -> transformed features, label_xf, weight_xf
+    classify, regress    inputs: serialized tf.Examples                    -> see models/signature_defs.py
 
 Beside the model, `assets.extra/feature_defaults.json` says what stands for a missing value of each input, so that a
 server may leave features out of a request, and `assets.extra/thresholds.json` which class is answered.
@@ -10,17 +11,15 @@ server may leave features out of a request, and `assets.extra/thresholds.json` w
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
-from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from models import feature_defaults as defaults_file
-from models import serving_graph
+from models import serving_graph, signature_defs
 from models.calibration import Calibration
 from models.features import FeatureSpec
 from models.learners.protocol import Members
@@ -72,7 +71,7 @@ def write(
         "transform_features": tf.function(module.transform_features, input_signature=[_EXAMPLES], autograph=False),
     }
     tf.saved_model.save(module, output_dir, signatures=signatures)
-    _name_inputs_like_columns(output_dir, {spec.name: name for name, spec in graph.serving_inputs.items()})
+    signature_defs.edit(output_dir, task.name, {spec.name: name for name, spec in graph.serving_inputs.items()})
     defaults_file.write(output_dir, feature_defaults(graph, features))
     if task.name != "regression":
         thresholds.write(output_dir)
@@ -92,31 +91,6 @@ def feature_defaults(graph: TransformGraph, features: FeatureSpec) -> dict[str, 
         if one.separator:
             described[one.name]["separator"] = one.separator
     return described
-
-
-def _name_inputs_like_columns(model_dir: str, columns: Mapping[str, str]) -> None:
-    """Renames the inputs of `serving_default`, which servers and clients speak, from arguments to columns.
-
-    Only arguments have to be names that TensorFlow takes; the keys of a SignatureDef may be any text.
-    """
-    if all(argument == column for argument, column in columns.items()):
-        return
-    path = os.path.join(model_dir, tf.saved_model.SAVED_MODEL_FILENAME_PB)
-    model = saved_model_pb2.SavedModel()
-    with tf.io.gfile.GFile(path, "rb") as file:
-        model.ParseFromString(file.read())
-    definition = model.meta_graphs[0].signature_def["serving_default"]
-    saved = meta_graph_pb2.SignatureDef()
-    saved.CopyFrom(definition)
-    definition.ClearField("inputs")
-    for argument, column in columns.items():
-        definition.inputs[column].CopyFrom(saved.inputs[argument])
-    with tf.io.gfile.GFile(path, "wb") as file:
-        file.write(model.SerializeToString(deterministic=True))
-    # The fingerprint is of the file as it was; a SavedModel needs none.
-    fingerprint = os.path.join(model_dir, "fingerprint.pb")
-    if tf.io.gfile.exists(fingerprint):
-        tf.io.gfile.remove(fingerprint)
 
 
 class _ServingModule(tf.Module):

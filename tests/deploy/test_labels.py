@@ -6,7 +6,7 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from deploy import labels
 from tests.helpers import saved_models
-from tests.serving.conftest import launch, stop, wait_for, wait_until
+from tests.helpers.model_server import launch, stop, wait_for, wait_until
 
 
 @pytest.fixture

@@ -2,12 +2,22 @@
 
 import json
 
+import grpc
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import (
+    classification_pb2,
+    input_pb2,
+    model_pb2,
+    prediction_service_pb2_grpc,
+    regression_pb2,
+)
 
 from models.predictor import Predictor
 from tests.e2e.conftest import run
 from tests.helpers import task_datasets
+from tests.helpers.model_server import launch, stop, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -17,6 +27,50 @@ ANSWER = {
 }
 MAIN = {"regression": "mean_absolute_error", "multiclass": "sparse_categorical_accuracy"}
 WORSE = {"regression": "the live model's mean absolute error", "multiclass": "the live model's log loss"}
+
+
+def check_served(task, offline, where, version, folder):
+    """A server answers as the version does offline: `predict`, and the APIs on examples, over REST and gRPC."""
+    names = ("--model-name", task, "--model-base-path", version.parent)
+    server = launch(folder, *map(str, (*names, "--log-dir", folder / "log")))
+    try:
+        url = f"{wait_for(server, task).url}/v1/models/{task}"
+        asked = run("predict", *where, folder / "row.csv", "--url", url, "--json")
+        assert asked.status == 0, asked.err
+        online = asked.json["prediction"]
+        assert set(online) == set(ANSWER[task])
+        for name in ANSWER[task]:
+            close = name not in ("class", "classes")
+            assert online[name] == (pytest.approx(offline[name], rel=1e-4) if close else offline[name])
+
+        example = {"distance": 30.0, "line": "red"}
+        if task == "regression":
+            method, expected = "regress", online["value"]
+        else:
+            method, expected = "classify", dict(zip(online["classes"], online["probabilities"], strict=True))
+        reply = server.ask(f"/v1/models/{task}:{method}", {"signature_name": method, "examples": [example]})
+        assert reply.status == 200, reply.body
+        (result,) = reply.json["results"]
+        assert (result if task == "regression" else dict(result)) == pytest.approx(expected, rel=1e-6)
+        assert grpc_result(server, task, method, example) == pytest.approx(expected, rel=1e-6)
+    finally:
+        assert stop(server) == 0
+
+
+def grpc_result(server, task, method, values):
+    """The same over gRPC, in REST's words."""
+    example = tf.train.Example()
+    example.features.feature["distance"].float_list.value.append(values["distance"])
+    example.features.feature["line"].bytes_list.value.append(values["line"].encode())
+    given = input_pb2.Input(example_list=input_pb2.ExampleList(examples=[example]))
+    spec = model_pb2.ModelSpec(name=task, signature_name=method)
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        if method == "regress":
+            answer = stub.Regress(regression_pb2.RegressionRequest(model_spec=spec, input=given), timeout=60)
+            return answer.result.regressions[0].value
+        answer = stub.Classify(classification_pb2.ClassificationRequest(model_spec=spec, input=given), timeout=60)
+        return {one.label: one.score for one in answer.result.classifications[0].classes}
 
 
 @pytest.mark.parametrize("task", task_datasets.TASKS)
@@ -47,6 +101,8 @@ def test_a_model_is_pushed_asked_and_held_to_its_task(task, tmp_path):
     else:
         assert answer["class"] == "not at all"
         assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-4)
+
+    check_served(task, answer, where, version, tmp_path)
 
     same = run("run", *where, "--span", 2, "--json")
     assert same.json["decision"]["verdict"] == "skip", same.json["decision"]

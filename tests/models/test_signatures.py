@@ -126,15 +126,27 @@ def test_examples_without_label_have_none(loaded, table):
     assert outputs["label_xf"].numpy().tolist() == [-1, -1, -1]
 
 
-def test_loads_in_a_tf1_session(model_dir, table):
+def test_a_tf1_session_loads_it_with_the_signatures_of_tensorflow_servings_older_apis(model_dir, table):
     """BulkInferrer loads models this way; variables owned by Keras 3 are not found there."""
+    answers = {}
     with tf.compat.v1.Session(graph=tf.Graph()) as session:
-        definition = tf.compat.v1.saved_model.load(session, ["serve"], str(model_dir)).signature_def["serve_examples"]
-        answer = session.run(
-            definition.outputs["probability"].name, {definition.inputs["examples"].name: to_examples(table)}
-        )
+        signatures = tf.compat.v1.saved_model.load(session, ["serve"], str(model_dir)).signature_def
+        for name in ("serve_examples", "classify", "regress"):
+            (given,) = signatures[name].inputs.values()
+            fetches = {key: info.name for key, info in signatures[name].outputs.items()}
+            answers[name] = session.run(fetches, {given.name: to_examples(table)})
 
-    assert np.abs(answer - Predictor(str(model_dir)).predict(table)).max() < 1e-6
+    assert [signatures[name].method_name for name in ("classify", "regress")] == [
+        "tensorflow/serving/classify",
+        "tensorflow/serving/regress",
+    ]
+    expected = Predictor(str(model_dir)).predict(table)
+    examples, classified = answers["serve_examples"], answers["classify"]
+    assert (set(examples), set(classified)) == ({"class", "probability"}, {"classes", "scores"})
+    np.testing.assert_allclose(examples["probability"], expected, rtol=0, atol=1e-6)
+    assert classified["classes"].tolist() == [[b"0", b"1"]] * len(table)
+    np.testing.assert_allclose(classified["scores"], np.stack([1 - expected, expected], axis=1), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(answers["regress"]["outputs"], expected, rtol=0, atol=1e-6)
 
 
 def test_zero_rows(loaded, model_dir):

@@ -13,8 +13,8 @@ import urllib.request
 import pytest
 
 from serving import cli, embedded, stock_flags
+from tests.helpers.model_server import REPOSITORY, start, stop, wait_until
 from tests.helpers.ports import free_port
-from tests.serving.conftest import REPOSITORY, start, stop, wait_until
 
 
 def parse(*options: str) -> argparse.Namespace:

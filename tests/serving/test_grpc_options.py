@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from tests.serving.conftest import start, stop
+from tests.helpers.model_server import start, stop
 from tests.serving.test_grpc import code_of, predict_request
 
 

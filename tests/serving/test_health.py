@@ -8,7 +8,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.serving.conftest import publish, start, stop
+from tests.helpers.model_server import start, stop
+from tests.serving.conftest import publish
 
 SERVING, NOT_SERVING, UNKNOWN = 1, 2, 3
 

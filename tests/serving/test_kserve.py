@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.serving.conftest import REPOSITORY
+from tests.helpers.model_server import REPOSITORY
 
 CLIENT = (
     "tritonclient==2.73.0", "geventhttpclient==2.6.1", "gevent==26.9.0", "greenlet==3.3.2", "zope-event==6.2",

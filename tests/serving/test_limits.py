@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.conftest import start, stop, wait_until
+from tests.helpers.model_server import start, stop, wait_until
 
 PREDICT = "/v1/models/m:predict"
 GOOD = '{"instances": [1]}'

@@ -14,7 +14,7 @@ from serving.servables.loaded_model import LoadedModel
 from serving.servables.registry import ModelRegistry
 from serving.servables.versions import Retries
 from tests.helpers import saved_models
-from tests.serving.conftest import start, stop
+from tests.helpers.model_server import start, stop
 
 CALL = Call("m", None, None, "predict")
 BODY = b'{"instances": [1.5]}'

@@ -15,8 +15,8 @@ import pytest
 from serving import tls
 from serving.errors import OptionsError
 from tests.helpers.certificates import Authority
+from tests.helpers.model_server import REPOSITORY, launch, stop, wait_until
 from tests.helpers.ports import free_port
-from tests.serving.conftest import REPOSITORY, launch, stop, wait_until
 from tests.serving.test_grpc import predict_request
 
 

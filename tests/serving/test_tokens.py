@@ -10,7 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from serving import tokens
 from serving.errors import OptionsError
-from tests.serving.conftest import launch, stop, wait_until
+from tests.helpers.model_server import launch, stop, wait_until
 from tests.serving.test_grpc import predict_request
 
 OLD, NEW = "old-token-0123456789", "new.token~0123456789+/="

@@ -15,8 +15,9 @@ import grpc
 import pytest
 
 from tests.helpers import half_plus
+from tests.helpers.model_server import REPOSITORY, Server, wait_for, wait_until
 from tests.helpers.ports import free_port
-from tests.serving.conftest import REPOSITORY, SERVERS, Server, wait_for, wait_until
+from tests.serving.conftest import SERVERS
 
 MONITORING = 'prometheus_config { enable: true path: "/monitoring/prometheus/metrics" }'
 ROWS = {

@@ -16,8 +16,8 @@ from models.predictor import Predictor
 from models.training_spec import TrainingSpec
 from models.transform_graph import write_transform_graph
 from pipeline.predict.instances import instances, write_warmup
+from tests.helpers.model_server import start, stop
 from tests.models.conftest import fn_args, to_examples
-from tests.serving.conftest import start, stop
 
 NUMBERS = (
     *("hours-per-week", "concave points (mean)", "50%", "f(x)", "$x", "a:b", "#1", "a[0]", "it's", 'say "x"', "größe"),

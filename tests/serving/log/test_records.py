@@ -5,7 +5,8 @@ import signal
 
 from serving.log.reader import log_files, logged_rows, read_logs
 from serving.log.request_log import RequestLog
-from tests.serving.conftest import publish, start, wait_until
+from tests.helpers.model_server import start, wait_until
+from tests.serving.conftest import publish
 
 
 def test_what_a_server_answered_is_logged_and_outlives_its_kill(models, tmp_path):

@@ -11,7 +11,7 @@ from serving.errors import Code, OptionsError, ServingError
 from serving.servables.batching import BatchingParameters, BatchScheduler, read_parameters
 from serving.servables.loaded_model import LoadedModel
 from serving.values.tensors import FLOAT, INT32, Tensor
-from tests.serving.conftest import start, stop
+from tests.helpers.model_server import start, stop
 
 # What shares a run fills its batch, which then starts at once; what does not is not kept waiting for long.
 NEVER_MICROS, SOON_MICROS = 10**12, 1_000

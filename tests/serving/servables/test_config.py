@@ -9,7 +9,8 @@ from google.protobuf import text_format
 from serving.errors import OptionsError, ServingError
 from serving.servables import config as model_config
 from serving.servables.config import Policy
-from tests.serving.conftest import launch, publish, stop, wait_for, wait_until
+from tests.helpers.model_server import launch, stop, wait_for, wait_until
+from tests.serving.conftest import publish
 
 GOOD = '{"instances": [1]}'
 

@@ -10,7 +10,7 @@ from serving.servables import object_stores
 from serving.servables.config import ModelConfig, Policy
 from serving.servables.object_stores import ObjectStores, RemoteFile, Store, has_all_shards
 from tests.helpers import object_store
-from tests.serving.conftest import start, stop, wait_until
+from tests.helpers.model_server import start, stop, wait_until
 
 
 @pytest.fixture(scope="module", autouse=True)

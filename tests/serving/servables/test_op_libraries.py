@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.conftest import launch, start, stop
+from tests.helpers.model_server import launch, start, stop
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from serving.errors import Code, ServingError
 from serving.servables.config import ModelConfig, Policy
 from serving.servables.registry import ModelRegistry
 from serving.servables.versions import Retries
-from tests.serving.conftest import wait_until
+from tests.helpers.model_server import wait_until
 
 
 class Model:

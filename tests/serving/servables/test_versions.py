@@ -9,7 +9,8 @@ import threading
 
 import pytest
 
-from tests.serving.conftest import REPOSITORY, publish, start, stop, wait_until
+from tests.helpers.model_server import REPOSITORY, start, stop, wait_until
+from tests.serving.conftest import publish
 
 GOOD = '{"instances": [1]}'
 
