@@ -69,12 +69,12 @@ def dataset_toml(table: Table) -> str:
     window = window_of(spans)
     rows = sum(span.rows for span in spans[-window:])
     typical = sorted(span.rows for span in spans)[len(spans) // 2]
-    cut_by = table.cutting.time
+    divided = {part.column for part in table.parts}
     groups: dict[str, list[str]] = {key: [] for key in (*_LISTS.values(), "never")}
     for role in table.roles:
         if role.role in _LISTS:
             groups[_LISTS[role.role]].append(role.name)
-        elif role.role not in _TABLES and role.role != "label" and not (table.parts and role.name == cut_by):
+        elif role.role not in _TABLES and role.role != "label" and role.name not in divided:
             groups["never"].append(role.name)
     lines = [
         f"#:schema ./{SCHEMA_COPY}",

@@ -146,7 +146,7 @@ def _onboard(wish: Wish, name: str, target: Path, aside: Path, progress: Callabl
         cutting=cutting,
         result=result,
         roles=roles,
-        parts=calendar_parts(roles, label, cutting, result),
+        parts=calendar_parts(roles, label, wish.every, result),
         left_out=source.left_out,
         profiles=profiles,
         source=wish.query.toml() if wish.query else "",
