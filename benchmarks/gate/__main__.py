@@ -8,8 +8,13 @@
     python -m benchmarks.gate memory --datasets flights
     python -m benchmarks.gate table                 # writes the tables of docs/gate.md
 
-Results go to benchmarks/results/gate.json. Evidently, NannyML and alibi-detect do not fit into this environment: give
-the Python of an environment that has them. Stock TFDV is measured with thresholds of 0.1 and 0.3 for every feature.
+Results go to benchmarks/results/gate.json, those of `whole` and `power` after each draw. Stock TFDV is measured with
+thresholds of 0.1 and 0.3 for every feature. Evidently, NannyML and alibi-detect do not fit into this environment: give
+the Python of an environment that has them.
+
+    uv venv evidently && uv pip install --python evidently/bin/python evidently "pandas<3" pyarrow
+    uv venv nannyml && uv pip install --python nannyml/bin/python nannyml statsmodels pyarrow
+    uv venv alibi && uv pip install --python alibi/bin/python alibi-detect "pandas<3" "pyarrow<19"
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ from typing import Any
 
 from benchmarks import pages
 from benchmarks.gate import cost, false_alarms, memory, power, sequences, whole
+from benchmarks.gate.detectors import Peer
 from benchmarks.gate.spans import load_spans
 from benchmarks.pages import environment, write_table
 
@@ -47,7 +53,6 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--only", metavar="TEXT", help="of `whole`, the settings whose title holds this")
     parser.add_argument("--more", action="store_true", help="of `whole`, adds to the draws that are recorded")
     parser.add_argument("--datasets", nargs="+", default=["taxi", "flights"], choices=["taxi", "flights"])
-    parser.add_argument("--peer-repeats", type=int, default=30, help="resamples that the slow peers are asked about")
     parser.add_argument("--evidently", metavar="PYTHON", help="an interpreter that can import evidently")
     parser.add_argument("--nannyml", metavar="PYTHON", help="an interpreter that can import nannyml")
     parser.add_argument("--alibi", metavar="PYTHON", help="an interpreter that can import alibi_detect")
@@ -73,9 +78,13 @@ def main(argv: list[str] | None = None) -> int:
                     record("whole", name, found)
                 continue
             elif args.part == "power":
-                peers = {"evidently": args.evidently, "nannyml": args.nannyml, "alibi": args.alibi}
-                asked = {peer: path for peer, path in peers.items() if path}
-                found = power.measure(name, spans, args.repeats or 30, asked, args.peer_repeats, args.sizes)
+                pythons = {"evidently": args.evidently, "nannyml": args.nannyml, "alibi": args.alibi}
+                peers = [Peer(peer, path) for peer, path in pythons.items() if path]
+                for found in power.measure(name, spans, args.repeats or 30, peers, args.sizes):
+                    record("power", name, found)
+                for peer in peers:
+                    peer.close()
+                continue
             elif args.part == "sequences":
                 found = sequences.measure(name, spans)
             elif args.part == "memory":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ def detect(
     base: baselines.Baseline,
     reference: pa.Table,
     changed: Mapping[str, pa.Table],
-    peers: Mapping[str, str],
+    peers: Sequence[Peer],
 ) -> dict[str, dict[str, int]]:
     """Returns detector to change to 1 where anything was called moved."""
     found: dict[str, dict[str, int]] = {"gate": {}, "gate, features": {}, "gate, relations": {}, "gate, label": {}}
@@ -51,8 +51,8 @@ def detect(
             for threshold in (0.1, 0.3):
                 alarms = found.setdefault(f"TFDV {source} {threshold}", {})
                 alarms[change] = int(any(distance > threshold for distance in distances))
-    for peer, python in peers.items():
-        found |= _ask_peer(peer, python, dataset, reference, changed)
+    for peer in peers:
+        found |= peer.ask(dataset, reference, changed)
     return found
 
 
@@ -105,15 +105,27 @@ def _stock_distances(current: Any, reference: Any, source: str) -> list[float]:
     return [m.value for info in anomalies.drift_skew_info for m in info.drift_measurements]
 
 
-def _ask_peer(
-    peer: str, python: str, dataset: Dataset, reference: pa.Table, changed: Mapping[str, pa.Table]
-) -> dict[str, dict[str, int]]:
-    with tempfile.TemporaryDirectory() as folder:
-        pq.write_table(_flat(reference, dataset), f"{folder}/reference.parquet")
-        for index, table in enumerate(changed.values()):
-            pq.write_table(_flat(table, dataset), f"{folder}/{index}.parquet")
+class Peer:
+    """A library in an environment of its own, started once: importing it takes longer than an answer."""
+
+    def __init__(self, name: str, python: str) -> None:
         script = Path(__file__).with_name("peers.py")
-        command = [python, str(script), peer, folder, str(len(changed))]
-        answer = subprocess.run(command, check=True, capture_output=True, text=True)
-    verdicts = json.loads(answer.stdout.strip().splitlines()[-1])
-    return {detector: dict(zip(changed, alarms, strict=True)) for detector, alarms in verdicts.items()}
+        command = [python, "-W", "ignore", str(script), name]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, dataset: Dataset, reference: pa.Table, changed: Mapping[str, pa.Table]) -> dict[str, dict[str, int]]:
+        """Returns detector to change to 1 where anything was called moved."""
+        assert self._process.stdin is not None, "it was asked for"
+        assert self._process.stdout is not None, "it was asked for"
+        with tempfile.TemporaryDirectory() as folder:
+            pq.write_table(_flat(reference, dataset), f"{folder}/reference.parquet")
+            for index, table in enumerate(changed.values()):
+                pq.write_table(_flat(table, dataset), f"{folder}/{index}.parquet")
+            self._process.stdin.write(f"{folder} {len(changed)}\n")
+            self._process.stdin.flush()
+            verdicts = json.loads(self._process.stdout.readline())
+        return {detector: dict(zip(changed, alarms, strict=True)) for detector, alarms in verdicts.items()}
+
+    def close(self) -> None:
+        """Lets it end."""
+        self._process.communicate()

@@ -1,10 +1,11 @@
 """Asks Evidently, NannyML or alibi-detect, with their defaults, whether spans drifted; run in their environment.
 
-Arguments: the library, a folder with reference.parquet and 0.parquet, 1.parquet, ..., and the number of spans. Prints a
-JSON object: detector to one 0 or 1 per span.
+The argument is the library. Each line of standard input names a folder with reference.parquet and 0.parquet, 1.parquet,
+..., and the number of these spans; each line of the answer is a JSON object: detector to one 0 or 1 per span.
 """
 
 import json
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -14,21 +15,23 @@ import numpy as np
 import pandas as pd
 
 warnings.filterwarnings("ignore")
+os.environ["NML_DISABLE_USAGE_LOGGING"] = "1"
+os.environ["DO_NOT_TRACK"] = "1"
 
 
 def evidently(reference: pd.DataFrame, spans: Sequence[pd.DataFrame]) -> dict[str, list[int]]:
-    """The drift preset: its own verdict (half of the columns drifted), and whether any column did."""
+    """The drift preset's count of drifted columns: its own verdict (half of them), and whether any column did.
+
+    The count alone, without the preset's charts, takes a tenth of its time.
+    """
     from evidently import Report
-    from evidently.presets import DataDriftPreset
+    from evidently.metrics import DriftedColumnsCount
 
     found: dict[str, list[int]] = {"Evidently, its verdict": [], "Evidently, any column": []}
     for span in spans:
-        metrics = Report([DataDriftPreset()]).run(span, reference).dict()["metrics"]
-        (counts,) = [
-            metric["value"] for metric in metrics if "DriftedColumnsCount" in str(metric.get("metric_name", metric))
-        ]
-        found["Evidently, its verdict"].append(int(counts["share"] >= 0.5))
-        found["Evidently, any column"].append(int(counts["count"] > 0))
+        (counts,) = Report([DriftedColumnsCount()]).run(span, reference).dict()["metrics"]
+        found["Evidently, its verdict"].append(int(counts["value"]["share"] >= 0.5))
+        found["Evidently, any column"].append(int(counts["value"]["count"] > 0))
     return found
 
 
@@ -37,9 +40,12 @@ def nannyml(reference: pd.DataFrame, spans: Sequence[pd.DataFrame]) -> dict[str,
     from nannyml import UnivariateDriftCalculator
 
     found: list[int] = []
+    fitted = {}
     for span in spans:
-        calculator = UnivariateDriftCalculator(column_names=list(reference.columns), chunk_size=len(span))
-        results = calculator.fit(reference).calculate(span).filter(period="analysis").to_df()
+        if len(span) not in fitted:
+            calculator = UnivariateDriftCalculator(column_names=list(reference.columns), chunk_size=len(span))
+            fitted[len(span)] = calculator.fit(reference)
+        results = fitted[len(span)].calculate(span).filter(period="analysis").to_df()
         alerts = results.loc[:, [column for column in results.columns if column[-1] == "alert"]]
         found.append(int(alerts.fillna(False).to_numpy().any()))
     return {"NannyML, any column": found}
@@ -66,12 +72,15 @@ def alibi(reference: pd.DataFrame, spans: Sequence[pd.DataFrame]) -> dict[str, l
 
 
 def main(argv: Sequence[str]) -> int:
-    """Prints the verdicts. Exit status: 0."""
-    library, folder, number = argv
-    reference = pd.read_parquet(Path(folder) / "reference.parquet")
-    spans = [pd.read_parquet(Path(folder) / f"{index}.parquet") for index in range(int(number))]
-    found = {"evidently": evidently, "nannyml": nannyml, "alibi": alibi}[library](reference, spans)
-    print(json.dumps(found))
+    """Answers until the input ends. Exit status: 0."""
+    ask = {"evidently": evidently, "nannyml": nannyml, "alibi": alibi}[argv[0]]
+    answers = sys.stdout
+    sys.stdout = sys.stderr  # Libraries print.
+    for line in sys.stdin:
+        folder, number = line.rsplit(maxsplit=1)
+        reference = pd.read_parquet(Path(folder) / "reference.parquet")
+        spans = [pd.read_parquet(Path(folder) / f"{index}.parquet") for index in range(int(number))]
+        print(json.dumps(ask(reference, spans)), file=answers, flush=True)
     return 0
 
 

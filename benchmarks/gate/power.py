@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,55 +11,50 @@ import pyarrow as pa
 import pyarrow.csv
 
 from benchmarks.gate.changes import changes
-from benchmarks.gate.detectors import detect
-from benchmarks.gate.spans import REFERENCE_ROWS, build, settings, window
+from benchmarks.gate.detectors import Peer, detect
+from benchmarks.gate.spans import build, settings, window
 from benchmarks.pages import markdown
 
 POWER_SIZES = (1_000, 5_000)
+REFERENCE_ROWS = {"taxi": 4_000, "flights": 24_000}
 
 
 def measure(
-    name: str,
-    spans: Mapping[int, pa.Table],
-    repeats: int,
-    peers: Mapping[str, str],
-    peer_repeats: int,
-    sizes: Sequence[int],
-) -> dict[str, Any]:
-    """Changes spans of the reference's distribution, and asks every detector whether anything moved."""
+    name: str, spans: Mapping[int, pa.Table], repeats: int, peers: Sequence[Peer], sizes: Sequence[int]
+) -> Iterator[dict[str, Any]]:
+    """Changes spans of the reference's distribution, and asks every detector whether anything moved.
+
+    Yields what is known after each resample.
+    """
     dataset = settings(name)
     pool = pa.concat_tables(list(spans.values())).combine_chunks()
-    found: dict[str, Any] = {"reference_rows": REFERENCE_ROWS[name], "rows": {}, "seasons": {}}
-    for size in sizes:
-        alarms_of: dict[str, dict[str, list[int]]] = {change: {} for change in changes(name)}
-        for repeat in range(repeats):
-            rng = np.random.default_rng([11, size, repeat])
-            order = rng.permutation(pool.num_rows)
-            reference = pool.take(order[: REFERENCE_ROWS[name]])
-            base = build(name, window(reference, rng), seed=repeat)
-            span = pool.take(order[REFERENCE_ROWS[name] :][:size])
+    taken = REFERENCE_ROWS[name]
+    months = seasons(spans, peers) if name == "flights" and peers else {}
+    counts: dict[str, dict[str, dict[str, dict[str, int]]]] = {str(size): {} for size in sizes}
+    for repeat in range(repeats):
+        rng = np.random.default_rng([11, repeat])
+        order = rng.permutation(pool.num_rows)
+        reference = pool.take(order[:taken])
+        base = build(name, window(reference, rng), seed=repeat)
+        for size in sizes:
+            span = pool.take(order[taken : taken + size])
             changed = {change: apply(span, rng) for change, apply in changes(name).items()}
-            asked = peers if repeat < peer_repeats else {}
-            for detector, alarms in detect(dataset, base, reference, changed, asked).items():
+            for detector, alarms in detect(dataset, base, reference, changed, peers).items():
                 for change, alarm in alarms.items():
-                    alarms_of[change].setdefault(detector, []).append(alarm)
-        found["rows"][str(size)] = {
-            change: {detector: {"alarms": sum(alarms), "of": len(alarms)} for detector, alarms in detectors.items()}
-            for change, detectors in alarms_of.items()
-        }
-        print(f"{name} {size}: done", file=sys.stderr)
-    if name == "flights" and peers:
-        found["seasons"] = seasons(spans, peers)
-    return found
+                    of = counts[str(size)].setdefault(change, {}).setdefault(detector, {"alarms": 0, "of": 0})
+                    of["alarms"] += alarm
+                    of["of"] += 1
+        print(f"{name}: {repeat + 1} of {repeats}", file=sys.stderr, flush=True)
+        yield {"reference_rows": taken, "rows": counts, "seasons": months}
 
 
-def seasons(spans: Mapping[int, pa.Table], peers: Mapping[str, str]) -> dict[str, dict[str, int]]:
+def seasons(spans: Mapping[int, pa.Table], peers: Sequence[Peer]) -> dict[str, dict[str, int]]:
     """Compares May to December with a baseline of January to April."""
     dataset = settings("flights")
     rng = np.random.default_rng(4)
     rows = {span: spans[span].take(np.sort(rng.permutation(spans[span].num_rows)[::3])) for span in spans}
     past = {span: rows[span] for span in (1, 2, 3, 4)}
-    months = {f"month {span}": spans[span] for span in range(5, 13)}
+    months = {f"month {span}": rows[span] for span in range(5, 13)}
     base = build("flights", past)
     found = detect(dataset, base, pa.concat_tables(list(past.values())), months, peers)
     return {month: {detector: alarms[month] for detector, alarms in found.items()} for month in months}
@@ -75,9 +70,8 @@ def table(found: Mapping[str, Any]) -> str:
                 [change, *(f"{alarms[detector]['alarms'] / alarms[detector]['of']:.0%}" for detector in detectors)]
                 for change, alarms in sorted(counts.items(), key=lambda item: order.index(item[0]))
             ]
-            asked = counts["nothing"]
-            repeats = ", ".join(f"{detector}: {asked[detector]['of']}" for detector in detectors)
-            text += f"\n{name}, spans of {int(size):,} rows. Repeats: {repeats}.\n\n"
+            repeats = counts["nothing"]["gate"]["of"]
+            text += f"\n{name}, spans of {int(size):,} rows, {repeats} resamples.\n\n"
             text += markdown(["change", *detectors], rows)
         if result["seasons"]:
             months = sorted(result["seasons"].items(), key=lambda item: int(item[0].split()[1]))
