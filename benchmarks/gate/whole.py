@@ -286,6 +286,7 @@ def _judge(
                 past=would_read,
             )
         decision = assessed.decision
+        assert decision.evidence.performance or not decision.compared, "the trees were asked"
         found.append((_kinds(decision), decision.verdict is Verdict.RERUN))
         challenge = decision.evidence.challenge
         gain = challenge.expected.value if challenge else None
