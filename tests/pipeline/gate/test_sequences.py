@@ -1,6 +1,6 @@
 """Sequences of real taxi spans in which a model goes bad with its labels at hand: the gate may not stay silent.
 
-Models are trained by our own code, small ones, without the components around it.
+Models are trained by our own code, small ones on the columns that tell most, without the components around it.
 """
 
 import dataclasses
@@ -25,8 +25,15 @@ from pipeline.gate.settings import Floors, Settings
 
 DAY = 86_400
 TAXI = load_dataset("taxi")
+FEATURES = dataclasses.replace(
+    load_dataset("taxi").features,
+    numeric=("fare", "trip_miles"),
+    categorical=("payment_type", "company"),
+    bucketized={},
+    cyclical={},
+)
 SPEC = TrainingSpec(batch_size=64, epochs=5, hidden_units=(16,), embedding_size=4, learning_rate=0.01)
-SETTINGS = Settings(features=TAXI.features, policy=TAXI.gate)
+SETTINGS = Settings(features=FEATURES, policy=TAXI.gate)
 NO_FLOORS = Floors(limits={"auc": 0.0})
 
 
@@ -54,7 +61,7 @@ def spans(tmp_path_factory, schema):
 def turned(table):
     """Who tipped does not, and who did not does."""
     fare = table["fare"].to_numpy()
-    tips = np.where(labels.evaluate(table, TAXI.features.label) == 1, 0.0, fare)
+    tips = np.where(labels.evaluate(table, FEATURES.label) == 1, 0.0, fare)
     return table.set_column(table.column_names.index("tips"), "tips", pa.array(tips))
 
 
@@ -68,22 +75,22 @@ def train(tmp_path_factory, schema):
         newest = max(tables)
         held_out = tables[newest].filter(pa.array(np.arange(tables[newest].num_rows) % 3 == 0))
         batches = [(f"{span:05d}", batch) for span, table in rows.items() for batch in table.to_batches()]
-        analysis = analyze((batch for _, batch in batches), TAXI.features)
-        write_transform_graph(analysis, TAXI.features, schema, str(folder / "transform"))
-        graph = TransformGraph(str(folder / "transform"), TAXI.features)
-        layout = Layout.of(TAXI.features, {name: len(tokens) for name, tokens in analysis.vocabularies.items()})
+        analysis = analyze((batch for _, batch in batches), FEATURES)
+        write_transform_graph(analysis, FEATURES, schema, str(folder / "transform"))
+        graph = TransformGraph(str(folder / "transform"), FEATURES)
+        layout = Layout.of(FEATURES, {name: len(tokens) for name, tokens in analysis.vocabularies.items()})
         fitted = fit(training.pack_batches(batches, graph, layout), layout, SPEC)
         signatures.export(
-            fitted.members, fitted.task, fitted.calibration, graph, TAXI.features, str(folder / "model"), rows[newest]
+            fitted.members, fitted.task, fitted.calibration, graph, FEATURES, str(folder / "model"), rows[newest]
         )
         out_of_time, results = None, ()
         if fitted.newest_predictions is not None:
-            labelled, truth = labels.labelled(rows[newest], TAXI.features.label)
+            labelled, truth = labels.labelled(rows[newest], FEATURES.label)
             out_of_time = scoring.evaluate(labelled, truth, fitted.newest_predictions, ())
             # One fold a span where the window is no longer than the ensemble is large.
             evaluations = {}
             for item in fitted.earlier:
-                table, truth = labels.labelled(rows[sorted(rows)[item.span]], TAXI.features.label)
+                table, truth = labels.labelled(rows[sorted(rows)[item.span]], FEATURES.label)
                 evaluations[sorted(rows)[item.span]] = scoring.evaluate(table, truth[item.rows], item.predictions, ())
             evaluations[newest] = out_of_time
             results = [r for span, e in evaluations.items() for r in performance.results_of(span, e, TAXI.gate)]
@@ -97,7 +104,7 @@ def train(tmp_path_factory, schema):
         baseline = build_baseline(
             rows,
             schema,
-            TAXI.features,
+            FEATURES,
             TAXI.gate,
             evaluation=chosen.evaluation,
             origin=chosen.origin,
@@ -161,12 +168,16 @@ def test_after_a_change_the_gate_asks_until_what_is_possible_is_reached(spans, t
     assert (live.baseline.origin.span, live.baseline.evaluation.overall.auc.value > 0.9) == (5, True)
     live = train({6: tables[6], 7: tables[7]}, previous=live)
     repaired = decide(live, 8, tables[8], schema, tables=tables)
+    # The same model, where span 8 is of the time before again: the change was a step.
+    back = decide(live, 8, spans[8], schema, tables={**tables, 8: spans[8]})
 
     assert "performance" in kinds(first)
     assert auc(first) < 0.2
     assert "performance" in kinds(mixed)
     # What a training brings is measured, and it pays each time.
     assert first.evidence.challenge.expected.low > 0.3
-    assert {first.verdict, mixed.verdict} == {Verdict.RERUN}
+    assert back.evidence.challenge.expected.low > 0.3
+    assert {first.verdict, mixed.verdict, back.verdict} == {Verdict.RERUN}
+    assert (back.row, auc(back) < 0.2) == (Row.PERFORMANCE, True)
     assert "performance" not in kinds(repaired)
     assert auc(repaired) > 0.9
