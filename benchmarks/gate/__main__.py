@@ -1,6 +1,5 @@
 """Does the gate call a span drifted when nothing happened, and does it see what did happen?
 
-    python -m benchmarks.gate false-alarms          # 200 same-distribution resamples per size
     python -m benchmarks.gate whole [--only TEXT]   # all kinds of evidence together, 200 clean spans per size
     python -m benchmarks.gate power [--evidently PYTHON] [--nannyml PYTHON] [--alibi PYTHON]
     python -m benchmarks.gate sequences             # real spans in order, nothing trained
@@ -24,19 +23,21 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from benchmarks import pages
-from benchmarks.gate import cost, false_alarms, memory, power, sequences, whole
+from benchmarks.gate import cost, memory, power, sequences, whole
 from benchmarks.gate.detectors import Peer
 from benchmarks.gate.spans import load_spans
 from benchmarks.pages import environment, write_table
 
 RESULTS = pages.RESULTS / "gate.json"
 PAGE = pages.DOCS / "gate.md"
-PARTS = {
-    "false_alarms": false_alarms,
+PARTS: dict[str, Any] = {  # Any: modules with a `measure` and a `table`.
     "whole": whole,
     "power": power,
     "sequences": sequences,
@@ -48,8 +49,8 @@ PARTS = {
 def main(argv: list[str] | None = None) -> int:
     """Runs one part and merges what it found into the results. Exit status: 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=["false-alarms", "whole", "power", "sequences", "cost", "memory", "table"])
-    parser.add_argument("--repeats", type=int, help="resamples (default: 200 for false alarms, 30 for power)")
+    parser.add_argument("part", choices=[*PARTS, "table"])
+    parser.add_argument("--repeats", type=int, help="resamples (default: 200 for `whole`, 30 for `power`)")
     parser.add_argument("--only", metavar="TEXT", help="of `whole`, the settings whose title holds this")
     parser.add_argument("--more", action="store_true", help="of `whole`, adds to the draws that are recorded")
     parser.add_argument("--datasets", nargs="+", default=["taxi", "flights"], choices=["taxi", "flights"])
@@ -68,31 +69,26 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         for name in args.datasets:
             spans = load_spans(name, Path(folder))
-            if args.part == "false-alarms":
-                found: Any = false_alarms.measure(name, spans, args.repeats or 200)
-            elif args.part == "whole":
-                recorded = _recorded("whole", name)
-                if not args.more:
-                    recorded = {title: of for title, of in recorded.items() if args.only and args.only not in title}
-                for found in whole.measure(name, spans, args.repeats or 200, args.only, recorded):
-                    record("whole", name, found)
-                continue
-            elif args.part == "power":
-                pythons = {"evidently": args.evidently, "nannyml": args.nannyml, "alibi": args.alibi}
-                peers = [Peer(peer, path) for peer, path in pythons.items() if path]
-                for found in power.measure(name, spans, args.repeats or 30, peers, args.sizes):
-                    record("power", name, found)
-                for peer in peers:
-                    peer.close()
-                continue
-            elif args.part == "sequences":
-                found = sequences.measure(name, spans)
-            elif args.part == "memory":
-                found = memory.measure(name, spans)
-            else:
-                found = cost.measure(name, spans)
-            record(args.part.replace("-", "_"), name, found)
+            for found in _measured(args, name, spans):
+                record(args.part, name, found)
     return 0
+
+
+def _measured(args: argparse.Namespace, name: str, spans: Mapping[int, pa.Table]) -> Iterator[Any]:
+    """Yields what is known of a part and a dataset, where it is made of draws after each of them."""
+    if args.part == "whole":
+        recorded = _recorded("whole", name)
+        if not args.more:
+            recorded = {title: of for title, of in recorded.items() if args.only and args.only not in title}
+        yield from whole.measure(name, spans, args.repeats or 200, args.only, recorded)
+    elif args.part == "power":
+        pythons = {"evidently": args.evidently, "nannyml": args.nannyml, "alibi": args.alibi}
+        peers = [Peer(peer, path) for peer, path in pythons.items() if path]
+        yield from power.measure(name, spans, args.repeats or 30, peers, args.sizes)
+        for peer in peers:
+            peer.close()
+    else:
+        yield PARTS[args.part].measure(name, spans)
 
 
 def _recorded(part: str, name: str) -> dict[str, Any]:

@@ -19,8 +19,6 @@ from pipeline.gate import baseline as baselines
 
 # Columns of the month of the year or of one flight or plane: different in every span, by their nature.
 EXCLUDED = {"taxi": ("trip_start_month",), "flights": ("flight", "tailnum")}
-# The training rows of four spans: two thirds of each.
-REFERENCE_ROWS = {"taxi": 4_000, "flights": 72_000}
 
 
 def load_spans(name: str, folder: Path) -> dict[int, pa.Table]:

@@ -56,6 +56,8 @@ KINDS = {
     "unusable_data": "blocked",
 }
 """Kinds of evidence by their name in a decision, and as columns."""
+CHANCE = "a feature, floors aside"
+"""The spans in which a feature exceeds what chance alone does, whether or not that is large enough to matter."""
 TRAINED = "trained"
 """The spans that were decided to be trained on: what moves and would not pay is none of them."""
 
@@ -167,15 +169,14 @@ def measure(
         dataset, pool = setting.change(dataset, schema, pa.concat_tables(list(spans.values())).combine_chunks(), rng)
         before = recorded.get(title, {"spans": 0, "alarms": {}})
         counts = {
-            size: dict.fromkeys(("any", TRAINED, *KINDS.values()), 0) | before["alarms"].get(str(size), {})
+            size: dict.fromkeys(("any", CHANCE, *KINDS.values(), TRAINED), 0) | before["alarms"].get(str(size), {})
             for size in setting.sizes[name]
         }
         for repeat in range(before["spans"] // SPANS, repeats // SPANS):
             for size, judged in _draw(name, title, setting, dataset, schema, pool, repeat):
-                for kinds, trained in judged:
-                    counts[size]["any"] += bool(kinds)
-                    counts[size][TRAINED] += trained
-                    for kind in kinds:
+                for found in judged:
+                    counts[size]["any"] += bool(found & {*KINDS.values()})
+                    for kind in found:
                         counts[size][kind] += 1
             print(f"{name}, {title}: {repeat + 1} of {repeats // SPANS}: {counts}", file=sys.stderr, flush=True)
             recorded = {
@@ -198,7 +199,7 @@ def _draw(
     schema: schema_pb2.Schema,
     pool: pa.Table,
     repeat: int,
-) -> Iterator[tuple[int, list[tuple[set[str], bool]]]]:
+) -> Iterator[tuple[int, list[set[str]]]]:
     """Draws one baseline, and yields what the gate says of spans of each size."""
     rng = np.random.default_rng([20_261_129, repeat])
     order = rng.permutation(pool.num_rows)
@@ -258,8 +259,8 @@ def _judge(
     model: Model,
     past: Mapping[int, pa.Table],
     tables: list[pa.Table],
-) -> list[tuple[set[str], bool]]:
-    """Returns the kinds of evidence that ask for anything, span by span, and whether it would be trained on."""
+) -> list[set[str]]:
+    """Returns the columns of the table that count each span."""
     policy = dataclasses.replace(dataset.gate, min_rows=100)
     wanted = Settings(features=dataset.features, policy=policy, slices=dataset.evaluation.slices)
     live = assess.Live(version=str(100 * DAY), model_dir="the trees", baseline=baseline)
@@ -287,23 +288,28 @@ def _judge(
             )
         decision = assessed.decision
         assert decision.evidence.performance or not decision.compared, "the trees were asked"
-        found.append((_kinds(decision), decision.verdict is Verdict.RERUN))
+        found.append(_columns(decision))
         challenge = decision.evidence.challenge
         gain = challenge.expected.value if challenge else None
         earlier.append(SpanCounts(span=number, version=0, counts=assessed.counts, gain=gain))
     return found
 
 
-def _kinds(decision: Decision) -> set[str]:
-    """Returns the columns of the evidence that asks for anything; a gain is one where nothing else does."""
+def _columns(decision: Decision) -> set[str]:
+    """Returns the kinds of evidence that ask for anything, and what else is counted; a gain only where it is alone."""
     said = {reason.kind for reason in (*decision.reasons, *decision.notes)}
     found = {KINDS[kind] for kind in said if kind in KINDS}
-    return found - {KINDS["gain"]} if len(found) > 1 else found
+    if len(found) > 1:
+        found -= {KINDS["gain"]}
+    features = decision.evidence.drift.features if decision.evidence.drift else ()
+    if any(one.noise is not None and one.distance > one.noise for one in features):
+        found.add(CHANCE)
+    return found | ({TRAINED} if decision.verdict is Verdict.RERUN else set())
 
 
 def table(found: Mapping[str, Any]) -> str:
     """Returns the false alarms of every setting, by kind of evidence, and the interval of all of them."""
-    columns = [*KINDS.values(), TRAINED]
+    columns = [CHANCE, *KINDS.values(), TRAINED]
     rows = []
     for title in SETTINGS:
         for name, results in reversed(found.items()):
