@@ -129,6 +129,12 @@ class _Column:
         return numbers_of(self.profile, self.reading) if self.reading.kind in ("number", "boolean") else None
 
     @property
+    def stray(self) -> str:
+        """A sentence with a blank in front where one value keeps the column from being numbers."""
+        value = clipped(self.profile.stray, 30) if self.reading.kind == "text" else ""
+        return f" The values would be numbers, but {value!r} is none: correct it in the file." if value else ""
+
+    @property
     def listed(self) -> str:
         shown = ", ".join(
             f"{clipped(str(value), 30)!r} ({self.profile.counts[value]:,})" for value in self.values[:_MOST_SHOWN]
@@ -220,7 +226,7 @@ def _told(column: _Column) -> tuple[TaskName, str]:
         if column.is_whole and _are_classes(numbers) and not names.COUNT.search(profile.name):
             return "multiclass", f"{count} whole numbers {span}; --task regression predicts a number"
         return "regression", f"{'whole numbers' if column.is_whole else 'numbers'} {span}"
-    if profile.distinct_share > _UNIQUE:
+    if profile.distinct_share > _UNIQUE and not column.stray:
         raise _unique(column)
     return "multiclass", f"{count:,} texts"
 
@@ -291,7 +297,8 @@ def _multiclass(column: _Column, why: str) -> Label:
         number = " --task regression predicts the number." if column.numbers is not None else ""
         raise ConfigError(
             f"{column.where}: it has {count:,} values, and a model here tells at most {_MOST_CLASSES} classes apart."
-            f"{number} Say which count as 1, --positive VALUE [VALUE ...], or join values. Values: {column.listed}."
+            f"{number}{column.stray} Say which count as 1, --positive VALUE [VALUE ...], or join values. Values: "
+            f"{column.listed}."
         )
     numbers = column.numbers if column.is_whole else None
     if numbers is not None:
@@ -316,7 +323,7 @@ def _regression(column: _Column, why: str) -> Label:
     if numbers is None:
         raise ConfigError(
             f"{column.where}: --task regression predicts a number, and this column holds "
-            f"{'dates' if column.reading.kind == 'date' else 'texts'}. Values: {column.listed}."
+            f"{'dates' if column.reading.kind == 'date' else 'texts'}.{column.stray} Values: {column.listed}."
         )
     transform: TransformName = "log1p" if numbers.gain_by_log else "none"
     return Label(

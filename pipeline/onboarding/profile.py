@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ MOST_COUNTED = 50_000
 _EXACT = 2**53
 _LONG_DIGITS = r"^[+-]?[0-9]{16,}$"
 _TRIED_FIRST = 200
+_LOOKS_LIKE_A_NUMBER = re.compile(r"[-+$€£]?[0-9][0-9.,]*%?")
 
 Value = str | float | int | bool
 
@@ -65,6 +67,12 @@ class Profile:
     def distinct_share(self) -> float:
         """Distinct values by rows with a value, as far as they were counted."""
         return len(self.counts) / self.counted if self.counted else 0.0
+
+    @property
+    def stray(self) -> str:
+        """The value that made a text of a column whose other values are mostly numbers; "" where there is none."""
+        numbers = sum(bool(_LOOKS_LIKE_A_NUMBER.fullmatch(str(value))) for value in self.counts)
+        return self.refusal if 0.5 * len(self.counts) < numbers < len(self.counts) else ""
 
     def update(self, array: pa.Array) -> None:
         """Takes the next rows into account."""

@@ -201,14 +201,13 @@ def _words(profile: Profile, typed: Typed) -> _Proposal:
         return "text", f"free text of {spaces:.0f} words on average", _TEXT_BUCKETS, ""
     if profile.distinct_share > _UNIQUE and profile.counted > 20:
         return "identifier", f"{profile.distinct_share:.1%} of its values occur once", 0, ""
-    numbers = sum(bool(re.fullmatch(r"[-+$€£]?[0-9][0-9.,]*%?", value)) for value in values)
     why = "text"
-    if profile.has_codes and numbers == len(values):
+    if profile.has_codes and all(value.isdigit() for value in values):
         why = "digits with zeros in front: a code, no quantity"
     elif profile.percents and profile.without_percent:
         why = "some values have a % and some have none"
-    elif numbers > 0.5 * len(values) and profile.refusal:
-        why = f"text, because {profile.refusal[:30]!r} is no number"
+    elif profile.stray:
+        why = f"text, because {profile.stray[:30]!r} is no number"
     return _list(profile, why)
 
 

@@ -69,6 +69,8 @@ def test_task_decides_where_it_is_given(values, task, classes):
             None,
             "it has 60 values, and a model here tells at most 50 classes apart.",
         ),
+        ([*map(str, range(100)), "about 7"], None, "The values would be numbers, but 'about 7' is none: correct it"),
+        ([*map(str, range(100)), "about 7"], "regression", "but 'about 7' is none: correct it in the file. Values:"),
         (
             ["a", "b"] * 20 + ["c"] * 9,
             None,
