@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import tempfile
 from collections.abc import Sequence
@@ -15,6 +16,10 @@ from driftgate.server import PORT, Server
 
 if TYPE_CHECKING:
     import pandas
+
+
+Span = int | str | datetime.date
+"""A span's number; or its day, a date or `2017-12-01`, where spans are days."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Dataset:
     root: Path | None = None
     data_root: str | None = None
 
-    def run(self, span: int | None = None, *, force: bool = False, push: bool = True, quiet: bool = False) -> Run:
+    def run(self, span: Span | None = None, *, force: bool = False, push: bool = True, quiet: bool = False) -> Run:
         """Runs the pipeline on a span, the newest by default.
 
         Args:
@@ -45,11 +50,11 @@ class Dataset:
         options = [*option("--span", span), *(["--force"] if force else []), *([] if push else ["--no-push"])]
         return self._run(options, quiet=quiet)
 
-    def explain(self, span: int | None = None) -> Run:
+    def explain(self, span: Span | None = None) -> Run:
         """Returns what the gate would decide about a span; nothing is recorded. Raises CommandError as `run` does."""
         return self._run([*option("--span", span), "--explain"], quiet=True)
 
-    def drift(self, span: int | None = None, *, against: int | None = None) -> Drift:
+    def drift(self, span: Span | None = None, *, against: Span | None = None) -> Drift:
         """Compares a span with the live model's training window, or with another span; nothing is recorded.
 
         Raises:
@@ -71,7 +76,7 @@ class Dataset:
         """Returns the spans that exist or were processed, and what became of each. Raises CommandError."""
         return frame(self._json("spans")["spans"], "span")
 
-    def schema_diff(self, span: int | None = None) -> pandas.DataFrame:
+    def schema_diff(self, span: Span | None = None) -> pandas.DataFrame:
         """Returns what a span, the newest by default, holds beyond the curated schema. Raises CommandError."""
         return frame(self._json("schema", "diff", *option("--span", span))["beyond"], "column")
 

@@ -1,5 +1,7 @@
 """The Python API without a training: values, errors in the commands' own words, and names that stay names."""
 
+import datetime
+
 import pandas as pd
 import pytest
 
@@ -48,6 +50,7 @@ def test_tables_are_data_frames(folder):
         (lambda: driftgate.load("nothing"), "There is no dataset 'nothing'. Shipped: flights, taxi."),
         (lambda: driftgate.load("shop").drift(2), "No model is live in "),
         (lambda: driftgate.load("shop").run(9), "Span 9 does not match"),
+        (lambda: driftgate.load("shop").schema_diff(datetime.date(2017, 12, 1)), "--span: the spans of "),
         (lambda: driftgate.load("shop").replay("8-9"), "--spans: no span from 8 to 9. Found: 1, 2."),
         (lambda: driftgate.load("shop").serve(), "Nothing has been pushed to "),
         (lambda: driftgate.init("nothing.csv", label="y"), "nothing.csv"),
