@@ -167,8 +167,8 @@ def _ask(model: keras.Model, features: Mapping[str, Tensor], training: bool) -> 
         return model(dict(features), training=training)
     absent = sorted({one.name for one in declared} - set(features))
     if absent:
-        raise OwnCodeError(
-            f"build_model: the model takes {', '.join(map(repr, absent))}. The transformed features are: "
+        raise LookupError(
+            f"the model takes {', '.join(map(repr, absent))}. The transformed features are: "
             f"{', '.join(sorted(features))}."
         )
     given = {one.name: _like(features[one.name], one) for one in declared}

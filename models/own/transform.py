@@ -33,7 +33,7 @@ class _Columns(dict[str, Any]):
     """The columns of [features] and [label]; another one is told by its name."""
 
     def __missing__(self, name: str) -> Any:
-        raise OwnCodeError(
+        raise LookupError(
             f"the column {name!r} is not in [features] of dataset.toml, where the columns that a model may read are "
             f"listed. They are: {', '.join(sorted(self))}."
         )

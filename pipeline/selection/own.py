@@ -11,6 +11,7 @@ import numpy as np
 from models.model_spec import ModelSpec
 from models.target import Target
 from models.training_spec import TrainingSpec
+from pipeline.errors import ConfigError
 from pipeline.selection.fold_rows import FoldRows
 from pipeline.selection.scoring import Contender, Trained
 
@@ -27,7 +28,15 @@ def contender(spec: TrainingSpec, model: ModelSpec, deployed_on: int | None = No
     Args:
       deployed_on: the span of the fold whose model is written as it would be pushed, to be measured; an export takes
         seconds, and one tells as much as many.
+
+    Raises:
+      ConfigError: code of the dataset's own trains, of which folds know nothing.
     """
+    if model.module:
+        raise ConfigError(
+            f"[model] module: {model.module} is trained by `run` alone. Folds score driftgate's own learners: take the "
+            "line out to score those, or look at a run's report for what own code does out of time."
+        )
 
     def train(rows: FoldRows) -> Trained:
         started = time.perf_counter()
