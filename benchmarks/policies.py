@@ -37,6 +37,7 @@ from columnar.numbers import as_float64
 from models import predictor, recalibration, scores
 from models.calibration import Calibration, calibrate
 from models.features import FeatureSpec
+from models.thresholds import Thresholds
 from pipeline.gate import assess, gains, labels, performance, scoring, yardstick
 from pipeline.gate.baseline import build_baseline
 from pipeline.gate.decision import Verdict
@@ -53,7 +54,7 @@ _DAY = 86_400
 class Trees:
     """Gradient boosting on flat columns, with a slope and an offset as a network has."""
 
-    task = "binary"
+    task, thresholds = "binary", Thresholds()
 
     def __init__(self, table: pa.Table, features: FeatureSpec) -> None:
         from sklearn.ensemble import HistGradientBoostingClassifier

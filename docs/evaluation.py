@@ -20,7 +20,7 @@ def table() -> str:
     lines = ["| metric | is | tasks | better | Beam engine |", "|---|---|---|---|---|"]
     for item in registry.METRICS.values():
         unit = {"nats": ", nats", "label": ", in the label's unit", "": ""}[item.unit]
-        on_beam = "yes" if item.tfma or item.name == registry.CALIBRATION_ERROR else "no"
+        on_beam = "yes" if all(item.tfma_of(task) for task in item.tasks) else "no"
         lines.append(f"| `{item.name}` | {item.title}{unit} | {', '.join(item.tasks)} | {item.better} | {on_beam} |")
     lines += ["", "| task | main metric | floors and limits | drop | drop of a slice |", "|---|---|---|---|---|"]
     for task in _TASKS:

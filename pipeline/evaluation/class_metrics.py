@@ -11,7 +11,7 @@ from pipeline.evaluation.registry import CALIBRATION_ERROR, EXAMPLE_COUNT
 
 Floats = npt.NDArray[np.float64]
 
-_TOP = 3
+TOP = 3
 _MOST_PROBABLE = Thresholds()
 
 
@@ -32,38 +32,68 @@ def weighted(
       weights: (rows,), at least one above 0.
       thresholds: which class the model answers.
     """
+    found = of_sums(sums(labels, probabilities, weights, thresholds), probabilities.shape[1])
+    return {**found, "auc_macro": _mean_auc(labels.astype(np.int64), probabilities, weights)}
+
+
+def sums(labels: Floats, probabilities: Floats, weights: Floats, thresholds: Thresholds = _MOST_PROBABLE) -> Floats:
+    """Returns what the metrics are computed from, but for areas: sums over rows, so those of parts add up.
+
+    (classes² + 4 + bins,): the confusion matrix, then the weight of right most probable classes, of log losses, of
+    Brier scores and of classes among the first three, then by bin of the confidence that less the right answers.
+    """
     classes = probabilities.shape[1]
     truth, predicted = labels.astype(np.int64), probabilities.argmax(axis=1)
-    right, total = predicted == truth, weights.sum()
+    right, confidence = predicted == truth, probabilities.max(axis=1)
     matrix = confusion(truth, thresholds.answers(probabilities), weights, classes)
-    occurs = matrix.sum(axis=1) > 0
+    own = np.clip(probabilities[np.arange(len(truth)), truth], EPSILON, 1.0)
+    one_hot = np.zeros_like(probabilities)
+    one_hot[np.arange(len(truth)), truth] = 1.0
+    first = np.argpartition(-probabilities, min(TOP, classes) - 1, axis=1)[:, :TOP]
+    is_number = not np.isnan(confidence).any()
+    bins = np.minimum((np.where(is_number, confidence, 0) * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    gaps = np.bincount(bins, (confidence - right) * weights, CALIBRATION_BINS)
+    return np.concatenate(
+        [
+            matrix.ravel(),
+            [
+                right @ weights,
+                -np.log(own) @ weights,
+                ((probabilities - one_hot) ** 2).sum(axis=1) @ weights,
+                (first == truth[:, None]).any(axis=1) @ weights,
+            ],
+            gaps,
+        ]
+    )
+
+
+def of_sums(summed: Floats, classes: int) -> dict[str, float]:
+    """Returns each metric but for areas from what `sums` returned; NaN where it is not defined."""
+    matrix = summed[: classes**2].reshape(classes, classes)
+    (hits, losses, squares, among_first), gaps = summed[classes**2 :][:4], summed[classes**2 + 4 :]
+    total, occurs = matrix.sum(), matrix.sum(axis=1) > 0
     recall = _ratio(np.diag(matrix), matrix.sum(axis=1))
     precision = _ratio(np.diag(matrix), matrix.sum(axis=0))
     f1 = _ratio(2 * np.diag(matrix), matrix.sum(axis=1) + matrix.sum(axis=0))
-    own = np.clip(probabilities[np.arange(len(truth)), truth], EPSILON, 1.0)
-    loss = float(-np.log(own) @ weights / total)
-    shares = matrix.sum(axis=1)[occurs] / total
-    entropy = float(-(shares * np.log(shares)).sum())
-    one_hot = np.zeros_like(probabilities)
-    one_hot[np.arange(len(truth)), truth] = 1.0
+    shares = matrix.sum(axis=1) / total
+    entropy = float(-(shares[occurs] * np.log(shares[occurs])).sum())
     values = {
         EXAMPLE_COUNT: float(total),
-        "sparse_categorical_accuracy": float(right @ weights / total),
+        "sparse_categorical_accuracy": float(hits / total),
         "precision_macro": float(precision[occurs].mean()),
+        "precision_weighted": float(precision @ shares),
         "recall_macro": float(recall[occurs].mean()),
+        "recall_weighted": float(recall @ shares),
         "f1_macro": float(f1[occurs].mean()),
-        "f1_weighted": float(f1 @ matrix.sum(axis=1) / total),
+        "f1_weighted": float(f1 @ shares),
         "matthews_correlation_coefficient": matthews(matrix),
-        "sparse_categorical_crossentropy": loss,
-        "mcfadden_r_squared": 1 - loss / entropy if entropy > 0 else float("nan"),
-        "brier_score": float(((probabilities - one_hot) ** 2).sum(axis=1) @ weights / total),
-        "auc_macro": _mean_auc(truth, probabilities, weights, np.flatnonzero(occurs)),
-        CALIBRATION_ERROR: _calibration_error(right, probabilities.max(axis=1), weights),
+        "sparse_categorical_crossentropy": float(losses / total),
+        "mcfadden_r_squared": float(1 - losses / total / entropy) if entropy > 0 else float("nan"),
+        "brier_score": float(squares / total),
+        # Source: Guo et al., "On calibration of modern neural networks", 2017, over ten equal bins of the confidence.
+        CALIBRATION_ERROR: float(np.abs(gaps).sum() / total),
     }
-    if classes > _TOP:
-        first = np.argpartition(-probabilities, _TOP - 1, axis=1)[:, :_TOP]
-        values["top_3_accuracy"] = float((first == truth[:, None]).any(axis=1) @ weights / total)
-    return values
+    return values | ({"top_3_accuracy": float(among_first / total)} if classes > TOP else {})
 
 
 def confusion(truth: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], weights: Floats, classes: int) -> Floats:
@@ -86,21 +116,8 @@ def _ratio(part: Floats, whole: Floats) -> Floats:
     return np.asarray(np.divide(part, whole, out=np.zeros_like(part), where=whole > 0))
 
 
-def _mean_auc(
-    truth: npt.NDArray[np.int64], probabilities: Floats, weights: Floats, classes: npt.NDArray[np.int64]
-) -> float:
-    """Returns the mean AUC of each class against the rest."""
+def _mean_auc(truth: npt.NDArray[np.int64], probabilities: Floats, weights: Floats) -> float:
+    """Returns the mean AUC of each class that has rows against the rest."""
+    classes = np.flatnonzero(np.bincount(truth, weights))
     areas = [histogram_auc((truth == index).astype(np.float64), probabilities[:, index], weights) for index in classes]
     return float(np.mean(areas)) if areas else float("nan")
-
-
-def _calibration_error(right: npt.NDArray[np.bool_], confidence: Floats, weights: Floats) -> float:
-    """Returns the mean distance between confidence and accuracy over ten equal bins of the confidence.
-
-    Source: Guo et al., "On calibration of modern neural networks", 2017.
-    """
-    if np.isnan(confidence).any():
-        return float("nan")
-    bins = np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    gaps = np.bincount(bins, (confidence - right) * weights, CALIBRATION_BINS)
-    return float(np.abs(gaps).sum() / weights.sum())

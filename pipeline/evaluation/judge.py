@@ -148,16 +148,16 @@ def notes_on(model: ModelCurves) -> tuple[str, ...]:
     return (f"The model never answers {said}. {hint}",)
 
 
-def floors_on(values: Values, spec: EvaluationSpec, task: TaskName) -> dict[str, float]:
+def floors_on(values: Values, floors: Mapping[str, float], task: TaskName) -> Mapping[str, float]:
     """Returns the floors and limits of an evaluation: what the file says, and what rare positives ask for besides.
 
     Where less than one label in twenty is 1, a model that knows nothing has a calibration error below any usual limit,
     and an area under precision and recall that is the share of the positives.
     """
-    floors, share = spec.floors_of(task), value_of(values, "mean_label") if task == "binary" else None
+    share = value_of(values, "mean_label") if task == "binary" else None
     if share is None or not 0 < share < RARE:
         return floors
-    limit = min(floors[CALIBRATION_ERROR], share / 2)
+    limit = min(floors.get(CALIBRATION_ERROR, 1.0), share / 2)
     return {"auc_precision_recall": share, **floors, CALIBRATION_ERROR: limit}
 
 
@@ -192,7 +192,8 @@ def _judge_overall(
     if not _answers_numbers(values):
         why = "the model predicted NaN, which is no prediction, for at least one example"
         return _row(OVERALL, values, live, task, [(registry.MAIN[task], why)]), [why]
-    broken = [*_missed_floors(values, spec, task), *_drops(values, live, spec.drops_of(task))]
+    floors = floors_on(values, spec.floors_of(task), task)
+    broken = [*_missed_floors(values, floors), *_drops(values, live, spec.drops_of(task))]
     return _row(OVERALL, values, live, task, broken), [why for _, why in broken]
 
 
@@ -202,18 +203,25 @@ def _judge_slice(
     main = registry.METRICS[registry.MAIN[task]]
     if values[EXAMPLE_COUNT].value < spec.min_slice_examples:
         return _row(key, values, live, task, unjudged=f"fewer than {spec.min_slice_examples} examples")
-    if value_of(values, main.name) is None:
+    # What is not defined on a slice, such as an AUC where all labels are equal, is no reason there.
+    floors = {name: limit for name, limit in spec.slice_floors.items() if value_of(values, name) is not None}
+    missed = list(_missed_floors(values, floors))
+    if value_of(values, main.name) is None and not missed:
         return _row(key, values, live, task, unjudged=f"{main.title} is not defined, as where all labels are equal")
     if live is None or value_of(live, main.name) is None:
-        return _row(key, values, None, task, unjudged="no model is live to compare with")
-    return _row(key, values, live, task, list(_drops(values, live, spec.slice_drops_of(task))))
+        why = "" if floors else "no model is live to compare with"
+        return _row(key, values, None, task, missed, unjudged=why)
+    return _row(key, values, live, task, [*missed, *_drops(values, live, spec.slice_drops_of(task))])
 
 
-def _missed_floors(values: Values, spec: EvaluationSpec, task: TaskName) -> Iterator[tuple[str, str]]:
-    for name, limit in floors_on(values, spec, task).items():
+def _missed_floors(values: Values, floors: Mapping[str, float]) -> Iterator[tuple[str, str]]:
+    for name, limit in floors.items():
         definition, metric = registry.METRICS[name], values.get(name)
         value = value_of(values, name)
-        if metric is None or value is None:
+        if metric is None:
+            yield name, f"{definition.title} has a limit and was not measured: the Beam engine has no metric for it"
+            continue
+        if value is None:
             yield name, f"{definition.title} is not defined on the eval split, as where all labels are equal"
             continue
         if misses(definition, metric, limit):
@@ -261,7 +269,7 @@ def _difference_deviation(now: Metric, before: Metric) -> float | None:
 
 def _kept_floors(values: Values, spec: EvaluationSpec, task: TaskName) -> Iterator[str]:
     main = registry.METRICS[registry.MAIN[task]]
-    floors = floors_on(values, spec, task)
+    floors = floors_on(values, spec.floors_of(task), task)
     if main.name not in floors:
         yield f"{main.title} {values[main.name].value:.4f}"
     for name, limit in floors.items():

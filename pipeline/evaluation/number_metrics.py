@@ -26,8 +26,6 @@ def weighted(labels: Floats, predictions: Floats, weights: Floats, interval: flo
         return float(values @ weights / total)
 
     error = labels - value
-    squared = mean(error**2)
-    spread = mean((labels - mean(labels)) ** 2)
     some = (labels != 0) & (weights > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         percentages = np.abs(error[some] / labels[some]) * 100
@@ -36,18 +34,40 @@ def weighted(labels: Floats, predictions: Floats, weights: Floats, interval: flo
         "mean_label": mean(labels),
         "mean_prediction": mean(value),
         "mean_absolute_error": mean(np.abs(error)),
-        "mean_squared_error": squared,
-        "root_mean_squared_error": float(np.sqrt(squared)),
         # As in TFMA: a row whose label is 0 is off by no percentage.
         "mean_absolute_percentage_error": float(percentages @ weights[some] / weights[some].sum())
         if some.any()
         else float("nan"),
-        "r_squared": 1 - squared / spread if spread > 0 else float("nan"),
         "mean_pinball_loss": mean(
             (pinball(labels - lower, (1 - interval) / 2) + pinball(labels - upper, (1 + interval) / 2)) / 2
         ),
         "interval_coverage": mean(((lower <= labels) & (labels <= upper)).astype(np.float64)),
         "interval_width": mean(upper - lower),
+        # Less a label, so that squares of large numbers, such as points in time, do not swallow their spread.
+        **of_sums(sums(labels - labels[0], predictions - labels[0], weights)),
+    }
+
+
+def sums(labels: Floats, predictions: Floats, weights: Floats) -> Floats:
+    """Returns what the metrics of squares are computed from: sums over rows, so those of parts add up, (4,).
+
+    Args:
+      predictions: the value, in the first of their columns.
+    """
+    error = labels - predictions[:, 0]
+    return np.array([weights.sum(), weights @ labels, weights @ labels**2, weights @ error**2])
+
+
+def of_sums(summed: Floats) -> dict[str, float]:
+    """Returns the metrics of squares from what `sums` returned; NaN where one is not defined."""
+    mean, square, squared = summed[1:] / summed[0]
+    spread = square - mean**2
+    # Equal labels have no spread but for rounding.
+    defined = spread > 1e-12 * square
+    return {
+        "mean_squared_error": float(squared),
+        "root_mean_squared_error": float(np.sqrt(squared)),
+        "r_squared": float(1 - squared / spread) if defined else float("nan"),
     }
 
 

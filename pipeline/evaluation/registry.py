@@ -14,6 +14,8 @@ from models.task_names import TaskName
 EXAMPLE_COUNT = "example_count"
 AUC = "auc"
 CALIBRATION_ERROR = "expected_calibration_error"
+CLASS_SUMS, NUMBER_SUMS = "ClassSums", "NumberSums"
+"""Our classes for TFMA that measure several metrics at once."""
 PRECISION = 0.5
 """At which `recall_at_precision` is: of what is called 1, one in two is."""
 LOSS: Mapping[TaskName, str] = {
@@ -40,7 +42,8 @@ class Definition:
       tasks: whose models it measures.
       better: in which direction; empty where neither is.
       unit: `nats`, `label` for the label's own unit, or empty for a number without one.
-      tfma: TFMA's class, which the Beam engine measures it by; empty where the local engine alone does.
+      tfma: the class by which the Beam engine measures it, TFMA's or our own (pipeline/evaluation/tfma_metrics.py);
+        empty where the local engine alone does; by task where tasks differ.
     """
 
     name: str
@@ -48,7 +51,13 @@ class Definition:
     tasks: tuple[TaskName, ...]
     better: Literal["higher", "lower", ""] = ""
     unit: Literal["nats", "label", ""] = ""
-    tfma: str = ""
+    tfma: str | Mapping[TaskName, str] = ""
+
+    def tfma_of(self, task: TaskName) -> str:
+        """Returns the class by which the Beam engine measures models of a task; empty where none does."""
+        if task not in self.tasks:
+            return ""
+        return self.tfma if isinstance(self.tfma, str) else self.tfma.get(task, "")
 
     @property
     def is_relative(self) -> bool:
@@ -91,7 +100,13 @@ METRICS: Mapping[str, Definition] = {
             unit="nats",
             tfma="BinaryCrossentropy",
         ),
-        Definition(name="brier_score", title="Brier score", tasks=_C, better="lower"),
+        Definition(
+            name="brier_score",
+            title="Brier score",
+            tasks=_C,
+            better="lower",
+            tfma={"binary": "MeanSquaredError", "multiclass": CLASS_SUMS},
+        ),
         Definition(name="calibration", title="predicted over observed", tasks=_B, tfma="Calibration"),
         Definition(name="auc_macro", title="AUC, mean of the classes", tasks=_M, better="higher"),
         Definition(
@@ -101,12 +116,25 @@ METRICS: Mapping[str, Definition] = {
             better="higher",
             tfma="SparseCategoricalAccuracy",
         ),
-        Definition(name="top_3_accuracy", title="accuracy of the first three", tasks=_M, better="higher"),
-        Definition(name="precision_macro", title="precision, mean of the classes", tasks=_M, better="higher"),
-        Definition(name="recall_macro", title="recall, mean of the classes", tasks=_M, better="higher"),
-        Definition(name="f1_macro", title="F1, mean of the classes", tasks=_M, better="higher"),
-        Definition(name="f1_weighted", title="F1, classes by their rows", tasks=_M, better="higher"),
-        Definition(name="matthews_correlation_coefficient", title="Matthews correlation", tasks=_C, better="higher"),
+        *(
+            Definition(name=name, title=title, tasks=_M, better="higher", tfma=CLASS_SUMS)
+            for name, title in {
+                "top_3_accuracy": "accuracy of the first three",
+                "precision_macro": "precision, mean of the classes",
+                "precision_weighted": "precision, classes by their rows",
+                "recall_macro": "recall, mean of the classes",
+                "recall_weighted": "recall, classes by their rows: the share of right answers",
+                "f1_macro": "F1, mean of the classes",
+                "f1_weighted": "F1, classes by their rows",
+            }.items()
+        ),
+        Definition(
+            name="matthews_correlation_coefficient",
+            title="Matthews correlation",
+            tasks=_C,
+            better="higher",
+            tfma={"binary": "MatthewsCorrelationCoefficient", "multiclass": CLASS_SUMS},
+        ),
         Definition(
             name="sparse_categorical_crossentropy",
             title="log loss",
@@ -116,9 +144,19 @@ METRICS: Mapping[str, Definition] = {
             tfma="SparseCategoricalCrossentropy",
         ),
         Definition(
-            name="mcfadden_r_squared", title="log loss saved against the classes' shares", tasks=_M, better="higher"
+            name="mcfadden_r_squared",
+            title="log loss saved against the classes' shares",
+            tasks=_M,
+            better="higher",
+            tfma=CLASS_SUMS,
         ),
-        Definition(name=CALIBRATION_ERROR, title="calibration error", tasks=_C, better="lower"),
+        Definition(
+            name=CALIBRATION_ERROR,
+            title="calibration error",
+            tasks=_C,
+            better="lower",
+            tfma={"binary": "ExpectedCalibrationError", "multiclass": CLASS_SUMS},
+        ),
         Definition(
             name="mean_absolute_error",
             title="mean absolute error",
@@ -136,7 +174,12 @@ METRICS: Mapping[str, Definition] = {
             tfma="MeanSquaredError",
         ),
         Definition(
-            name="root_mean_squared_error", title="root mean squared error", tasks=_R, better="lower", unit="label"
+            name="root_mean_squared_error",
+            title="root mean squared error",
+            tasks=_R,
+            better="lower",
+            unit="label",
+            tfma=NUMBER_SUMS,
         ),
         Definition(
             name="mean_absolute_percentage_error",
@@ -145,7 +188,7 @@ METRICS: Mapping[str, Definition] = {
             better="lower",
             tfma="MeanAbsolutePercentageError",
         ),
-        Definition(name="r_squared", title="R²", tasks=_R, better="higher"),
+        Definition(name="r_squared", title="R²", tasks=_R, better="higher", tfma=NUMBER_SUMS),
         Definition(name="mean_pinball_loss", title="quantile loss of the ends", tasks=_R, better="lower", unit="label"),
         Definition(name="interval_coverage", title="rows within lower and upper", tasks=_R),
         Definition(name="interval_width", title="mean width of the interval", tasks=_R, better="lower", unit="label"),

@@ -36,6 +36,7 @@ class EvaluationSpec:
         the mean distance between predicted and observed rate, in probability; of a classifier.
       floors: of any metric of the task, by name, what the candidate must reach over the whole eval split: at least
         where higher is better, at most where lower is.
+      slice_floors: the same on each slice that has `min_slice_examples`, where the metric is defined.
       max_drop: of any metric of the task, by how much the candidate may be worse than the live model over the whole
         eval split; a share of the live model's value for metrics in the label's unit.
       max_slice_drop: the same on each slice that has `min_slice_examples`.
@@ -54,6 +55,9 @@ class EvaluationSpec:
     max_slice_auc_drop: Annotated[float, Range(0, 1)] = 0.05
     max_calibration_error: Annotated[float, Range(0, 1, "probability")] = 0.05
     floors: Mapping[str, Annotated[float, Range(-math.inf, math.inf, "the metric's")]] = field(default_factory=dict)
+    slice_floors: Mapping[str, Annotated[float, Range(-math.inf, math.inf, "the metric's")]] = field(
+        default_factory=dict
+    )
     max_drop: Mapping[str, Annotated[float, Range(0, math.inf, "the metric's")]] = field(default_factory=dict)
     max_slice_drop: Mapping[str, Annotated[float, Range(0, math.inf, "the metric's")]] = field(default_factory=dict)
     must_beat: Literal["majority", "linear", "trees"] = "majority"
@@ -81,7 +85,7 @@ class EvaluationSpec:
           ValueError: names the first, and those that there are.
         """
         allowed = [item.name for item in registry.of_task(task) if item.better]
-        for key in ("floors", "max_drop", "max_slice_drop"):
+        for key in ("floors", "slice_floors", "max_drop", "max_slice_drop"):
             for name in getattr(self, key):
                 if name not in allowed:
                     raise ValueError(

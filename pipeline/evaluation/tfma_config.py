@@ -15,7 +15,7 @@ from google.protobuf import wrappers_pb2
 from models.target import Target, TaskName
 from pipeline.evaluation import registry
 from pipeline.evaluation.binary_metrics import BUCKETS
-from pipeline.evaluation.registry import CALIBRATION_ERROR
+from pipeline.evaluation.registry import CLASS_SUMS, NUMBER_SUMS
 from pipeline.evaluation.spec import EvaluationSpec
 
 CANDIDATE, BASELINE = "candidate", "baseline"
@@ -61,15 +61,9 @@ def eval_config(spec: EvaluationSpec, target: Target, *, has_baseline: bool | No
     metrics = config.metrics_specs.add()
     if has_baseline is not None:
         metrics.model_names.extend(names)
-    by_name = {
-        item.name: metrics.metrics.add(class_name=item.tfma, config=_CONFIGS.get(item.tfma, ""))
-        for item in registry.of_task(target.task)
-        if item.tfma
-    }
-    if target.task == "binary":
-        by_name[CALIBRATION_ERROR] = metrics.metrics.add(
-            class_name="ExpectedCalibrationError", module="pipeline.evaluation.tfma_calibration"
-        )
+    by_name = _add_metrics(metrics, target.task)
+    if target.weight:
+        _count_rows(config)
     for plot in _PLOTS[target.task]:
         metrics.metrics.add(class_name=plot)
     _set_thresholds(by_name, spec, target.task, has_baseline=has_baseline is not False)
@@ -78,13 +72,40 @@ def eval_config(spec: EvaluationSpec, target: Target, *, has_baseline: bool | No
     return config
 
 
+def _add_metrics(metrics: Any, task: TaskName) -> dict[str, Any]:  # Any: TFMA's messages.
+    """Adds what measures a task; returns by name what measures one metric alone, which may have a threshold."""
+    by_name = {}
+    for item in registry.of_task(task):
+        kind = item.tfma_of(task)
+        if kind in (CLASS_SUMS, NUMBER_SUMS):
+            if kind not in {metric.class_name for metric in metrics.metrics}:
+                metrics.metrics.add(class_name=kind, module=_MODULES[kind])
+        elif kind:
+            config = _CONFIGS.get(task, {}).get(item.name)
+            by_name[item.name] = metrics.metrics.add(
+                class_name=kind, module=_MODULES.get(kind, ""), config=json.dumps(config) if config else ""
+            )
+    return by_name
+
+
+def _count_rows(config: EvalConfig) -> None:
+    """Counts rows as one each, whatever their weight: slices are judged from a number of rows on."""
+    weighted = config.metrics_specs[0]
+    kept = [metric for metric in weighted.metrics if metric.class_name != "ExampleCount"]
+    del weighted.metrics[:]
+    weighted.metrics.extend(kept)
+    counted = config.metrics_specs.add(model_names=weighted.model_names)
+    counted.metrics.add(class_name="ExampleCount")
+    counted.example_weights.unweighted = True
+
+
 def set_answer_thresholds(config: EvalConfig, thresholds: Mapping[str, float]) -> None:
     """Measures, in a config of `eval_config`, what each binary model answers from its own threshold on.
 
     Args:
       thresholds: by TFMA's model name, the least probability that is answered 1.
     """
-    (specs,) = config.metrics_specs
+    specs = config.metrics_specs[0]
     found = [metric for metric in specs.metrics if metric.class_name in _OF_ANSWERS]
     if len(set(thresholds.values())) > 1:
         kept = [metric for metric in specs.metrics if metric.class_name not in _OF_ANSWERS]
@@ -92,10 +113,10 @@ def set_answer_thresholds(config: EvalConfig, thresholds: Mapping[str, float]) -
         specs.metrics.extend(kept)
         for model in thresholds:
             config.metrics_specs.add(model_names=[model], metrics=found)
-    for part in config.metrics_specs:
-        model = part.model_names[0] if part is not specs else next(iter(thresholds))
+    for index, part in enumerate(config.metrics_specs):
         for metric in part.metrics:
             if metric.class_name in _OF_ANSWERS:
+                model = part.model_names[0] if index else next(iter(thresholds))
                 # TFMA calls what lies above a threshold; a model answers 1 from it on.
                 below = float(np.nextafter(np.float32(thresholds[model]), np.float32(0)))
                 metric.config = json.dumps({_OF_ANSWERS[metric.class_name]: below})
@@ -119,12 +140,23 @@ def _set_thresholds(by_name: Mapping[str, Any], spec: EvaluationSpec, task: Task
             (change.relative if definition.is_relative else change.absolute).value = -most if is_higher else most
 
 
-_CONFIGS = {"RecallAtPrecision": json.dumps({"precision": registry.PRECISION, "num_thresholds": BUCKETS})}
+_CONFIGS: Mapping[TaskName, Mapping[str, Mapping[str, str | float]]] = {
+    "binary": {
+        "recall_at_precision": {"precision": registry.PRECISION, "num_thresholds": BUCKETS},
+        "brier_score": {"name": "brier_score"},
+    }
+}
+_MODULES = {
+    "ExpectedCalibrationError": "pipeline.evaluation.tfma_calibration",
+    CLASS_SUMS: "pipeline.evaluation.tfma_metrics",
+    NUMBER_SUMS: "pipeline.evaluation.tfma_metrics",
+}
 _OF_ANSWERS: Mapping[str, str] = {
     "BinaryAccuracy": "threshold",
     "Precision": "thresholds",
     "Recall": "thresholds",
     "F1Score": "thresholds",
+    "MatthewsCorrelationCoefficient": "thresholds",
 }
 """TFMA's metrics of a binary model's answers, and what it calls their threshold."""
 PREDICTIONS: Mapping[TaskName, str] = {"binary": "probability", "multiclass": "probabilities", "regression": "value"}

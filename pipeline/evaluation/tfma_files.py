@@ -28,7 +28,7 @@ from pipeline.evaluation.registry import AUC
 
 ByModel = Mapping[str, Mapping[SliceKey, Mapping[str, Metric]]]
 # TFMA's own answer where all labels are equal. The judge does not take it for an AUC.
-_ZERO_WHERE_UNDEFINED = frozenset({AUC, "auc_precision_recall"})
+_ZERO_WHERE_UNDEFINED = frozenset({AUC, "auc_precision_recall", "recall_at_precision"})
 
 EvalConfig = Any  # tfma.EvalConfig: a generated message without types.
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from models.errors import ModelError
 from models.target import Target
+from models.thresholds import Thresholds
 from pipeline.evaluation import judge, metrics, registry
 from pipeline.evaluation.intervals import Estimate
 from pipeline.evaluation.metrics import Sample
@@ -22,7 +23,7 @@ from pipeline.gate.performance import Evaluation, SliceEvaluation
 from pipeline.gate.policy import SMALLEST_COMPARED
 from pipeline.gate.settings import Floors, Settings
 
-_BINARY = Target(label="label")
+_BINARY, _AS_PROBABLE = Target(label="label"), Thresholds()
 _REPLICATES = 40
 """Of the bootstrap behind the intervals of the metrics that have a floor."""
 
@@ -34,11 +35,13 @@ class Answers:
     Attributes:
       labels: as `Target.evaluate` answers them, none unknown, (rows,).
       predictions: as `Predictor.predict` answers them, (rows,) or (rows, ...).
+      thresholds: which class the model answers.
     """
 
     table: pa.Table
     labels: npt.NDArray[Any]  # Any: int64, or float64 of a regression.
     predictions: npt.NDArray[Any]
+    thresholds: Thresholds = _AS_PROBABLE
 
 
 def ask(model_dir: Path | str, table: pa.Table, settings: Settings) -> Answers:
@@ -49,7 +52,7 @@ def ask(model_dir: Path | str, table: pa.Table, settings: Settings) -> Answers:
     predictor, task = predictor_of(str(model_dir)), settings.features.task
     if predictor.task != task:
         raise ModelError(f"The live model is of task {predictor.task}, and the dataset's is {task}.")
-    return Answers(table=table, labels=values, predictions=predictor.predict(table))
+    return Answers(table=table, labels=values, predictions=predictor.predict(table), thresholds=predictor.thresholds)
 
 
 def evaluate_model(model_dir: Path | str, table: pa.Table, settings: Settings) -> Evaluation:
@@ -107,16 +110,17 @@ def hold_to_floors(answers: Answers, settings: Settings, floors: Floors) -> tupl
         labels=np.asarray(answers.labels, np.float64),
         predictions={"": np.asarray(answers.predictions, np.float64)},
         weights=np.ones(rows) if weights is None else weights,
+        thresholds={"": answers.thresholds},
     )
     factor = _widening(answers.table, answers.labels, answers.predictions, settings.policy.cluster, target)
-    checks = []
-    for name, metric in metrics.measure(sample, target, _REPLICATES, seed=0)[""].items():
-        if name in floors.limits and not math.isnan(metric.value):
-            wide = dataclasses.replace(
-                metric, deviation=factor * (metric.deviation or 0.0), chance=factor * metric.chance
-            )
-            checks.append(_check(name, wide, floors.limits[name], rows))
-    return tuple(sorted(checks, key=lambda check: list(floors.limits).index(check.metric)))
+    measured, checks = metrics.measure(sample, target, _REPLICATES, seed=0)[""], []
+    for name, limit in judge.floors_on(measured, floors.limits, target.task).items():
+        # Where all labels are equal there is no AUC.
+        if name in measured and judge.value_of(measured, name) is not None:
+            of, chance = measured[name].deviation, measured[name].chance
+            wide = dataclasses.replace(measured[name], deviation=factor * (of or 0.0), chance=factor * chance)
+            checks.append(_check(name, wide, limit, rows))
+    return tuple(checks)
 
 
 def _check(name: str, metric: metrics.Metric, limit: float, rows: int) -> FloorCheck:

@@ -156,6 +156,25 @@ def test_any_metric_may_have_a_floor_and_a_drop():
         spec.check_metrics("binary")
 
 
+def test_a_slice_may_have_floors_of_its_own_with_no_live_model_to_compare_with():
+    spec = EvaluationSpec(slice_floors={"r_squared": 0.3, "mean_absolute_error": 2.1})
+    small = regression(2.5) | {"example_count": Metric(value=99)}
+
+    judgement = judge(
+        {(): regression(2.0), CASH: regression(2.5, 0.1), (("payment", "No"),): small}, None, spec, "regression"
+    )
+
+    assert judgement.reasons == (
+        "payment=Cash: R² 0.1000 is below the floor of 0.3; mean absolute error 2.5000 is above the limit of 2.1",
+    )
+    assert [row.status for row in judgement.slices] == ["passed", "failed", "not judged"]
+    # Undefined on a slice is no reason, as it is over the whole split.
+    judged = judge(
+        {(): values(0.9), CASH: values(math.nan, mean_label=0.0)}, None, EvaluationSpec(slice_floors={"auc": 0.8})
+    )
+    assert judged.blessed
+
+
 def test_a_judgement_of_an_earlier_release_is_read():
     former = {
         "slice": "", "examples": 9, "auc": 0.8, "auc_deviation": None, "calibration_error": 0.1, "mean_label": 0.2,

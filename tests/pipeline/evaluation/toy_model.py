@@ -1,4 +1,8 @@
-"""A SavedModel small enough to check by hand: probability = sigmoid(slope * x + hour / 12 - 1), label = y."""
+"""A SavedModel small enough to check by hand: probability = sigmoid(slope * x + hour / 12 - 1), label = y.
+
+Of several classes the logits are 0, the binary one's, half of it and x; of numbers the value is the logit, its interval
+one unit on either side, and `late` is the label. Where rows are weighted, `fare` is the weight.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ SCHEMA = text_format.Parse(
     feature { name: "payment" type: BYTES }
     feature { name: "x" type: FLOAT presence { min_fraction: 1 } }
     feature { name: "y" type: INT }
+    feature { name: "late" type: FLOAT }
     """,
     schema_pb2.Schema(),
 )
@@ -24,39 +29,56 @@ _PARSE = {
     "hour": tf.io.FixedLenFeature([1], tf.int64, default_value=[0]),
     "x": tf.io.FixedLenFeature([1], tf.float32, default_value=[0.0]),
     "y": tf.io.FixedLenFeature([1], tf.int64, default_value=[-1]),
+    "late": tf.io.FixedLenFeature([1], tf.float32, default_value=[0.0]),
+    "fare": tf.io.FixedLenFeature([1], tf.float32, default_value=[0.0]),
 }
+CLASSES = ("early", "late", "never", "odd")
 _EXAMPLES = tf.TensorSpec([None], tf.string, name="examples")
 
 
 class _Toy(tf.Module):
-    def __init__(self, slope: float) -> None:
+    def __init__(self, slope: float, task: str, *, weighted: bool) -> None:
         super().__init__()
         self.slope = tf.Variable(slope, dtype=tf.float32)
+        self._task, self._weighted = task, weighted
+
+    def _answer(self, x: tf.Tensor, hour: tf.Tensor) -> dict[str, tf.Tensor]:
+        logit = self.slope * x + hour / 12.0 - 1.0  # (batch,)
+        if self._task == "regression":
+            return {"value": logit, "lower": logit - 1.0, "upper": logit + 1.0}
+        if self._task == "multiclass":
+            logits = tf.stack([tf.zeros_like(logit), logit, logit / 2.0, x], axis=1)  # (batch, classes)
+            return {
+                "probabilities": tf.nn.softmax(logits),
+                "classes": tf.repeat(tf.constant(CLASSES)[None], tf.shape(logits)[0], axis=0),
+                "class": tf.gather(tf.constant(CLASSES), tf.argmax(logits, axis=1)),
+            }
+        probability = tf.sigmoid(logit)
+        return {"probability": probability, "class": tf.cast(probability >= 0.5, tf.int64)}
 
     @tf.function(input_signature=[_EXAMPLES], autograph=False)
     def serve_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         row = tf.io.parse_example(examples, _PARSE)
-        hour = tf.cast(row["hour"][:, 0], tf.float32)
-        probability = tf.sigmoid(self.slope * row["x"][:, 0] + hour / 12.0 - 1.0)  # (batch,)
-        return {"probability": probability, "class": tf.cast(probability >= 0.5, tf.int64)}
+        return self._answer(row["x"][:, 0], tf.cast(row["hour"][:, 0], tf.float32))
 
     @tf.function(
         input_signature=[{name: tf.TensorSpec([None], tf.float32, name=name) for name in ("hour", "x")}],
         autograph=False,
     )
     def serve(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        probability = tf.sigmoid(self.slope * inputs["x"] + inputs["hour"] / 12.0 - 1.0)  # (batch,)
-        return {"probability": probability, "class": tf.cast(probability >= 0.5, tf.int64)}
+        return self._answer(inputs["x"], inputs["hour"])
 
     @tf.function(input_signature=[_EXAMPLES], autograph=False)
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         row = tf.io.parse_example(examples, _PARSE)
-        return {"x_xf": row["x"][:, 0], "label_xf": row["y"][:, 0]}
+        label = row["late" if self._task == "regression" else "y"][:, 0]
+        weight = {"weight_xf": row["fare"][:, 0]} if self._weighted else {}
+        return {"x_xf": row["x"][:, 0], "label_xf": label, **weight}
 
 
-def save(folder: Path, slope: float = 2.0) -> Path:
+def save(folder: Path, slope: float = 2.0, task: str = "binary", *, weighted: bool = False) -> Path:
     """Writes the model; returns its folder."""
-    toy = _Toy(slope)
+    toy = _Toy(slope, task, weighted=weighted)
     signatures = {
         "serving_default": toy.serve,
         "serve_examples": toy.serve_examples,
@@ -80,6 +102,18 @@ def rows(count: int, seed: int = 1) -> dict[str, np.ndarray]:
         "x": x,
         "y": (random.random(count) < rate).astype(np.int64),
     }
+
+
+def rows_of(task: str, count: int, seed: int = 1) -> dict[str, np.ndarray]:
+    """Columns whose label is of the task: a class's number, or minutes."""
+    columns, random = rows(count, seed), np.random.default_rng(seed + 1)
+    logit = 2.0 * columns["x"] + columns["hour"] / 12.0 - 1.0
+    if task == "regression":
+        return columns | {"late": (logit + random.normal(size=count)).astype(np.float32)}
+    if task == "multiclass":
+        logits = np.stack([np.zeros(count), logit, logit / 2, columns["x"]], axis=1)
+        return columns | {"y": (logits - np.log(-np.log(random.random(logits.shape)))).argmax(axis=1)}
+    return columns
 
 
 def write_examples(path: Path, columns: Mapping[str, Iterable[object]]) -> Path:
