@@ -60,6 +60,13 @@ RUNNER = Runner(
             "Score the dataset's configuration beside other tools' models on the same spans, rows, columns and "
             "metrics, with what each costs. Nothing is pushed or recorded.",
         ),
+        Command(
+            "tune",
+            "pipeline.commands.tune",
+            "search better hyperparameters",
+            "Search hyperparameters that are better on spans over time, by the pipeline's Tuner. The dataset's own "
+            "stay unless others are better by more than their interval, and unless --write says so.",
+        ),
         Command("spans", "pipeline.commands.spans", "what exists and what was processed", "List the spans."),
         Command("status", "pipeline.commands.status", "pushed versions and newest decisions", "Show the state."),
         Command(

@@ -25,7 +25,7 @@ import tensorflow as tf
 
 from columnar import examples
 from columnar.domains import without_impossible
-from models import recalibration, signatures, thresholds
+from models import hyperparameters, recalibration, signatures, thresholds
 from models.errors import TrainingError
 from models.features import FeatureSpec
 from models.fitting import Fitted, OutOfSpan, fit
@@ -62,7 +62,7 @@ def run_fn(fn_args: Any) -> None:
     """
     start = time.perf_counter()
     features = FeatureSpec.from_json(fn_args.custom_config["features"])
-    overrides = dict(getattr(fn_args, "hyperparameters", None) or {})
+    overrides = hyperparameters.overrides(getattr(fn_args, "hyperparameters", None))
     may_warm_start = overrides.pop("warm_start", True)
     to_recalibrate_on = overrides.pop("recalibrate", ())
     settings = json.loads(fn_args.custom_config.get("training") or "{}") | overrides
@@ -78,7 +78,7 @@ def run_fn(fn_args: Any) -> None:
     if own is not None and RUN in own.functions:
         _run_own(own, fn_args, graph, spec, model)
         return
-    layout, vocabularies = _layout(own, graph, fn_args.transform_output)
+    layout, vocabularies = packed_layout(own, graph, fn_args.transform_output)
     rows = read_rows(_expand(fn_args.train_files), graph, layout)
     read = time.perf_counter()
 
@@ -126,7 +126,9 @@ def _thresholds(fitted: Fitted, rows: Rows, target: Target) -> Thresholds:
     return thresholds.choose(target, held, out_of_time)
 
 
-def _layout(own: OwnCode | None, graph: TransformGraph, transform_dir: str) -> tuple[Layout, Mapping[str, list[str]]]:
+def packed_layout(
+    own: OwnCode | None, graph: TransformGraph, transform_dir: str
+) -> tuple[Layout, Mapping[str, list[str]]]:
     """Returns how transformed features are packed, and the vocabularies that are known by their columns."""
     if own is not None and PREPROCESSING in own.functions:
         return layout_of(own, graph, transform_dir, ids_of_any_size=BUILD_MODEL in own.functions), {}

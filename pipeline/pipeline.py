@@ -100,7 +100,7 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
     # A blocked span ends the run as a failure, after the decision has been recorded.
     with Cond(decision.custom_property("block") == 1):
         components.append(RefuseSpan(decision=gate.outputs["decision"]))
-    if config.explain or config.decide:
+    if (config.explain or config.decide) and not config.tune:
         return components
 
     with Cond(decision.custom_property("rerun") == 1):
@@ -114,11 +114,6 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
             size=dataset.spans.window,
             state_dir=config.state_dir,
         )
-
-        # The statistics that later spans and requests are compared with.
-        window_statistics = parts.statistics_gen(
-            examples=window.outputs["examples"], schema=schema.outputs["schema"]
-        ).with_id(nodes.WINDOW_STATISTICS)
 
         # Vocabularies, quantiles and means, as a graph that travels inside the model.
         transform = parts.transform(
@@ -135,6 +130,20 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
             disable_statistics=True,
         )
 
+        # Better hyperparameters than the dataset file's, if there are any: scored on spans over time.
+        hyperparameters = gate.outputs["hyperparameters"]
+        tuning: list[BaseComponent] = []
+        if config.has_tuner:
+            tuning = tuner(config, gate, parts, transform, schema)
+            hyperparameters = tuning[-1].outputs["best_hyperparameters"]
+        if config.tune:
+            return [*components, window, transform, *tuning]
+
+        # The statistics that later spans and requests are compared with.
+        window_statistics = parts.statistics_gen(
+            examples=window.outputs["examples"], schema=schema.outputs["schema"]
+        ).with_id(nodes.WINDOW_STATISTICS)
+
         trainer = vertex.trainer(
             config,
             run_fn="models.training.run_fn",
@@ -142,16 +151,10 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
             transform_graph=transform.outputs["transform_graph"],
             schema=schema.outputs["schema"],
             base_model=live.outputs["model"],
-            hyperparameters=gate.outputs["hyperparameters"],
+            hyperparameters=hyperparameters,
             train_args=trainer_pb2.TrainArgs(splits=["train"]),
             eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
-            custom_config={
-                "features": dataset.features.to_json(),
-                "training": dataset.training.to_json(),
-                "model": dataset.model.to_json(),
-                "code": config.code_version,
-                **config.own_code(),
-            },
+            custom_config=config.trainer_config(),
         )
 
         # Against absolute floors and against the live model, overall and per slice.
@@ -185,7 +188,7 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
             max_p99_ms=dataset.serving.max_p99_ms,
         )
 
-        components += [window, window_statistics, transform, trainer, evaluator, baseline, infra_validator]
+        components += [window, transform, *tuning, window_statistics, trainer, evaluator, baseline, infra_validator]
         if not config.push:
             return components
 
@@ -218,3 +221,34 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
             )
             components.append(record)
     return components
+
+
+def tuner(
+    config: PipelineConfig, gate: BaseComponent, parts: engines.Parts, transform: BaseComponent, schema: BaseComponent
+) -> list[BaseComponent]:
+    """Returns the spans that trials are trained and scored on, and the Tuner."""
+    from pipeline.components.tuner import Tuner  # Loads KerasTuner and TensorFlow, which most pipelines do without.
+
+    dataset = config.dataset
+    window = parts.training_window(
+        decision=gate.outputs["decision"],
+        data_root=config.data_root,
+        pattern=dataset.spans.pattern,
+        marker=dataset.spans.marker,
+        ingest=engines.ingest_config(config),
+        size=dataset.spans.window + dataset.tuning.folds,
+        state_dir=config.state_dir,
+    ).with_id(nodes.TUNING_WINDOW)
+    found = Tuner(
+        examples=window.outputs["examples"],
+        schema=schema.outputs["schema"],
+        transform_graph=transform.outputs["transform_graph"],
+        hyperparameters=gate.outputs["hyperparameters"],
+        custom_config={
+            **config.trainer_config(),
+            "tuning": dataset.tuning.to_json(),
+            "window": str(dataset.spans.window),
+            "directory": f"{config.state_dir}/tuning",
+        },
+    )
+    return [window, found]

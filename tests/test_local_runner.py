@@ -21,6 +21,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
         "drift",
         "evaluate",
         "compare",
+        "tune",
         "serve",
         "spans",
         "status",

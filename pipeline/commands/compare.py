@@ -66,7 +66,7 @@ def command(args: argparse.Namespace) -> int:
         metric = registry.MAIN[dataset.features.task]
         newest = asked.planned[-1].span
         contenders = {
-            OWN: own.contender(dataset.training, dataset.model, deployed_on=newest),
+            OWN: own.contender(asked.configuration, deployed_on=newest),
             **_others(args, dataset.training.seed, terminal),
         }
         folds: dict[str, list[scores.FoldScore]] = {name: [] for name in contenders}
@@ -84,7 +84,7 @@ def command(args: argparse.Namespace) -> int:
             window=dataset.spans.window,
             contenders=tuple(scores.total(name, of_name) for name, of_name in folds.items()),
         )
-        report = fold_options.write_page(found, PAGE, asked.root, args.report, terminal)
+        report = fold_options.write_scores(found, PAGE, asked.root, args.report, terminal)
         if args.json:
             value = {**found.to_dict(), "report": str(report) if report else None}
             print(json.dumps(value, sort_keys=True, ensure_ascii=False), file=out)

@@ -47,7 +47,7 @@ def command(args: argparse.Namespace) -> int:
         folds = []
         terminal.note(f"{dataset.name}: {len(asked.planned)} folds, each trained on up to {dataset.spans.window} spans")
         with terminal.progress(f"fold 1 of {len(asked.planned)}") as show:
-            contenders = {OWN: own.contender(dataset.training, dataset.model)}
+            contenders = {OWN: own.contender(asked.configuration)}
             for progress in scoring.score(contenders, asked.planned, asked.spans, dataset.evaluation):
                 folds.append(progress.fold[OWN])
                 terminal.note(progress_line(progress, OWN, metric))
@@ -59,7 +59,7 @@ def command(args: argparse.Namespace) -> int:
             window=dataset.spans.window,
             contenders=(scores.total(OWN, folds),),
         )
-        report = fold_options.write_page(found, PAGE, asked.root, args.report, terminal)
+        report = fold_options.write_scores(found, PAGE, asked.root, args.report, terminal)
         if args.json:
             value = {**found.to_dict(), "report": str(report) if report else None}
             print(json.dumps(value, sort_keys=True, ensure_ascii=False), file=out)

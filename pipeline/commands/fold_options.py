@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import functools
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipeline.config.dataset import Dataset
     from pipeline.selection.fold_rows import Spans
     from pipeline.selection.folds import Fold
+    from pipeline.selection.own import Configuration
     from pipeline.selection.scores import Scores
 
 
@@ -33,6 +34,7 @@ class Asked:
 
     dataset: Dataset
     root: Root
+    configuration: Configuration
     planned: tuple[Fold, ...]
     spans: Spans
 
@@ -60,6 +62,7 @@ def asked(args: argparse.Namespace) -> Iterator[Asked]:
     from pipeline.config.schema import read_schema
     from pipeline.selection.fold_rows import Spans
     from pipeline.selection.folds import plan
+    from pipeline.selection.own import Configuration
 
     dataset, root = options.load(args)
     if dataset.schema_path is None:
@@ -72,9 +75,13 @@ def asked(args: argparse.Namespace) -> Iterator[Asked]:
         yield Asked(
             dataset=dataset,
             root=root,
+            configuration=Configuration(training=dataset.training, model=dataset.model, own=dataset.own),
             planned=plan(listed, dataset.spans.window, named),
             spans=Spans(
-                functools.partial(read_span, dataset, data_root), dataset.features, read_schema(dataset.schema_path)
+                functools.partial(read_span, dataset, data_root),
+                dataset.features,
+                read_schema(dataset.schema_path),
+                dataset.own,
             ),
         )
 
@@ -113,13 +120,23 @@ def _spans(words: Sequence[str], existing: dict[int, list[span_files.SpanFile]],
     return sorted(spans)
 
 
-def write_page(scores: Scores, name: str, root: Root, file: Path | None, terminal: Terminal) -> Path | None:
-    """Writes the page where it was asked for, else among the root's reports; nowhere where there is no root."""
+def write_page(make: Callable[[], str], name: str, root: Root, file: Path | None, terminal: Terminal) -> Path | None:
+    """Writes a page where it was asked for, else among the root's reports; nowhere where there is no root."""
     from pipeline.commands.report_after import guarded
     from pipeline.report import files
-    from pipeline.report.scores_page import scores_page
 
     path = file.absolute() if file else root.reports / name if root.path.is_dir() else None
     if path is None:
         return None
-    return guarded(lambda: files.write_page(scores_page(scores), path), terminal)
+    return guarded(lambda: files.write_page(make(), path), terminal)
+
+
+def write_scores(scores: Scores, name: str, root: Root, file: Path | None, terminal: Terminal) -> Path | None:
+    """Writes the page of configurations that were scored."""
+
+    def make() -> str:
+        from pipeline.report.scores_page import scores_page
+
+        return scores_page(scores)
+
+    return write_page(make, name, root, file, terminal)

@@ -24,6 +24,8 @@ DOING = {
     nodes.TRAINING_WINDOW: "gathering the training window",
     nodes.WINDOW_STATISTICS: "measuring the training window",
     nodes.TRANSFORM: "computing the transform graph",
+    nodes.TUNING_WINDOW: "gathering the spans that trials are scored on",
+    nodes.TUNER: "tuning: each trial is scored on spans over time",
     nodes.TRAINER: "training",
     nodes.EVALUATOR: "evaluating against the live model",
     nodes.BASELINE_GEN: "measuring the baseline for later spans",

@@ -38,6 +38,7 @@ from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.gate.feature_columns import compared
 from pipeline.gate.policy import GatePolicy
 from pipeline.ingest.csv_format import CsvFormat
+from pipeline.selection.tuning_spec import TuningSpec
 from pipeline.sources.config import KINDS, Settings, Source, SourceConfig
 from pipeline.state.retention import RetentionPolicy
 
@@ -65,6 +66,7 @@ class Dataset:
     model: ModelSpec
     own: OwnCode | None
     training: TrainingSpec
+    tuning: TuningSpec
     evaluation: EvaluationSpec
     gate: GatePolicy
     serving: ServingConfig
@@ -100,6 +102,7 @@ TABLES: dict[str, tuple[type, ...]] = {
     "features": (FeatureSpec, NeverConfig),
     "model": (ModelSpec,),
     "training": (TrainingSpec,),
+    "tuning": (TuningSpec,),
     "evaluation": (EvaluationSpec,),
     "gate": (GatePolicy,),
     "serving": (ServingConfig,),
@@ -207,6 +210,7 @@ def load_dataset(name_or_path: str) -> Dataset:
         model=(model := toml_tables.build(ModelSpec, parts["model"], where["model"])),
         own=_own_code(model, path.parent, where["model"]),
         training=toml_tables.build(TrainingSpec, parts["training"], where["training"]),
+        tuning=toml_tables.build(TuningSpec, parts["tuning"], where["tuning"]),
         evaluation=toml_tables.build(EvaluationSpec, parts["evaluation"], where["evaluation"]),
         gate=toml_tables.build(GatePolicy, parts["gate"], where["gate"]),
         serving=serving,
@@ -226,6 +230,11 @@ def load_dataset(name_or_path: str) -> Dataset:
         dataset.evaluation.check_metrics(target.task)
     except ValueError as error:
         raise ConfigError(f"{where['evaluation']}: {error}") from error
+    if "tuning" in table:
+        try:
+            dataset.tuning.choices(dataset.training, dataset.model)
+        except ValueError as error:
+            raise ConfigError(f"{where['tuning']}: {error}") from error
     if dataset.schema_path is not None:
         _check_columns(dataset, schema)
     return dataset

@@ -34,6 +34,7 @@ class PipelineConfig:
       forced: rerun even where nothing asks for it.
       explain: end the pipeline after the decision, which leaves no record: it is only wanted for a look.
       decide: end the pipeline after the decision, which is recorded; a run without it carries on from there.
+      tune: end the pipeline after the Tuner, whatever [tuning] says of trainings.
       push: False ends the pipeline before the Pusher.
       engine: local moves whole Arrow batches in one process; beam runs the stock executors.
       beam_args: Beam's options for the beam engine.
@@ -55,6 +56,7 @@ class PipelineConfig:
     forced: bool = False
     explain: bool = False
     decide: bool = False
+    tune: bool = False
     push: bool = True
     engine: Literal["local", "beam"] = "local"
     beam_args: tuple[str, ...] = ()
@@ -89,6 +91,21 @@ class PipelineConfig:
     def compiled(self) -> bool:
         """Whether the pipeline runs elsewhere, where no caller of ours hands it the state or records how it ends."""
         return self.metadata_path is None
+
+    @property
+    def has_tuner(self) -> bool:
+        """Whether hyperparameters are searched before a model is trained."""
+        return self.tune or self.dataset.tuning.each_training
+
+    def trainer_config(self) -> dict[str, str]:
+        """Returns the `custom_config` of whatever trains: the Trainer's, and the Tuner's, who adds to it."""
+        return {
+            "features": self.dataset.features.to_json(),
+            "training": self.dataset.training.to_json(),
+            "model": self.dataset.model.to_json(),
+            "code": self.code_version,
+            **self.own_code(),
+        }
 
     def schema_text(self) -> str:
         """Returns the curated schema's text."""

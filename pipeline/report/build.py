@@ -20,6 +20,7 @@ from pipeline.report.lineage import trace
 from pipeline.report.statistics import compare_statistics
 from pipeline.runs.metadata import ENDED_AS, NodeRecord, RunRecord, Value
 from pipeline.runs.outcome import Result, result_of
+from pipeline.selection import trials
 
 T = TypeVar("T")
 
@@ -60,6 +61,7 @@ def build_report(run: RunRecord) -> RunReport:
         decision=decision,
         distributions=_distributions(run, moved),
         statistics=compare_statistics(run, decision),
+        tuning=_read(run, nodes.TUNER, "tuner_results", trials.FILE, trials.Tuning.from_json),
         training=training,
         evaluation=evaluation,
         servability=servability,

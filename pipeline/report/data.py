@@ -10,6 +10,7 @@ from pipeline.gate.decision import Decision
 from pipeline.gate.distributions import Distribution
 from pipeline.runs.metadata import Status
 from pipeline.runs.outcome import Result
+from pipeline.selection.trials import Tuning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +165,7 @@ class RunReport:
     decision: Decision | None
     distributions: tuple[Distribution, ...]
     statistics: Statistics | None
+    tuning: Tuning | None = None
     training: Training | None
     evaluation: Evaluation | None
     servability: Servability | None

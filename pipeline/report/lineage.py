@@ -23,6 +23,7 @@ _STEPS = (
     (nodes.TRAINING_WINDOW, "examples", "the training window's examples"),
     (nodes.WINDOW_STATISTICS, "statistics", "the training window's statistics"),
     (nodes.TRANSFORM, "transform_graph", "the transform graph"),
+    (nodes.TUNER, "best_hyperparameters", "the hyperparameters that were found"),
     (nodes.TRAINER, "model", "the candidate"),
     (nodes.EVALUATOR, "evaluation", "its evaluation"),
     (nodes.BASELINE_GEN, "baseline", "the baseline for later spans"),

@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from pipeline.evaluation import registry
 from pipeline.gate.evidence import FeatureDrift, MetricChange
-from pipeline.report import distributions, numbers, pictures, strips, task_pictures
+from pipeline.report import distributions, numbers, pictures, strips, task_pictures, trial_pictures
 from pipeline.report.data import RunReport
 from pipeline.report.series_data import SeriesReport
 
@@ -73,6 +73,7 @@ def run_page(report: RunReport) -> str:
             distributions=distributions.distributions(drift, report.distributions) if drift else [],
             drift_bar=drift_bar,
             change_interval=change_interval,
+            trials_chart=trial_pictures.by_trial(report.tuning) if report.tuning else None,
             training_chart=pictures.training(report.training) if report.training and report.training.curve else None,
             curves=pictures.curves(evaluation.curves) if evaluation and evaluation.curves else [],
             classes=task_pictures.classes(evaluation.curves.candidate) if evaluation and evaluation.curves else [],

@@ -5,11 +5,12 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from pipeline.evaluation import registry
-from pipeline.report import charts
+from pipeline.report import charts, trial_pictures
 from pipeline.report.charts import Axis, Line
 from pipeline.report.render import environment
 from pipeline.report.svg import Scale
 from pipeline.selection.scores import Scores
+from pipeline.selection.trials import Tuning
 
 _CLASSES = ("span", "baseline", "third", "baseline dashed")
 """Of the lines that are drawn: the first configurations; more lines than these cannot be told apart."""
@@ -67,4 +68,16 @@ def by_span(scores: Scores) -> Markup | None:
             Scale(y.low, y.high, 300.0 - charts.BOTTOM, charts.TOP),
         ),
         height=300.0,
+    )
+
+
+def tuning_page(tuning: Tuning) -> str:
+    """Returns the page of a search."""
+    ranked = sorted(enumerate(tuning.trials, start=1), key=lambda pair: (bool(pair[1].stopped), -pair[1].ahead))
+    return (
+        environment()
+        .get_template("tuning.html")
+        .render(
+            tuning=tuning, main=registry.METRICS[tuning.metric], chart=trial_pictures.by_trial(tuning), ranked=ranked
+        )
     )

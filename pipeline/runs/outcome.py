@@ -118,6 +118,7 @@ class Outcome:
       judgement: the Evaluator's; None where nothing was trained.
       not_servable: why a model server could not be trusted with the candidate; None where it could.
       statistics_uri: the span's statistics artifact.
+      tuner_results: the folder of what a search has found; None where there was none.
       pushed: the new version's folder; None where nothing was pushed.
       sample_request: one row as a predict request, for the `curl` line.
       refusal: why the data was refused, in words.
@@ -130,6 +131,7 @@ class Outcome:
     judgement: Judgement | None = None
     not_servable: str | None = None
     statistics_uri: str | None = None
+    tuner_results: Path | None = None
     pushed: Path | None = None
     sample_request: dict[str, Any] | None = None  # Any: JSON.
     inferred_schema: Path | None = None
@@ -166,6 +168,7 @@ def read(config: PipelineConfig, results: Sequence[NodeResult], refusal: str | N
         judgement=_judgement(outputs),
         not_servable=_not_servable(outputs),
         statistics_uri=statistics.uri if statistics else None,
+        tuner_results=Path(tuned.uri) if (tuned := _artifact(outputs, nodes.TUNER, "tuner_results")) else None,
         pushed=pushed,
         sample_request=json.loads(sample.read_text(encoding="utf-8")) if sample and sample.exists() else None,
         inferred_schema=_inferred_schema(config, outputs),

@@ -30,6 +30,7 @@ class Request:
       files: of the span to process, as the data root was listed; empty for `watch`, until a span comes.
       explain: only look at the decision.
       decide: make it and stop there.
+      tune: search hyperparameters and stop there; as `explain`, it leaves no decision.
       push: False to train and evaluate, and push nothing.
       run_id: the run's own in ML Metadata, by which its report is found whatever the clock does meanwhile.
     """
@@ -41,6 +42,7 @@ class Request:
     forced: bool = False
     explain: bool = False
     decide: bool = False
+    tune: bool = False
     push: bool = True
     engine: Literal["local", "beam"] = "local"
     beam_args: tuple[str, ...] = ()
@@ -144,6 +146,7 @@ def pipeline_config(request: Request, now: float) -> PipelineConfig:
         forced=request.forced,
         explain=request.explain,
         decide=request.decide,
+        tune=request.tune,
         push=request.push,
         engine=request.engine,
         beam_args=request.beam_args,

@@ -17,6 +17,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from columnar.domains import without_impossible
 from models.features import FeatureSpec
+from models.own.source import PREPROCESSING, OwnCode
 from models.target import Target, is_known
 from pipeline.errors import DataError
 from pipeline.selection.folds import Fold
@@ -47,6 +48,7 @@ class FoldRows:
       test: flat columns of the span that is predicted, as they came.
       labels, weights: of `test`, float64 (rows,).
       folder: for files that last as long as the fold.
+      own: the dataset's own code, which may transform the features.
     """
 
     fold: Fold
@@ -57,6 +59,7 @@ class FoldRows:
     labels: npt.NDArray[np.float64]
     weights: npt.NDArray[np.float64]
     folder: str
+    own: OwnCode | None = None
 
     @functools.cached_property
     def train_rows(self) -> int:
@@ -76,19 +79,16 @@ class FoldRows:
     def packed(self) -> Packed:
         """The rows behind a transform graph that only the train rows have shaped."""
         from models import training
-        from models.analysis import analyze
-        from models.packed import Layout
-        from models.transform_graph import TransformGraph, write_transform_graph
+        from models.transform_graph import TransformGraph
 
         def batches(span: int, table: pa.Table) -> Iterator[tuple[str, pa.RecordBatch]]:
             return ((str(span), batch) for batch in table.combine_chunks().to_batches(_BATCH_ROWS))
 
         train = [pair for span, table in self.train for pair in batches(span, table)]
-        analysis = analyze((batch for _, batch in train), self.features)
         directory = os.path.join(self.folder, "transform")
-        write_transform_graph(analysis, self.features, self.schema, directory)
+        self._transform([batch for _, batch in train], directory)
         graph = TransformGraph(directory, self.features)
-        layout = Layout.of(self.features, {name: len(tokens) for name, tokens in analysis.vocabularies.items()})
+        layout, _ = training.packed_layout(self.own, graph, directory)
         return Packed(
             train=training.pack_batches(train, graph, layout),
             test=training.pack_batches(batches(self.fold.span, self.test), graph, layout),
@@ -96,13 +96,31 @@ class FoldRows:
             graph=graph,
         )
 
+    def _transform(self, batches: Sequence[pa.RecordBatch], directory: str) -> None:
+        """Writes the transform graph of these rows, as Transform does."""
+        if self.own is not None and PREPROCESSING in self.own.functions:
+            from models.own.transform import write_own_graph
+
+            write_own_graph(self.own, self.features, self.schema, lambda: iter(batches), directory)
+            return
+        from models.analysis import analyze
+        from models.transform_graph import write_transform_graph
+
+        write_transform_graph(analyze(batches, self.features), self.features, self.schema, directory)
+
 
 class Spans:
     """Reads spans as folds ask for them, each once, and forgets what no later fold needs."""
 
-    def __init__(self, read: Callable[[int], pa.Table], features: FeatureSpec, schema: schema_pb2.Schema) -> None:
+    def __init__(
+        self,
+        read: Callable[[int], pa.Table],
+        features: FeatureSpec,
+        schema: schema_pb2.Schema,
+        own: OwnCode | None = None,
+    ) -> None:
         """Takes what reads the raw rows of one span as flat columns, typed by the schema."""
-        self._read, self._features, self._schema = read, features, schema
+        self._read, self._features, self._schema, self._own = read, features, schema, own
         self._tables: dict[int, pa.Table] = {}
 
     def folds(self, planned: Sequence[Fold]) -> Iterator[Fold]:
@@ -140,6 +158,7 @@ class Spans:
                 labels=labels,
                 weights=weights,
                 folder=folder,
+                own=self._own,
             )
 
     def _labelled(self, span: int) -> pa.Table:

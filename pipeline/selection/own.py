@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from models.model_spec import ModelSpec
+from models.own.source import RUN, OwnCode
 from models.target import Target
 from models.training_spec import TrainingSpec
 from pipeline.errors import ConfigError
@@ -22,8 +24,24 @@ if TYPE_CHECKING:
 _SAMPLE_ROWS = 1_000
 
 
-def contender(spec: TrainingSpec, model: ModelSpec, deployed_on: int | None = None) -> Contender:
-    """Returns what trains the dataset's learner with these hyperparameters.
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """What a dataset says of its model: hyperparameters, learner, and own code where there is some."""
+
+    training: TrainingSpec
+    model: ModelSpec
+    own: OwnCode | None = None
+
+    def __post_init__(self) -> None:
+        if self.own is not None and RUN in self.own.functions:
+            raise ConfigError(
+                f"{self.own.entry}: a run_fn of your own reads files and writes a model by itself, so it cannot be "
+                "trained on folds in memory. Score what it pushes with `replay`."
+            )
+
+
+def contender(configuration: Configuration, deployed_on: int | None = None) -> Contender:
+    """Returns what trains a configuration.
 
     Args:
       deployed_on: the span of the fold whose model is written as it would be pushed, to be measured; an export takes
@@ -41,7 +59,7 @@ def contender(spec: TrainingSpec, model: ModelSpec, deployed_on: int | None = No
     def train(rows: FoldRows) -> Trained:
         started = time.perf_counter()
         packed = rows.packed
-        fitted = fit(packed.train, packed.layout, spec, model, rows.features.target)
+        fitted = fit(packed.train, packed.layout, configuration, rows.features.target)
         seconds = time.perf_counter() - started
         if rows.fold.span == deployed_on:
             return _deployed(fitted, rows, seconds)
@@ -50,11 +68,14 @@ def contender(spec: TrainingSpec, model: ModelSpec, deployed_on: int | None = No
     return train
 
 
-def fit(train: Rows, layout: Layout, spec: TrainingSpec, model: ModelSpec, target: Target) -> Fitted:
+def fit(train: Rows, layout: Layout, configuration: Configuration, target: Target) -> Fitted:
     """Trains a learner as a run does, from random weights."""
     from models import fitting
+    from models.learners.registry import LEARNERS
+    from models.own.learner import learner_of
 
-    return fitting.fit(train, layout, spec, target=target, model=model)
+    learner = learner_of(configuration.own) or LEARNERS[configuration.model.learner]
+    return fitting.fit(train, layout, configuration.training, None, target, configuration.model, learner)
 
 
 def predict(fitted: Fitted, rows: Rows) -> np.ndarray:

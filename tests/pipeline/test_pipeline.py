@@ -8,6 +8,7 @@ from pipeline.components import nodes
 from pipeline.config.dataset import load_dataset
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.pipeline import create_pipeline
+from pipeline.selection.tuning_spec import TuningSpec
 
 TAXI = load_dataset("taxi")
 
@@ -37,7 +38,10 @@ def test_every_node_is_there_by_the_id_that_readers_ask_for():
     with_schema, without = parameters(TAXI), parameters(dataclasses.replace(TAXI, schema_path=None))
 
     compiled = parameters(TAXI, metadata_path=None)
-    assert {*with_schema, *without, *compiled} == {value for name, value in vars(nodes).items() if name.isupper()}
+    tuned = parameters(dataclasses.replace(TAXI, tuning=TuningSpec(each_training=True)))
+    assert {*with_schema, *without, *compiled, *tuned} == {
+        value for name, value in vars(nodes).items() if name.isupper()
+    }
     assert compiled.keys() - with_schema.keys() == {"RecordOutcome"}
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.config.dataset import load_dataset
 from pipeline.kubeflow import example_gen_driver, lint
+from pipeline.selection.tuning_spec import TuningSpec
 from tests.pipeline.kubeflow import golden
 
 
@@ -175,6 +176,36 @@ def test_the_dataset_file_moves_training_and_serving_to_vertex(with_vertex):
     tasks = package.spec["root"]["dag"]["tasks"]
     assert "Pusher" in tasks["EndpointPusher"]["dependentTasks"]
     assert tasks["EndpointPusher"]["triggerPolicy"] == tasks["Pusher"]["triggerPolicy"]
+
+
+@pytest.mark.parametrize("target", ["vertex", "kubeflow"])
+def test_a_search_before_each_training_feeds_the_trainer(target):
+    taxi = load_dataset("taxi")
+    dataset = dataclasses.replace(taxi, tuning=TuningSpec(each_training=True, trials=3))
+
+    package = golden.compiled(target, dataset=dataset)
+
+    assert lint.lint(package) == []
+    tasks = package.spec["root"]["dag"]["tasks"]
+    assert tasks["Trainer"]["inputs"]["artifacts"]["hyperparameters"] == {
+        "taskOutputArtifact": {"producerTask": "Tuner", "outputArtifactKey": "best_hyperparameters"}
+    }
+    fed = {
+        name: one["taskOutputArtifact"]["producerTask"] for name, one in tasks["Tuner"]["inputs"]["artifacts"].items()
+    }
+    assert fed == {
+        "examples": "TuningWindow",
+        "schema": "SchemaImporter",
+        "transform_graph": "Transform",
+        "hyperparameters": "RerunGate",
+        # What the condition reads.
+        **{name: producer for name, producer in fed.items() if producer == "RerunGate"},
+    }
+    assert tasks["Tuner"]["triggerPolicy"] == tasks["Trainer"]["triggerPolicy"]
+    # Four spans to train on, and four that are predicted.
+    assert custom_config(package, "Tuner")["window"] == "4"
+    window = tasks["TuningWindow"]["inputs"]["parameters"]["size"]["runtimeValue"]["constant"]
+    assert int(window) == 8
 
 
 def test_another_backend_ignores_the_vertex_table(with_vertex):

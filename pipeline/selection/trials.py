@@ -1,0 +1,107 @@
+"""What a search found: each trial's folds, and whether the best is better than what the dataset has already."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from models.target import TaskName
+from pipeline import json_values
+from pipeline.evaluation import registry
+from pipeline.evaluation.intervals import Estimate
+
+FILE = "tuning.json"
+"""In the Tuner's results, beside TFX's own file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One configuration.
+
+    Attributes:
+      values: hyperparameters, in JSON.
+      by_fold: the metric on each fold, in order; fewer where the trial was stopped.
+      ahead: by how much it is better than the dataset's own configuration, as the mean over these folds.
+      stopped: why no further fold was trained; empty where all were.
+    """
+
+    values: Mapping[str, str | float | int | bool | tuple[int, ...]]
+    by_fold: tuple[float, ...]
+    ahead: float
+    seconds: float
+    stopped: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """A whole search.
+
+    Attributes:
+      metric: by which trials are compared.
+      spans: those that are predicted, one a fold.
+      trials: in the order in which they were tried; the first is the dataset's own configuration.
+      best: place among `trials` of the one with the best mean.
+      gain: by how much the best is better than the dataset's own in trainings from other seeds, as the mean over folds
+        with its interval; None where the dataset's own is the best, or nothing was confirmed.
+      chosen: what is used: the best's hyperparameters where the whole interval of `gain` lies above 0; none else.
+    """
+
+    dataset: str = ""
+    task: TaskName
+    metric: str
+    spans: tuple[int, ...]
+    trials: tuple[Trial, ...]
+    best: int
+    gain: Estimate | None
+    chosen: Mapping[str, str | float | int | bool | tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def words(self) -> str:
+        """What came of it, in a sentence."""
+        title = registry.METRICS[self.metric].title
+        if self.best == 0:
+            return (
+                f"None of {len(self.trials)} configurations has a better {title} than the dataset's own, which stays."
+            )
+        if self.gain is None or not math.isfinite(self.gain.low):
+            ahead = f"{self.trials[self.best].ahead:.4f}"
+            return (
+                f"The best of {len(self.trials)} configurations is ahead in {title} by {ahead}, but one span cannot "
+                "tell that from chance: the dataset's own stays. Tune on more spans."
+            )
+        spans = f"{len(self.spans)} spans"
+        half = (self.gain.high - self.gain.low) / 2
+        figures = f"{self.gain.value:+.4f} ± {half:.4f} in {title}, trained anew from other seeds over {spans}"
+        if self.chosen:
+            return f"The best of {len(self.trials)} configurations is better than the dataset's own: {figures}."
+        return (
+            f"The best of {len(self.trials)} configurations is not better than the dataset's own by more than its "
+            f"interval: {figures}. The dataset's own stays."
+        )
+
+    def to_json(self) -> str:
+        """Serializes to JSON."""
+        return json.dumps(json_values.to_json_values(dataclasses.asdict(self)), indent=1, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Tuning:
+        """Reads what `to_json` wrote.
+
+        Raises:
+          ValueError: it is something else.
+        """
+        value: dict[str, Any] = json.loads(text)  # Any: JSON.
+        value["trials"] = tuple(
+            Trial(**{**one, "by_fold": tuple(one["by_fold"]), "values": _values(one["values"])})
+            for one in value["trials"]
+        )
+        value["gain"] = json_values.from_json_values(Estimate, value["gain"]) if value["gain"] else None
+        return cls(**{**value, "spans": tuple(value["spans"]), "chosen": _values(value["chosen"])})
+
+
+def _values(values: Mapping[str, Any]) -> dict[str, Any]:  # Any: JSON.
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

@@ -1,0 +1,100 @@
+"""What dataset.toml's [tuning] says, and where a search looks unless it says so. Light: nothing heavy is imported."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from models import settings
+from models.errors import TrainingError
+from models.model_spec import ModelSpec
+from models.settings import Range
+from models.training_spec import TrainingSpec
+from pipeline import json_values
+
+Choice = int | float | bool | str | tuple[int, ...]
+Choices = tuple[Choice, ...]
+
+SPACES: Mapping[str, Mapping[str, Choices]] = {
+    "network": {
+        "learning_rate": (0.001, 0.002, 0.003, 0.006, 0.01),
+        "batch_size": (64, 128, 256, 512),
+        "hidden_units": ((32,), (64, 32), (128, 64), (256, 128)),
+        "dropout": (0.0, 0.1, 0.2, 0.3, 0.4),
+        "embedding_size": (4, 8, 16),
+        "weight_decay": (0.001, 0.01, 0.1),
+        "cross_layers": (0, 1, 2),
+    },
+}
+"""By learner: the values that are tried. The dataset's own are always among them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningSpec:
+    """`[tuning]`: how `tune` searches for better hyperparameters, and whether each training does.
+
+    Attributes:
+      trials: configurations that are tried, the dataset's own first.
+      minutes: no trial begins after so many minutes; 0 for no limit. The last trial and the confirmation of the winner
+        come on top.
+      folds: how many of the newest spans are predicted, each from the `[spans] window` spans before it.
+      each_training: whether the Tuner is part of the pipeline, so that each training is preceded by a search and uses
+        what it found; else only the command `tune` searches, and `[training]` says what is used.
+      space: hyperparameters of `[training]` and the values to try, such as `dropout = [0.0, 0.2]`; where it is empty,
+        those that suit the learner.
+      seed: of the search.
+    """
+
+    trials: Annotated[int, Range(1, 10_000)] = 20
+    minutes: Annotated[float, Range(0, 100_000, "minutes")] = 0.0
+    folds: Annotated[int, Range(1, 1_000, "spans")] = 4
+    each_training: bool = False
+    space: Mapping[str, Choices] = field(default_factory=dict)
+    seed: Annotated[int, Range(0, 2**31 - 1)] = 20_130_101
+
+    def __post_init__(self) -> None:
+        settings.check(self)
+
+    def choices(self, training: TrainingSpec, model: ModelSpec) -> dict[str, Choices]:
+        """Returns the values that are tried, by hyperparameter, the dataset's own among them.
+
+        Raises:
+          ValueError: a hyperparameter that there is not, or a value that it cannot be; or the learner has no space.
+        """
+        known = {one.name: getattr(training, one.name) for one in dataclasses.fields(training)}
+        space = self.space or SPACES.get(model.learner, {})
+        if not space:
+            raise ValueError(f"space: the learner {model.learner!r} has none of its own. Name hyperparameters to try.")
+        for name, values in space.items():
+            if name not in known:
+                raise ValueError(f"space: {name!r} is no key of [training]. There are: {', '.join(known)}.")
+            if not values:
+                raise ValueError(f"space.{name}: name at least one value.")
+            for value in values:
+                try:
+                    TrainingSpec.from_json(json.dumps({name: value}))
+                except TrainingError as error:
+                    raise ValueError(f"space.{error}") from error
+        return {
+            name: tuple(dict.fromkeys((known[name], *(_alike(value, known[name]) for value in values))))
+            for name, values in space.items()
+        }
+
+    def to_json(self) -> str:
+        """Serializes to JSON, the same text for equal specs."""
+        return json.dumps(json_values.to_json_values(dataclasses.asdict(self)), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> TuningSpec:
+        """Reads what `to_json` wrote."""
+        value: dict[str, Any] = json.loads(text)  # Any: JSON.
+        hints = settings.hints(cls)
+        return cls(**{name: settings.read(item, hints[name], name) for name, item in value.items()})
+
+
+def _alike(value: Choice, known: object) -> Choice:
+    """Returns the value in the type of the key's own: 0 and 0.0 are one rate, and one trial."""
+    return float(value) if isinstance(known, float) and isinstance(value, int) else value
