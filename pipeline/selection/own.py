@@ -46,15 +46,7 @@ def contender(configuration: Configuration, deployed_on: int | None = None) -> C
     Args:
       deployed_on: the span of the fold whose model is written as it would be pushed, to be measured; an export takes
         seconds, and one tells as much as many.
-
-    Raises:
-      ConfigError: code of the dataset's own trains, of which folds know nothing.
     """
-    if model.module:
-        raise ConfigError(
-            f"[model] module: {model.module} is trained by `run` alone. Folds score driftgate's own learners: take the "
-            "line out to score those, or look at a run's report for what own code does out of time."
-        )
 
     def train(rows: FoldRows) -> Trained:
         started = time.perf_counter()
