@@ -1,15 +1,16 @@
 """Does the gate call a span drifted when nothing happened, and does it see what did happen?
 
     python -m benchmarks.gate whole [--only TEXT]   # all kinds of evidence together, 200 clean spans per size
+    python -m benchmarks.gate tasks [--only TEXT]   # the same where numbers and classes are predicted, on flights
     python -m benchmarks.gate power [--evidently PYTHON] [--nannyml PYTHON] [--alibi PYTHON]
     python -m benchmarks.gate sequences             # real spans in order, nothing trained
     python -m benchmarks.gate cost                  # calibration at push, comparison of 27,000 rows
     python -m benchmarks.gate memory --datasets flights
     python -m benchmarks.gate table                 # writes the tables of docs/gate.md
 
-Results go to benchmarks/results/gate.json, those of `whole` and `power` after each draw. Stock TFDV is measured with
-thresholds of 0.1 and 0.3 for every feature. Evidently, NannyML and alibi-detect do not fit into this environment: give
-the Python of an environment that has them.
+Results go to benchmarks/results/gate.json, those of `whole`, `tasks` and `power` after each draw. Stock TFDV is
+measured with thresholds of 0.1 and 0.3 for every feature. Evidently, NannyML and alibi-detect do not fit into this
+environment: give the Python of an environment that has them.
 
     uv venv evidently && uv pip install --python evidently/bin/python evidently "pandas<3" pyarrow
     uv venv nannyml && uv pip install --python nannyml/bin/python nannyml statsmodels pyarrow
@@ -30,7 +31,7 @@ from typing import Any
 import pyarrow as pa
 
 from benchmarks import pages
-from benchmarks.gate import cost, memory, power, sequences, whole
+from benchmarks.gate import cost, memory, power, sequences, tasks, whole
 from benchmarks.gate.detectors import Peer
 from benchmarks.gate.spans import load_spans
 from benchmarks.pages import environment, write_table
@@ -39,6 +40,7 @@ RESULTS = pages.RESULTS / "gate.json"
 PAGE = pages.DOCS / "gate.md"
 PARTS: dict[str, Any] = {  # Any: modules with a `measure` and a `table`.
     "whole": whole,
+    "tasks": tasks,
     "power": power,
     "sequences": sequences,
     "cost": cost,
@@ -50,9 +52,9 @@ def main(argv: list[str] | None = None) -> int:
     """Runs one part and merges what it found into the results. Exit status: 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=[*PARTS, "table"])
-    parser.add_argument("--repeats", type=int, help="resamples (default: 200 for `whole`, 30 for `power`)")
-    parser.add_argument("--only", metavar="TEXT", help="of `whole`, the settings whose title holds this")
-    parser.add_argument("--more", action="store_true", help="of `whole`, adds to the draws that are recorded")
+    parser.add_argument("--repeats", type=int, help="resamples (default: 30 for `power`, else 200)")
+    parser.add_argument("--only", metavar="TEXT", help="of `whole` and `tasks`, the settings whose title holds this")
+    parser.add_argument("--more", action="store_true", help="of them, adds to the draws that are recorded")
     parser.add_argument("--datasets", nargs="+", default=["taxi", "flights"], choices=["taxi", "flights"])
     parser.add_argument("--evidently", metavar="PYTHON", help="an interpreter that can import evidently")
     parser.add_argument("--nannyml", metavar="PYTHON", help="an interpreter that can import nannyml")
@@ -76,11 +78,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def _measured(args: argparse.Namespace, name: str, spans: Mapping[int, pa.Table]) -> Iterator[Any]:
     """Yields what is known of a part and a dataset, where it is made of draws after each of them."""
-    if args.part == "whole":
-        recorded = _recorded("whole", name)
+    if args.part in ("whole", "tasks"):
+        recorded = _recorded(args.part, name)
         if not args.more:
             recorded = {title: of for title, of in recorded.items() if args.only and args.only not in title}
-        yield from whole.measure(name, spans, args.repeats or 200, args.only, recorded)
+        yield from PARTS[args.part].measure(name, spans, args.repeats or 200, args.only, recorded)
     elif args.part == "power":
         pythons = {"evidently": args.evidently, "nannyml": args.nannyml, "alibi": args.alibi}
         peers = [Peer(peer, path) for peer, path in pythons.items() if path]

@@ -13,11 +13,12 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -28,6 +29,7 @@ from benchmarks.gate.spans import settings, window
 from benchmarks.pages import markdown
 from models import predictor, recalibration
 from models.calibration import Calibration
+from models.thresholds import Thresholds
 from pipeline.config.dataset import Dataset
 from pipeline.config.schema import read_schema
 from pipeline.evaluation import intervals
@@ -70,11 +72,15 @@ class Setting:
       sizes: the datasets and the sizes of their spans.
       change: of all rows before anything is drawn; given the dataset too.
       deliver: what becomes of rows that were drawn: a feed may bring some twice.
+      model: what stands for the network.
+      reference_rows: of the baseline, by dataset.
     """
 
     sizes: Mapping[str, tuple[int, ...]]
     change: Callable[[Dataset, schema_pb2.Schema, pa.Table, np.random.Generator], tuple[Dataset, pa.Table]]
     deliver: Callable[[pa.Table, np.random.Generator], pa.Table] = lambda table, _: table
+    model: Callable[[Dataset, pa.Table], Model] = lambda dataset, table: Model(dataset, table)
+    reference_rows: Mapping[str, int] = field(default_factory=lambda: REFERENCE_ROWS)
 
 
 def _as_they_are(
@@ -148,7 +154,12 @@ SETTINGS = {
 
 
 def measure(
-    name: str, spans: Mapping[int, pa.Table], repeats: int, only: str | None, recorded: Mapping[str, Any]
+    name: str,
+    spans: Mapping[int, pa.Table],
+    repeats: int,
+    only: str | None,
+    recorded: Mapping[str, Any],
+    settings_: Mapping[str, Setting] = SETTINGS,
 ) -> Iterator[dict[str, Any]]:
     """Draws baselines and spans from all rows, without replacement and disjoint: the same distribution, exactly.
 
@@ -159,8 +170,8 @@ def measure(
       only: what the titles of the settings must hold; None for all.
       recorded: of earlier draws, which are counted on from.
     """
-    for title, setting in SETTINGS.items():
-        if only is not None and only not in title:
+    for title, setting in settings_.items():
+        if name not in setting.sizes or (only is not None and only not in title):
             continue
         rng = np.random.default_rng(20_261_129)
         dataset = settings(name)
@@ -184,7 +195,7 @@ def measure(
                 title: {
                     "target": dataset.gate.false_alarm_rate,
                     "spans": (repeat + 1) * SPANS,
-                    "reference_rows": REFERENCE_ROWS[name],
+                    "reference_rows": setting.reference_rows[name],
                     "alarms": {str(size): dict(alarms) for size, alarms in counts.items()},
                 },
             }
@@ -204,9 +215,9 @@ def _draw(
     rng = np.random.default_rng([20_261_129, repeat])
     order = rng.permutation(pool.num_rows)
     group = GROUP if "groups" in title else 1
-    taken = REFERENCE_ROWS[name] // group
+    taken = setting.reference_rows[name] // group
     reference, held_out, rest = np.split(order, [taken, taken + taken // 2])
-    model = Model(dataset, setting.deliver(pool.take(reference), rng))
+    model = setting.model(dataset, setting.deliver(pool.take(reference), rng))
     window_ = _parts(model.table, rng)
     evaluation = model.evaluate(setting.deliver(pool.take(held_out), rng), dataset)
     baseline = build_baseline(window_, schema, dataset.features, dataset.gate, evaluation=evaluation, statistics=None)
@@ -218,30 +229,36 @@ def _draw(
 class Model:
     """Trees over the frozen bins of the rows that it was fitted on."""
 
-    task = "binary"
+    thresholds = Thresholds()
 
     def __init__(self, dataset: Dataset, table: pa.Table) -> None:
-        self.table, self._label = table, dataset.label.text
+        self.table, self._target, self.task = table, dataset.features.target, dataset.features.task
         kinds: dict[str, bins.Kind] = {
             name: "categorical" if name in (*dataset.features.categorical, *dataset.features.hashed) else "numeric"
             for name in dataset.features.names
         }
         self._bins = [one for one in bins.freeze(table, kinds) if one.kind != "presence"]
-        rows, truth = labels.labelled(table, self._label)
-        self._trees = HistGradientBoostingClassifier(max_iter=30, max_leaf_nodes=8, early_stopping=False)
-        with threadpool_limits(1, user_api="openmp"):
-            self._trees.fit(bins.encode(rows, self._bins), truth)
+        self._fit(*labels.labelled(table, self._target))
 
     def evaluate(self, table: pa.Table, dataset: Dataset) -> scoring.Evaluation:
         """Measures it on labelled rows."""
-        rows, truth = labels.labelled(table, self._label)
+        rows, truth = labels.labelled(table, self._target)
         slices, cluster = dataset.evaluation.slices, dataset.gate.cluster
-        return scoring.evaluate(rows, truth, self.predict(rows), slices, cluster=cluster)
+        return scoring.evaluate(rows, truth, self.predict(rows), slices, cluster=cluster, target=self._target)
+
+    def _fit(self, rows: pa.Table, truth: npt.NDArray[Any]) -> None:
+        self._trees = HistGradientBoostingClassifier(max_iter=30, max_leaf_nodes=8, early_stopping=False)
+        with threadpool_limits(1, user_api="openmp"):
+            self._trees.fit(self.encode(rows), truth)
+
+    def encode(self, table: pa.Table) -> np.ndarray:
+        """Returns the bin of each row and feature."""
+        return bins.encode(table, self._bins)
 
     def predict(self, table: pa.Table) -> np.ndarray:
         """Returns the probability of the positive class, (rows,)."""
         with threadpool_limits(1, user_api="openmp"):
-            return np.asarray(self._trees.predict_proba(bins.encode(table, self._bins))[:, 1])
+            return np.asarray(self._trees.predict_proba(self.encode(table))[:, 1])
 
 
 def _parts(table: pa.Table, rng: np.random.Generator) -> dict[int, pa.Table]:
@@ -307,11 +324,11 @@ def _columns(decision: Decision) -> set[str]:
     return found | ({TRAINED} if decision.verdict is Verdict.RERUN else set())
 
 
-def table(found: Mapping[str, Any]) -> str:
+def table(found: Mapping[str, Any], settings_: Mapping[str, Setting] = SETTINGS) -> str:
     """Returns the false alarms of every setting, by kind of evidence, and the interval of all of them."""
     columns = [CHANCE, *KINDS.values(), TRAINED]
     rows = []
-    for title in SETTINGS:
+    for title in settings_:
         for name, results in reversed(found.items()):
             if title in results:
                 spans = results[title]["spans"]

@@ -125,7 +125,7 @@ def challenge(
     task = task_of(target, loss, own.truth, own.weights)
     answers = np.asarray(live(newest), np.float64)
     with_answer = dataclasses.replace(own, matrix=np.column_stack([own.matrix, task.outputs_of(answers)]))
-    learn = _Trees(target=target, categorical=tuple(categorical), loss=loss, seed=seed).learn
+    learn = Trees(target=target, categorical=tuple(categorical), loss=loss, seed=seed).learn
     as_before, as_is = learn(before)(own.matrix), answers
     if repairable and target.task != "binary":
         as_before, as_is = (_repaired(task, predictions, own, first) for predictions in (as_before, answers))
@@ -260,8 +260,8 @@ def _by_frequency(column: pa.ChunkedArray) -> Floats:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Trees:
-    """The learner.
+class Trees:
+    """The learner of a target.
 
     Attributes:
       categorical: the features that are categories.
