@@ -23,9 +23,9 @@ SKLEARN = ("majority", "linear", "trees")
 PYCARET = "pycaret"
 PAGE = "compare.html"
 _TITLES = {
-    "majority": "no model",
-    "linear": "linear (scikit-learn)",
-    "trees": "trees (HistGradientBoosting)",
+    "majority": "no model",  # selection/scores.py's NO_MODEL
+    "linear": "linear model",
+    "trees": "boosted trees",
     PYCARET: "PyCaret's best",
 }
 

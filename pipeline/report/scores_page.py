@@ -9,7 +9,7 @@ from pipeline.report import charts, trial_pictures
 from pipeline.report.charts import Axis, Line
 from pipeline.report.render import environment
 from pipeline.report.svg import Scale
-from pipeline.selection.scores import Scores
+from pipeline.selection.scores import NO_MODEL, Scores, paired
 from pipeline.selection.trials import Tuning
 
 _CLASSES = ("span", "baseline", "third", "baseline dashed")
@@ -26,6 +26,7 @@ def scores_page(scores: Scores) -> str:
             scores=scores,
             main=registry.METRICS[scores.metric],
             chart=by_span(scores),
+            ahead=[None, *(paired(score, scores.contenders[0], scores.metric) for score in scores.contenders[1:])],
             shown=[item for item in registry.of_task(scores.task) if item.name in names],
         )
     )
@@ -35,7 +36,8 @@ def by_span(scores: Scores) -> Markup | None:
     """Returns the main metric by span, a line for each configuration; None where it is defined on no span."""
     title = registry.METRICS[scores.metric].title
     drawn, ends, values = [], [], []
-    for score, class_ in zip(scores.contenders, _CLASSES, strict=False):
+    told_apart = [score for score in scores.contenders if score.name != NO_MODEL]
+    for score, class_ in zip(told_apart, _CLASSES, strict=False):
         points = [(fold, fold.metrics[scores.metric]) for fold in score.folds if scores.metric in fold.metrics]
         if not points:
             continue

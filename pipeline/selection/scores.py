@@ -18,6 +18,9 @@ from pipeline.evaluation.metrics import Metric, Sample
 from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.selection.fold_rows import FoldRows
 
+NO_MODEL = "no model"
+"""The name of the contender that looks at no row: far behind, so it is not drawn beside the others."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FoldScore:

@@ -73,14 +73,14 @@ class Tuning:
                 f"The best of {len(self.trials)} configurations is ahead in {title} by {ahead}, but one span cannot "
                 "tell that from chance: the dataset's own stays. Tune on more spans."
             )
-        spans = f"{len(self.spans)} spans"
         half = (self.gain.high - self.gain.low) / 2
-        figures = f"{self.gain.value:+.4f} ± {half:.4f} in {title}, trained anew from other seeds over {spans}"
+        over = f"trained anew from other seeds over {len(self.spans)} spans"
+        by = f"by {self.gain.value:.4f} ± {half:.4f} in {title}, {over}"
         if self.chosen:
-            return f"The best of {len(self.trials)} configurations is better than the dataset's own: {figures}."
+            return f"The best of {len(self.trials)} configurations is better than the dataset's own {by}."
         return (
             f"The best of {len(self.trials)} configurations is not better than the dataset's own by more than its "
-            f"interval: {figures}. The dataset's own stays."
+            f"interval: {by}. The dataset's own stays."
         )
 
     def to_json(self) -> str:
