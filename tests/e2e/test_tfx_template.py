@@ -1,0 +1,66 @@
+"""TFX's own taxi template goes the whole way as docs/migration.md says, its files as `tfx template copy` leaves them."""
+
+import re
+import shutil
+
+import pyarrow.csv as pa_csv
+import pytest
+
+from data.taxi import source
+from models.predictor import Predictor
+from pipeline.config.dataset import SHIPPED
+from tests.e2e.conftest import REPOSITORY, run
+
+pytestmark = pytest.mark.e2e
+
+ROWS = 400
+FLOORS = 'min_auc = 0.0\nmax_calibration_error = 1.0\nmust_beat = "none"'
+MODULE = "from models.keras_model.model import run_fn\nfrom models.preprocessing import preprocessing_fn\n"
+
+
+def copy_template(folder):
+    from tfx.tools.cli import labels
+    from tfx.tools.cli.handler import template_handler
+
+    template_handler.copy_template(
+        {labels.MODEL: "taxi", labels.PIPELINE_NAME: "cabs", labels.DESTINATION_PATH: str(folder)}
+    )
+
+
+def page():
+    return (REPOSITORY / "docs" / "migration.md").read_text(encoding="utf-8")
+
+
+def dataset_of_the_page():
+    (toml,) = re.findall(r"<!-- dataset\.toml -->\n```toml\n(.*?)```", page(), re.DOTALL)
+    return toml
+
+
+def test_the_taxi_template_is_trained_judged_and_pushed_unchanged(tmp_path):
+    cabs, all_spans = tmp_path / "cabs", tmp_path / "spans"
+    copy_template(cabs)
+    (cabs / "model.py").write_text(MODULE)
+    assert MODULE in re.sub("^ +", "", page(), flags=re.MULTILINE)
+    shutil.copy(SHIPPED / "taxi" / "schema.pbtxt", cabs)
+    # Five steps teach nothing: the floors are taken away.
+    short = dataset_of_the_page().replace("max_steps = 1000", "max_steps = 5").replace("min_auc = 0.5", FLOORS)
+    (cabs / "dataset.toml").write_text(short)
+    source.write_spans(all_spans)
+    span = cabs / "spans" / "span-1" / "data.csv"
+    span.parent.mkdir(parents=True)
+    lines = (all_spans / "span-1" / "data.csv").read_text().splitlines()
+    span.write_text("\n".join(lines[: ROWS + 1]) + "\n")
+
+    done = run("run", "--dataset", cabs, "--root", tmp_path / "root", "--span", 1, "--json")
+
+    assert done.status == 0, done.err
+    version = tmp_path / "root" / "serving" / "cabs" / str(done.json["pushed_version"])
+    predictor = Predictor(str(version))
+    # What the template has exported: one input of serialized examples, one unnamed probability.
+    assert [*predictor.input_specs] == ["examples"]
+    assert [*predictor.output_specs] == ["outputs"]
+    assert predictor.inputs == ("fare", "pickup_latitude", "trip_miles", "trip_start_hour")
+    table = pa_csv.read_csv(span).select(predictor.inputs).slice(0, 20)
+    predicted = predictor.predict(table)
+    assert predicted.shape == (20,)
+    assert ((predicted > 0) & (predicted < 1)).all()
