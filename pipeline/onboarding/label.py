@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -69,6 +69,12 @@ class Label:
         if self.task == "regression":
             return ()
         return tuple(map(str, self.classes)) or ("0", "1")
+
+    def from_least(self, least: float) -> Label:
+        """Returns the label, the least number of all rows being known: a long file's first ones chose the transform."""
+        if self.transform == "none" or least >= 0:
+            return self
+        return replace(self, transform="none", transform_why="", floor=0.0)
 
     def targets(self, raw: pa.Array, typed: pa.Array) -> pa.Array:
         """Returns the label of each row: 0 or 1, the index of its class, or its number; null where there is none.

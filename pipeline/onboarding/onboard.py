@@ -136,6 +136,7 @@ def _onboard(wish: Wish, name: str, target: Path, aside: Path, progress: Callabl
         lambda rows: progress(f"writing spans: {rows:,} rows"),
     )
     shutil.rmtree(aside / _SCRATCH, ignore_errors=True)
+    label = label.from_least(result.ranges.get(label.column, (0.0, 0.0))[0])
     roles = propose(profiles, columns, label, cutting, result)
     table = Table(
         name=name,

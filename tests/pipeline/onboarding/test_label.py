@@ -97,6 +97,8 @@ def test_amounts_of_very_different_sizes_are_learned_as_log1p():
 
     assert label.transform == "log1p"
     assert label.transform_why.startswith("none is below 0, and the skewness is ")
+    # Beyond the values that are counted one may be below 0.
+    assert (label.from_least(0.0), label.from_least(-3.0).transform) == (label, "none")
     logs = math.expm1(sum(math.log1p(amount) for amount in amounts) / 1024)
     mean = sum(amounts) / 1024
     variance = sum((amount - mean) ** 2 for amount in amounts) / 1024
