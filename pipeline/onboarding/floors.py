@@ -21,12 +21,12 @@ _FLOORS: Mapping[TaskName, tuple[str, ...]] = {
     "binary": (
         "min_auc = {0.min_auc:g}  # what a model that knows nothing has",
         "max_auc_drop = {0.max_auc_drop:g}  # against the live model, on the same rows",
-        "max_calibration_error = {0.max_calibration_error:g}  # beyond what so many rows show by chance",
+        "max_calibration_error = {5:g}  # beyond what the held-out rows show by chance",
     ),
     "multiclass": (
         "floors = {{ mcfadden_r_squared = 0 }}  # what answering the classes' shares has",
         "max_drop = {{ {1} = {2:g} }}  # against the live model, on the same rows",
-        "max_calibration_error = {0.max_calibration_error:g}  # beyond what so many rows show by chance",
+        "max_calibration_error = {5:g}  # beyond what the held-out rows show by chance",
     ),
     "regression": (
         "floors = {{ r_squared = {3:g} }}  # what answering the {4} has",
@@ -47,23 +47,40 @@ def window_of(spans: Sequence[SpanSummary]) -> int:
     return min(max(_FEWEST_SPANS, len(spans)), _MOST_SPANS)
 
 
-def evaluation_lines(label: Label, span: SpanSummary) -> list[str]:
+def evaluation_lines(label: Label, spans: Sequence[SpanSummary]) -> list[str]:
     """Returns the table [evaluation]: the model has to beat no model, and the live one.
 
-    The judge refuses only where a whole 95 % interval is beyond a limit, so few rows need no wider limits.
+    The judge refuses only where a whole 95 % interval is beyond a limit, so few held-out rows need no wider limits. But
+    a model of few rows cannot know a rate better than they tell it: the limit of the calibration error is the default
+    and two standard deviations of a rate among the rows that are trained on.
+
+    Args:
+      spans: those of the training window, the newest last.
     """
     spec = EvaluationSpec()
     name, drop = next(iter(spec.drops_of(label.task).items()))
     floor = math.floor(100 * label.floor) / 100
     centre = "mean" if label.transform == "none" else "mean of log1p"
-    rows = int(span.rows * _EVAL_SHARE)
+    rows = int(spans[-1].rows * _EVAL_SHARE)
+    trained = max(1.0, (1 - _EVAL_SHARE) * sum(span.rows for span in spans))
+    open_rate = 2 * math.sqrt(_variance(spans) / trained)
+    calibration = min(0.5, math.ceil(100 * (spec.max_calibration_error + open_rate)) / 100)
     return [
         f"# A candidate is judged on the third of a span that is held out, {rows:,} rows or so,",
         "# and refused only where the whole 95 % interval of a metric is beyond its limit. Raise the floor to what the",
         "# model is worth once you have seen it.",
         "[evaluation]",
-        *(line.format(spec, name, drop, floor, centre) for line in _FLOORS[label.task]),
+        *(line.format(spec, name, drop, floor, centre, calibration) for line in _FLOORS[label.task]),
     ]
+
+
+def _variance(spans: Sequence[SpanSummary]) -> float:
+    """Returns p (1 - p) of a yes or no; of several classes, whose rate is that of right answers, the most it can be."""
+    rows = np.sum([span.classes for span in spans], axis=0)
+    if len(rows) != 2:
+        return 0.25
+    rate = float(rows[1] / rows.sum())
+    return rate * (1 - rate)
 
 
 def training_lines(rows: int) -> list[str]:

@@ -112,7 +112,7 @@ def dataset_toml(table: Table) -> str:
     lines += [
         *training_lines(rows),
         "",
-        *evaluation_lines(table.label, spans[-1]),
+        *evaluation_lines(table.label, spans[-window:]),
         "",
         "[gate]",
         f"min_rows = {max(25, min(300, typical // 2))}  # half of a usual span ({typical:,} rows), at most 300",

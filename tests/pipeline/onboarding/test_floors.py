@@ -8,27 +8,40 @@ from pipeline.onboarding.cut import SpanSummary
 from pipeline.onboarding.floors import evaluation_lines, window_of
 from pipeline.onboarding.label import Label
 
+# 150 rows, 100 of them trained on, a third of them positive: two deviations are 2 * sqrt(2 / 9 / 100) = 0.094.
+_FEW = SpanSummary(number=1, rows=150, classes=np.array([100, 50]))
+# Of right answers nobody knows the rate: 2 * sqrt(0.25 / 100) = 0.1.
+_THREE = SpanSummary(number=1, rows=150, classes=np.array([50, 50, 50]))
+_NUMBERS = SpanSummary(number=1, rows=150, total=12.5)
+
 
 @pytest.mark.parametrize(
-    ("label", "floors"),
+    ("label", "span", "floors"),
     [
-        (Label(column="y"), {"auc": 0.5, "expected_calibration_error": 0.05}),
+        (Label(column="y"), _FEW, {"auc": 0.5, "expected_calibration_error": 0.15}),
         (
             Label(column="y", task="multiclass", classes=("a", "b", "c")),
-            {"mcfadden_r_squared": 0, "expected_calibration_error": 0.05},
+            _THREE,
+            {"mcfadden_r_squared": 0, "expected_calibration_error": 0.15},
         ),
-        (Label(column="y", task="regression"), {"r_squared": 0}),
+        (Label(column="y", task="regression"), _NUMBERS, {"r_squared": 0}),
         # Rounded down: the centre of log1p itself reaches the floor.
-        (Label(column="y", task="regression", transform="log1p", floor=-0.123), {"r_squared": -0.13}),
+        (Label(column="y", task="regression", transform="log1p", floor=-0.123), _NUMBERS, {"r_squared": -0.13}),
     ],
 )
-def test_a_model_has_to_beat_no_model_of_its_task(label, floors):
-    written = tomllib.loads("\n".join(evaluation_lines(label, SpanSummary(number=1, rows=300))))
+def test_a_model_has_to_beat_no_model_of_its_task(label, span, floors):
+    written = tomllib.loads("\n".join(evaluation_lines(label, [span])))
 
-    evaluation = written["evaluation"]
-    spec = EvaluationSpec(**evaluation)
+    spec = EvaluationSpec(**written["evaluation"])
     spec.check_metrics(label.task)
     assert spec.floors_of(label.task) == floors
+
+
+def test_many_rows_know_their_rate():
+    # 2 * sqrt(0.25 / 600,000) = 0.0013, rounded up.
+    spans = [SpanSummary(number=i, rows=450_000, classes=np.array([225_000, 225_000])) for i in (1, 2)]
+
+    assert "max_calibration_error = 0.06  #" in "\n".join(evaluation_lines(Label(column="y"), spans))
 
 
 @pytest.mark.parametrize(
