@@ -15,6 +15,7 @@ from tfx.types.standard_artifacts import Examples, InfraBlessing, Model, Schema
 from tfx.utils import io_utils, path_utils
 
 from columnar import examples as example_files
+from models.feature_difference import first_difference
 from models.foreign_signature import signature_of
 from models.predictor import predictor_of
 from models.tasks import one_number
@@ -69,6 +70,7 @@ def InfraValidator(
             log=log,
             max_p99_ms=max_p99_ms or None,
             foreign=signature_of(source),
+            explain=lambda: first_difference(source, rows),
         )
         keep_predictions(source, paths, schema_proto, version / BASELINE_FOLDER / PREDICTIONS_FILE)
         stamped = path_utils.stamped_model_path(blessing.uri)

@@ -148,6 +148,7 @@ def check(
     log: Path,
     max_p99_ms: float | None = None,
     foreign: ForeignSignature | None = None,
+    explain: Callable[[], str] = lambda: "",
 ) -> Servability:
     """Serves the version below `base_path` and compares its answers with the offline ones, row by row.
 
@@ -158,6 +159,7 @@ def check(
       log: where the server's output goes.
       max_p99_ms: limit on the latency of single-row requests; None for no limit.
       foreign: see `ask`.
+      explain: asked why answers differ; a clause, or nothing.
     """
     try:
         with starting(base_path, model_name, log) as server:
@@ -175,7 +177,9 @@ def check(
     unit = max(1.0, float(np.abs(expected).max()))  # Numbers may be large, and float32 has seven digits.
     worst = float(max(np.abs(together - expected).max(), np.abs(alone - expected).max())) / unit
     if not worst <= TOLERANCE:  # Also where it is NaN.
+        why = explain()
         reason = f"served and offline predictions differ by up to {worst:.2g} (allowed: {TOLERANCE:g})"
+        reason += f"; {why}" if why else ""
         return Servability(servable=False, reason=reason, p99_ms=p99_ms)
     if max_p99_ms is not None and p99_ms > max_p99_ms:
         reason = f"the p99 of single-row requests is {p99_ms:.1f} ms (allowed: {max_p99_ms:g} ms)"

@@ -1,6 +1,7 @@
 """What changed since the live model was trained, field by field."""
 
 import dataclasses
+from types import MappingProxyType
 
 import pytest
 from google.protobuf import text_format
@@ -22,8 +23,8 @@ string_domain { name: "companies" value: "A" }
 """
 
 
-def definition(features=FEATURES, training=TRAINING, code="aa", schema=SCHEMA):
-    return define(features, training.to_json(), code, text_format.Parse(schema, schema_pb2.Schema()))
+def definition(features=FEATURES, training=TRAINING, code="aa", schema=SCHEMA, own=MappingProxyType({"model.py": "1"})):
+    return define(features, training.to_json(), code, text_format.Parse(schema, schema_pb2.Schema()), own=own)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,7 @@ def definition(features=FEATURES, training=TRAINING, code="aa", schema=SCHEMA):
             ("[training] epochs 3 → 5", "[training] hidden_units [64, 32] → [8]"),
         ),
         (definition(code="bb"), ("code of models/ or columnar/: changed",)),
+        (definition(own={"model.py": "2", "net.py": "1"}), ("own code: model.py changed", "own code: net.py added")),
         (
             definition(schema=SCHEMA.replace("min_fraction: 1", "min_fraction: 0.9")),
             ("schema: feature fare changed",),

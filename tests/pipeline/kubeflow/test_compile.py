@@ -247,3 +247,25 @@ def test_a_local_pipeline_loads_no_cloud_library():
 def test_the_backends_can_run_it(vertex, kubeflow):
     assert lint.lint(vertex) == []
     assert lint.lint(kubeflow) == []
+
+
+def test_own_code_travels_inside_the_file(tmp_path):
+    source = load_dataset("taxi").path.parent
+    (tmp_path / "schema.pbtxt").write_text((source / "schema.pbtxt").read_text())
+    (tmp_path / "dataset.toml").write_text(
+        (source / "dataset.toml").read_text() + '\n[model]\nmodule = "model.py"\nexamples = "raw"\n'
+    )
+    (tmp_path / "keys.py").write_text("KEYS = ['fare']\n")
+    text = "from keys import KEYS\ndef build_model(spec): ...\ndef preprocessing_fn(inputs): ...\n"
+    (tmp_path / "model.py").write_text(text)
+
+    package = golden.compiled("kubeflow", dataset=load_dataset(str(tmp_path)))
+
+    assert lint.lint(package) == []
+    for task in ("Transform", "Trainer"):
+        assert json.loads(custom_config(package, task)["own"]) == {
+            "entry": "model.py",
+            "files": {"keys.py": "KEYS = ['fare']\n", "model.py": text},
+        }
+    parameters = package.spec["root"]["dag"]["tasks"]["Transform"]["inputs"]["parameters"]
+    assert parameters["preprocessing_fn"]["runtimeValue"]["constant"] == "models.own.transform.preprocessing_fn"
