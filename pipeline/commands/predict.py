@@ -66,6 +66,8 @@ def command(args: argparse.Namespace) -> int:
         from pipeline.commands import predict_batch
 
         return predict_batch.command(args)
+    from pipeline.config.schema import read_schema
+    from pipeline.predict.examples_endpoint import ExamplesEndpoint, by_column
     from pipeline.predict.online import Notes, predict_rows
     from pipeline.predict.rows import open_text, read_rows
 
@@ -85,13 +87,16 @@ def command(args: argparse.Namespace) -> int:
                 words = ["--model-name", model, "--model-base-path", str(serving_dir)]
                 error.add_note(f"To start one: {program.line('serve', *words)}")
             raise
-        rows = read_rows(file, "standard input" if args.file == "-" else args.file, written, signature.inputs)
         described = args.defaults or find_defaults(serving_dir, signature.version)
         defaults, separators = read_defaults(described, "missing"), read_defaults(described, "separator")
+        asks: Endpoint | ExamplesEndpoint = endpoint
+        if described is not None and dataset.schema_path is not None:
+            version_dir, schema = described.parent.parent, read_schema(dataset.schema_path)
+            if examples := by_column(endpoint, signature, version_dir, schema, dataset.features.names):
+                asks, signature, defaults = examples, examples.signature, examples.defaults
+        rows = read_rows(file, "standard input" if args.file == "-" else args.file, written, signature.inputs)
         notes = Notes()
-        predictions = predict_rows(
-            rows, endpoint, args.signature, signature, defaults, separators, args.batch_size, notes
-        )
+        predictions = predict_rows(rows, asks, args.signature, signature, defaults, separators, args.batch_size, notes)
         if args.json:
             asked, refused = write_json(predictions)
         elif args.csv:

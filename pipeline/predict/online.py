@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from pipeline.errors import DataError, clipped
 from pipeline.predict.client import Endpoint, Instance, RefusedError, Signature
+from pipeline.predict.examples_endpoint import ExamplesEndpoint
 from pipeline.predict.instances import InputError, instance
 from pipeline.predict.rows import Row
 
@@ -47,7 +48,7 @@ class Notes:
 
 def predict_rows(
     rows: Iterable[Row],
-    endpoint: Endpoint,
+    endpoint: Endpoint | ExamplesEndpoint,
     name: str,
     signature: Signature,
     defaults: Mapping[str, Any],
