@@ -20,6 +20,7 @@ from pipeline.json_values import to_json_values
 from pipeline.runs.log_capture import captured
 
 if TYPE_CHECKING:
+    from models.target import TaskName
     from monitoring.monitor import Look
     from monitoring.window_report import WindowReport
     from pipeline.config.dataset import Dataset
@@ -86,7 +87,7 @@ def monitor(args: argparse.Namespace) -> int:
                 if args.json:
                     print(json.dumps(as_json(look), sort_keys=True, ensure_ascii=False), file=out)
                 else:
-                    show(look, terminal, changes_only=not args.once)
+                    show(look, terminal, dataset.features.task, changes_only=not args.once)
             except Exception as error:
                 if args.once and isinstance(error, PipelineError):
                     raise
@@ -108,9 +109,10 @@ def _serve(args: argparse.Namespace, dataset: Dataset, root: Root) -> str:
     return program.line("serve", *words)
 
 
-def show(look: Look, terminal: Terminal, *, changes_only: bool) -> None:
+def show(look: Look, terminal: Terminal, task: TaskName, *, changes_only: bool) -> None:
     """Prints the findings of a look. If only changes are wanted, it prints nothing for a look without news."""
     from monitoring.window_report import describe_period
+    from pipeline.evaluation import registry
 
     for fault in look.label_faults:
         terminal.err.print(f"labels were not read: {fault}")
@@ -127,7 +129,9 @@ def show(look: Look, terminal: Terminal, *, changes_only: bool) -> None:
     for reason, number in look.progress.dropped.items():
         terminal.say(f"dropped: {number:,} {reason.replace('_', ' ')}")
     shown = look.judged if changes_only else look.reports[-_SHOWN_WINDOWS:]
-    terminal.table("Windows", _COLUMNS, [_row(report) for report in shown])
+    main = registry.MAIN[task]
+    columns = (*_COLUMNS, registry.METRICS[main].title, "alerts")
+    terminal.table("Windows", columns, [_row(report, main) for report in shown])
     for report in look.judged or look.reports[-1:]:
         _show_features(report, terminal)
     for (start, version), rows in sorted(look.waiting.items()):
@@ -136,14 +140,16 @@ def show(look: Look, terminal: Terminal, *, changes_only: bool) -> None:
         terminal.say("No requests yet.")
 
 
-_COLUMNS = ("window", "version", "rows", "moved", "worst", "mean prediction", "at push", "AUC", "alerts")
+_COLUMNS = ("window", "version", "rows", "moved", "worst", "mean prediction", "at push")
 
 
-def _row(report: WindowReport) -> tuple[object, ...]:
+def _row(report: WindowReport, main: str) -> tuple[object, ...]:
     moved = report.skew.moved if report.skew else ()
     worst = report.skew.features[0] if report.skew and report.skew.features else None
     answers, scored = report.prediction, report.performance
-    auc = scored.evaluation.overall.auc if scored else None
+    value = scored.metrics.get(main) if scored else None
+    if scored and value is None and scored.evaluation.overall.auc is not None:  # A report of an earlier release.
+        value = scored.evaluation.overall.auc.value
     return (
         report.period,
         str(report.version),
@@ -152,7 +158,7 @@ def _row(report: WindowReport) -> tuple[object, ...]:
         f"{worst.feature} {worst.excess:.1f}x" if worst else "-",
         f"{answers.mean.value:.3f}" if answers else "-",
         f"{answers.mean_at_push.value:.3f}" if answers and answers.mean_at_push else "-",
-        f"{auc.value:.4f}" if auc else "-",
+        "-" if value is None else f"{value:.4f}",
         len(report.alerts),
     )
 
@@ -167,6 +173,28 @@ def _show_features(report: WindowReport, terminal: Terminal) -> None:
             [
                 (item.feature, item.distance, item.threshold, "yes" if item.moved else "", item.direction)
                 for item in report.skew.features[:_SHOWN_FEATURES]
+            ],
+        )
+    if report.prediction is not None and report.prediction.classes:
+        terminal.table(
+            f"{title}: mean probability of each class",
+            ("class", "requests", "at push"),
+            [
+                (item.name, f"{item.mean.value:.3f}", f"{item.mean_at_push.value:.3f}" if item.mean_at_push else "-")
+                for item in report.prediction.classes[:_SHOWN_FEATURES]
+            ],
+        )
+    if report.performance is not None and report.performance.metrics:
+        from pipeline.evaluation import registry
+
+        measured = report.performance.metrics
+        terminal.table(
+            f"{title}: {report.performance.labelled:,} answers whose label has come",
+            ("metric", "value"),
+            [
+                (item.title, f"{measured[item.name]:.4f}")
+                for item in registry.METRICS.values()
+                if item.name in measured and item.name != registry.EXAMPLE_COUNT
             ],
         )
     terminal.say()

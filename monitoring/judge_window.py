@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,21 @@ import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from columnar.statistics import statistics_of
-from models.target import is_known
+from models.target import Target, is_known
+from models.thresholds import Thresholds
 from monitoring import predictions
-from monitoring.request_rows import PREDICTION
+from monitoring.request_rows import answers_of
 from monitoring.window_report import Performance, WindowReport, describe_period
+from pipeline.evaluation import metrics
+from pipeline.evaluation.metrics import Sample
 from pipeline.gate import drift, quality, scoring, words
 from pipeline.gate import tfdv as tfdv_evidence
 from pipeline.gate.baseline import Baseline
 from pipeline.gate.evidence import Drift, Finding, MetricChange, NotCompared, ServingAlert
 from pipeline.gate.settings import Settings
+
+_WEIGHT = "request/weight"
+_OF_INTERVAL = ("interval_coverage", "interval_width", "mean_pinball_loss")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,17 +38,20 @@ class Version:
       baseline: of its training window; None where it carries none or is gone.
       why_no_baseline: in words, where it is None.
       predictions: what its answers are compared with; None where it carries none.
+      thresholds: which class it answers.
     """
 
     number: int
     baseline: Baseline | None
     why_no_baseline: str = ""
     predictions: predictions.AtPush | None = None
+    thresholds: Thresholds = field(default_factory=Thresholds)
 
 
 def judge(
     rows: pa.Table,
     labels: npt.NDArray[Any],  # Any: int64, or float64 of a regression.
+    weights: npt.NDArray[np.float64] | None,
     period: tuple[int, int],
     version: Version,
     schema: schema_pb2.Schema,
@@ -52,6 +62,7 @@ def judge(
     Args:
       rows: as `request_rows.Decoder` makes them.
       labels: of each row, as `Target.evaluate` answers them, unknown where none has come; (rows,).
+      weights: how much each labelled row counts; None where each counts one.
       period: start and end of the window, seconds since 1970.
       schema: of the features alone.
     """
@@ -82,8 +93,8 @@ def judge(
         anomalies = [tfdv.validate_statistics(statistics, plain(schema))]
         known = version.baseline.known
         findings = quality.check(table, schema, features, policy, anomalies=anomalies, known=known)
-    answers, answer_gaps = predictions.compare(rows, version.predictions, policy)
-    measured, label_gaps = score(rows, labels, version.baseline, settings)
+    answers, answer_gaps = predictions.compare(rows, version.predictions, policy, features.target)
+    measured, label_gaps = score(rows, labels, weights, version, settings)
     report = WindowReport(
         start=period[0],
         end=period[1],
@@ -100,29 +111,54 @@ def judge(
 
 
 def score(
-    rows: pa.Table, labels: npt.NDArray[Any], baseline: Baseline | None, settings: Settings
+    rows: pa.Table,
+    labels: npt.NDArray[Any],  # Any: as in `judge`.
+    weights: npt.NDArray[np.float64] | None,
+    version: Version,
+    settings: Settings,
 ) -> tuple[Performance | None, list[NotCompared]]:
     """Measures the answers whose label has come, overall and per slice, and compares with the evaluation at push."""
-    task = settings.features.task
-    known = is_known(labels) & ~np.isnan(rows.column(PREDICTION).to_numpy())
+    target = settings.features.target
+    answered = answers_of(rows, target)
+    has_answer = ~np.isnan(answered if answered.ndim == 1 else answered[:, 0])
+    known = is_known(labels) & has_answer
     if not known.any():
-        return None, []
-    if task == "multiclass":
-        text = "the answers were not held to their labels: of several classes one probability alone is kept"
+        if not is_known(labels).any():
+            return None, []
+        text = "the answers were not held to their labels: what is kept of these requests is not a whole answer"
         return None, [NotCompared(subject="performance", text=text)]
-    labelled = rows.filter(pa.array(known))
-    answered = labelled.column(PREDICTION).to_numpy()
-    if task == "regression":  # Of the interval, which is not kept, nothing is judged.
-        answered = np.stack([answered] * 3, axis=1)
-    evaluation = scoring.evaluate(labelled, labels[known], answered, settings.slices, target=settings.features.target)
+    labelled, truth, answered = rows.filter(pa.array(known)), labels[known], answered[known]
+    if weights is not None:  # Under a name that no column of the requests has; they need not hold the weight's own.
+        labelled = labelled.append_column(_WEIGHT, pa.array(weights[known]))
+    target = dataclasses.replace(target, weight=f"`{_WEIGHT}`" if weights is not None else "")
+    evaluation = scoring.evaluate(labelled, truth, answered, settings.slices, target=target)
+    sample = Sample(
+        labels=truth.astype(np.float64),
+        predictions={"": answered},
+        weights=np.ones(len(truth)) if weights is None else weights[known],
+        thresholds={"": version.thresholds},
+    )
     changes: tuple[MetricChange, ...] = ()
-    yardstick = baseline.yardstick if baseline is not None else None
+    gaps: list[NotCompared] = []
+    yardstick = version.baseline.yardstick if version.baseline is not None else None
     if yardstick is None:
         text = "the answers were not compared with those at push: no out-of-time evaluation was stored"
         gaps = [NotCompared(subject="performance", text=text)]
     else:
         changes, gaps = yardstick.compare(evaluation, settings.policy)
-    return Performance(labelled=int(known.sum()), evaluation=evaluation, changes=changes), gaps
+    performance = Performance(
+        labelled=int(known.sum()), evaluation=evaluation, changes=changes, metrics=_measured(sample, target)
+    )
+    return performance, gaps
+
+
+def _measured(sample: Sample, target: Target) -> dict[str, float]:
+    """Returns the metrics of the task that are defined; none of the interval where its ends are not known."""
+    values = metrics.measure(sample, target, 0, 0)[""]
+    of_interval = _OF_INTERVAL if target.task == "regression" and np.isnan(sample.predictions[""]).any() else ()
+    return {
+        name: metric.value for name, metric in values.items() if np.isfinite(metric.value) and name not in of_interval
+    }
 
 
 def alerts(

@@ -35,6 +35,7 @@ from pipeline.ingest.reader import open_span
 logger = logging.getLogger(__name__)
 
 Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[Any]  # Any: int64, or float64 of a regression.
 
 
@@ -45,36 +46,45 @@ class SpanLabels:
     Attributes:
       keys: ascending, each once, int64 (keys,).
       labels: as `Target.evaluate` answers them, unknown where rows of one key have different labels, (keys,).
+      weights: how much each counts, (keys,), of several rows of one key their mean; None where each counts one.
     """
 
     span: int
     keys: Integers
     labels: Labels
+    weights: Floats | None = None
 
 
 def of_table(span: int, table: pa.Table, key: Sequence[str], features: FeatureSpec) -> SpanLabels:
     """Returns the labels of a span's rows by key."""
-    return _unique(span, request_key.keys(table, key, features), gate_labels.evaluate(table, features.target))
+    weights = gate_labels.weights(table, features.target)
+    return _unique(span, request_key.keys(table, key, features), gate_labels.evaluate(table, features.target), weights)
 
 
-def _unique(span: int, keys: Integers, labels: Labels) -> SpanLabels:
+def _unique(span: int, keys: Integers, labels: Labels, weights: Floats | None) -> SpanLabels:
     known = is_known(labels)
-    keys, labels = keys[known], labels[known]
-    order = np.argsort(keys, kind="stable")
+    order = np.flatnonzero(known)[np.argsort(keys[known], kind="stable")]
     keys, labels = keys[order], labels[order]
-    distinct, starts = np.unique(keys, return_index=True)
+    distinct, starts, counts = np.unique(keys, return_index=True, return_counts=True)
     if len(distinct) == 0:
         return SpanLabels(span=span, keys=distinct, labels=labels)
     lowest, highest = np.minimum.reduceat(labels, starts), np.maximum.reduceat(labels, starts)
-    return SpanLabels(span=span, keys=distinct, labels=np.where(lowest == highest, lowest, _unknown(labels)))
+    return SpanLabels(
+        span=span,
+        keys=distinct,
+        labels=np.where(lowest == highest, lowest, _unknown(labels)),
+        weights=None if weights is None else np.add.reduceat(weights[order], starts) / counts,
+    )
 
 
 def _unknown(labels: Labels) -> float:
     return float("nan") if labels.dtype.kind == "f" else NO_LABEL
 
 
-def lookup(keys: Integers, spans: Iterable[SpanLabels], window: Sequence[int]) -> Labels:
-    """Returns the label of each request, unknown where none has come, (rows,).
+def lookup(keys: Integers, spans: Iterable[SpanLabels], window: Sequence[int]) -> tuple[Labels, Floats | None]:
+    """Returns the label of each request, unknown where none has come, and how much it counts, (rows,) each.
+
+    Weights are None where each counts one.
 
     Args:
       keys: of the requests; a key that was asked several times counts once, where it was asked first.
@@ -82,14 +92,24 @@ def lookup(keys: Integers, spans: Iterable[SpanLabels], window: Sequence[int]) -
     """
     later = [item for item in spans if item.span > max(window, default=0) and len(item.keys)]
     if not later:
-        return np.full(len(keys), NO_LABEL, np.int64)
-    merged = _unique(0, np.concatenate([i.keys for i in later]), np.concatenate([i.labels for i in later]))
+        return np.full(len(keys), NO_LABEL, np.int64), None
+    weighted = [item.weights for item in later if item.weights is not None]
+    merged = _unique(
+        0,
+        np.concatenate([i.keys for i in later]),
+        np.concatenate([i.labels for i in later]),
+        np.concatenate(weighted) if len(weighted) == len(later) else None,
+    )
     result = np.full(len(keys), _unknown(merged.labels), merged.labels.dtype)
     distinct, first = np.unique(keys, return_index=True)
     place = np.minimum(np.searchsorted(merged.keys, distinct), len(merged.keys) - 1)
     matched = merged.keys[place] == distinct
     result[first[matched]] = merged.labels[place[matched]]
-    return result
+    if merged.weights is None:
+        return result, None
+    weights = np.ones(len(keys))
+    weights[first[matched]] = merged.weights[place[matched]]
+    return result, weights
 
 
 class LabelFolder:
@@ -120,15 +140,20 @@ class LabelFolder:
         return labels
 
     def _read_span(self, span: int, paths: list[str]) -> SpanLabels:
-        signature = json.dumps([[path, os.stat(path).st_size, os.stat(path).st_mtime_ns, *self._key] for path in paths])
+        weight = self._dataset.features.weight
+        signature = weight + json.dumps(
+            [[path, os.stat(path).st_size, os.stat(path).st_mtime_ns, *self._key] for path in paths]
+        )
         cached = self._cache / f"span-{span}.npz"
         if cached.exists():
             with np.load(cached, allow_pickle=False) as arrays:
                 if str(arrays["signature"]) == signature:
-                    return SpanLabels(span=span, keys=arrays["keys"], labels=arrays["labels"])
+                    weights = arrays.get("weights")
+                    return SpanLabels(span=span, keys=arrays["keys"], labels=arrays["labels"], weights=weights)
         read = self._read_files(span, paths)
         with files.replacing(cached) as unfinished, unfinished.open("wb") as file:
-            np.savez_compressed(file, keys=read.keys, labels=read.labels, signature=np.array(signature))
+            weights = {} if read.weights is None else {"weights": read.weights}
+            np.savez_compressed(file, keys=read.keys, labels=read.labels, signature=np.array(signature), **weights)
         return read
 
     def _read_files(self, span: int, paths: list[str]) -> SpanLabels:

@@ -15,6 +15,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
 from monitoring.snapshot import MOST_VERSIONS, Compared, Snapshot
+from pipeline.evaluation import registry
+from pipeline.evaluation.registry import EXAMPLE_COUNT
 
 Sample = tuple[tuple[str, ...], float]
 VERDICTS = ("block", "skip", "recalibrate", "rerun")
@@ -70,6 +72,11 @@ def _available(snapshot: Snapshot) -> list[Sample]:
     return _one(snapshot.server_states.get(snapshot.live_version) == AVAILABLE)
 
 
+def _limits(snapshot: Snapshot, better: str) -> list[Sample]:
+    limits = snapshot.limits.items()
+    return [((name,), limit) for name, limit in limits if registry.METRICS[name].better == better]
+
+
 def _prediction(snapshot: Snapshot, field: str) -> list[Sample]:
     prediction = snapshot.served.prediction if snapshot.served else None
     return [] if prediction is None else _one(getattr(prediction, field))
@@ -111,7 +118,7 @@ METRICS: tuple[Metric, ...] = (
            "AUC of the live model, on the newest span or on requests whose labels have come; slice `all` is overall, "
            "model `replaced` where the one that was scored on the span is no longer live.",
            ("slice", "source", "model"), _areas),
-    Metric("driftgate_auc_floor", "gauge", "The AUC below which no candidate is blessed.", (),
+    Metric("driftgate_auc_floor", "gauge", "The AUC below which no candidate of a binary task is blessed.", (),
            lambda s: _one(s.auc_floor)),
     Metric("driftgate_runs_total", "counter", "Pipeline runs by how they ended.", ("result",),
            lambda s: [((result,), count) for result, count in sorted(s.runs.items())]),
@@ -143,12 +150,26 @@ METRICS: tuple[Metric, ...] = (
                       sorted({*(item.feature for item in s.served.skew), *s.served.alerting})] if s.served else []),
     Metric("driftgate_serving_alerts", "gauge", "Alerts of the newest window of requests, by kind.", ("kind",),
            lambda s: [((kind,), s.served.alerts.get(kind, 0)) for kind in ALERT_KINDS] if s.served else []),
-    Metric("driftgate_prediction_mean", "gauge", "Mean predicted probability in the newest window of requests.", (),
+    Metric("driftgate_prediction_mean", "gauge",
+           "Mean prediction in the newest window of requests: the probability of label 1 or of the class that is "
+           "answered, or the value.", (),
            lambda s: _one(s.served.mean_prediction if s.served else None)),
+    Metric("driftgate_prediction_class_mean", "gauge",
+           "Mean probability of each of several classes in the newest window of requests.", ("class",),
+           lambda s: [((name,), value) for name, value in s.served.classes.items()] if s.served else []),
     Metric("driftgate_prediction_distance", "gauge", "Distance of the newest window's predictions from those at push.",
            (), lambda s: _prediction(s, "distance")),
     Metric("driftgate_prediction_threshold", "gauge", "What that distance must exceed to count as moved.", (),
            lambda s: _prediction(s, "threshold")),
+    Metric("driftgate_served_metric", "gauge",
+           "Each metric of the task over the answers whose labels have come, by the name that [evaluation] has for it.",
+           ("metric",),
+           lambda s: [((name,), value) for name, value in s.served.metrics.items() if name != EXAMPLE_COUNT]
+           if s.served else []),
+    Metric("driftgate_metric_floor", "gauge", "What a metric must reach, of those of which higher is better.",
+           ("metric",), lambda s: _limits(s, "higher")),
+    Metric("driftgate_metric_ceiling", "gauge", "What a metric may be at most, of those of which lower is better.",
+           ("metric",), lambda s: _limits(s, "lower")),
     Metric("driftgate_served_labelled_rows", "gauge", "Answers of the newest labelled window whose label has come.",
            (), lambda s: _one(s.served.labelled if s.served else None)),
     Metric("driftgate_monitor_last_look_timestamp_seconds", "gauge", "When the monitor last looked at the log.", (),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models import thresholds
 from models.target import is_known
 from monitoring import log_files, predictions, request_key, window_report
 from monitoring.judge_window import Version, judge
@@ -204,14 +205,14 @@ class Monitor:
         table = self._store.read(places, self._format.rows_schema())
         version = self._version(number)
         window = version.baseline.window if version.baseline else ()
-        labels_of_rows = lookup(table.column(KEY).to_numpy(), labels, window)
+        labels_of_rows, weights = lookup(table.column(KEY).to_numpy(), labels, window)
         labelled = int(np.count_nonzero(is_known(labels_of_rows)))
         before = existing.performance.labelled if existing is not None and existing.performance else 0
         if unchanged and labelled == before:
             return None
         period = (places[0][0], end)
         report, statistics = judge(
-            table, labels_of_rows, period, version, self._format.features_schema(), self._settings
+            table, labels_of_rows, weights, period, version, self._format.features_schema(), self._settings
         )
         window_report.write(self._reports, report, statistics.SerializeToString())
         for alert in report.alerts:
@@ -244,8 +245,9 @@ class Monitor:
             baseline = Baseline.load(str(folder / BASELINE_FOLDER))
         except BaselineError as error:
             return Version(number=number, baseline=None, why_no_baseline=str(error))
-        at_push = predictions.reference(folder / BASELINE_FOLDER, self._settings.policy)
-        return Version(number=number, baseline=baseline, predictions=at_push)
+        target = self._dataset.features.target
+        at_push = predictions.reference(folder / BASELINE_FOLDER, self._settings.policy, target)
+        return Version(number=number, baseline=baseline, predictions=at_push, thresholds=thresholds.read(str(folder)))
 
     def _tell_gate(self, reports: Sequence[WindowReport]) -> serving_evidence.ServingEvidence | None:
         """Writes the findings of the newest window of the live version; labels may belong to an earlier window."""

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from columnar.errors import ExamplesError
 from columnar.examples import flat_schema, flatten
 from models.features import FeatureSpec
+from models.target import Target
 from monitoring import request_key
 from serving.log import reader
 
@@ -30,7 +32,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PREDICTION = "request/prediction"
-"""Probability of the positive label that was answered; null where the answer held none."""
+"""The number by which a distribution of answers is watched, see `models.tasks.one_number`; null where there is none."""
+ANSWER = "request/answer"
+"""All that was answered, as a JSON list: a probability of each class, or value, lower and upper. Null of two classes,
+where one number says it all, and in rows that an earlier release kept."""
 KEY = "request/key"
 
 NOT_A_RECORD = "not_a_record"
@@ -69,7 +74,8 @@ class RowFormat:
     def rows_schema(self) -> schema_pb2.Schema:
         """Returns the schema of rows: features and the columns beside them."""
         schema = self.features_schema()
-        for name, kind in ((PREDICTION, schema_pb2.FLOAT), (KEY, schema_pb2.INT)):
+        kinds = ((PREDICTION, schema_pb2.FLOAT), (ANSWER, schema_pb2.BYTES), (KEY, schema_pb2.INT))
+        for name, kind in kinds:
             schema.feature.add(name=name, type=kind)
         return schema
 
@@ -147,6 +153,7 @@ class Decoder:
             for row in logged:
                 place.examples.append(row.example.SerializeToString())
                 place.predictions.append(probability(row.answer))
+                place.answers.append(whole_answer(row.answer, self._format.features.target))
         for where, gathered in rows.items():
             try:
                 table = self._table(gathered)
@@ -172,6 +179,7 @@ class Decoder:
         table = pa.Table.from_batches([batch])
         keys = request_key.keys(table, self._format.key, self._format.features)
         table = table.append_column(PREDICTION, pa.array(rows.predictions, pa.float64()))
+        table = table.append_column(ANSWER, pa.array(rows.answers, pa.large_string()))
         return table.append_column(KEY, pa.array(keys, pa.int64()))
 
     def _missing_values(self, version: int) -> Mapping[str, Any]:  # Any: JSON.
@@ -190,12 +198,14 @@ class Decoder:
 class _Rows:
     examples: list[bytes] = field(default_factory=list)
     predictions: list[float | None] = field(default_factory=list)
+    answers: list[str | None] = field(default_factory=list)
 
     def only(self, kept: Sequence[bool]) -> _Rows:
         """Returns the rows that are kept."""
         return _Rows(
             examples=list(compress(self.examples, kept)),
             predictions=list(compress(self.predictions, kept)),
+            answers=list(compress(self.answers, kept)),
         )
 
 
@@ -235,6 +245,42 @@ def probability(answer: Mapping[str, Any]) -> float | None:  # Any: what LoggedR
         return _number(answer["scores"])
     floats = [value for value in answer.values() if _number(value) is not None]
     return _number(floats[0]) if len(floats) == 1 else None
+
+
+def whole_answer(answer: Mapping[str, Any], target: Target) -> str | None:  # Any: what LoggedRow holds.
+    """Returns an answer as `ANSWER` holds it; None where it is not a whole one of the target's task."""
+    if target.task == "multiclass":
+        scores = answer.get("probabilities", answer.get("scores"))
+        names = answer.get("classes")
+        if not isinstance(scores, list) or not isinstance(names, list) or len(scores) != len(names):
+            return None
+        texts = (name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in names)
+        by_class = dict(zip(texts, scores, strict=True))
+        numbers = [by_class.get(name) for name in target.classes]
+    elif target.task == "regression":
+        numbers = [answer.get(name) for name in ("value", "lower", "upper")]
+    else:
+        return None
+    known = [_number(number) for number in numbers]
+    return json.dumps(known) if known[0] is not None and None not in known else None
+
+
+def answers_of(rows: pa.Table, target: Target) -> npt.NDArray[np.float64]:
+    """Returns what was answered, as `Predictor.predict` gives it, NaN where it is not known: (rows,) or (rows, ...).
+
+    Of numbers the ends are NaN where the value alone is known.
+    """
+    numbers = rows.column(PREDICTION).to_numpy()
+    if target.task == "binary":
+        return np.asarray(numbers, np.float64)
+    texts = rows.column(ANSWER).to_pylist() if ANSWER in rows.column_names else [None] * rows.num_rows
+    values = np.full((rows.num_rows, target.outputs), np.nan)
+    if target.task == "regression":
+        values[:, 0] = numbers
+    for row, text in enumerate(texts):
+        if text:
+            values[row] = json.loads(text)
+    return values
 
 
 def _number(value: Any) -> float | None:  # Any: a number, or a list of one or two.

@@ -67,7 +67,12 @@ class SpanDecision:
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
-    """What the newest judged window of the live version says; `auc` of the newest one that has labels."""
+    """What the newest judged window of the live version says; `auc` and `metrics` of the newest one that has labels.
+
+    Attributes:
+      classes: of a multiclass task, mean probability of each class.
+      metrics: overall, by the names of pipeline/evaluation/registry.py.
+    """
 
     rows: int
     skew: tuple[Compared, ...]
@@ -77,6 +82,8 @@ class Served:
     prediction: Compared | None
     auc: Mapping[str, float]
     labelled: int
+    classes: Mapping[str, float]
+    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +96,7 @@ class Snapshot:
       newest: what was decided last; history: of the newest spans, ascending.
       live_version: None where none is live; its number is the time at which it was made live.
       made_at: when the live version's model was first pushed, which is earlier after a rollback.
+      limits: of `[evaluation]`, what each metric of the task must reach or may be at most.
       unfollowed: features of the newest span that moved, where the live model was not trained on it.
       run_seconds: of the last run, by component.
       looked_at, look_interval: of the monitor.
@@ -102,7 +110,8 @@ class Snapshot:
     live_version: int | None
     made_at: int | None
     unfollowed: int
-    auc_floor: float
+    auc_floor: float | None
+    limits: Mapping[str, float]
     max_age_seconds: float
     runs: Mapping[str, int]
     run_seconds: Mapping[str, float]
@@ -144,6 +153,7 @@ class Gatherer:
         succeeded = [run for run in runs if run.result.finished]
         looked = _looked(self.root.monitoring / LOOKED)
         live = version_folder.live_training(serving_dir)
+        task = self.dataset.features.task
         return Snapshot(
             newest_decided_at=_modified(self.root.state / records[max(records)].file_name) if records else None,
             decisions=Counter(kind for kind, _ in decided) + forgotten_decisions(self.root),
@@ -152,7 +162,8 @@ class Gatherer:
             live_version=versions[-1] if versions else None,
             made_at=_made_at(serving_dir, versions[-1]) if versions else None,
             unfollowed=_unfollowed(newest, (*live.window, *live.withdrawn)),
-            auc_floor=self.dataset.evaluation.min_auc,
+            auc_floor=self.dataset.evaluation.min_auc if task == "binary" else None,
+            limits=self.dataset.evaluation.floors_of(task),
             max_age_seconds=self.dataset.gate.max_model_age_days * 86_400,
             runs=Counter(run.result.value for run in runs) + forgotten_runs(self.root),
             run_seconds=runs[-1].seconds if runs else {},
@@ -232,6 +243,8 @@ def served(reports: Sequence[WindowReport], live_version: int) -> Served | None:
         else None,
         auc={item.slice or "all": item.auc.value for item in slices if item.auc is not None},
         labelled=labelled.labelled if labelled else 0,
+        classes={item.name: item.mean.value for item in answers.classes[:MOST_SLICES]} if answers else {},
+        metrics=labelled.metrics if labelled else {},
     )
 
 

@@ -7,7 +7,8 @@ import datetime
 import functools
 import json
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from columnar import split_files
@@ -29,11 +30,13 @@ class Performance:
     Attributes:
       labelled: answers whose label has come; evaluation: of those.
       changes: against the model's out-of-time evaluation at push; empty where that is not known.
+      metrics: of those, overall, by the names of pipeline/evaluation/registry.py; those that are defined.
     """
 
     labelled: int
     evaluation: Evaluation
     changes: tuple[MetricChange, ...]
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

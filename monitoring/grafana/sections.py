@@ -190,11 +190,24 @@ def quality() -> list[Json]:
         lines(
             "Predictions",
             [
-                target('driftgate_prediction_mean{dataset=~"$dataset"}', "mean probability"),
+                target(
+                    'label_replace(driftgate_prediction_mean{dataset=~"$dataset"}, "class", "mean", "", "") '
+                    'or driftgate_prediction_class_mean{dataset=~"$dataset"}',
+                    "{{class}}",
+                ),
                 target('driftgate_prediction_distance{dataset=~"$dataset"}', "distance from those at push"),
                 target('driftgate_prediction_threshold{dataset=~"$dataset"}', "threshold"),
             ],
             "Of the newest judged window; seen without any label.",
+        ),
+        lines(
+            "Metrics of answered requests",
+            [
+                target('driftgate_served_metric{dataset=~"$dataset"}', "{{metric}}"),
+                target('driftgate_metric_floor{dataset=~"$dataset"}', "floor of {{metric}}"),
+                target('driftgate_metric_ceiling{dataset=~"$dataset"}', "limit of {{metric}}"),
+            ],
+            "Of the answers whose labels have come, by the names of [evaluation].",
         ),
     ]
 

@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
@@ -93,4 +94,8 @@ def keep_predictions(model_dir: str, paths: list[str], schema: "Schema", target:
     """Keeps what the candidate predicts for held-out rows: what its answers to requests are compared with."""
     rows = example_files.read_table(paths, schema).slice(0, MOST_PREDICTIONS)
     predictor = predictor_of(model_dir)
-    np.savez_compressed(target, probabilities=one_number(predictor.predict(rows), predictor.task))
+    predictions = predictor.predict(rows)
+    arrays: dict[str, Any] = {"probabilities": one_number(predictions, predictor.task)}  # Any: NumPy's own types.
+    if predictor.task == "multiclass":
+        arrays["classes"] = predictions
+    np.savez_compressed(target, **arrays)

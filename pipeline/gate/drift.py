@@ -204,6 +204,8 @@ def _kept(
     kept = []
     starts = frozen_bins.offsets(baseline.bins)
     for index, feature in enumerate(baseline.bins):
+        if feature.column == baseline.label and feature.name != baseline.label:
+            continue  # The share of numbers that have not come yet.
         if feature.name == baseline.label:
             without = table.column(baseline.label).null_count
             # Labels that come in parts are no drift: then the share among labelled rows says it, gate/labels.py.

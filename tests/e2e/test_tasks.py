@@ -3,9 +3,12 @@
 import json
 
 import grpc
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+from pyarrow import csv
+from sklearn import metrics as sk
 from tensorflow_serving.apis import (
     classification_pb2,
     input_pb2,
@@ -15,6 +18,7 @@ from tensorflow_serving.apis import (
 )
 
 from models.predictor import Predictor
+from pipeline.evaluation import registry
 from tests.e2e.conftest import run
 from tests.helpers import task_datasets
 from tests.helpers.model_server import launch, stop, wait_for
@@ -53,8 +57,46 @@ def check_served(task, offline, where, version, folder):
         (result,) = reply.json["results"]
         assert (result if task == "regression" else dict(result)) == pytest.approx(expected, rel=1e-6)
         assert grpc_result(server, task, method, example) == pytest.approx(expected, rel=1e-6)
+        requests = pq.read_table(folder / "spans" / "span-2" / "data.parquet").select(["distance", "line"])
+        csv.write_csv(requests, folder / "requests.csv")
+        asked = run("predict", *where, folder / "requests.csv", "--url", url, "--csv")
+        assert asked.status == 0, asked.err
     finally:
         assert stop(server) == 0
+
+
+def check_monitored(task, where, folder):
+    """The monitor reads what was asked, and holds it to labels that have come, each as heavy as its row."""
+    data = folder / "spans"
+    asked = run("predict", *where, "--batch", "--span", 2, "--output", folder / "two.parquet")
+    assert asked.status == 0, asked.err
+    answers, truth = pq.read_table(folder / "two.parquet"), pq.read_table(data / "span-2" / "data.parquet")
+
+    looked = run("monitor", *where, "--log-dir", folder / "log", "--once", "--judge-open", "--labels", data, "--json")
+
+    assert looked.status == 0, looked.err
+    (window,) = looked.json["windows"]
+    # The row that was asked alone, three times, has no label.
+    assert (window["rows"], window["performance"]["labelled"]) == (803, 800)
+    measured = window["performance"]["metrics"]
+    if task == "regression":
+        late, riders, value = truth["minutes late"].to_numpy(), truth["riders"].to_numpy(), answers["value"].to_numpy()
+        expected = sk.mean_absolute_error(late, value, sample_weight=riders)
+        covered = (answers["lower"].to_numpy() <= late) & (late <= answers["upper"].to_numpy())
+        assert measured["interval_coverage"] == pytest.approx(np.average(covered, weights=riders), abs=1e-4)
+    else:
+        expected = sk.accuracy_score(truth["how it went"].to_pylist(), answers["class"].to_pylist())
+        means = np.mean([*answers["probabilities"].to_pylist()], axis=0)
+        shown = window["prediction"]["classes"]
+        assert [item["name"] for item in shown] == ["on time", "late", "not at all"]
+        assert [item["mean"]["value"] for item in shown] == pytest.approx(means, abs=2e-3)
+        assert [item["mean_at_push"]["value"] for item in shown] == pytest.approx(means, abs=0.1)
+    assert measured[MAIN[task]] == pytest.approx(expected, rel=1e-4)
+    assert window["alerts"] == []
+    shown = run("monitor", *where, "--log-dir", folder / "log", "--once", "--metrics-file", folder / "metrics.prom")
+    assert registry.METRICS[MAIN[task]].title in shown.out
+    sample = f'driftgate_served_metric{{dataset="{task}",metric="{MAIN[task]}"}} '
+    assert sample in (folder / "metrics.prom").read_text()
 
 
 def grpc_result(server, task, method, values):
@@ -89,10 +131,10 @@ def test_a_model_is_pushed_asked_and_held_to_its_task(task, tmp_path):
     version = root / "serving" / task / str(first.json["pushed_version"])
     assert Predictor(str(version)).task == task
     # The run itself has asked the server for rows, and compared its answers with these.
-    (tmp_path / "row.csv").write_text("distance,line,riders\n30.0,red,1\n")
-    asked = run("predict", *where, "--batch", tmp_path / "row.csv", "--output", tmp_path / "row.parquet")
+    (folder / "row.csv").write_text("distance,line,riders\n30.0,red,1\n")
+    asked = run("predict", *where, "--batch", folder / "row.csv", "--output", folder / "row.parquet")
     assert asked.status == 0, asked.err
-    (answer,) = pq.read_table(tmp_path / "row.parquet").to_pylist()
+    (answer,) = pq.read_table(folder / "row.parquet").to_pylist()
     assert set(answer) >= set(ANSWER[task])
     if task == "regression":
         # 30 - 12 + 6 = 24 minutes late, and 3 of noise: 80 % lie within 3.8 on either side.
@@ -102,7 +144,9 @@ def test_a_model_is_pushed_asked_and_held_to_its_task(task, tmp_path):
         assert answer["class"] == "not at all"
         assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-4)
 
-    check_served(task, answer, where, version, tmp_path)
+    check_served(task, answer, where, version, folder)
+
+    check_monitored(task, where, folder)
 
     same = run("run", *where, "--span", 2, "--json")
     assert same.json["decision"]["verdict"] == "skip", same.json["decision"]
@@ -111,9 +155,9 @@ def test_a_model_is_pushed_asked_and_held_to_its_task(task, tmp_path):
     shifted = run("run", *where, "--span", 3, "--json")
     assert shifted.json["decision"]["verdict"] == "recalibrate", shifted.json["decision"]
     assert shifted.json["pushed_version"], shifted.err
-    again = run("predict", *where, "--batch", tmp_path / "row.csv", "--output", tmp_path / "row.parquet")
+    again = run("predict", *where, "--batch", folder / "row.csv", "--output", folder / "row.parquet")
     assert again.status == 0, again.err
-    (repaired,) = pq.read_table(tmp_path / "row.parquet").to_pylist()
+    (repaired,) = pq.read_table(folder / "row.parquet").to_pylist()
     if task == "regression":
         assert repaired["value"] - answer["value"] == pytest.approx(4, abs=1)
     else:

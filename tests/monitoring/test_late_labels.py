@@ -11,18 +11,28 @@ def span(number, **labels):
 
 
 def test_each_request_gets_the_label_of_its_key():
-    labels = lookup(np.array([3, 1, 2]), [span(5, k1=1, k2=0)], (1, 2))
+    labels, weights = lookup(np.array([3, 1, 2]), [span(5, k1=1, k2=0)], (1, 2))
 
     assert labels.tolist() == [-1, 1, 0]
+    assert weights is None
 
 
 def test_a_request_that_came_twice_counts_once():
-    assert lookup(np.array([1, 1]), [span(5, k1=1)], ()).tolist() == [1, -1]
+    assert lookup(np.array([1, 1]), [span(5, k1=1)], ())[0].tolist() == [1, -1]
 
 
 def test_labels_that_contradict_each_other_tell_nothing():
-    assert lookup(np.array([1, 2]), [span(5, k1=1, k2=1), span(6, k1=0)], ()).tolist() == [-1, 1]
+    assert lookup(np.array([1, 2]), [span(5, k1=1, k2=1), span(6, k1=0)], ())[0].tolist() == [-1, 1]
 
 
 def test_labels_of_spans_that_the_version_was_trained_on_do_not_count():
-    assert lookup(np.array([1, 2]), [span(4, k1=1), span(5, k2=1)], (3, 4)).tolist() == [-1, 1]
+    assert lookup(np.array([1, 2]), [span(4, k1=1), span(5, k2=1)], (3, 4))[0].tolist() == [-1, 1]
+
+
+def test_weights_come_with_the_labels():
+    weighted = SpanLabels(span=5, keys=np.array([1, 2]), labels=np.array([2.5, -1.0]), weights=np.array([3.0, 0.5]))
+
+    labels, weights = lookup(np.array([2, 7, 1]), [weighted], ())
+
+    np.testing.assert_array_equal(labels, [-1.0, np.nan, 2.5])
+    assert weights.tolist() == [0.5, 1.0, 3.0]
