@@ -6,6 +6,7 @@ import argparse
 import csv
 import itertools
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from pipeline import program
 from pipeline.commands import options
 from pipeline.commands.terminal import Terminal
 from pipeline.errors import ConfigError, ExitStatus
+from pipeline.predict import credentials
 from pipeline.predict.client import Endpoint, NoAnswerError, Signature
 from pipeline.state.version_folder import pushed_versions
 
@@ -34,8 +36,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "file", nargs="?", default="-", help="CSV with a header, JSON lines or a JSON array (default: standard input)"
     )
     parser.add_argument(
-        "--url", metavar="URL", help="http://HOST:PORT/v1/models/NAME (default: 127.0.0.1:8501, the dataset's model)"
+        "--url", metavar="URL", help="http[s]://HOST:PORT/v1/models/NAME (default: 127.0.0.1:8501, the dataset's model)"
     )
+    token = parser.add_mutually_exclusive_group()
+    token.add_argument("--auth-token-file", type=Path, metavar="FILE", help="show the bearer token in its first line")
+    token.add_argument("--auth-token-env", metavar="NAME", help="show the one in this environment variable")
+    parser.add_argument(
+        "--tls-ca", type=Path, metavar="FILE", help="trust these authorities (PEM) besides the system's"
+    )
+    parser.add_argument("--tls-certificate", type=Path, metavar="FILE", help="show this client certificate (PEM)")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key (default: in the certificate's file)")
     parser.add_argument("--signature", default="serving_default", metavar="NAME", help="(default: serving_default)")
     parser.add_argument(
         "--defaults",
@@ -75,7 +85,15 @@ def command(args: argparse.Namespace) -> int:
         raise ConfigError(f"--batch-size must be at least 1. Received: {args.batch_size}.")
     dataset, root = options.load(args)
     model = dataset.serving.model_name
-    endpoint = Endpoint(args.url or f"{LOCAL_SERVER}/v1/models/{model}", args.timeout)
+    shown = credentials.read(
+        token_file=args.auth_token_file,
+        token_variable=args.auth_token_env,
+        authority=args.tls_ca,
+        certificate=args.tls_certificate,
+        key=args.tls_key,
+        environment=os.environ,
+    )
+    endpoint = Endpoint(args.url or f"{LOCAL_SERVER}/v1/models/{model}", args.timeout, shown)
     terminal = Terminal(sys.stdout, sys.stderr)
     written = dataset.spans.csv
     with open_text(args.file, written) as file:

@@ -65,8 +65,9 @@ def check(args: argparse.Namespace, dataset: Dataset) -> None:
         raise ConfigError("--batch needs --output: a .csv or .parquet file, or a folder for TFRecords.")
     if (args.span is None) == (args.file == "-"):
         raise ConfigError("--batch needs either --span N or a file of rows; standard input is for served models.")
-    if args.url or args.csv:
-        raise ConfigError("--batch asks no server and prints no rows: leave out --url and --csv.")
+    shown = (args.auth_token_file, args.auth_token_env, args.tls_ca, args.tls_certificate, args.tls_key)
+    if args.url or args.csv or any(shown):
+        raise ConfigError("--batch asks no server and prints no rows: leave out --url, --csv, tokens and certificates.")
     if dataset.schema_path is None:
         raise ConfigError(
             f"{dataset.path} names no schema yet, so no model can have been trained. "

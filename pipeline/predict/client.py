@@ -1,6 +1,7 @@
 """A client of TensorFlow Serving's REST interface: what a model takes, and what it answers."""
 
 import json
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import ConfigError, PipelineError
+from pipeline.predict.credentials import Credentials
 
 Instance = Mapping[str, Any]  # Any: JSON.
 
@@ -37,10 +39,20 @@ class Signature:
     outputs: tuple[str, ...]
 
 
+_NONE = Credentials()
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Another address would get the token, and a redirected POST would lose its rows."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Leaves the answer as it is: an error."""
+
+
 class Endpoint:
     """One model at one server: `http://HOST:PORT/v1/models/NAME`, with `/versions/N` or `/labels/LABEL` if wanted."""
 
-    def __init__(self, url: str, timeout_s: float) -> None:
+    def __init__(self, url: str, timeout_s: float, credentials: Credentials = _NONE) -> None:
         """Takes the URL with or without `:predict`.
 
         Raises:
@@ -51,9 +63,14 @@ class Endpoint:
         if "://" not in url:
             url = f"http://{url}"
         if not url.startswith(("http://", "https://")) or "/v1/models/" not in url:
-            raise ConfigError(f"--url: expected http://HOST:PORT/v1/models/NAME. Received: {url}.")
+            raise ConfigError(f"--url: expected http[s]://HOST:PORT/v1/models/NAME. Received: {url}.")
+        if credentials.tls is not None and not url.startswith("https://"):
+            raise ConfigError(f"--url: certificates are for https://. Received: {url}.")
         self.url = url
         self._timeout_s = timeout_s
+        self._token = credentials.token
+        handlers = [urllib.request.HTTPSHandler(context=credentials.tls)] if credentials.tls is not None else []
+        self._open = urllib.request.build_opener(_NoRedirects, *handlers).open
 
     def signature(self, name: str) -> Signature:
         """Asks what a signature takes.
@@ -94,17 +111,29 @@ class Endpoint:
 
     def _ask(self, path: str, body: Mapping[str, Any] | None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data=data, headers={"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        request = urllib.request.Request(self.url + path, data=data, headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:
+            with self._open(request, timeout=self._timeout_s) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             text = _error_text(error.read())
             if error.code == 400:
                 raise RefusedError(text) from error
+            if error.code == 401:
+                hint = "Show a token that it knows: --auth-token-file FILE or --auth-token-env NAME."
+                raise PipelineError(f"{self.url} answered 401: {text}. {hint}") from error
             raise PipelineError(f"{self.url} answered {error.code}: {text}") from error
-        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-            reason = getattr(error, "reason", error)
+        except OSError as error:  # urllib's own error is one, and what TLS raises in the middle of an answer.
+            reason = getattr(error, "reason", error) if isinstance(error, urllib.error.URLError) else error
+            if isinstance(reason, ssl.SSLCertVerificationError):
+                text = f"its certificate is not trusted: {reason.verify_message}. Name its authority: --tls-ca FILE"
+                raise PipelineError(f"{self.url}: {text}.") from error
+            if isinstance(reason, ssl.SSLError):
+                text = f"TLS failed: {reason.reason}. Does it ask for a certificate (--tls-certificate)?"
+                raise PipelineError(f"{self.url}: {text}") from error
             raise NoAnswerError(
                 f"No answer from {self.url}: {reason}. Start a server, or name another (--url)."
             ) from error

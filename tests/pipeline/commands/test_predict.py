@@ -177,7 +177,7 @@ def test_without_defaults_a_missing_value_is_the_row_s_error(predict, tmp_path):
     [
         (["--signature", "none"], 2, "--signature: the model has no 'none'. It has: double, serving_default."),
         (["--url", "http://127.0.0.1:9/v1/models/m"], 1, "No answer from http://127.0.0.1:9/v1/models/m: "),
-        (["--url", "http://127.0.0.1:8501"], 2, "--url: expected http://HOST:PORT/v1/models/NAME."),
+        (["--url", "http://127.0.0.1:8501"], 2, "--url: expected http[s]://HOST:PORT/v1/models/NAME."),
         (["--batch-size", "0"], 2, "--batch-size must be at least 1. Received: 0."),
         (["--defaults", "/none"], 2, "--defaults: /none: No such file or directory."),
     ],
