@@ -40,6 +40,7 @@ from serving.values.tensors import (
 )  # fmt: skip
 
 SERVICE = "inference.GRPCInferenceService"
+_QUESTIONS = ("ServerLive", "ServerReady", "ModelReady", "ServerMetadata", "ModelMetadata")
 _API = "ModelInfer"
 
 _CONTENTS = {
@@ -75,11 +76,11 @@ _Field = descriptor_pb2.FieldDescriptorProto
 @functools.cache
 def message(name: str) -> Any:  # Any: a class made here.
     """Returns the class of a message."""
-    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"inference.{name}"))
+    return message_factory.GetMessageClass(pool().FindMessageTypeByName(f"inference.{name}"))
 
 
 @functools.cache
-def _pool() -> descriptor_pool.DescriptorPool:
+def pool() -> descriptor_pool.DescriptorPool:
     file = descriptor_pb2.FileDescriptorProto(name="driftgate/inference.proto", package="inference", syntax="proto3")
     for name, fields in _MESSAGES.items():
         described = file.message_type.add(name=name)
@@ -87,6 +88,11 @@ def _pool() -> descriptor_pool.DescriptorPool:
             described.oneof_decl.add(name="parameter_choice")
         for number, (field, kind) in enumerate((part.split(":") for part in fields.split()), start=1):
             _add_field(described, number, field, kind)
+    package, _, name = SERVICE.rpartition(".")
+    service = file.service.add(name=name)
+    for method in (*_QUESTIONS, _API):
+        asked = f".{package}.{method}"
+        service.method.add(name=method, input_type=f"{asked}Request", output_type=f"{asked}Response")
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())
     return pool
@@ -119,12 +125,10 @@ def methods(
       questions: the threads that answer what needs no model to run.
     """
     service = _Service(registry, metrics, log, max_values)
-    asked = {
-        "ServerLive": service.live, "ServerReady": service.ready, "ModelReady": service.model_ready,
-        "ServerMetadata": service.metadata, "ModelMetadata": service.model_metadata,
-    }  # fmt: skip
+    answers = (service.live, service.ready, service.model_ready, service.metadata, service.model_metadata)
+    asked = zip(_QUESTIONS, answers, strict=True)
     return {
-        **{name: (method, message(f"{name}Request"), questions) for name, method in asked.items()},
+        **{name: (method, message(f"{name}Request"), questions) for name, method in asked},
         _API: (service.infer, message("ModelInferRequest"), None),
     }
 

@@ -96,7 +96,7 @@ def make_server(
         from serving import reflection as descriptions
 
         requests = {name: {method: row[1] for method, row in methods.items()} for name, methods in services.items()}
-        descriptions.enable(server, _PACKAGE, requests, SERVICE)
+        descriptions.enable(server, _PACKAGE, requests, SERVICE, grpc_kserve.SERVICE, pool=grpc_kserve.pool())
     return server, health
 
 

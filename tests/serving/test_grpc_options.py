@@ -68,12 +68,15 @@ def test_reflection_describes_the_services_where_it_is_asked_for(special):
 
     assert set(database.get_services()) == {
         "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService", "grpc.health.v1.Health",
-        "grpc.reflection.v1alpha.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection", "inference.GRPCInferenceService",
     }  # fmt: skip
     service = DescriptorPool(database).FindServiceByName("tensorflow.serving.PredictionService")
     assert service.methods_by_name["Predict"].input_type.fields_by_name["output_filter"].number == 3
     service = DescriptorPool(database).FindServiceByName("tensorflow.serving.ModelService")
     assert service.methods_by_name["HandleReloadConfigRequest"].output_type.name == "ReloadConfigResponse"
+    service = DescriptorPool(database).FindServiceByName("inference.GRPCInferenceService")
+    assert service.methods_by_name["ModelInfer"].input_type.fields_by_name["raw_input_contents"].number == 7
+    assert len(service.methods) == 6
 
 
 def test_reflection_is_off_by_default(server):
