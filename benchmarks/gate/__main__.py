@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("part", choices=[*PARTS, "table"])
     parser.add_argument("--repeats", type=int, help="resamples (default: 30 for `power`, else 200)")
     parser.add_argument("--only", metavar="TEXT", help="of `whole` and `tasks`, the settings whose title holds this")
-    parser.add_argument("--more", action="store_true", help="of them, adds to the draws that are recorded")
+    parser.add_argument("--more", action="store_true", help="of them and `power`, adds to the recorded draws")
     parser.add_argument("--datasets", nargs="+", default=["taxi", "flights"], choices=["taxi", "flights"])
     parser.add_argument("--evidently", metavar="PYTHON", help="an interpreter that can import evidently")
     parser.add_argument("--nannyml", metavar="PYTHON", help="an interpreter that can import nannyml")
@@ -86,7 +86,8 @@ def _measured(args: argparse.Namespace, name: str, spans: Mapping[int, pa.Table]
     elif args.part == "power":
         pythons = {"evidently": args.evidently, "nannyml": args.nannyml, "alibi": args.alibi}
         peers = [Peer(peer, path) for peer, path in pythons.items() if path]
-        yield from power.measure(name, spans, args.repeats or 30, peers, args.sizes)
+        recorded = _recorded("power", name) if args.more else {}
+        yield from power.measure(name, spans, args.repeats or 30, peers, args.sizes, recorded)
         for peer in peers:
             peer.close()
     else:

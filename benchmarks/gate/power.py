@@ -20,18 +20,29 @@ REFERENCE_ROWS = {"taxi": 4_000, "flights": 24_000}
 
 
 def measure(
-    name: str, spans: Mapping[int, pa.Table], repeats: int, peers: Sequence[Peer], sizes: Sequence[int]
+    name: str,
+    spans: Mapping[int, pa.Table],
+    repeats: int,
+    peers: Sequence[Peer],
+    sizes: Sequence[int],
+    recorded: Mapping[str, Any],
 ) -> Iterator[dict[str, Any]]:
     """Changes spans of the reference's distribution, and asks every detector whether anything moved.
 
     Yields what is known after each resample.
+
+    Args:
+      recorded: of earlier resamples, which are counted on from.
     """
     dataset = settings(name)
     pool = pa.concat_tables(list(spans.values())).combine_chunks()
     taken = REFERENCE_ROWS[name]
-    months = seasons(spans, peers) if name == "flights" and peers else {}
-    counts: dict[str, dict[str, dict[str, dict[str, int]]]] = {str(size): {} for size in sizes}
-    for repeat in range(repeats):
+    rows, months = recorded.get("rows", {}), recorded.get("seasons", {})
+    if name == "flights" and peers and not months:
+        months = seasons(spans, peers)
+    counts: dict[str, dict[str, dict[str, dict[str, int]]]] = {str(size): rows.get(str(size), {}) for size in sizes}
+    first = min(of_size["nothing"]["gate"]["of"] if of_size else 0 for of_size in counts.values())
+    for repeat in range(first, repeats):
         rng = np.random.default_rng([11, repeat])
         order = rng.permutation(pool.num_rows)
         reference = pool.take(order[:taken])
@@ -45,7 +56,7 @@ def measure(
                     of["alarms"] += alarm
                     of["of"] += 1
         print(f"{name}: {repeat + 1} of {repeats}", file=sys.stderr, flush=True)
-        yield {"reference_rows": taken, "rows": counts, "seasons": months}
+        yield {"reference_rows": taken, "rows": {**rows, **counts}, "seasons": months}
 
 
 def seasons(spans: Mapping[int, pa.Table], peers: Sequence[Peer]) -> dict[str, dict[str, int]]:
