@@ -185,6 +185,8 @@ def _presence(least: float, most: float, role: Role) -> tuple[str, str]:
 
 def _domain(table: Table, role: Role) -> tuple[list[str], list[str]]:
     """Returns comments and the lines of the feature's domain."""
+    if role.role == "label" and table.label.task == "multiclass":
+        return ["The label: a row of another class is refused."], _classes_domain(table.label)
     if role.role == "label" and role.type == "BYTES":
         comments, domain = _words_domain(table, role)
         return ["The label.", *comments], domain
@@ -219,6 +221,13 @@ def _domain(table: Table, role: Role) -> tuple[list[str], list[str]]:
     return [], [f"  {kind} {{{finite} }}"] if finite else []
 
 
+def _classes_domain(label: Label) -> list[str]:
+    if any(isinstance(name, int) for name in label.classes):
+        return ["  int_domain { is_categorical: true }"]
+    values = [f"    value: {_text(name)}" for name in label.outcomes]
+    return ["  string_domain {", f"    name: {_text(label.column)}", *values, "  }"]
+
+
 def _words_domain(table: Table, role: Role) -> tuple[list[str], list[str]]:
     profile = table.profiles[role.name]
     # Good and Turing: the share of rows whose value occurs once estimates how often the next row's value is new.
@@ -246,7 +255,7 @@ def readme_md(table: Table) -> str:
         f"| {_cell(f'`{role.name}`')} | {role.type} | {role.role} | {_cell(role.why)} | {role.missing:.1%} | |\n"
         for role in table.roles
     )
-    derived = "".join(f"`{part.name}` is derived, `{part.expression}`: {part.why}.\n\n" for part in table.parts)
+    derived = "".join(f"`{part.name}` is derived, `` {part.expression} ``: {part.why}.\n\n" for part in table.parts)
     left_out = "".join(f"- {name} was left out: {why}.\n" for name, why in table.left_out.items())
     dropped = [
         (table.result.without_label, "had no label"),

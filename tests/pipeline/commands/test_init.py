@@ -190,6 +190,9 @@ def test_several_classes_are_a_task_of_their_own_until_some_count_as_1(capsys):
     assert json.loads(out)["spans"] == [{"span": 1, "begins": "", "rows": 120, "classes": {"A": 40, "B": 40, "C": 40}}]
     dataset = load_dataset("k")
     assert (dataset.label.task, dataset.label.classes) == ("multiclass", ("A", "B", "C"))
+    (label,) = (feature for feature in read_schema(Path("k/schema.pbtxt")).feature if feature.name == "status")
+    assert list(label.string_domain.value) == ["A", "B", "C"]
+    assert not label.HasField("distribution_constraints")  # A row of another class is refused, the first one too.
     assert "| 1 |  | 120 | `A`, 33.3% |\n" in Path("k/README.md").read_text(encoding="utf-8")
 
     words = ("--label", "status", "--positive", "A", "C", "--force", "--json")
