@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from models.own.source import OwnCode
 from pipeline.components import nodes
 from pipeline.report.data import Settings
 from pipeline.runs.metadata import RunRecord
@@ -41,6 +42,8 @@ def _of_the_run(run: RunRecord, custom: Mapping[str, Any]) -> dict[str, Any]:  #
         values["forced"] = bool(gate.properties.get("forced"))
     if "code" in custom:
         values["code of models/, hash"] = custom["code"]
+    if "own" in custom:
+        values["own code, hashes"] = OwnCode.from_json(custom["own"]).digests
     examples = run.output(nodes.EXAMPLE_GEN, "examples")
     if examples is not None:
         for name in ("input_fingerprint", "tfx_version"):
