@@ -62,13 +62,16 @@ def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
         asked.get()
         stop.set()
 
-    threading.Thread(target=pass_on, daemon=True).start()
+    passing_on = threading.Thread(target=pass_on, daemon=True)
+    passing_on.start()
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        asked.put(0)
+        passing_on.join()
 
 
 class _Server:
@@ -141,17 +144,24 @@ class _Server:
 
     def _run(self) -> int:
         self._registry.configure(self._configs(), still_wanted=lambda: not self._stop.is_set())
-        for target, interval_s in (
+        repeated = (
             (self._registry.poll, self._args.poll_seconds),
             (self._reload, self._args.model_config_file_poll_seconds),
-        ):
-            if interval_s:
-                threading.Thread(target=self._repeat, args=(target, interval_s), daemon=True).start()
+        )
+        looking = [
+            threading.Thread(target=self._repeat, args=(target, interval_s), daemon=True)
+            for target, interval_s in repeated
+            if interval_s
+        ]
+        for thread in looking:
+            thread.start()
         try:
             _run_event_loop(self._serve)
         finally:
             self._stop.set()
             self._registry.close()
+            for thread in looking:  # They log, and the log may be closed once this has returned.
+                thread.join(LAST_WAIT_S)
             if self._log is not None:
                 self._log.close()
         return 0

@@ -77,10 +77,18 @@ class VersionManager:
         self._versions: dict[int, Version] = {}
         self._newest: Version | None = None  # The highest available one, for the path of nearly every request.
         self._stopped = False
+        self._speaking = threading.Lock()
 
     def stop(self) -> None:
         """Says nothing more: what still loads or unloads belongs to a server that has ended, and so has its log."""
-        self._stopped = True
+        with self._speaking:
+            self._stopped = True
+
+    def _say(self, level: int, text: str, *values: object) -> None:
+        """Logs, unless it has been stopped: once `stop` has returned, no thread writes to a log that may be closed."""
+        with self._speaking:
+            if not self._stopped:
+                logger.log(level, text, *values)
 
     def reconcile(self, aspired: Mapping[int, Path]) -> None:
         """Loads the aspired versions that are not there, highest first, and unloads those no longer aspired.
@@ -170,18 +178,15 @@ class VersionManager:
                 version.retry_at = time.monotonic() + self._retries.interval_s
                 again = version.attempts <= self._retries.count
             then = f"trying again in {self._retries.interval_s:g} s" if again else "giving up"
-            if not self._stopped:
-                logger.error(
-                    "Version %d of %s cannot be loaded from %s (%s): %s", number, self.name, folder, then, error
-                )
+            text = "Version %d of %s cannot be loaded from %s (%s): %s"
+            self._say(logging.ERROR, text, number, self.name, folder, then, error)
             return
         with self._lock:
             version.model, version.folder, version.state, version.attempts = model, folder, State.AVAILABLE, 0
             self._find_newest()
         if replaced is not None:
             threading.Thread(target=replaced.close, daemon=True).start()
-        if not self._stopped:
-            logger.info("Loaded version %d of %s in %.2f s", number, self.name, time.monotonic() - started)
+        self._say(logging.INFO, "Loaded version %d of %s in %.2f s", number, self.name, time.monotonic() - started)
 
     def _unload_replaced(self, aspired: Mapping[int, Path]) -> None:
         available = self.available()
@@ -204,8 +209,7 @@ class VersionManager:
         model.close()
         with self._lock:
             version.state = State.END
-        if not self._stopped:
-            logger.info("Unloaded version %d of %s", version.number, self.name)
+        self._say(logging.INFO, "Unloaded version %d of %s", version.number, self.name)
 
     def _find_newest(self) -> None:
         available = [v for v in self._versions.values() if v.state is State.AVAILABLE]

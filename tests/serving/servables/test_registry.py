@@ -8,7 +8,7 @@ import pytest
 from serving.errors import Code, ServingError
 from serving.servables.config import ModelConfig, Policy
 from serving.servables.registry import ModelRegistry
-from serving.servables.versions import Retries
+from serving.servables.versions import Retries, VersionManager
 from tests.helpers.model_server import wait_until
 
 
@@ -215,3 +215,40 @@ def test_waiting_for_a_model_can_be_given_up(tmp_path):
         registry().configure([config(tmp_path)], still_wanted=lambda: False)
 
     assert caught.value.code is Code.DEADLINE_EXCEEDED
+
+
+def test_no_thread_logs_once_it_has_been_told_to_stop(tmp_path):
+    """The log's stream may be closed by then: a line under way is waited for, a later one is not written."""
+    written, speaking, go_on = [], threading.Event(), threading.Event()
+
+    class Stream(logging.Handler):
+        def emit(self, record):
+            speaking.set()
+            assert go_on.wait(60)
+            written.append(record.getMessage().split(" in ")[0])
+
+    log, stream = logging.getLogger("serving.servables.versions"), Stream()
+    level = log.level
+    log.addHandler(stream)
+    log.setLevel(logging.INFO)
+    manager = VersionManager("m", lambda _, folder: Model(folder), Retries(count=0))
+    loading = threading.Thread(target=manager.reconcile, args=({1: tmp_path},))
+    stopping = threading.Thread(target=manager.stop)
+    try:
+        loading.start()
+        assert speaking.wait(60)
+        stopping.start()
+        stopping.join(0.1)
+        assert stopping.is_alive()
+        go_on.set()
+        loading.join(60)
+        stopping.join(60)
+        assert not stopping.is_alive()
+        manager.reconcile({2: tmp_path})
+    finally:
+        go_on.set()
+        log.removeHandler(stream)
+        log.setLevel(level)
+
+    assert manager.available() == [2]
+    assert written == ["Loaded version 1 of m"]
