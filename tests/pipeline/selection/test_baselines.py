@@ -102,13 +102,13 @@ def test_a_class_that_was_never_seen_has_no_probability():
 def test_a_number_comes_with_an_interval_that_covers_its_share(name):
     features = FeatureSpec(label="y", task="regression", interval=0.8, numeric=("x",), transform="log1p")
     random = np.random.default_rng(3)
-    x = random.uniform(0, 3, 4_000)
-    labels = np.exp(x + random.normal(scale=0.3, size=4_000))
+    x = random.uniform(0, 3, 1_000)
+    labels = np.exp(x + random.normal(scale=0.3, size=1_000))
     table = pa.table({"x": x})
     model = baselines.baseline(name, features, seed=1)
 
-    model.fit(table, labels, np.ones(4_000))
+    model.fit(table, labels, np.ones(1_000))
 
     value, lower, upper = model.predict(table).T
     assert ((lower <= value) & (value <= upper)).all()
-    assert ((lower <= labels) & (labels <= upper)).mean() == pytest.approx(0.8, abs=0.03)
+    assert ((lower <= labels) & (labels <= upper)).mean() == pytest.approx(0.8, abs=0.06)
