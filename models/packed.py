@@ -19,6 +19,7 @@ class Layout:
     Attributes:
       ids: transformed integer feature to number of different values, 0 (missing) included.
       bags: transformed bag to its width; all zeros is missing.
+      ordered: those of the ids whose order means something, as of buckets of numbers.
       numeric: numeric columns, each with a z-score and a position among `numeric_buckets` quantile buckets.
       cyclical: cyclical columns, each with a phase.
       plain: of own code, transformed numbers and vectors that enter as they are, with their widths.
@@ -34,6 +35,7 @@ class Layout:
     plain: Mapping[str, int] = field(default_factory=dict)
     least: Mapping[str, int] = field(default_factory=dict)
     is_own: bool = False
+    ordered: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, features: FeatureSpec, vocabulary_sizes: Mapping[str, int]) -> Layout:
@@ -46,6 +48,7 @@ class Layout:
             cyclical=tuple(one.name for one in features.encoded if "_phase_xf" in one.kind.floats),
             numeric_buckets=features.numeric_buckets,
             bags={f"{one.name}_bag_xf": one.width for one in features.encoded if one.kind.is_bag},
+            ordered=tuple(f"{one.name}_id_xf" for one in features.encoded if one.kind.group == "bucketized"),
         )
 
     @property

@@ -35,11 +35,13 @@ class Task(ABC):
     Attributes:
       outputs: of the network, for each member and row.
       names: of the tensors that are served, the one that `predictions` stands for first.
+      output_names: of the outputs, in words.
     """
 
     name: ClassVar[TaskName]
     names: ClassVar[tuple[str, ...]]
     outputs: int
+    output_names: tuple[str, ...]
 
     @abstractmethod
     def check(self, targets: np.ndarray) -> None:
@@ -98,6 +100,7 @@ class Binary(Task):
     name = "binary"
     names = ("probability", "class")
     outputs = 1
+    output_names = ("log-odds",)
 
     def check(self, targets: np.ndarray) -> None:
         positives = int(np.count_nonzero(targets == 1))
@@ -168,6 +171,7 @@ class Multiclass(Task):
     def __init__(self, classes: Sequence[str]) -> None:
         self._classes = tuple(classes)
         self.outputs = len(classes)
+        self.output_names = self._classes
 
     def check(self, targets: np.ndarray) -> None:
         counts = np.bincount(targets, minlength=self.outputs)
@@ -232,12 +236,16 @@ class Multiclass(Task):
 class Regression(Task):
     """A number: its expectation and an interval that covers a stated share of the rows.
 
-    The network learns standard deviations of the transformed label; calibration leads back to its unit.
+    A learner learns standard deviations of the transformed label; calibration leads back to its unit.
+
+    Attributes:
+      levels: the quantiles that lower and upper stand for.
     """
 
     name = "regression"
     names = ("value", "lower", "upper")
     outputs = 3
+    output_names = ("value", "lower", "upper")
 
     def __init__(self, target: Target, loss: str, targets: np.ndarray, weights: np.ndarray) -> None:
         """Takes centre and spread from the rows that are trained on.
@@ -247,7 +255,7 @@ class Regression(Task):
         """
         self._log = target.transform == "log1p"
         self._loss = loss
-        self._levels = ((1 - target.interval) / 2, (1 + target.interval) / 2)
+        self.levels = ((1 - target.interval) / 2, (1 + target.interval) / 2)
         self._interval = target.interval
         transformed = self._transform(targets)
         self._centre = float(np.average(transformed, weights=weights))
@@ -264,7 +272,7 @@ class Regression(Task):
 
     def start(self, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
         encoded = self.encode(targets)
-        return np.array([0.0, *(calibration.quantile(encoded, weights, level) for level in self._levels)])
+        return np.array([0.0, *(calibration.quantile(encoded, weights, level) for level in self.levels)])
 
     def encode(self, targets: np.ndarray) -> np.ndarray:
         return ((self._transform(targets) - self._centre) / self._spread).astype(np.float32)
@@ -286,7 +294,7 @@ class Regression(Task):
         of_value = {"squared": error * error / 2, "absolute": size}.get(
             self._loss, tf.where(size < 1.0, error * error / 2, size - 0.5)
         )
-        for output, level in enumerate(self._levels, start=1):
+        for output, level in enumerate(self.levels, start=1):
             miss = encoded[:, None] - outputs[:, :, output]
             of_value += tf.maximum(level * miss, (level - 1) * miss)
         return of_value
@@ -298,7 +306,7 @@ class Regression(Task):
         total = {"squared": error**2 / 2, "absolute": size}.get(
             self._loss, np.where(size < 1.0, error**2 / 2, size - 0.5)
         )
-        for output, level in enumerate(self._levels, start=1):
+        for output, level in enumerate(self.levels, start=1):
             miss = y - o[:, output]
             total = total + np.maximum(level * miss, (level - 1) * miss)
         return total

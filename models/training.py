@@ -41,6 +41,7 @@ from models.target import Target, is_known
 from models.thresholds import Held, Thresholds
 from models.training_spec import HISTORY_FILE, OUT_OF_TIME_FILE, TrainingSpec
 from models.transform_graph import TransformGraph
+from models.value_names import ValueNames
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +106,9 @@ def run_fn(fn_args: Any) -> None:
     }
     history["serving_graph"] = dataclasses.asdict(comparison)
     history["thresholds"] = dataclasses.asdict(chosen)
+    history["explanation"] = dict(
+        fitted.members.explain(ValueNames.of(features, graph), fitted.task.output_names, fitted.calibration)
+    )
     newest_labels = rows.labels[rows.spans == rows.spans.max()]
     _write_run(fn_args.model_run_dir, history, newest_labels, fitted.newest_predictions, fitted.earlier)
 

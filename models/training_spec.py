@@ -39,6 +39,12 @@ class TrainingSpec:
       calibrate: whether to fit a slope and an offset to the network's outputs on the held-out rows.
       loss: of a regression's value: its mean is learned by `squared`, its median by `absolute`, and `huber` is squared
         within a standard deviation and absolute beyond.
+      l2: of the learner linear: the strengths of regularisation among which the held-out rows choose, in the scale of
+        scikit-learn's Ridge `alpha` and 1 / LogisticRegression `C`.
+      trees: of the learner trees: rounds of boosting at most; a member usually stops growing sooner.
+      tree_leaves: leaves of a tree at most.
+      tree_rate: how much of what a tree has learned is added.
+      tree_rows: rows of a leaf at least.
       max_steps: optimizer steps, all of which are made; 0 for as many as `epochs` and `patience` allow.
       seed: of initial weights, shuffling and the validation split.
     """
@@ -57,6 +63,11 @@ class TrainingSpec:
     validation_fraction: Annotated[float, Range(0, 1, "share of rows", excluded="both")] = 0.125
     calibrate: bool = True
     loss: Literal["squared", "absolute", "huber"] = "squared"
+    l2: tuple[Annotated[float, Range(0, 1e9, excluded="least")], ...] = (300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
+    trees: Annotated[int, Range(1, 10_000, "rounds")] = 400
+    tree_leaves: Annotated[int, Range(2, 1_024, "leaves")] = 31
+    tree_rate: Annotated[float, Range(0, 1, excluded="least")] = 0.1
+    tree_rows: Annotated[int, Range(1, 1_000_000, "rows")] = 20
     max_steps: Annotated[int, Range(0, 1_000_000_000, "steps")] = 0
     seed: Annotated[int, Range(0, 2**31 - 1)] = 20_130_101
 
@@ -66,6 +77,9 @@ class TrainingSpec:
             raise TrainingError(
                 f"hidden_units: expected at most {MOST_LAYERS} layers. Received: {len(self.hidden_units)}."
             )
+
+        if not self.l2:
+            raise TrainingError("l2: expected at least one strength. Received: none.")
 
     def to_json(self) -> str:
         """Serializes to JSON, the same text for equal specs."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 
 from models import warm_start
+from models.calibration import Calibration
 from models.errors import TrainingError
 from models.folded_network import FoldedNetwork, can_fold, held
 from models.learners.protocol import Epoch, Job, OnStacked, Trained, Vocabularies
@@ -22,6 +23,7 @@ from models.stacked_features import Names
 from models.target import Target
 from models.training_loop import Loop
 from models.training_spec import TrainingSpec
+from models.value_names import ValueNames
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +52,10 @@ class NetworkMembers:
     def on_stacked(self, names: Names) -> OnStacked | None:
         weights = self.network.weights_by_place
         return FoldedNetwork(weights, names, self.layout) if can_fold(weights) else None
+
+    def explain(self, names: ValueNames, outputs: Sequence[str], calibration: Calibration) -> Mapping[str, Any]:
+        del names, outputs, calibration
+        return {}
 
     def keep(self, model_dir: str, vocabularies: Vocabularies, target: Target) -> None:
         warm_start.save(model_dir, self.network, vocabularies, target)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from models.calibration import Calibration
 from models.folds import Folds, HeldOut
 from models.model_spec import LearnerName, ModelSpec
 from models.packed import Layout, Rows
@@ -15,6 +16,7 @@ from models.stacked_features import Names, Stacked
 from models.target import Target
 from models.tasks import Task
 from models.training_spec import TrainingSpec
+from models.value_names import ValueNames
 
 Tensor = Any  # tf.Tensor: TensorFlow has no types.
 Vocabularies = Mapping[str, Sequence[str]]
@@ -65,6 +67,14 @@ class Members(Protocol):
 
     def on_stacked(self, names: Names) -> OnStacked | None:
         """The same, faster, from stacked features; None where there is no such graph."""
+
+    def explain(self, names: ValueNames, outputs: Sequence[str], calibration: Calibration) -> Mapping[str, Any]:
+        """What a person can read of them, as JSON for history.json; empty where there is nothing.
+
+        Args:
+          outputs: the names of the raw outputs.
+          calibration: of the mean of the members' outputs.
+        """
 
     def keep(self, model_dir: str, vocabularies: Vocabularies, target: Target) -> None:
         """Writes what `Learner.start_from` needs into a SavedModel's folder."""

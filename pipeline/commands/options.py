@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import importlib.util
 import json
 import re
 import sys
@@ -96,8 +97,13 @@ def claim(dataset: Dataset, root: Root) -> None:
     """Makes the root ready for runs, and records whose it is.
 
     Raises:
-      PipelineError: it cannot be written.
+      PipelineError: it cannot be written, or what trains the model is not installed.
     """
+    if dataset.model.learner == "trees" and importlib.util.find_spec("lightgbm") is None:
+        raise ConfigError(
+            f"{dataset.path} [model]: learner: trees needs LightGBM, which is not installed. Run: "
+            "pip install 'driftgate[trees]'"
+        )
     root.prepare()
     owner.claim(root, dataset.name, dataset.path)
 

@@ -226,6 +226,7 @@ def load_dataset(name_or_path: str) -> Dataset:
     _check_history(dataset)
     _check_source(dataset)
     _check_features(dataset)
+    _check_model(dataset)
     try:
         dataset.evaluation.check_metrics(target.task)
     except ValueError as error:
@@ -313,6 +314,23 @@ def _check_source(dataset: Dataset) -> None:
             f"{where}: pattern: [source] writes one file for each version of a span, so {{VERSION}} must be in it, and "
             f"no wildcard. Received: {spans.pattern!r}. Example: {PULLED_SPANS['pattern']!r}."
         )
+
+
+def _check_model(dataset: Dataset) -> None:
+    """Refuses constraints that no learner of the dataset keeps."""
+    model, where = dataset.model, f"{dataset.path} [model]"
+    if not model.monotonic:
+        return
+    if model.learner != "trees":
+        raise ConfigError(f"{where}: monotonic: only the learner trees keeps it. Received: learner {model.learner!r}.")
+    if dataset.label.task == "regression" and dataset.training.loss == "absolute":
+        raise ConfigError(
+            f"{where}: monotonic: trees of the loss absolute cannot keep it. Set [training] loss to squared or huber."
+        )
+    numbers = [one.name for one in dataset.features.encoded if one.kind.group in ("numeric", "bucketized")]
+    if dataset.features.task == "multiclass":
+        raise ConfigError(f"{where}: monotonic: of several classes none can only rise. Remove the table.")
+    _check_names(f"{where}: monotonic", list(model.monotonic), numbers, "is no number among the features. Numbers")
 
 
 def _check_features(dataset: Dataset) -> None:

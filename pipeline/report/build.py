@@ -16,6 +16,7 @@ from pipeline.gate.decision import DECISION_FILE, Decision
 from pipeline.gate.distributions import Distribution
 from pipeline.report.configuration import read_configuration
 from pipeline.report.data import Cost, Epoch, Evaluation, RunReport, Servability, Training
+from pipeline.report.explanation import explained
 from pipeline.report.lineage import trace
 from pipeline.report.statistics import compare_statistics
 from pipeline.runs.metadata import ENDED_AS, NodeRecord, RunRecord, Value
@@ -168,7 +169,7 @@ def _training(run: RunRecord) -> Training | None:
 
 def _training_of(text: str) -> Training:
     history = json.loads(text)
-    start = "the live model's weights" if history["warm_start"] else "random weights"
+    start = "from the live model's weights" if history["warm_start"] else "anew"
     return Training(
         rows=history["rows"],
         curve=tuple(Epoch(**epoch) for epoch in history["curve"]),
@@ -180,6 +181,8 @@ def _training_of(text: str) -> Training:
         loss="loss of value and ends" if history.get("task") == "regression" else "log loss, nats",
         start=f"{start} ({history['warm_start_reason']})",
         seconds=history["seconds"]["train"],
+        learner=history.get("learner", "network"),
+        explanation=explained(history.get("explanation") or {}),
     )
 
 

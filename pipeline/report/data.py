@@ -64,6 +64,23 @@ class Epoch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """A table of what the model is made of, the largest first.
+
+    Attributes:
+      intro: what the numbers are, in words.
+      outputs: titles of the columns of numbers.
+      rows: column, value, and a number for each output.
+      left_out: how many rows there are besides.
+    """
+
+    intro: str
+    outputs: tuple[str, ...]
+    rows: tuple[tuple[str, str, tuple[float, ...]], ...]
+    left_out: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Training:
     """How the candidate was trained. Validation rows are of the train split, and unseen by the members that judge them.
 
@@ -71,6 +88,8 @@ class Training:
       loss: its name, with the unit.
       start: where the weights came from, in words.
       seconds: of training alone, without reading the rows and writing the model.
+      learner: what trained it.
+      explanation: what a person can read of it; None where there is nothing.
     """
 
     rows: int
@@ -81,6 +100,8 @@ class Training:
     loss: str
     start: str
     seconds: float
+    learner: str = "network"
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

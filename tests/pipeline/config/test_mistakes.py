@@ -42,6 +42,19 @@ DATASET = [
         ('model_name = "shop"', 'model_name = "shop"\nthreshold = { cost_false_positive = 1 }'),
         "[serving]: threshold: expected a cost for each of cost_false_positive, cost_false_negative. Received: cost_",
     ),
+    (table("model", 'learner = "forest"'), "[model]: learner: expected 'network' or 'trees' or 'linear'."),
+    (
+        table("model", 'monotonic = { price = "up" }'),
+        "[model]: monotonic: only the learner trees keeps it. Received: learner 'network'.",
+    ),
+    (
+        table("model", 'learner = "trees"\nmonotonic = { nowhere = "up" }'),
+        "[model]: monotonic: 'nowhere' is no number among the features. Numbers: ",
+    ),
+    (
+        table("model", 'learner = "trees"\nmonotonic = { price = "sideways" }'),
+        "[model]: monotonic.price: expected 'up' or 'down'. Received: 'sideways'.",
+    ),
     # A window is of no more spans than are remembered.
     (
         ("[spans]", "[retention]\nhistory = 10\n[spans]\nwindow = 11"),

@@ -2,12 +2,14 @@
 
 import dataclasses
 from types import MappingProxyType
+import json
 
 import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from models.features import FeatureSpec
+from models.model_spec import ModelSpec
 from models.training_spec import TrainingSpec
 from pipeline.gate.definition import Definition, changes, define
 
@@ -85,6 +87,13 @@ def test_a_setting_that_did_not_exist_at_the_push_is_said():
     before = {name: value for name, value in live.training.items() if name != "calibrate"}
 
     assert changes(dataclasses.replace(live, training=before), live) == ("[training] calibrate unset → true",)
+
+
+def test_another_learner_is_said():
+    trees = dataclasses.replace(definition(), model=json.loads(ModelSpec(learner="trees").to_json()))
+
+    assert changes(definition(), trees) == ('[model] learner "network" → "trees"',)
+    assert changes(trees, definition()) == ('[model] learner "trees" → "network"',)
 
 
 def test_a_version_from_before_there_were_learners_is_the_same_as_now():
