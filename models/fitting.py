@@ -17,8 +17,8 @@ import numpy as np
 from models.calibration import Calibration
 from models.errors import TrainingError
 from models.folds import NEWEST, Folds, HeldOut
-from models.learners.protocol import Epoch, Job, Learner, Members
-from models.learners.registry import LEARNERS
+from models.learners.protocol import Contender, Epoch, Job, Learner, Members
+from models.learners.registry import of_model
 from models.model_spec import ModelSpec
 from models.packed import Layout, Rows
 from models.target import Target
@@ -56,6 +56,7 @@ class Fitted:
         alone and calibrated on them: how well the model does out of time. None where there are no earlier spans to
         train on.
       earlier: of each earlier span that a member holds out, oldest first: how much the result differs between spans.
+      contenders: where [model] names several learners, all of them.
     """
 
     task: Task
@@ -68,6 +69,7 @@ class Fitted:
     validation_weights: np.ndarray
     newest_predictions: np.ndarray | None
     earlier: tuple[OutOfSpan, ...] = ()
+    contenders: Sequence[Contender] = ()
 
 
 _BINARY = Target(label="label")
@@ -94,7 +96,7 @@ def fit(
     Raises:
       TrainingError: too few rows, or labels that hold nothing to learn.
     """
-    learner = learner or LEARNERS[model.learner]
+    learner = learner or of_model(model)
     trained = _train(rows, layout, spec, target, model, learner, start)
     calibration = trained.held_out.calibration(trained.outputs, spec)
     return Fitted(
@@ -108,6 +110,7 @@ def fit(
         validation_weights=trained.held_out.shares,
         newest_predictions=_out_of_time(trained, rows, layout, spec, target, model, learner),
         earlier=tuple(_out_of_spans(trained, rows, spec)),
+        contenders=trained.contenders,
     )
 
 
@@ -122,6 +125,7 @@ class _Trained:
     outputs: np.ndarray
     curve: Sequence[Epoch]
     best_epoch: int
+    contenders: Sequence[Contender]
 
 
 def _train(
@@ -158,6 +162,7 @@ def _train(
         outputs=held_out.outputs(trained.members.predict, trained.members.folds),
         curve=trained.curve,
         best_epoch=trained.best_epoch,
+        contenders=trained.contenders,
     )
 
 

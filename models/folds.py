@@ -93,6 +93,17 @@ class HeldOut:
         """Mean loss of `outputs`."""
         return float(np.average(self._task.losses(self._targets, outputs), weights=self.shares))
 
+    def losses_of(self, outputs: np.ndarray, spec: TrainingSpec, judged: np.ndarray) -> np.ndarray:
+        """The loss of each row that is `judged`, after the calibration that the others fit; (judged,).
+
+        Where all are judged, it is fitted to them.
+        """
+        others = ~judged if not judged.all() else judged
+        calibrated = self.calibration(outputs, spec, others).apply(outputs[judged])
+        plain = self._task.uncalibrated
+        as_learned = (calibrated - np.array(plain.offset)) / np.array(plain.slope)
+        return self._task.losses(self._targets[judged], as_learned)
+
     def calibration(
         self, outputs: np.ndarray, spec: TrainingSpec, judged: np.ndarray | slice = slice(None)
     ) -> Calibration:

@@ -25,6 +25,8 @@ class ModelSpec:
       learner: what trains the model: `network`, an ensemble of small neural networks; `trees`, gradient boosted trees
         (the extra `trees`); `linear`, a regularised sum of one coefficient for each number and each value, which a
         person can read.
+      learners: several instead: all are trained, and the best out of time is the model, or their blend where that is
+        surely better.
       monotonic: of the learner trees: columns with whose value the answer may only rise, `up`, or only fall, `down`.
       module: file of own code, in the dataset's folder: a `preprocessing_fn`, a `build_model`, `metrics` or a whole
         `run_fn`; what it does not define stays as it is.
@@ -33,12 +35,24 @@ class ModelSpec:
     """
 
     learner: LearnerName = "network"
+    learners: tuple[LearnerName, ...] = ()
     monotonic: Mapping[str, Direction] = field(default_factory=dict)
     module: _Module = ""
     examples: Literal["transformed", "raw"] = "transformed"
 
     def __post_init__(self) -> None:
         settings.check(self, TrainingError)
+        if self.learners and (len(self.learners) < 2 or len(set(self.learners)) < len(self.learners)):
+            raise TrainingError(
+                f"learners: expected at least two, all different. Received: {', '.join(self.learners)}."
+            )
+        if self.learners and self.learner != "network":
+            raise TrainingError(f"learner: expected nothing, since learners names them. Received: {self.learner!r}.")
+
+    @property
+    def trained(self) -> tuple[LearnerName, ...]:
+        """All learners that are trained."""
+        return self.learners or (self.learner,)
 
     def to_json(self) -> str:
         """Serializes what is not the default to JSON, the same text for equal specs.

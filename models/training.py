@@ -29,7 +29,7 @@ from models import hyperparameters, recalibration, signatures, thresholds
 from models.errors import TrainingError
 from models.features import FeatureSpec
 from models.fitting import Fitted, OutOfSpan, fit
-from models.learners.registry import LEARNERS
+from models.learners.registry import of_model
 from models.model_spec import ModelSpec
 from models.own import run as own_run
 from models.own.layout import layout_of
@@ -83,7 +83,7 @@ def run_fn(fn_args: Any) -> None:
     rows = read_rows(_expand(fn_args.train_files), graph, layout)
     read = time.perf_counter()
 
-    learner = learner_of(own) or LEARNERS[model.learner]
+    learner = learner_of(own) or of_model(model)
     base, reason = learner.start_from(fn_args.base_model, layout, spec, vocabularies, features.target)
     if layout.is_own:
         base, reason = None, "own code transforms the features"
@@ -300,6 +300,11 @@ def labelled(batch: pa.RecordBatch, features: FeatureSpec) -> tuple[pa.RecordBat
     return batch.filter(pa.array(known)), labels[known], weights[known]
 
 
+def _learner(fitted: Fitted, model: ModelSpec) -> str:
+    """The learner whose model it is: of several the chosen one, or the blend."""
+    return next((each.learner for each in fitted.contenders if each.chosen), model.learner)
+
+
 def describe(
     fitted: Fitted,
     model: ModelSpec,
@@ -314,7 +319,8 @@ def describe(
     return {
         "rows": rows,
         "task": fitted.task.name,
-        "learner": BUILD_MODEL if own is not None and BUILD_MODEL in own.functions else model.learner,
+        "learner": BUILD_MODEL if own is not None and BUILD_MODEL in own.functions else _learner(fitted, model),
+        "learners": [dataclasses.asdict(each) for each in fitted.contenders],
         "spec": json.loads(spec.to_json()),
         "curve": [dataclasses.asdict(epoch) for epoch in fitted.curve],
         "best_epoch": fitted.best_epoch,

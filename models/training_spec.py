@@ -63,7 +63,9 @@ class TrainingSpec:
     validation_fraction: Annotated[float, Range(0, 1, "share of rows", excluded="both")] = 0.125
     calibrate: bool = True
     loss: Literal["squared", "absolute", "huber"] = "squared"
-    l2: tuple[Annotated[float, Range(0, 1e9, excluded="least")], ...] = (300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
+    l2: tuple[Annotated[float, Range(0, 1e9, excluded="least")], ...] = (
+        *(300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1),
+    )
     trees: Annotated[int, Range(1, 10_000, "rounds")] = 400
     tree_leaves: Annotated[int, Range(2, 1_024, "leaves")] = 31
     tree_rate: Annotated[float, Range(0, 1, excluded="least")] = 0.1

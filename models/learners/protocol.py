@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from models.calibration import Calibration
 from models.folds import Folds, HeldOut
-from models.model_spec import LearnerName, ModelSpec
+from models.model_spec import ModelSpec
 from models.packed import Layout, Rows
 from models.stacked_features import Names, Stacked
 from models.target import Target
@@ -81,12 +81,36 @@ class Members(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Contender:
+    """One of several learners, on rows that the judging members have not seen.
+
+    Attributes:
+      loss, half_width: the task's own mean loss, and half its 95 % interval.
+      behind, behind_half_width: by how much it is more than the chosen one's, row by row.
+      seconds: of its training.
+    """
+
+    learner: str
+    loss: float
+    half_width: float
+    behind: float
+    behind_half_width: float
+    seconds: float
+    chosen: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What came of a training; `best_epoch` counts from 1, and is 0 where there are no epochs."""
+    """What came of a training; `best_epoch` counts from 1, and is 0 where there are no epochs.
+
+    Attributes:
+      contenders: of several learners, all that were trained, and their blend.
+    """
 
     members: Members
     curve: Sequence[Epoch] = ()
     best_epoch: int = 0
+    contenders: Sequence[Contender] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +136,6 @@ class Job:
 
 class Learner(Protocol):
     """A way to train a model."""
-
-    name: ClassVar[LearnerName]
 
     def start_from(
         self, base_model: str | None, layout: Layout, spec: TrainingSpec, vocabularies: Vocabularies, target: Target

@@ -99,7 +99,7 @@ def claim(dataset: Dataset, root: Root) -> None:
     Raises:
       PipelineError: it cannot be written, or what trains the model is not installed.
     """
-    if dataset.model.learner == "trees" and importlib.util.find_spec("lightgbm") is None:
+    if "trees" in dataset.model.trained and importlib.util.find_spec("lightgbm") is None:
         raise ConfigError(
             f"{dataset.path} [model]: learner: trees needs LightGBM, which is not installed. Run: "
             "pip install 'driftgate[trees]'"

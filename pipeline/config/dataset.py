@@ -321,8 +321,9 @@ def _check_model(dataset: Dataset) -> None:
     model, where = dataset.model, f"{dataset.path} [model]"
     if not model.monotonic:
         return
-    if model.learner != "trees":
-        raise ConfigError(f"{where}: monotonic: only the learner trees keeps it. Received: learner {model.learner!r}.")
+    if model.trained != ("trees",):
+        named = ", ".join(model.trained)
+        raise ConfigError(f"{where}: monotonic: only the learner trees keeps it. Received: {named}.")
     if dataset.label.task == "regression" and dataset.training.loss == "absolute":
         raise ConfigError(
             f"{where}: monotonic: trees of the loss absolute cannot keep it. Set [training] loss to squared or huber."

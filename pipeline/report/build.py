@@ -15,7 +15,7 @@ from pipeline.gate import distributions as gate_distributions
 from pipeline.gate.decision import DECISION_FILE, Decision
 from pipeline.gate.distributions import Distribution
 from pipeline.report.configuration import read_configuration
-from pipeline.report.data import Cost, Epoch, Evaluation, RunReport, Servability, Training
+from pipeline.report.data import Contender, Cost, Epoch, Evaluation, RunReport, Servability, Training
 from pipeline.report.explanation import explained
 from pipeline.report.lineage import trace
 from pipeline.report.statistics import compare_statistics
@@ -182,6 +182,7 @@ def _training_of(text: str) -> Training:
         start=f"{start} ({history['warm_start_reason']})",
         seconds=history["seconds"]["train"],
         learner=history.get("learner", "network"),
+        contenders=tuple(Contender(**each) for each in history.get("learners", ())),
         explanation=explained(history.get("explanation") or {}),
     )
 

@@ -64,6 +64,19 @@ class Epoch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Contender:
+    """One of several learners: its loss out of time, how far behind the chosen one, each with half its interval."""
+
+    learner: str
+    loss: float
+    half_width: float
+    behind: float
+    behind_half_width: float
+    seconds: float
+    chosen: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Explanation:
     """A table of what the model is made of, the largest first.
 
@@ -89,6 +102,7 @@ class Training:
       start: where the weights came from, in words.
       seconds: of training alone, without reading the rows and writing the model.
       learner: what trained it.
+      contenders: where several learners were trained, all of them.
       explanation: what a person can read of it; None where there is nothing.
     """
 
@@ -101,6 +115,7 @@ class Training:
     start: str
     seconds: float
     learner: str = "network"
+    contenders: tuple[Contender, ...] = ()
     explanation: Explanation | None = None
 
 

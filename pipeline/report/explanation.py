@@ -22,8 +22,8 @@ def _coefficients(told: Mapping[str, Any]) -> Explanation:
     chosen = min(told["l2"], key=lambda tried: tried["validation_loss"])
     tried = ", ".join(f"{each['strength']:g} ({each['validation_loss']:.4f})" for each in told["l2"])
     intro = (
-        "The model is a sum: for each row the intercept, and the coefficient of each of its values. Regularisation (l2) "
-        f"of {chosen['strength']:g} was the best on held-out rows; tried, with their validation loss: {tried}."
+        "The model is a sum: for each row the intercept, and the coefficient of each of its values. Regularisation "
+        f"(l2) of {chosen['strength']:g} was the best on held-out rows; tried, with their validation loss: {tried}."
     )
     intercept = ("intercept", "", tuple(told["intercept"]))
     shown = tuple((row["column"], row["value"], tuple(row["of"])) for row in rows[:MOST_ROWS])

@@ -29,6 +29,9 @@ ANSWER = {
     "regression": ("value", "lower", "upper"),
     "multiclass": ("probabilities", "classes", "class"),
 }
+LEARNER = {"regression": "trees", "multiclass": "linear"}
+"""Networks go the same way in test_pipeline.py."""
+TOLD = {"regression": "members of", "multiclass": "The model is a sum"}
 MAIN = {"regression": "mean_absolute_error", "multiclass": "sparse_categorical_accuracy"}
 WORSE = {"regression": "the live model's mean absolute error", "multiclass": "the live model's log loss"}
 
@@ -117,7 +120,7 @@ def grpc_result(server, task, method, values):
 
 @pytest.mark.parametrize("task", task_datasets.TASKS)
 def test_a_model_is_pushed_asked_and_held_to_its_task(task, tmp_path):
-    folder, root = task_datasets.write(tmp_path / task, task, spans=2), tmp_path / "root"
+    folder, root = task_datasets.write(tmp_path / task, task, spans=2, learner=LEARNER[task]), tmp_path / "root"
     task_datasets.write_span(folder, 3, later=4, rows=2_000)
     task_datasets.write_span(folder, 4, turned=True)
     where = ("--dataset", folder, "--root", root)
@@ -127,6 +130,9 @@ def test_a_model_is_pushed_asked_and_held_to_its_task(task, tmp_path):
     (overall, *slices) = first.json["evaluation"]["slices"]
     assert (first.json["evaluation"]["task"], overall["metric"]) == (task, MAIN[task])
     assert {item["slice"] for item in slices} == {"line=red", "line=blue", "line=green"}
+
+    (report,) = (root / "reports").glob("span-1-*.html")
+    assert TOLD[task] in report.read_text(encoding="utf-8")
 
     version = root / "serving" / task / str(first.json["pushed_version"])
     assert Predictor(str(version)).task == task

@@ -27,6 +27,8 @@ settle_seconds = 0.0
 [features]
 numeric = ["distance"]
 categorical = ["line"]
+[model]
+learner = "{learner}"
 [training]
 hidden_units = [16]
 ensemble_size = 2
@@ -51,10 +53,12 @@ feature {
 """
 
 
-def write(folder: Path, task: str, spans: int = 3) -> Path:
+def write(folder: Path, task: str, spans: int = 3, learner: str = "network") -> Path:
     """Writes the dataset with spans from 1; returns its folder."""
     folder.mkdir(parents=True)
-    (folder / "dataset.toml").write_text(_DATASET.format(task=task, label=_LABELS[task]), encoding="utf-8")
+    (folder / "dataset.toml").write_text(
+        _DATASET.format(task=task, label=_LABELS[task], learner=learner), encoding="utf-8"
+    )
     (folder / "schema.pbtxt").write_text(_SCHEMA, encoding="utf-8")
     for span in range(1, spans + 1):
         write_span(folder, span)

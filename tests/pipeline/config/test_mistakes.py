@@ -45,7 +45,11 @@ DATASET = [
     (table("model", 'learner = "forest"'), "[model]: learner: expected 'network' or 'trees' or 'linear'."),
     (
         table("model", 'monotonic = { price = "up" }'),
-        "[model]: monotonic: only the learner trees keeps it. Received: learner 'network'.",
+        "[model]: monotonic: only the learner trees keeps it. Received: network.",
+    ),
+    (
+        table("model", 'learners = ["trees", "trees"]'),
+        "[model]: learners: expected at least two, all different. Received: trees, trees.",
     ),
     (
         table("model", 'learner = "trees"\nmonotonic = { nowhere = "up" }'),
