@@ -114,7 +114,10 @@ def tables(spans: int) -> dict[str, Callable[[], Table]]:
 
 def measure(table: Table) -> dict[str, Any]:  # Any: JSON.
     """Trains and scores everything on every span that has four before it."""
-    contenders = {name: own.contender(table.training, ModelSpec(learner=name)) for name in LEARNERS}
+    contenders = {
+        name: own.contender(own.Configuration(training=table.training, model=ModelSpec(learner=name)))
+        for name in LEARNERS
+    }
     everything = {**contenders, PEER: baselines.contender("trees", SEED)}
     planned = list(plan(table.spans, WINDOW, list(table.spans)[WINDOW:]))
     folds: dict[str, list[scores.FoldScore]] = {name: [] for name in everything}

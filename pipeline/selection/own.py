@@ -63,10 +63,10 @@ def contender(configuration: Configuration, deployed_on: int | None = None) -> C
 def fit(train: Rows, layout: Layout, configuration: Configuration, target: Target) -> Fitted:
     """Trains a learner as a run does, from random weights."""
     from models import fitting
-    from models.learners.registry import LEARNERS
+    from models.learners.registry import of_model
     from models.own.learner import learner_of
 
-    learner = learner_of(configuration.own) or LEARNERS[configuration.model.learner]
+    learner = learner_of(configuration.own) or of_model(configuration.model)
     return fitting.fit(train, layout, configuration.training, None, target, configuration.model, learner)
 
 

@@ -28,6 +28,11 @@ SPACES: Mapping[str, Mapping[str, Choices]] = {
         "weight_decay": (0.001, 0.01, 0.1),
         "cross_layers": (0, 1, 2),
     },
+    "trees": {
+        "tree_rate": (0.03, 0.05, 0.1, 0.2),
+        "tree_leaves": (7, 15, 31, 63),
+        "tree_rows": (5, 20, 50, 100, 200),
+    },
 }
 """By learner: the values that are tried. The dataset's own are always among them."""
 
