@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any, ClassVar
 
 import numpy as np
@@ -111,20 +111,23 @@ class TreesLearner:
         encoded = job.task.encode(job.rows.labels)
         folds = sorted(set(job.folds.of_members.tolist()))
         weights = [float(job.rows.shares[job.folds.of_rows == fold].sum()) for fold in folds]
-        # A thread for each fold, not several for one: those would wait for each other at every split, and on a machine
-        # that has other work too each wait lasts until all of them have had their turn.
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            by_objective = []
+        by_objective = []
+        with ExitStack() as stack:
+            threads = [stack.enter_context(ThreadPoolExecutor(1)) for _ in folds]
             for objective in _objectives(job.task, job.spec):
-                started = [_start(lightgbm, job, columns, values, encoded, fold, objective) for fold in folds]
-                rounds = _grow(started, weights, job.spec.trees, pool)
+                started = [
+                    thread.submit(_start, lightgbm, job, columns, values, encoded, fold, objective)
+                    for thread, fold in zip(threads, folds, strict=True)
+                ]
+                boosters = [each.result() for each in started]
+                rounds = _grow(boosters, weights, job.spec.trees, threads)
                 logger.info("%s: %d rounds", objective["objective"], rounds)
                 # Written and read: the trees after the best round are gone, and so are the rows.
-                texts = [each.model_to_string(num_iteration=rounds) for each in started]
+                texts = [each.model_to_string(num_iteration=rounds) for each in boosters]
                 by_objective.append([lightgbm.Booster(model_str=text) for text in texts])
         of_fold = dict(zip(folds, zip(*by_objective, strict=True), strict=True))
-        boosters = [of_fold[fold] for fold in job.folds.of_members.tolist()]
-        return Trained(members=TreesMembers(columns, job.folds.of_members, boosters))
+        of_members = [of_fold[fold] for fold in job.folds.of_members.tolist()]
+        return Trained(members=TreesMembers(columns, job.folds.of_members, of_members))
 
 
 def _objectives(task: Task, spec: TrainingSpec) -> list[dict[str, Any]]:
@@ -168,26 +171,38 @@ def _start(
         params=settings,
     )
     booster = lightgbm.Booster(settings, data)
-    judged = data.create_valid(values[held_out], encoded[held_out], weight=job.rows.shares[held_out])
+    judged = data.create_valid(values[held_out], encoded[held_out], weight=job.rows.shares[held_out], params=settings)
     booster.add_valid(judged, "held out")
     return booster
 
 
-def _grow(boosters: Sequence[Booster], weights: Sequence[float], most: int, pool: ThreadPoolExecutor) -> int:
+def _grow(
+    boosters: Sequence[Booster], weights: Sequence[float], most: int, threads: Sequence[ThreadPoolExecutor]
+) -> int:
     """Adds rounds until the held-out folds together are predicted no better; returns after which round they were best.
 
     All grow as long: one that stopped by its own fold alone would have learned from it when to stop.
+
+    Args:
+      threads: one for each booster, in which it was made: LightGBM keeps its number of threads and what it prints by
+        thread. Not several for one booster: those would wait for each other at every split, and on a machine that has
+        other work too each wait lasts until all of them have had their turn.
     """
     best, rounds = math.inf, 1
     for number in range(1, most + 1):
-        list(pool.map(lambda booster: booster.update(), boosters))
-        losses = [booster.eval_valid()[0][2] for booster in boosters]
-        loss = float(np.average(losses, weights=weights))
+        steps = [thread.submit(_add_round, booster) for thread, booster in zip(threads, boosters, strict=True)]
+        loss = float(np.average([step.result() for step in steps], weights=weights))
         if loss < best:
             best, rounds = loss, number
         elif number - rounds >= _PATIENCE:
             break
     return rounds
+
+
+def _add_round(booster: Booster) -> float:
+    """Adds a tree for each output; returns the loss on held-out rows."""
+    booster.update()
+    return float(booster.eval_valid()[0][2])
 
 
 def _constraints(columns: Columns, model: ModelSpec, objective: Mapping[str, Any]) -> dict[str, Any]:

@@ -165,7 +165,8 @@ def test_a_model_is_pushed_asked_and_held_to_its_task(task, tmp_path):
     assert again.status == 0, again.err
     (repaired,) = pq.read_table(folder / "row.parquet").to_pylist()
     if task == "regression":
-        assert repaired["value"] - answer["value"] == pytest.approx(4, abs=1)
+        # Far from the middle the slope moves it too.
+        assert repaired["value"] - answer["value"] == pytest.approx(4, abs=2)
     else:
         assert repaired["probabilities"][0] < answer["probabilities"][0]
 
