@@ -1,8 +1,8 @@
 """What changed since the live model was trained, field by field."""
 
 import dataclasses
-from types import MappingProxyType
 import json
+from types import MappingProxyType
 
 import pytest
 from google.protobuf import text_format
