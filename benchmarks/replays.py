@@ -40,12 +40,14 @@ def tables(value: dict[str, Any]) -> str:  # Any: JSON.
     """Returns what the gate decided, span by span, and the policies side by side."""
     lines = ["| span | decision | first reason | AUC of the live model | |", "|---|---|---|---|---|"]
     for step in value["steps"]["gate"]:
-        auc = f"{step['auc']:.4f}" if step["auc"] is not None else ""
+        score = step["score"] if "score" in step else step["auc"]  # As earlier releases wrote it.
+        auc = f"{score:.4f}" if score is not None else ""
         done = "pushed" if step["pushed"] else "trained, not pushed" if step["trained"] else ""
         lines.append(f"| {step['span']} | {step['verdict']} | {step['reason']} | {auc} | {done} |")
     lines += ["", "| policy | trainings | pushes | seconds | mean AUC of the live model |", "|---|---|---|---|---|"]
     for policy, total in value["summary"].items():
-        mean = f"{total['mean_auc']:.4f}" if total["mean_auc"] is not None else ""
+        score = total["mean_score"] if "mean_score" in total else total["mean_auc"]
+        mean = f"{score:.4f}" if score is not None else ""
         lines.append(f"| {policy} | {total['trainings']} | {total['pushes']} | {total['seconds']:g} | {mean} |")
     return "\n".join(lines)
 

@@ -19,6 +19,7 @@ from pipeline.commands.report_after import write_report, write_series_report
 from pipeline.commands.terminal import Terminal
 from pipeline.components import nodes
 from pipeline.errors import ConfigError
+from pipeline.evaluation import registry
 from pipeline.gate.decision import Verdict
 from pipeline.ingest import span_names
 from pipeline.ingest import spans as span_files
@@ -43,18 +44,19 @@ class Step:
     """What one span brought.
 
     Attributes:
-      auc: of the model that was live when the span arrived, on all of the span; None where none was.
+      score: of the model that was live when the span arrived, on all of the span, by the task's main metric; None where
+        none was.
       trained: whether a candidate was trained, which is more than a recalibration.
       pushed: whether a version went live.
-      expected: what the gate expected a training to bring, in AUC; None where it did not ask.
-      replaced: the AUC, on this span too, of the version that the newest one replaced on the span before; None where
-        it replaced none. So `auc - replaced` is what that one brought.
+      expected: what the gate expected a training to bring, see Challenge; None where it did not ask.
+      replaced: the score, on this span too, of the version that the newest one replaced on the span before; None where
+        it replaced none. So the difference to `score` is what that one brought.
     """
 
     span: int
     verdict: str
     reason: str
-    auc: float | None
+    score: float | None
     trained: bool
     pushed: bool
     seconds: float
@@ -123,7 +125,8 @@ def command(args: argparse.Namespace) -> int:
                 shutil.rmtree(base / policy / "artifacts", ignore_errors=True)
         summary = {policy: summarise(steps) for policy, steps in played.items()}
         steps = {policy: [asdict(step) for step in steps] for policy, steps in played.items()}
-        value = {"dataset": dataset.name, "steps": steps, "summary": summary}
+        metric = registry.METRICS[registry.MAIN[dataset.features.task]]
+        value = {"dataset": dataset.name, "metric": metric.name, "steps": steps, "summary": summary}
         files.write(str(base), series_data.FILE, (json.dumps(value, sort_keys=True) + "\n").encode())
         report = write_series_report(base, terminal)
         if args.json:
@@ -131,7 +134,7 @@ def command(args: argparse.Namespace) -> int:
         elif args.compare:
             terminal.table(
                 f"{dataset.name}, spans {spans[0]} to {spans[-1]}",
-                ("policy", "trainings", "pushes", "seconds", "mean AUC of the live model"),
+                ("policy", "trainings", "pushes", "seconds", f"mean {metric.title} of the live model"),
                 [(policy, *values.values()) for policy, values in summary.items()],
             )
         if report is not None:
@@ -188,7 +191,7 @@ def play(
     if policy != "gate":
         # Without a model there is nothing to compare with, and every policy trains.
         request = dataclasses.replace(request, forced=due and (bool(versions) or policy == "always"), explain=not due)
-    auc = score_live(dataset, serving_dir / str(versions[-1]), data_root, span) if versions else None
+    score = score_live(dataset, serving_dir / str(versions[-1]), data_root, span) if versions else None
     replaced = None
     if len(versions) > 1 and before in live_training(serving_dir).window:
         replaced = score_live(dataset, serving_dir / str(versions[-2]), data_root, span)
@@ -203,7 +206,7 @@ def play(
         span=span,
         verdict=(decision.verdict if decision else Verdict.BLOCK).value,
         reason=reasons[0].text if reasons else outcome.refusal or "",
-        auc=auc,
+        score=score,
         trained=any(node.node == nodes.TRAINER and node.status == "ran" for node in outcome.nodes)
         and not (decision is not None and decision.verdict is Verdict.RECALIBRATE),
         pushed=outcome.pushed is not None,
@@ -213,7 +216,8 @@ def play(
     )
     if keep:
         write_report(root, request.run_id, terminal)
-    shown = f"AUC {step.auc:.4f}" if step.auc is not None else "AUC      -"
+    title = registry.METRICS[registry.MAIN[dataset.features.task]].title
+    shown = f"{title} {step.score:.4f}" if step.score is not None else f"{title}      -"
     done = "pushed" if step.pushed else "trained, not pushed" if step.trained else ""
     terminal.say(f"  span {span:>3}  {step.verdict:5}  {shown}  {step.seconds:6.1f} s  {done:6}  {step.reason}")
     return step
@@ -243,22 +247,25 @@ def is_due(policy: Policy, place: int, request: Request, version_dir: Path, log:
 
 
 def score_live(dataset: Dataset, model_dir: Path, data_root: str, span: int) -> float | None:
-    """Returns the AUC of the live model on all of a span that it has not seen; None where it has none."""
+    """Returns the main metric of the live model on all of a span that it has not seen; None where it has none."""
     from pipeline.commands.drift import read_span
     from pipeline.gate import scoring
     from pipeline.gate.settings import Settings
 
     settings = Settings(features=dataset.features, policy=dataset.gate)
     overall = scoring.evaluate_model(model_dir, read_span(dataset, data_root, span), settings).overall
-    return overall.auc.value if overall.auc is not None else None
+    of_task = {"binary": overall.auc, "multiclass": overall.accuracy, "regression": overall.loss}[
+        settings.features.task
+    ]
+    return of_task.value if of_task is not None else None
 
 
 def summarise(steps: Sequence[Step]) -> dict[str, object]:
     """Returns what a policy cost and what it brought; the mean is over spans on which a live model was scored."""
-    scored = [step.auc for step in steps if step.auc is not None]
+    scored = [step.score for step in steps if step.score is not None]
     return {
         "trainings": sum(step.trained for step in steps),
         "pushes": sum(step.pushed for step in steps),
         "seconds": round(sum(step.seconds for step in steps), 1),
-        "mean_auc": round(sum(scored) / len(scored), 4) if scored else None,
+        "mean_score": round(sum(scored) / len(scored), 4) if scored else None,
     }

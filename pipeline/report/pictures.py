@@ -84,12 +84,9 @@ def training(history: Training) -> Markup:
     )
 
 
-def gains(of: Sequence[tuple[int, float, float]]) -> Markup | None:
-    """Returns what trainings brought against what they were expected to; None where there were none.
-
-    Args:
-      of: span, expected and brought, in AUC.
-    """
+def gains(report: SeriesReport) -> Markup | None:
+    """Returns what trainings brought against what they were expected to; None where there were none."""
+    of, unit = report.gains, report.gain_unit
     if not of:
         return None
     values = [value for _, *both in of for value in both]
@@ -97,9 +94,9 @@ def gains(of: Sequence[tuple[int, float, float]]) -> Markup | None:
     mean = [sum(column) / len(of) for column in list(zip(*of, strict=True))[1:]]
     return charts.lines(
         "What a training brought on the next span, by what was expected",
-        f"{len(of)} trainings: expected {mean[0]:+.4f} AUC on average, brought {mean[1]:+.4f}",
+        f"{len(of)} trainings: expected {mean[0]:+.4f} {unit} on average, brought {mean[1]:+.4f}",
         [Line(name=f"span {span}", points=[(expected, brought)], class_="span") for span, expected, brought in of],
-        Axis(name="expected gain in AUC", low=low, high=high, write=_signed),
+        Axis(name=f"expected gain, {unit}", low=low, high=high, write=_signed),
         Axis(name="brought", low=low, high=high, write=_signed),
         labelled=False,
         extra=[charts.diagonal()],
@@ -264,29 +261,31 @@ _POLICY_CLASSES = {"gate": "span", "always": "baseline", "never": "third"}
 """Of the policies that are drawn: the gate and the two ends between which it lies."""
 
 
-def auc_over_spans(report: SeriesReport) -> Markup | None:
-    """Returns each policy's AUC by span; None where no span met a live model."""
+def score_over_spans(report: SeriesReport) -> Markup | None:
+    """Returns each policy's score by span; None where no span met a live model."""
     drawn = [
         Line(
             name=series.policy,
-            points=[(float(step.span), step.auc) for step in series.steps if step.auc is not None],
+            points=[(float(step.span), step.score) for step in series.steps if step.score is not None],
             class_=_POLICY_CLASSES[series.policy],
         )
         for series in reversed(report.policies)
         if series.policy in _POLICY_CLASSES
     ]
-    values = [auc for line in drawn for _, auc in line.points]
+    values = [score for line in drawn for _, score in line.points]
     if not values:
         return None
-    room = max((max(values) - min(values)) * 0.1, 0.005)
+    is_share = registry.METRICS[report.metric].better == "higher"
+    most = 1.0 if is_share else math.inf
+    room = max((max(values) - min(values)) * 0.1, 0.005 * (1.0 if is_share else max(values)))
     x = Axis(name="span", low=report.spans[0], high=max(report.spans[-1], report.spans[0] + 1), write=_unit)
-    y = Axis(name="AUC", low=min(values) - room, high=min(max(values) + room, 1.0), write=lambda value: f"{value:.3f}")
+    y = Axis(name=report.title, low=min(values) - room, high=min(max(values) + room, most), write=lambda v: f"{v:.3f}")
     every = max(1, math.ceil(len(report.spans) / 13))
     description = "; ".join(
-        f"{line.name}: " + ", ".join(f"span {span:g} {auc:.3f}" for span, auc in line.points[:60]) for line in drawn
+        f"{line.name}: " + ", ".join(f"span {span:g} {score:.3f}" for span, score in line.points[:60]) for line in drawn
     )
     return charts.lines(
-        "AUC of the live model by span",
+        f"{report.title} of the live model by span",
         description,
         drawn,
         x,

@@ -94,8 +94,8 @@ def series_page(report: SeriesReport) -> str:
     template = environment().get_template("series.html")
     return template.render(
         report=report,
-        chart=pictures.auc_over_spans(report),
-        gains=pictures.gains(report.gains),
+        chart=pictures.score_over_spans(report),
+        gains=pictures.gains(report),
         header=strips.header(report.spans),
         strips=list(zip(report.policies, drawn, strict=True)),
         heat=[(row, strips.heat(row.feature, report.spans, row.excess)) for row in report.heat],

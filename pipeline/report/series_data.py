@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pipeline.errors import ReportError
+from pipeline.evaluation import registry
 from pipeline.runs.records import read_decisions
 from pipeline.state.root import Root
 
@@ -26,17 +27,17 @@ class Step:
     """What one span brought under one policy.
 
     Attributes:
-      auc: of the model that was live when the span arrived, on all of the span; None where none was.
+      score: of the model that was live when the span arrived, on all of the span; None where none was.
       seconds: wall time of the step.
-      expected: what a training was expected to bring, in AUC; None where nothing asked, or it could not be told.
-      replaced: the AUC, on this span, of the version that the span before replaced; None where it replaced none.
+      expected: what a training was expected to bring, see Challenge; None where nothing asked, or it could not be told.
+      replaced: the score, on this span, of the version that the span before replaced; None where it replaced none.
       report: the step's own report, relative to the series' page; None where its artifacts were not kept.
     """
 
     span: int
     verdict: str
     reason: str
-    auc: float | None
+    score: float | None
     trained: bool
     pushed: bool
     seconds: float
@@ -56,14 +57,14 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicySeries:
-    """All steps of one policy with their totals; `mean_auc` is over the spans that met a live model."""
+    """All steps of one policy with their totals; `mean_score` is over the spans that met a live model."""
 
     policy: Policy
     steps: tuple[Step, ...]
     trainings: int
     pushes: int
     seconds: float
-    mean_auc: float | None
+    mean_score: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,9 +77,15 @@ class HeatRow:
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesReport:
-    """A whole replay; `heat` is of the gate's own policy, the feature that moved most often first."""
+    """A whole replay.
+
+    Attributes:
+      metric: of the scores, a name of pipeline/evaluation/registry.py.
+      heat: of the gate's own policy, the feature that moved most often first.
+    """
 
     dataset: str
+    metric: str
     spans: tuple[int, ...]
     policies: tuple[PolicySeries, ...]
     heat: tuple[HeatRow, ...]
@@ -88,10 +95,30 @@ class SeriesReport:
         """Of each training that the gate made: the span, what it was expected to bring, and what it did on the next."""
         steps = self.policies[0].steps
         return tuple(
-            (step.span, step.expected, later.auc - later.replaced)
+            (step.span, step.expected, self._gain(later.replaced, later.score))
             for step, later in itertools.pairwise(steps)
-            if step.trained and step.expected is not None and later.auc is not None and later.replaced is not None
+            if step.trained and step.expected is not None and later.score is not None and later.replaced is not None
         )
+
+    @property
+    def title(self) -> str:
+        """The metric in words."""
+        return registry.METRICS[self.metric].title
+
+    @property
+    def gain_unit(self) -> str:
+        """What a gain is in, in words."""
+        return self.title if registry.METRICS[self.metric].better == "higher" else f"of the {self.title}"
+
+    def _gain(self, before: float, now: float) -> float:
+        """Returns by how much a score is better, as the challenger promises it: of errors, as a share."""
+        if registry.METRICS[self.metric].better == "higher":
+            return now - before
+        return 1 - now / before if before else 0.0
+
+
+_FORMER_NAMES = {"auc": "score"}
+"""As releases wrote them that knew one task."""
 
 
 def build_series(base: Path) -> SeriesReport:
@@ -106,13 +133,17 @@ def build_series(base: Path) -> SeriesReport:
         policies = tuple(_policy(base, name, value) for name in POLICIES if name in value["steps"])
         dataset = str(value["dataset"])
         spans = tuple(step.span for step in policies[0].steps)
+        metric = registry.METRICS[value.get("metric", registry.AUC)].name
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ReportError(f"{path} is not what a replay leaves ({error!r}). Play the replay again.") from error
-    return SeriesReport(dataset=dataset, spans=spans, policies=policies, heat=_heat(base / "gate", spans))
+    return SeriesReport(
+        dataset=dataset, metric=metric, spans=spans, policies=policies, heat=_heat(base / "gate", spans)
+    )
 
 
 def _policy(base: Path, name: Policy, value: dict[str, Any]) -> PolicySeries:  # Any: JSON.
-    steps = tuple(Step(**step, report=_page(base, name, step["span"])) for step in value["steps"][name])
+    plain = [{_FORMER_NAMES.get(key, key): item for key, item in step.items()} for step in value["steps"][name]]
+    steps = tuple(Step(**step, report=_page(base, name, step["span"])) for step in plain)
     summary = value["summary"][name]
     return PolicySeries(
         policy=name,
@@ -120,7 +151,7 @@ def _policy(base: Path, name: Policy, value: dict[str, Any]) -> PolicySeries:  #
         trainings=summary["trainings"],
         pushes=summary["pushes"],
         seconds=summary["seconds"],
-        mean_auc=summary["mean_auc"],
+        mean_score=summary["mean_score"] if "mean_score" in summary else summary["mean_auc"],
     )
 
 

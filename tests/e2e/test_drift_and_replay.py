@@ -41,10 +41,10 @@ def test_a_replay_plays_every_span_in_order(loans, tmp_path):
 
     assert done.status == 0, done.err
     first, second = done.json["steps"]["gate"]
-    assert (first["span"], first["verdict"], first["pushed"], first["auc"]) == (1, "rerun", True, None)
+    assert (first["span"], first["verdict"], first["pushed"], first["score"]) == (1, "rerun", True, None)
     # `web` went from 204 to 311 of 600 rows, so the gate reruns, after the first model was scored on the span.
     assert (second["span"], second["verdict"], second["trained"]) == (2, "rerun", True)
-    assert 0.5 < second["auc"] < 1
+    assert 0.5 < second["score"] < 1
     assert done.json["summary"]["gate"]["trainings"] == 2
     assert (tmp_path / "replay" / "replay.html").is_file()
     again = run("report", "--dataset", loans, "--root", tmp_path / "replay")

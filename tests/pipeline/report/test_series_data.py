@@ -11,18 +11,18 @@ from tests.helpers import reports_of
 
 
 def step(span, verdict, **values):
-    plain = {"reason": "`fare` moved", "auc": 0.9, "trained": False, "pushed": False, "seconds": 1.5}
+    plain = {"reason": "`fare` moved", "score": 0.9, "trained": False, "pushed": False, "seconds": 1.5}
     return {"span": span, "verdict": verdict, **plain, **values}
 
 
 def replay(folder, steps=None):
     gate = [
-        step(5, "rerun", auc=None, trained=True, pushed=True),
+        step(5, "rerun", score=None, trained=True, pushed=True),
         step(6, "skip"),
         step(7, "block", reason=reports_of.SCRIPT),
     ]
-    never = [step(5, "rerun", auc=None, trained=True, pushed=True), step(6, "rerun"), step(7, "rerun", auc=0.8)]
-    summary = {"trainings": 1, "pushes": 1, "seconds": 4.5, "mean_auc": 0.9}
+    never = [step(5, "rerun", score=None, trained=True, pushed=True), step(6, "rerun"), step(7, "rerun", score=0.8)]
+    summary = {"trainings": 1, "pushes": 1, "seconds": 4.5, "mean_score": 0.9}
     value = {"dataset": "taxi", "steps": {"gate": gate, "never": never}, "summary": {"gate": summary, "never": summary}}
     (folder / "gate" / "reports").mkdir(parents=True)
     (folder / "replay.json").write_text(json.dumps(value))
@@ -82,8 +82,8 @@ def test_what_trainings_brought_stands_beside_what_was_expected(tmp_path):
     value["steps"]["gate"] = [
         step(5, "rerun", trained=True, pushed=True, expected=0.03),
         # Its model reaches 0.93 where the one before would have reached 0.91.
-        step(6, "recalibrate", auc=0.93, replaced=0.91, pushed=True, expected=0.001),
-        step(7, "skip", auc=0.92, replaced=0.9),
+        step(6, "recalibrate", score=0.93, replaced=0.91, pushed=True, expected=0.001),
+        step(7, "skip", score=0.92, replaced=0.9),
     ]
     (folder / "replay.json").write_text(json.dumps(value))
 
