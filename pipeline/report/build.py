@@ -12,7 +12,7 @@ from pipeline.errors import ReportError
 from pipeline.evaluation import curves as evaluation_curves
 from pipeline.evaluation.judge import JUDGEMENT_FILE, Judgement
 from pipeline.gate import distributions as gate_distributions
-from pipeline.gate.decision import DECISION_FILE, Decision
+from pipeline.gate.decision import DECISION_FILE, Decision, Verdict
 from pipeline.gate.distributions import Distribution
 from pipeline.report.configuration import read_configuration
 from pipeline.report.data import Contender, Cost, Epoch, Evaluation, RunReport, Servability, Training
@@ -129,15 +129,16 @@ def _headline(
         return error or "The run left no decision; its log says more."
     first = _without_figures(decision.reasons[0].text) if decision.reasons else ""
     more = f", and {len(decision.reasons) - 1} more" if len(decision.reasons) > 1 else ""
+    made = "Recalibrated" if decision.verdict is Verdict.RECALIBRATE else "Trained"
     if outcome is Result.PUSHED:
-        return f"Version {version} is live. Trained because {first}{more}."
+        return f"Version {version} is live. {made} because {first}{more}."
     if outcome in (Result.NOT_BLESSED, Result.NOT_PUSHED):
         why = "as asked (--no-push)"
         if servability and not servability.servable:
             why = servability.reason
         if evaluation and not evaluation.judgement.blessed:
             why = "; ".join(evaluation.judgement.reasons)
-        return f"The candidate was not pushed: {why}. Trained because {first}{more}."
+        return f"The candidate was not pushed: {why}. {made} because {first}{more}."
     if outcome is Result.REFUSED:
         return f"The data was refused, and the live model stays: {first}{more}."
     if outcome is Result.SKIPPED:

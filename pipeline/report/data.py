@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.evaluation.curves import EvaluationCurves
 from pipeline.evaluation.judge import Judgement
-from pipeline.gate.decision import Decision
+from pipeline.gate.decision import Decision, Verdict
 from pipeline.gate.distributions import Distribution
 from pipeline.runs.metadata import Status
 from pipeline.runs.outcome import Result
@@ -208,3 +208,10 @@ class RunReport:
     lineage: tuple[LineageStep, ...]
     costs: tuple[Cost, ...]
     configuration: tuple[Settings, ...]
+
+    @property
+    def done(self) -> str:
+        """What became of the span, in words: a recalibration is no rerun."""
+        if self.decision is None or self.decision.verdict is not Verdict.RECALIBRATE:
+            return self.outcome.text
+        return self.outcome.text.replace("a rerun", "a recalibration").replace("rerun", "recalibrated")

@@ -1,6 +1,7 @@
 """Models of several classes and of numbers go the whole way: trained, judged, served, asked, and held to new spans."""
 
 import json
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -169,6 +170,14 @@ def test_a_model_is_pushed_asked_and_held_to_its_task(task, tmp_path):
         assert repaired["value"] - answer["value"] == pytest.approx(4, abs=2)
     else:
         assert repaired["probabilities"][0] < answer["probabilities"][0]
+
+    known = run("status", *where, "--json")
+    assert [step["verdict"] for step in known.json["decisions"]] == ["rerun", "skip", "recalibrate"]
+    page = run("report", *where)
+    assert "span 3: recalibrated and pushed" in Path(page.out.strip()).read_text(encoding="utf-8")
+    compared = run("drift", *where, "--span", 3, "--against", 1, "--json")
+    moved = [item["feature"].strip("`") for item in compared.json["drift"]["features"] if item["moved"]]
+    assert moved == [{"regression": "minutes late", "multiclass": "how it went"}[task]]
 
     turned = run("run", *where, "--span", 4, "--explain", "--json")
     assert turned.json["decision"]["verdict"] == "rerun"

@@ -72,6 +72,17 @@ def test_a_pushed_version_is_named_with_the_first_reason_without_its_figures(mad
     assert found.lineage[-1].path == "/served/12"
 
 
+def test_a_recalibration_is_called_one(made, tmp_path):
+    found = made(
+        *trained(tmp_path, blessed=1),
+        node("Pusher", tmp_path, pushed=1, pushed_version="12", pushed_destination="/served/12"),
+        verdict=Verdict.RECALIBRATE,
+    )
+
+    assert found.done == "recalibrated and pushed"
+    assert found.headline == "Version 12 is live. Recalibrated because `fare`: median 8 → 13."
+
+
 def test_a_refused_push_is_not_a_push(made, tmp_path):
     found = made(*trained(tmp_path, blessed=1, servable=0), node("Pusher", tmp_path, pushed=0))
 
