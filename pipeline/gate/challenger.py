@@ -12,7 +12,8 @@ flights. Where files are not in the order of time it is ordinary cross-validatio
 
 The live model's slope and offset are also fitted anew to parts of the span and tried on the others. No slope or offset
 changes an AUC, and they do change an accuracy or an error. So what they repair is not a training's merit: where the
-live model can be recalibrated, it and the trees that learned as it did are compared as the earlier half repairs them.
+live model can be recalibrated, and that helps for certain, it and the trees that learned as it did are compared as the
+earlier half repairs them.
 
 Gains are in the task's main metric: AUC, accuracy, or the mean absolute error as a share of the live model's.
 
@@ -127,11 +128,12 @@ def challenge(
     with_answer = dataclasses.replace(own, matrix=np.column_stack([own.matrix, task.outputs_of(answers)]))
     learn = Trees(target=target, categorical=tuple(categorical), loss=loss, seed=seed).learn
     as_before, as_is = learn(before)(own.matrix), answers
-    if repairable and target.task != "binary":
+    fall, left = _recalibration(own, answers, cross_fitted(task, answers, own.truth, own.weights), target)
+    # One that is not certain would make them worse by its own noise, which would be a training's merit in turn.
+    if repairable and target.task != "binary" and fall.low > 0:
         as_before, as_is = (_repaired(task, predictions, own, first) for predictions in (as_before, answers))
     tried = own.part(later)
     trained, corrected = learn(after)(tried.matrix), learn(with_answer.part(first))(with_answer.matrix[later])
-    fall, left = _recalibration(own, answers, cross_fitted(task, answers, own.truth, own.weights), target)
     return Challenge(
         rows=len(tried.truth),
         metric=MAIN[target.task],

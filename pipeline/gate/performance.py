@@ -265,8 +265,8 @@ def _rows(before: _Reference, now: SliceEvaluation, policy: GatePolicy, task: Ta
     if task == "regression":  # In the label's unit, whatever that is.
         margin = policy.error_margin * before.loss.value.value
         pairs = [
-            ("bias", before.calibration, now.calibration, margin),
-            ("error", before.loss, now.loss, margin),
+            ("bias", before.calibration, _as_erring(now.calibration, before.calibration), margin),
+            ("error", before.loss, _as_erring(now.loss, before.loss), margin),
             ("coverage", before.coverage, now.coverage, policy.calibration_margin),
         ]
     return [
@@ -274,6 +274,15 @@ def _rows(before: _Reference, now: SliceEvaluation, policy: GatePolicy, task: Ta
         for metric, past, measured, margin in pairs
         if past is not None and measured is not None
     ]
+
+
+def _as_erring(now: Estimate, before: _Past) -> Estimate:
+    """Returns a mean of errors that is no more certain than the errors before make it on so many rows.
+
+    Errors have long tails: a span that happens to hold none of the large ones has another mean and a short interval.
+    """
+    then = intervals.standard_error(before.value) * math.sqrt(before.value.rows / now.rows)
+    return intervals.around(now.value, max(intervals.standard_error(now), then), now.rows)
 
 
 def _listed(names: Sequence[str], why: str) -> str:

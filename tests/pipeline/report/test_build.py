@@ -36,7 +36,7 @@ def node(name, folder=None, status="ran", error="", ended_as=None, **properties)
 
 
 def gate(folder, verdict):
-    return node("RerunGate", folder, block=int(verdict is Verdict.BLOCK), rerun=int(verdict is Verdict.RERUN))
+    return node("RerunGate", folder, block=int(verdict is Verdict.BLOCK), rerun=int(verdict.makes_a_version))
 
 
 def trained(folder, *, blessed, servable=1):
