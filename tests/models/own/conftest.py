@@ -3,6 +3,10 @@
 import pytest
 
 from models.own import source
+from models.own.transform import write_own_graph
+from tests.models.conftest import FEATURES, SCHEMA, make_table
+
+TABLE = make_table(40)
 
 PREPROCESSING = """
 import tensorflow as tf
@@ -36,3 +40,11 @@ def preprocessing(tmp_path_factory):
     folder = tmp_path_factory.mktemp("own")
     (folder / "model.py").write_text(PREPROCESSING, encoding="utf-8")
     return source.read(folder, "model.py")
+
+
+@pytest.fixture(scope="session")
+def own_transform_dir(preprocessing, tmp_path_factory):
+    """What it becomes, analysed on TABLE. Two batches: what is analysed is all rows together."""
+    folder = str(tmp_path_factory.mktemp("transform"))
+    write_own_graph(preprocessing, FEATURES, SCHEMA, lambda: TABLE.to_batches(max_chunksize=25), folder)
+    return folder

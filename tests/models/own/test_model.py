@@ -13,11 +13,10 @@ from models.errors import OwnCodeError
 from models.features import FeatureSpec
 from models.own import source
 from models.own.model import OwnEnsemble
-from models.own.transform import write_own_graph
 from models.packed import Layout
 from models.predictor import Predictor
 from models.training_spec import TrainingSpec
-from models.transform_graph import TransformGraph, write_transform_graph
+from models.transform_graph import write_transform_graph
 from tests.models.conftest import FEATURES, SCHEMA, TRAINING, fn_args, make_table
 
 LAYOUT = Layout(ids={"c_id_xf": 3}, numeric=("a",), cyclical=(), numeric_buckets=4, bags={"w_bag_xf": 2})
@@ -93,16 +92,14 @@ def test_what_is_no_model_of_the_task_is_told(tmp_path, body, message):
         OwnEnsemble(own, LAYOUT, SPEC, "binary", 1)
 
 
-def test_own_features_train_the_network_too(tmp_path, preprocessing, examples_dir):
-    transform_dir = str(tmp_path / "transform")
-    write_own_graph(preprocessing, FEATURES, SCHEMA, lambda: make_table(60).to_batches(), transform_dir)
+def test_own_features_train_the_network_too(tmp_path, preprocessing, own_transform_dir, examples_dir):
     config = {"features": FEATURES.to_json(), "training": SHORT.to_json(), "own": preprocessing.to_json()}
 
-    training.run_fn(fn_args(transform_dir, examples_dir, tmp_path / "out", custom_config=config))
+    training.run_fn(fn_args(own_transform_dir, examples_dir, tmp_path / "out", custom_config=config))
 
     table = make_table(50)
     predictor = Predictor(str(tmp_path / "out" / "Format-Serving"))
-    assert predictor.inputs == TransformGraph(transform_dir, FEATURES).features.names
+    assert predictor.inputs == FEATURES.names
     predicted = predictor.predict(table)
     alone = np.concatenate([predictor.predict(table.slice(row, 1)) for row in range(5)])
     np.testing.assert_allclose(alone, predicted[:5], atol=1e-6)

@@ -8,22 +8,13 @@ from models.own import source
 from models.own.layout import layout_of
 from models.own.transform import write_own_graph
 from models.transform_graph import TransformGraph
-from tests.models.conftest import FEATURES, SCHEMA, make_table
-
-TABLE = make_table(40)
-
-
-@pytest.fixture(scope="module")
-def transform_dir(preprocessing, tmp_path_factory):
-    folder = str(tmp_path_factory.mktemp("transform"))
-    # Two batches: what is analysed is all rows together.
-    write_own_graph(preprocessing, FEATURES, SCHEMA, lambda: TABLE.to_batches(max_chunksize=25), folder)
-    return folder
+from tests.models.conftest import FEATURES, SCHEMA
+from tests.models.own.conftest import TABLE
 
 
 @pytest.fixture(scope="module")
-def graph(transform_dir):
-    return TransformGraph(transform_dir, FEATURES)
+def graph(own_transform_dir):
+    return TransformGraph(own_transform_dir, FEATURES)
 
 
 def test_analyzers_see_all_rows_and_each_is_transformed(graph):
@@ -42,8 +33,8 @@ def test_what_is_computed_from_the_label_is_no_feature(graph):
     assert set(graph.outputs) == {"amount", "bucket", "hour", "named", "paid_in_town", "pair", "town"}
 
 
-def test_integers_are_ids_where_tft_knows_their_values(preprocessing, graph, transform_dir):
-    layout = layout_of(preprocessing, graph, transform_dir, ids_of_any_size=False)
+def test_integers_are_ids_where_tft_knows_their_values(preprocessing, graph, own_transform_dir):
+    layout = layout_of(preprocessing, graph, own_transform_dir, ids_of_any_size=False)
 
     # Buckets 0 to 3; a vocabulary of three, and -1 for every other value.
     assert layout.ids == {"bucket": 4, "town": 4}
@@ -51,8 +42,8 @@ def test_integers_are_ids_where_tft_knows_their_values(preprocessing, graph, tra
     assert layout.plain == {"amount": 1, "hour": 1, "named": 1, "paid_in_town": 1, "pair": 2}
 
 
-def test_a_model_of_its_own_gets_other_integers_as_they_are(preprocessing, graph, transform_dir):
-    layout = layout_of(preprocessing, graph, transform_dir, ids_of_any_size=True)
+def test_a_model_of_its_own_gets_other_integers_as_they_are(preprocessing, graph, own_transform_dir):
+    layout = layout_of(preprocessing, graph, own_transform_dir, ids_of_any_size=True)
 
     assert layout.ids == {"bucket": 4, "hour": 0, "town": 4}
 
