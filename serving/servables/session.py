@@ -22,6 +22,7 @@ import numpy as np
 
 from serving.errors import Code, TensorFlowError
 from serving.protos import tensorflow_folder
+from serving.servables import start_up_pages
 from serving.values.tensors import STORAGE, STRING, Tensor, dtype_name, strings
 
 _STRING_BYTES = 24  # sizeof(TF_TString)
@@ -114,6 +115,7 @@ class _Library:
             for name, (result, arguments) in signatures.items():
                 function = getattr(library, name)
                 function.restype, function.argtypes = result, arguments
+        start_up_pages.give_back(("libtensorflow_cc", "libtensorflow_framework"))
         self.packs_short_strings = self._holds_short_strings_as_we_write_them()
 
     def _holds_short_strings_as_we_write_them(self) -> bool:
