@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.commands import evaluate, fold_options, options
-from pipeline.commands.evaluate import OWN, written
+from pipeline.commands.evaluate import OWN, counted, written
 from pipeline.runs.log_capture import captured
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def command(args: argparse.Namespace) -> int:
             **_others(args, dataset.training.seed, terminal),
         }
         folds: dict[str, list[scores.FoldScore]] = {name: [] for name in contenders}
-        terminal.note(f"{dataset.name}: {len(asked.planned)} folds, {len(contenders)} models on each")
+        terminal.note(f"{dataset.name}: {counted(asked.planned)}, {len(contenders)} models on each")
         with terminal.progress(f"fold 1 of {len(asked.planned)}") as show:
             for progress in scoring.score(contenders, asked.planned, asked.spans, dataset.evaluation):
                 for name, fold in progress.fold.items():
@@ -146,7 +146,7 @@ def show_comparison(found: Scores, terminal: Terminal) -> None:
             )
         )
     terminal.table(
-        f"{len(own.folds)} spans, each predicted from spans before it; {definition.better} is better",
+        f"{counted(own.folds)}, each predicted from spans before it; {definition.better} is better",
         (
             "model",
             f"{definition.title}, 95 %",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.commands import fold_options, options
@@ -45,7 +46,7 @@ def command(args: argparse.Namespace) -> int:
         terminal = options.terminal(out, err, dataset, quiet=args.json)
         metric = registry.MAIN[dataset.features.task]
         folds = []
-        terminal.note(f"{dataset.name}: {len(asked.planned)} folds, each trained on up to {dataset.spans.window} spans")
+        terminal.note(f"{dataset.name}: {counted(asked.planned)}, each trained on up to {dataset.spans.window} spans")
         with terminal.progress(f"fold 1 of {len(asked.planned)}") as show:
             contenders = {OWN: own.contender(asked.configuration)}
             for progress in scoring.score(contenders, asked.planned, asked.spans, dataset.evaluation):
@@ -100,10 +101,15 @@ def show_score(score: Score, terminal: Terminal) -> None:
         for name, estimate in score.overall.items()
     ]
     columns = ("metric", *shown, "mean over spans, 95 %")
-    terminal.table(f"{len(score.folds)} spans, each predicted from spans before it", columns, rows)
+    terminal.table(f"{counted(score.folds)}, each predicted from spans before it", columns, rows)
 
 
 _MOST_COLUMNS = 6
+
+
+def counted(folds: Sequence[object]) -> str:
+    """Returns how many spans are predicted."""
+    return f"{len(folds)} span{'' if len(folds) == 1 else 's'}"
 
 
 def written(estimate: Estimate | None, *, signed: bool = False) -> str:

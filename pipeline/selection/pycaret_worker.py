@@ -47,7 +47,8 @@ def main(folder: Path) -> None:
     name = type(best).__name__
     model = experiment.finalize_model(best)
     fitted = time.perf_counter()
-    predicted = experiment.predict_model(model, data=test, raw_score=not is_number, verbose=False)
+    scores_too = {} if is_number else {"raw_score": True}
+    predicted = experiment.predict_model(model, data=test, verbose=False, **scores_too)
     seconds = time.perf_counter() - fitted
     if is_number:
         answers = predicted[["prediction_label"]].set_axis(["value"], axis=1)
