@@ -84,8 +84,7 @@ def _of_sklearn(load: Callable[[], Any], **target: Any) -> Table:
     whole = pa.table(columns)
     schema = schema_pb2.Schema()
     for name in columns:
-        text_format.Parse(f'feature {{ name: "{name}" type: FLOAT }}', added := schema_pb2.Feature())
-        schema.feature.append(added)
+        text_format.Merge(f'feature {{ name: "{name}" type: FLOAT }}', schema)
     size = -(-len(order) // (WINDOW + 1))
     spans = {span: whole.slice((span - 1) * size, size) for span in range(1, WINDOW + 2)}
     features = FeatureSpec(label="label", numeric=tuple(names), **target)
