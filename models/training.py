@@ -107,10 +107,15 @@ def run_fn(fn_args: Any) -> None:
     history["serving_graph"] = dataclasses.asdict(comparison)
     history["thresholds"] = dataclasses.asdict(chosen)
     history["explanation"] = dict(
-        fitted.members.explain(ValueNames.of(features, graph), fitted.task.output_names, fitted.calibration)
+        fitted.members.explain(_value_names(layout, graph), fitted.task.output_names, fitted.calibration)
     )
     newest_labels = rows.labels[rows.spans == rows.spans.max()]
     _write_run(fn_args.model_run_dir, history, newest_labels, fitted.newest_predictions, fitted.earlier)
+
+
+def _value_names(layout: Layout, graph: TransformGraph) -> ValueNames:
+    """Returns what a report calls values; of own features nothing is known but their numbers."""
+    return ValueNames(by_column={}, spreads={}) if layout.is_own else ValueNames.of(graph.features, graph)
 
 
 def _thresholds(fitted: Fitted, rows: Rows, target: Target) -> Thresholds:

@@ -272,9 +272,16 @@ def _own_code(model: ModelSpec, folder: Path, where: str) -> OwnCode | None:
     if not model.module:
         return None
     try:
-        return own_source.read(folder, model.module)
+        own = own_source.read(folder, model.module)
     except OwnCodeError as error:
         raise ConfigError(f"{where}: module: {error}") from error
+    trains = sorted(own.functions & {own_source.BUILD_MODEL, own_source.RUN})
+    if trains and (model.learner != ModelSpec.learner or model.learners):
+        raise ConfigError(
+            f"{where}: {model.module} trains by its own {trains[0]}, in the place of the network. Remove learner and "
+            "learners, or the function."
+        )
+    return own
 
 
 def _with_defaults(table: object, source: Source | None) -> object:

@@ -250,3 +250,35 @@ def test_a_source_that_writes_no_spans(folder, capsys, source, message):
     line = refusal(folder, capsys, command=("run",))
 
     assert f"{folder / 'dataset.toml'} [source]: module: {message}" in line
+
+
+@pytest.mark.parametrize(
+    ("model", "code", "message"),
+    [
+        ('module = "model.py"', None, "module: {folder}/model.py cannot be read: No such file or directory."),
+        ('module = "model.txt"', None, "module: expected a Python file in the dataset's folder, such as model.py."),
+        (
+            'module = "model.py"',
+            "def build_model(\n",
+            "module: model.py, line 1: '(' was never closed: def build_model(",
+        ),
+        (
+            'module = "model.py"',
+            "import nowhere_at_all\n",
+            "module: model.py, line 1: there is no module 'nowhere_at_all'",
+        ),
+        (
+            'module = "model.py"\nlearner = "linear"',
+            "def build_model(spec): ...\n",
+            "model.py trains by its own build_model, in the place of the network. Remove learner and learners",
+        ),
+    ],
+)
+def test_own_code_is_refused_before_anything_runs(folder, capsys, model, code, message):
+    (folder / "dataset.toml").write_text(f"{GOOD}\n[model]\n{model}\n")
+    if code is not None:
+        (folder / "model.py").write_text(code)
+
+    line = refusal(folder, capsys)
+
+    assert f"{folder / 'dataset.toml'} [model]: {message.format(folder=folder)}" in line
