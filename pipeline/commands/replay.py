@@ -134,7 +134,7 @@ def command(args: argparse.Namespace) -> int:
         elif args.compare:
             terminal.table(
                 f"{dataset.name}, spans {spans[0]} to {spans[-1]}",
-                ("policy", "trainings", "pushes", "seconds", f"mean {metric.title} of the live model"),
+                ("policy", "trainings", "pushes", "seconds", f"{metric.title} of the live model, on average"),
                 [(policy, *values.values()) for policy, values in summary.items()],
             )
         if report is not None:

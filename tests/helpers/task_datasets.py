@@ -37,6 +37,8 @@ batch_size = 32
 learning_rate = 0.02
 [evaluation]
 slices = [["line"]]
+[gate]
+retrain_cost = 0.1  # Of accuracy, on a few hundred rows, less is noise.
 [serving]
 model_name = "{task}"
 """
