@@ -127,6 +127,7 @@ def RerunGate(
                 span_files.choose_span(data_root, pattern, marker, span),
                 IngestConfig.from_json(ingest),
                 Settings.from_json(settings).features,
+                Settings.from_json(settings).policy.cluster,
             ),
         )
     earlier = since_push.read(state_dir, live.version, before=span.number) if live else ()
@@ -185,15 +186,17 @@ def RerunGate(
     io_utils.write_string_file(os.path.join(hyperparameters.uri, "hyperparameters.json"), json.dumps(given))
 
 
-def read_rows(files_: Sequence[span_files.SpanFile], config: IngestConfig, features: FeatureSpec) -> pa.Table:
-    """Returns a span's features and label columns in the order of its files; of very many rows, some drawn at random.
+def read_rows(
+    files_: Sequence[span_files.SpanFile], config: IngestConfig, features: FeatureSpec, cluster: str | None = None
+) -> pa.Table:
+    """Returns a span's features, label columns and groups in the order of its files; of very many rows, some at random.
 
     Raises:
       IngestError: a file cannot be read.
     """
     paths = [file.path for file in files_]
     opened = open_span(paths, config.format, config.columns(paths))
-    wanted = [name for name in opened.schema.names if name in features.columns]
+    wanted = [name for name in opened.schema.names if name in (*features.columns, cluster)]
     kinds = pa.schema([opened.schema.field(name) for name in wanted])
     return sampling.sample((batch.select(wanted) for batch in opened.batches), kinds, MOST_ROWS)
 

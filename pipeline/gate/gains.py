@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +16,10 @@ from columnar.errors import ExamplesError
 from models.errors import ModelError
 from models.training_spec import TrainingSpec
 from pipeline.errors import PipelineError
-from pipeline.gate import challenger, payoff
+from pipeline.gate import challenger, labels, payoff, repeats, scoring
 from pipeline.gate.baseline import Baseline
 from pipeline.gate.decision import Row, Verdict, decide
-from pipeline.gate.evidence import Evidence, MetricChange, NotCompared
+from pipeline.gate.evidence import Challenge, Evidence, MetricChange, NotCompared
 from pipeline.gate.policy import GatePolicy
 from pipeline.gate.settings import Settings
 from pipeline.state import since_push
@@ -70,9 +71,12 @@ def measure(
         if not evidence.labelled:
             return _without(evidence, "what a training would bring, because the span has no labels")
         recalibratable = may_recalibrate and calibration_of(str(model_dir)) is not None
+        rows = _rows(past, numbers)
+        if evidence.left_out:  # Else what one half learned by heart, the other is asked.
+            rows = repeats.distinct(rows, features.columns)
         found = challenger.challenge(
             {span: past.rows_of(span) for span in sorted({*learned, *past.window} - {*numbers})},
-            _rows(past, numbers),
+            rows,
             learned=learned,
             would_learn=past.window,
             live=predictor.predict,
@@ -85,8 +89,20 @@ def measure(
     if isinstance(found, str):
         return _without(evidence, found)
     before = payoff.forgone(item.gain for item in earlier)
+    found = as_certain_as_groups(found, rows, predictor.predict, settings)
     challenge = dataclasses.replace(found, forgone=before)
     return dataclasses.replace(evidence, challenge=challenge, recalibratable=recalibratable)
+
+
+def as_certain_as_groups(
+    found: Challenge, rows: pa.Table, live: Callable[[pa.Table], npt.NDArray[Any]], settings: Settings
+) -> Challenge:
+    """Returns what was measured with intervals as wide as the groups make those of the live model's residuals."""
+    target, cluster = settings.features.target, settings.policy.cluster
+    if cluster is None:
+        return found
+    table, truth = labels.labelled(rows, target)
+    return scoring.widened(found, scoring.widening(table, truth, live(table), cluster, target))
 
 
 def fell(changes: Sequence[MetricChange], policy: GatePolicy) -> bool:

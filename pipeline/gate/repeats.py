@@ -190,6 +190,12 @@ def hashes_of(batches: Iterable[pa.RecordBatch], columns: Sequence[str]) -> Hash
     return np.concatenate([np.zeros(0, np.uint64), *parts])
 
 
+def distinct(table: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """Returns the first of each row that agrees over these columns, in order."""
+    _, first = np.unique(hashes_of(table.to_batches(), columns), return_index=True)
+    return table.take(pa.array(np.sort(first)))
+
+
 def _kept(hashes: Hashes, bits: int) -> npt.NDArray[np.bool_]:
     return hashes < np.uint64(1 << (64 - bits)) if bits else np.ones(len(hashes), np.bool_)
 

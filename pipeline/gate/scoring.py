@@ -4,7 +4,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +18,13 @@ from pipeline.evaluation.intervals import Estimate
 from pipeline.evaluation.metrics import Sample
 from pipeline.evaluation.registry import CALIBRATION_ERROR
 from pipeline.gate import clusters, labels, performance, task_measures
-from pipeline.gate.evidence import FloorCheck
+from pipeline.gate.evidence import Challenge, FloorCheck
 from pipeline.gate.performance import Evaluation, SliceEvaluation
 from pipeline.gate.policy import SMALLEST_COMPARED
 from pipeline.gate.settings import Floors, Settings
 
 _BINARY, _AS_PROBABLE = Target(label="label"), Thresholds()
+Measured = TypeVar("Measured", SliceEvaluation, Challenge)
 _REPLICATES = 40
 """Of the bootstrap behind the intervals of the metrics that have a floor."""
 
@@ -90,10 +91,10 @@ def evaluate(
     masks = {name: mask for crossed in slices for name, mask in performance.slice_masks(columns, crossed).items()}
     weights = labels.weights(table, target)
     measured = performance.evaluate(labels_, predictions, masks, task=target.task, weights=weights)
-    factor = _widening(table, labels_, predictions, cluster, target)
+    factor = widening(table, labels_, predictions, cluster, target)
     if factor == 1:
         return measured
-    return dataclasses.replace(measured, slices=tuple(_widened(item, factor) for item in measured.slices))
+    return dataclasses.replace(measured, slices=tuple(widened(item, factor) for item in measured.slices))
 
 
 def hold_to_floors(answers: Answers, settings: Settings, floors: Floors) -> tuple[FloorCheck, ...]:
@@ -112,7 +113,7 @@ def hold_to_floors(answers: Answers, settings: Settings, floors: Floors) -> tupl
         weights=np.ones(rows) if weights is None else weights,
         thresholds={"": answers.thresholds},
     )
-    factor = _widening(answers.table, answers.labels, answers.predictions, settings.policy.cluster, target)
+    factor = widening(answers.table, answers.labels, answers.predictions, settings.policy.cluster, target)
     measured, checks = metrics.measure(sample, target, _REPLICATES, seed=0)[""], []
     for name, limit in judge.floors_on(measured, floors.limits, target.task).items():
         # Where all labels are equal there is no AUC.
@@ -132,7 +133,7 @@ def _check(name: str, metric: metrics.Metric, limit: float, rows: int) -> FloorC
     )
 
 
-def _widening(
+def widening(
     table: pa.Table, labels_: np.ndarray, predictions: np.ndarray, cluster: str | None, target: Target
 ) -> float:
     """Returns how many times as wide an interval is as that of single rows."""
@@ -143,8 +144,8 @@ def _widening(
     return math.sqrt(clusters.design_effect(task_measures.residuals(y, p, target.task), groups))
 
 
-def _widened(item: SliceEvaluation, factor: float) -> SliceEvaluation:
-    """Returns a slice's metrics with intervals this many times as wide."""
+def widened(item: Measured, factor: float) -> Measured:
+    """Returns its estimates with intervals this many times as wide."""
     wide: dict[str, Any] = {}  # Any: estimates, by the names of fields of several types.
     for field in dataclasses.fields(item):
         value = getattr(item, field.name)

@@ -4,8 +4,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.gate import clusters, drift, labels, scoring
+from pipeline.evaluation import intervals
+from pipeline.gate import clusters, drift, gains, labels, scoring
+from pipeline.gate.evidence import Challenge
 from pipeline.gate.policy import GatePolicy
+from pipeline.gate.settings import Settings
 from tests.helpers.quarters import TAXI, baseline_of
 
 GROUP = 8
@@ -76,3 +79,17 @@ def test_the_performance_is_as_certain_as_the_groups_make_it():
     for metric in ("auc", "calibration", "loss"):
         one, other = getattr(rows, metric), getattr(groups, metric)
         assert (other.high - other.low) / (one.high - one.low) == pytest.approx(GROUP**0.5, rel=0.01)
+
+
+@pytest.mark.parametrize(("cluster", "error"), [(None, 0.01), ("trip", 0.02)])
+def test_what_a_training_would_bring_is_as_certain_as_the_groups_make_it(quarters, cluster, error):
+    # Every trip is told by four passengers: four equal rows err as one does, which doubles the standard error.
+    rows = np.repeat(np.arange(300), 4)
+    told = quarters[11].take(pa.array(rows)).append_column("trip", pa.array(rows))
+    estimate = intervals.around(0.05, 0.01, 600)
+    found = Challenge(rows=600, **dict.fromkeys(("gain", "correction", "recalibration", "calibration_error"), estimate))
+    settings = Settings(features=TAXI.features, policy=GatePolicy(cluster=cluster))
+
+    gain = gains.as_certain_as_groups(found, told, lambda table: np.full(table.num_rows, 0.2), settings).gain
+
+    assert (gain.value, intervals.standard_error(gain)) == (0.05, pytest.approx(error, rel=0.01))

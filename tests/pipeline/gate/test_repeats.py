@@ -142,3 +142,9 @@ def test_what_the_window_held_travels_with_the_baseline(live, tmp_path):
 
     assert (again.hashes == live.baseline.known_rows.hashes).all()
     assert again.usual == live.baseline.known_rows.usual
+
+
+def test_distinct_rows_are_the_first_of_those_that_agree():
+    table = pa.table({"fare": [5.0, 7.0, 5.0, 5.0], "miles": [1.0, 1.0, 1.0, 2.0], "driver": [1, 2, 3, 4]})
+
+    assert repeats.distinct(table, ("fare", "miles"))["driver"].to_pylist() == [1, 2, 4]
