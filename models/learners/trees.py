@@ -220,4 +220,8 @@ def _lightgbm() -> Any:  # The module.
         raise TrainingError(
             "[model] learner = \"trees\" needs LightGBM, which is not installed. Run: pip install 'driftgate[trees]'"
         ) from error
+    except OSError as error:  # Its wheel holds no OpenMP, which compilers bring and bare images lack.
+        raise TrainingError(
+            f"LightGBM cannot load a library of the system: {error}. It needs GNU's OpenMP, libgomp1 on Debian."
+        ) from error
     return lightgbm

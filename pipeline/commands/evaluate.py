@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -63,7 +62,7 @@ def command(args: argparse.Namespace) -> int:
         report = fold_options.write_scores(found, PAGE, asked.root, args.report, terminal)
         if args.json:
             value = {**found.to_dict(), "report": str(report) if report else None}
-            print(json.dumps(value, sort_keys=True, ensure_ascii=False), file=out)
+            print(options.json_text(value, dataset), file=out)
             return 0
         show_score(found.contenders[0], terminal)
         if report is not None:

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--spans",
         nargs="+",
-        metavar="N|A-B|DATE",
+        metavar="N|A-B|DATE|A..B",
         help="the spans to predict, each from spans before it (default: the newest, as many as [spans] window)",
     )
     parser.add_argument("--report", type=Path, metavar="FILE.html", help="where the page goes (default: the root's)")
@@ -71,7 +71,7 @@ def asked(args: argparse.Namespace) -> Iterator[Asked]:
         )
     with _data_root(dataset, root, args.data_root) as data_root:
         listed = span_files.newest_versions(data_root, dataset.spans.pattern, dataset.spans.marker)
-        named = _spans(args.spans or (), listed, dataset.spans.pattern)
+        named = _spans(args.spans or (), listed, dataset)
         yield Asked(
             dataset=dataset,
             root=root,
@@ -99,20 +99,22 @@ def _data_root(dataset: Dataset, root: Root, given: str | None) -> Iterator[str]
     yield locate_data(dataset, root, given)
 
 
-def _spans(words: Sequence[str], existing: dict[int, list[span_files.SpanFile]], pattern: str) -> list[int]:
+def _spans(words: Sequence[str], existing: dict[int, list[span_files.SpanFile]], dataset: Dataset) -> list[int]:
     """Returns the spans that were named, ascending."""
+    pattern = dataset.spans.pattern
     spans: set[int] = set()
     for word in words:
-        first, dash, last = word.partition("-")
-        if dash and first.isdecimal() and last.isdecimal():
-            found = {span for span in existing if int(first) <= span <= int(last)}
+        if options.is_several(word):
+            first, last = options.first_and_last(word, dataset)
         else:
             number = span_names.number(word) if span_names.is_dated(pattern) else None
             number = int(word) if number is None and word.isdecimal() else number
             if number is None:
-                wanted = "dates such as 2017-12-01" if span_names.is_dated(pattern) else "numbers such as 5 or 5-9"
-                raise ConfigError(f"--spans: expected {wanted}. Received: {word!r}.")
-            found = {number} & set(existing)
+                several = "2017-12-01..2017-12-24" if span_names.is_dated(pattern) else "5-9"
+                one = "a date such as 2017-12-01" if span_names.is_dated(pattern) else "a number such as 5"
+                raise ConfigError(f"--spans: expected {one}, or several as {several}. Received: {word!r}.")
+            first = last = number
+        found = {span for span in existing if first <= span <= last}
         if not found:
             there = ", ".join(span_names.name(span, pattern) for span in sorted(existing)) or "none"
             raise ConfigError(f"--spans: there is no span {word}. Found: {there}.")

@@ -180,6 +180,11 @@ class _Day(int):
     """A span that was typed as a date."""
 
 
+def is_several(text: str) -> bool:
+    """Tells whether a text is one that `first_and_last` reads."""
+    return _SEVERAL.fullmatch(text) is not None
+
+
 def first_and_last(text: str, dataset: Dataset) -> tuple[int, int]:
     """Reads `--spans`: `5-9`, or `2017-11-30..2017-12-02` where the pattern has dates.
 

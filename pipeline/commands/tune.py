@@ -90,7 +90,7 @@ def command(args: argparse.Namespace) -> int:
                 changed = toml_edit.with_values(text, "training", tuning.chosen)
             if args.json:
                 value = {**json.loads(tuning.to_json()), "written": written, "report": str(report) if report else None}
-                print(json.dumps(value, sort_keys=True, ensure_ascii=False), file=out)
+                print(options.json_text(value, dataset), file=out)
             else:
                 _show(tuning, terminal)
             if tuning.chosen:

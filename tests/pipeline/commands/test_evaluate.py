@@ -47,7 +47,8 @@ def test_spans_are_predicted_from_those_before_them(tmp_path, capfd):
     ("words", "message"),
     [
         (["--spans", "9"], "--spans: there is no span 9. Found: 1, 2, 3."),
-        (["--spans", "two"], "--spans: expected numbers such as 5 or 5-9. Received: 'two'."),
+        (["--spans", "two"], "--spans: expected a number such as 5, or several as 5-9. Received: 'two'."),
+        (["--spans", "2017-12-01..2017-12-02"], "dataset.toml are numbers: the pattern"),
         (["--spans", "1"], "--spans: span 1 has no span before it to train on. Begin with 2."),
     ],
 )
