@@ -14,6 +14,16 @@ from pipeline import program
 from pipeline.commands import edge
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Leaves room for the indentation of commands, which argparse forgets: the longest would get a line of its own."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        for command in self._iter_indented_subactions(action):
+            length = len(self._format_action_invocation(command)) + self._current_indent
+            self._action_max_length = max(self._action_max_length, length)
+
+
 @dataclass(frozen=True)
 class Command:
     """One command: its name, the module that does it, a line for the list, and a sentence for its own help."""
@@ -53,7 +63,9 @@ class Runner:
 
     def _parsers(self, name: str | None) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
         by_name = {}
-        parser = argparse.ArgumentParser(prog=program.name(self.prog), description=self.description)
+        parser = argparse.ArgumentParser(
+            prog=program.name(self.prog), description=self.description, formatter_class=_Formatter
+        )
         commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
         for entry in self.commands:
             one = by_name[entry.name] = commands.add_parser(entry.name, help=entry.help, description=entry.description)

@@ -59,7 +59,8 @@ def inputs(tmp_path_factory):
 
 def artifacts(folder, columns, task="binary", *, weighted=False):
     """Examples, a candidate, a slightly worse live model, and the schema, as artifacts."""
-    toy_model.write_examples(folder / "examples" / "Split-eval" / "data.gz", columns)
+    for split in ("train", "eval"):  # From the train rows comes what a candidate must beat.
+        toy_model.write_examples(folder / "examples" / f"Split-{split}" / "data.gz", columns)
     io_utils.write_pbtxt_file(str(folder / "schema" / "schema.pbtxt"), toy_model.SCHEMA)
     made = {}
     for name, kind in (
