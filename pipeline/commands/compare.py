@@ -57,40 +57,17 @@ def command(args: argparse.Namespace) -> int:
       PipelineError: the spans cannot be read or have nothing to train on, or PyCaret cannot be had.
     """
     with fold_options.asked(args) as asked, captured() as (out, err):
-        from pipeline.evaluation import registry
-        from pipeline.selection import own, scores, scoring
+        from pipeline.selection import own
 
         dataset = asked.dataset
         terminal = options.terminal(out, err, dataset, quiet=args.json)
-        metric = registry.MAIN[dataset.features.task]
-        newest = asked.planned[-1].span
         contenders = {
-            OWN: own.contender(asked.configuration, deployed_on=newest),
+            OWN: own.contender(asked.configuration, deployed_on=asked.planned[-1].span),
             **_others(args, dataset.training.seed, terminal),
         }
-        folds: dict[str, list[scores.FoldScore]] = {name: [] for name in contenders}
         terminal.note(f"{dataset.name}: {counted(asked.planned)}, {len(contenders)} models on each")
-        with terminal.progress(f"fold 1 of {len(asked.planned)}") as show:
-            for progress in scoring.score(contenders, asked.planned, asked.spans, dataset.evaluation):
-                for name, fold in progress.fold.items():
-                    folds[name].append(fold)
-                terminal.note(evaluate.progress_line(progress, OWN, metric))
-                show(f"fold {min(progress.done + 1, progress.of)} of {progress.of}")
-        found = scores.Scores(
-            dataset=dataset.name,
-            task=dataset.features.task,
-            metric=metric,
-            window=dataset.spans.window,
-            contenders=tuple(scores.total(name, of_name) for name, of_name in folds.items()),
-        )
-        report = fold_options.write_scores(found, PAGE, asked.root, args.report, terminal)
-        if args.json:
-            value = {**found.to_dict(), "report": str(report) if report else None}
-            print(options.json_text(value, dataset), file=out)
-            return 0
-        show_comparison(found, terminal)
-        if report is not None:
-            terminal.say(f"Report: {report}")
+        found = evaluate.scored(asked, contenders, terminal)
+        evaluate.answer(args, asked, found, PAGE, lambda: show_comparison(found, terminal), terminal, out)
     return 0
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TextIO
 
 from pipeline.commands import fold_options, options
 from pipeline.runs.log_capture import captured
 
 if TYPE_CHECKING:
+    from pipeline.commands.fold_options import Asked
     from pipeline.commands.terminal import Terminal
     from pipeline.evaluation.intervals import Estimate
-    from pipeline.selection.scores import Score
-    from pipeline.selection.scoring import Progress
+    from pipeline.selection.scores import FoldScore, Score, Scores
+    from pipeline.selection.scoring import Contender, Progress
 
 OWN = "this configuration"
 PAGE = "folds.html"
@@ -38,44 +39,65 @@ def command(args: argparse.Namespace) -> int:
       PipelineError: the spans cannot be read, or have nothing to train on.
     """
     with fold_options.asked(args) as asked, captured() as (out, err):
-        from pipeline.evaluation import registry
-        from pipeline.selection import own, scores, scoring
+        from pipeline.selection import own
 
-        dataset = asked.dataset
-        terminal = options.terminal(out, err, dataset, quiet=args.json)
-        metric = registry.MAIN[dataset.features.task]
-        folds = []
-        terminal.note(f"{dataset.name}: {counted(asked.planned)}, each trained on up to {dataset.spans.window} spans")
-        with terminal.progress(f"fold 1 of {len(asked.planned)}") as show:
-            contenders = {OWN: own.contender(asked.configuration)}
-            for progress in scoring.score(contenders, asked.planned, asked.spans, dataset.evaluation):
-                folds.append(progress.fold[OWN])
-                terminal.note(progress_line(progress, OWN, metric))
-                show(f"fold {min(progress.done + 1, progress.of)} of {progress.of}")
-        found = scores.Scores(
-            dataset=dataset.name,
-            task=dataset.features.task,
-            metric=metric,
-            window=dataset.spans.window,
-            contenders=(scores.total(OWN, folds),),
-        )
-        report = fold_options.write_scores(found, PAGE, asked.root, args.report, terminal)
-        if args.json:
-            value = {**found.to_dict(), "report": str(report) if report else None}
-            print(options.json_text(value, dataset), file=out)
-            return 0
-        show_score(found.contenders[0], terminal)
-        if report is not None:
-            terminal.say(f"Report: {report}")
+        window = asked.dataset.spans.window
+        terminal = options.terminal(out, err, asked.dataset, quiet=args.json)
+        terminal.note(f"{asked.dataset.name}: {counted(asked.planned)}, each trained on up to {window} spans")
+        found = scored(asked, {OWN: own.contender(asked.configuration)}, terminal)
+        answer(args, asked, found, PAGE, lambda: show_score(found.contenders[0], terminal), terminal, out)
     return 0
 
 
-def progress_line(progress: Progress, name: str, metric: str) -> str:
+def scored(asked: Asked, contenders: Mapping[str, Contender], terminal: Terminal) -> Scores:
+    """Trains and scores them fold by fold, and says how far it is."""
+    from pipeline.evaluation import registry
+    from pipeline.selection import scores, scoring
+
+    dataset = asked.dataset
+    metric = registry.MAIN[dataset.features.task]
+    folds: dict[str, list[FoldScore]] = {name: [] for name in contenders}
+    with terminal.progress(f"fold 1 of {len(asked.planned)}") as show:
+        for progress in scoring.score(contenders, asked.planned, asked.spans, dataset.evaluation):
+            for name, fold in progress.fold.items():
+                folds[name].append(fold)
+            terminal.note(_progress_line(progress, metric))
+            show(f"fold {min(progress.done + 1, progress.of)} of {progress.of}")
+    return scores.Scores(
+        dataset=dataset.name,
+        task=dataset.features.task,
+        metric=metric,
+        window=dataset.spans.window,
+        contenders=tuple(scores.total(name, of_name) for name, of_name in folds.items()),
+    )
+
+
+def answer(
+    args: argparse.Namespace,
+    asked: Asked,
+    found: Scores,
+    page: str,
+    show: Callable[[], None],
+    terminal: Terminal,
+    out: TextIO,
+) -> None:
+    """Writes the page, and prints JSON or what `show` prints."""
+    report = fold_options.write_scores(found, page, asked.root, args.report, terminal)
+    if args.json:
+        value = {**found.to_dict(), "report": str(report) if report else None}
+        print(options.json_text(value, asked.dataset), file=out)
+        return
+    show()
+    if report is not None:
+        terminal.say(f"Report: {report}")
+
+
+def _progress_line(progress: Progress, metric: str) -> str:
     """Returns what is said of a fold that is done."""
     from pipeline.evaluation import registry
     from pipeline.report import numbers
 
-    fold = progress.fold[name]
+    fold = progress.fold[OWN]
     value = f"{registry.METRICS[metric].title} {written(fold.metrics.get(metric))}"
     left = f"; about {numbers.seconds(progress.seconds_left)} left" if progress.done < progress.of else ""
     spans = ", ".join(map(str, fold.trained_on))
