@@ -17,7 +17,8 @@ import numpy as np
 from models.calibration import Calibration
 from models.errors import TrainingError
 from models.folds import NEWEST, Folds, HeldOut
-from models.learners.protocol import Contender, Epoch, Job, Learner, Members
+from models.history import Contender, Epoch
+from models.learners.protocol import Job, Learner, Members
 from models.learners.registry import of_model
 from models.model_spec import ModelSpec
 from models.packed import Layout, Rows

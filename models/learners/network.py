@@ -15,7 +15,8 @@ from models import warm_start
 from models.calibration import Calibration
 from models.errors import TrainingError
 from models.folded_network import FoldedNetwork, can_fold, held
-from models.learners.protocol import Epoch, Job, OnStacked, Trained, Vocabularies
+from models.history import Epoch
+from models.learners.protocol import Job, OnStacked, Trained, Vocabularies
 from models.model_spec import LearnerName
 from models.network import Ensemble
 from models.packed import Layout

@@ -10,6 +10,7 @@ import numpy as np
 
 from models.calibration import Calibration
 from models.folds import Folds, HeldOut
+from models.history import Contender, Epoch
 from models.model_spec import ModelSpec
 from models.packed import Layout, Rows
 from models.stacked_features import Names, Stacked
@@ -20,17 +21,6 @@ from models.value_names import ValueNames
 
 Tensor = Any  # tf.Tensor: TensorFlow has no types.
 Vocabularies = Mapping[str, Sequence[str]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """One point of the training curve; losses are the task's own, of classes log loss in nats."""
-
-    epoch: int
-    steps: int
-    train_loss: float
-    validation_loss: float
-    seconds: float
 
 
 class OnPacked(Protocol):
@@ -78,25 +68,6 @@ class Members(Protocol):
 
     def keep(self, model_dir: str, vocabularies: Vocabularies, target: Target) -> None:
         """Writes what `Learner.start_from` needs into a SavedModel's folder."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Contender:
-    """One of several learners, on rows that the judging members have not seen.
-
-    Attributes:
-      loss, half_width: the task's own mean loss, and half its 95 % interval.
-      behind, behind_half_width: by how much it is more than the chosen one's, row by row.
-      seconds: of its training.
-    """
-
-    learner: str
-    loss: float
-    half_width: float
-    behind: float
-    behind_half_width: float
-    seconds: float
-    chosen: bool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,8 @@ import tensorflow as tf
 
 from models.calibration import Calibration
 from models.folds import NEWEST
-from models.learners.protocol import Contender, Job, Learner, Members, OnPacked, OnStacked, Trained, Vocabularies
+from models.history import Contender
+from models.learners.protocol import Job, Learner, Members, OnPacked, OnStacked, Trained, Vocabularies
 from models.packed import Layout
 from models.stacked_features import Names, Stacked, packed
 from models.target import Target

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from models.history import Contender, Epoch
 from models.training_spec import HISTORY_FILE
 from pipeline.components import nodes
 from pipeline.errors import ReportError
@@ -15,7 +16,7 @@ from pipeline.gate import distributions as gate_distributions
 from pipeline.gate.decision import DECISION_FILE, Decision, Verdict
 from pipeline.gate.distributions import Distribution
 from pipeline.report.configuration import read_configuration
-from pipeline.report.data import Contender, Cost, Epoch, Evaluation, RunReport, Servability, Training
+from pipeline.report.data import Cost, Evaluation, RunReport, Servability, Training
 from pipeline.report.explanation import explained
 from pipeline.report.lineage import trace
 from pipeline.report.statistics import compare_statistics

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from models.history import Contender, Epoch
 from pipeline.evaluation.curves import EvaluationCurves
 from pipeline.evaluation.judge import Judgement
 from pipeline.gate.decision import Decision, Verdict
@@ -50,30 +51,6 @@ class Statistics:
     span_examples: int
     baseline_examples: int | None
     rows: tuple[StatisticsRow, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """One point of the training curve; losses are mean log loss in nats."""
-
-    epoch: int
-    steps: int
-    train_loss: float
-    validation_loss: float
-    seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Contender:
-    """One of several learners: its loss out of time, how far behind the chosen one, each with half its interval."""
-
-    learner: str
-    loss: float
-    half_width: float
-    behind: float
-    behind_half_width: float
-    seconds: float
-    chosen: bool
 
 
 @dataclass(frozen=True, kw_only=True)
