@@ -140,8 +140,7 @@ class LabelFolder:
         return labels
 
     def _read_span(self, span: int, paths: list[str]) -> SpanLabels:
-        weight = self._dataset.features.weight
-        signature = weight + json.dumps(
+        signature = repr(self._dataset.features.target) + json.dumps(
             [[path, os.stat(path).st_size, os.stat(path).st_mtime_ns, *self._key] for path in paths]
         )
         cached = self._cache / f"span-{span}.npz"

@@ -2,7 +2,10 @@
 
 import numpy as np
 
-from monitoring.late_labels import SpanLabels, lookup
+from monitoring.late_labels import LabelFolder, SpanLabels, lookup
+from pipeline.config.dataset import load_dataset
+from pipeline.config.schema import read_schema
+from tests.helpers import task_datasets
 
 
 def span(number, **labels):
@@ -36,3 +39,25 @@ def test_weights_come_with_the_labels():
 
     np.testing.assert_array_equal(labels, [-1.0, np.nan, 2.5])
     assert weights.tolist() == [0.5, 1.0, 3.0]
+
+
+def test_labels_are_read_again_where_the_dataset_s_label_is_another(tmp_path):
+    folder = task_datasets.write(tmp_path / "multiclass", "multiclass", spans=1)
+
+    def labels():
+        dataset = load_dataset(str(folder))
+        spans = LabelFolder(str(folder / "spans"), tmp_path / "cache", dataset, read_schema(dataset.schema_path))
+        return spans.read(0)[0].labels
+
+    before, again = labels(), labels()
+    path = folder / "dataset.toml"
+    path.write_text(
+        path.read_text().replace("[features]", 'classes = ["late", "not at all", "on time"]\n[features]', 1)
+    )
+    other_way = labels()
+
+    np.testing.assert_array_equal(before, again)
+    # The schema's order was: on time, late, not at all.
+    known = before >= 0
+    assert known.any()
+    np.testing.assert_array_equal(other_way[known], np.array([2, 0, 1])[before[known]])
