@@ -44,26 +44,34 @@ def _of_lines(text: TextIO, start: str) -> Iterator[JsonObject]:
 def _of_array(text: TextIO, rest: str) -> Iterator[JsonObject]:
     """Yields the items of an array; what has been read of an item that is not whole is kept until more has come."""
     decoder = json.JSONDecoder()
-    number = 0
+    number = at = 0
     while True:
-        rest = rest.lstrip(_BLANKS if number == 0 else f"{_BLANKS},")
+        at = _past(rest, at, _BLANKS if number == 0 else f"{_BLANKS},")
         try:
-            if rest.startswith("]"):
-                if (rest[1:] + text.read(_PIECE)).strip(_BLANKS):
+            if rest.startswith("]", at):
+                if (rest[at + 1 :] + text.read(_PIECE)).strip(_BLANKS):
                     raise ValueError("there is more after the array's end")
                 return
-            value, end = decoder.raw_decode(rest)
+            value, end = decoder.raw_decode(rest, at)
         except json.JSONDecodeError as error:
+            rest, at = rest[at:], 0
             more = text.read(max(_PIECE, len(rest)))  # Twice as much each time, so that long items cost no more.
             if not more:
                 raise ValueError(f"item {number + 1} of the array: {error.msg}") from error
             rest += more
             continue
         if end == len(rest):
-            rest += text.read(_PIECE)
+            rest, end, at = rest[at:] + text.read(_PIECE), end - at, 0
         number += 1
-        yield _checked(value, f"item {number} of the array", rest[:end])
-        rest = rest[end:]
+        yield _checked(value, f"item {number} of the array", rest[at:end])
+        at = end
+
+
+def _past(text: str, at: int, skipped: str) -> int:
+    """Returns the first place from `at` on whose character is none of these; nothing is copied."""
+    while at < len(text) and text[at] in skipped:
+        at += 1
+    return at
 
 
 def _checked(value: Any, where: str, written: str) -> JsonObject:  # Any: JSON.
