@@ -23,10 +23,13 @@ def stoppable() -> Iterator[threading.Event]:
         asked.get()
         stop.set()
 
-    threading.Thread(target=pass_on, daemon=True).start()
+    passing_on = threading.Thread(target=pass_on, daemon=True)
+    passing_on.start()
     before = {number: signal.signal(number, request_stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        asked.put(0)
+        passing_on.join()
