@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import functools
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,7 @@ def asked(args: argparse.Namespace) -> Iterator[Asked]:
       ConfigError: there is no schema, no such span, or nothing before it.
     """
     from pipeline.config.schema import read_schema
+    from pipeline.runs import whole_periods
     from pipeline.selection.fold_rows import Spans
     from pipeline.selection.folds import plan
     from pipeline.selection.own import Configuration
@@ -72,11 +74,12 @@ def asked(args: argparse.Namespace) -> Iterator[Asked]:
     with _data_root(dataset, root, args.data_root) as data_root:
         listed = span_files.newest_versions(data_root, dataset.spans.pattern, dataset.spans.marker)
         named = _spans(args.spans or (), listed, dataset)
+        taken = whole_periods.whole(listed, dataset, time.time())
         yield Asked(
             dataset=dataset,
             root=root,
             configuration=Configuration(training=dataset.training, model=dataset.model, own=dataset.own),
-            planned=plan(listed, dataset.spans.window, named),
+            planned=plan(listed if named else taken, dataset.spans.window, named),
             spans=Spans(
                 functools.partial(read_span, dataset, data_root),
                 dataset.features,
@@ -130,7 +133,7 @@ def write_page(make: Callable[[], str], name: str, root: Root, file: Path | None
     path = file.absolute() if file else root.reports / name if root.path.is_dir() else None
     if path is None:
         return None
-    return guarded(lambda: files.write_page(make(), path), terminal)
+    return guarded(lambda: files.write_page(span_names.in_text(make(), terminal.pattern), path), terminal)
 
 
 def write_scores(scores: Scores, name: str, root: Root, file: Path | None, terminal: Terminal) -> Path | None:

@@ -196,7 +196,8 @@ def first_and_last(text: str, dataset: Dataset) -> tuple[int, int]:
         example = "2017-11-30..2017-12-02" if span_names.is_dated(dataset.spans.pattern) else "5-9"
         raise ConfigError(f"--spans: expected FIRST-LAST, such as {example}. Received: {text!r}.")
     first, last = span(match[1]), span(match[2])
-    check_days(argparse.Namespace(spans=max(first, last)), dataset)
+    for end in (first, last):
+        _check_day("spans", end, dataset)
     return first, last
 
 
@@ -206,13 +207,16 @@ def check_days(args: argparse.Namespace, dataset: Dataset) -> None:
     Raises:
       ConfigError: an option names a date.
     """
-    for option in ("span", "against", "spans"):
-        value = getattr(args, option, None)
-        if isinstance(value, _Day) and not span_names.is_dated(dataset.spans.pattern):
-            raise ConfigError(
-                f"--{option}: the spans of {dataset.path} are numbers: the pattern {dataset.spans.pattern!r} has no "
-                "{YYYY}, {MM} and {DD}."
-            )
+    for option in ("span", "against"):
+        _check_day(option, getattr(args, option, None), dataset)
+
+
+def _check_day(option: str, value: object, dataset: Dataset) -> None:
+    if isinstance(value, _Day) and not span_names.is_dated(dataset.spans.pattern):
+        raise ConfigError(
+            f"--{option}: the spans of {dataset.path} are numbers: the pattern {dataset.spans.pattern!r} has no "
+            "{YYYY}, {MM} and {DD}."
+        )
 
 
 def terminal(out: TextIO, err: TextIO, dataset: Dataset, *, quiet: bool = False) -> Terminal:

@@ -68,7 +68,7 @@ def command(args: argparse.Namespace) -> int:
         log = new_log(root.logs, "run")
         rollback_records.record_missing(root, dataset.name, root.serving(dataset.serving.model_name))
         data_root = locate_data(dataset, root, args.data_root)
-        span, waits = _newest_whole(args.span, dataset, data_root)
+        span, waits = newest_whole(args.span, dataset, data_root)
         request = Request(
             dataset=dataset,
             root=root,
@@ -113,7 +113,7 @@ def command(args: argparse.Namespace) -> int:
     return outcome.result.exit_status
 
 
-def _newest_whole(span: int | None, dataset: Dataset, data_root: str) -> tuple[int | None, list[str]]:
+def newest_whole(span: int | None, dataset: Dataset, data_root: str) -> tuple[int | None, list[str]]:
     """Returns the span to take where none was named: the newest whose period is over; and what waits for that.
 
     Raises:

@@ -31,12 +31,12 @@ def command(args: argparse.Namespace) -> int:
     serving_dir = root.serving(dataset.serving.model_name)
     live = version_folder.live_training(serving_dir)
     set_aside = backlog.set_aside(root, files)
-    ready = whole_periods.whole(files, dataset, time.time())
+    settle, now = settle_seconds(dataset, root, data_root), time.time()
+    open_until = whole_periods.open_spans(files, dataset, now)
+    ready = {span: found for span, found in files.items() if span not in open_until}
     following = next(backlog.unprocessed(root, serving_dir, ready, dataset.thresholds), None)
     incomplete = span_files.incomplete(data_root, dataset.spans.pattern, dataset.spans.marker)
     remembered_from = span_records.remembered_from(str(root.state))
-    settle, now = settle_seconds(dataset, root, data_root), time.time()
-    open_until = whole_periods.open_spans(files, dataset, now)
     rows = [
         {
             "span": span,

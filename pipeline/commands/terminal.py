@@ -50,7 +50,7 @@ class Terminal:
         self.out = _console(out, pattern)
         self.err = _console(err, pattern)
         self._quiet = quiet
-        self._pattern = pattern
+        self.pattern = pattern
 
     @contextlib.contextmanager
     def doing(self, node: str) -> Iterator[None]:
@@ -84,7 +84,7 @@ class Terminal:
         if self._quiet or not rows:
             return
         table = Table(
-            title=span_names.in_text(title, self._pattern),
+            title=span_names.in_text(title, self.pattern),
             title_justify="left",
             title_style="bold",
             box=None,
@@ -105,8 +105,8 @@ class Terminal:
     def _named(self, column: str, cell: object) -> object:
         """Returns a cell with the spans in it as dates, where they are."""
         if column == "span" and isinstance(cell, int):
-            return span_names.name(cell, self._pattern) if self._pattern else cell
-        return span_names.in_text(cell, self._pattern) if isinstance(cell, str) else cell
+            return span_names.name(cell, self.pattern) if self.pattern else cell
+        return span_names.in_text(cell, self.pattern) if isinstance(cell, str) else cell
 
 
 class _Console(Console):

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.commands import fold_options, options, toml_edit
+from pipeline.commands import fold_options, options
 from pipeline.commands.clean import tidy
 from pipeline.commands.terminal import Terminal
+from pipeline.config import toml_edit
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.runs.log_capture import captured, new_log
 
@@ -49,6 +50,7 @@ def command(args: argparse.Namespace) -> int:
     Raises:
       PipelineError: the newest span is blocked, or there are too few spans.
     """
+    from pipeline.commands.run import newest_whole
     from pipeline.ingest import spans as span_files
     from pipeline.runs.request import Request, locate_data
 
@@ -63,17 +65,20 @@ def command(args: argparse.Namespace) -> int:
     with root.locked():
         log = new_log(root.logs, "tune")
         data_root = locate_data(dataset, root, args.data_root)
+        newest, waits = newest_whole(None, dataset, data_root)
         request = Request(
             dataset=dataset,
             root=root,
             data_root=data_root,
-            files=tuple(span_files.choose_span(data_root, spans.pattern, spans.marker, None)),
+            files=tuple(span_files.choose_span(data_root, spans.pattern, spans.marker, newest)),
             forced=True,
             explain=True,
             tune=True,
         )
         with captured(log) as (out, err):
             terminal = options.terminal(out, err, dataset, quiet=args.json)
+            for text in waits:
+                terminal.note(text)
             try:
                 outcome = _run(request, terminal, log)
             except KeyboardInterrupt as error:
@@ -85,15 +90,10 @@ def command(args: argparse.Namespace) -> int:
             tidy(dataset, root, terminal)
             report = fold_options.write_page(lambda: _page(tuning), PAGE, root, args.report, terminal)
             written = bool(tuning.chosen) and args.write
-            if tuning.chosen:
-                text = dataset.path.read_text(encoding="utf-8")
-                changed = toml_edit.with_values(text, "training", tuning.chosen)
-            if args.json:
-                value = {**json.loads(tuning.to_json()), "written": written, "report": str(report) if report else None}
-                print(options.json_text(value, dataset), file=out)
-            else:
+            if not args.json:
                 _show(tuning, terminal)
-            if tuning.chosen:
+            if written or (tuning.chosen and not args.json):
+                text, changed = toml_edit.in_file(dataset.path, "training", tuning.chosen)
                 if not args.json:
                     _show_change(dataset, text, changed, terminal)
                 if written:
@@ -101,6 +101,9 @@ def command(args: argparse.Namespace) -> int:
                     terminal.say(f"Written to {dataset.path}; the next run trains with it.")
                 else:
                     terminal.say(f"Take it:   {options.hint(args, 'tune', *_budget(args), '--write', with_data=True)}")
+            if args.json:
+                value = {**json.loads(tuning.to_json()), "written": written, "report": str(report) if report else None}
+                print(options.json_text(value, dataset), file=out)
             if report is not None:
                 terminal.say(f"Report:    {report}")
             terminal.note(f"log: {log}")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 
-from models.settings import SettingError
+from pipeline.errors import ConfigError
 
 Value = bool | int | float | str | tuple[int, ...]
 
@@ -15,7 +16,7 @@ def with_values(text: str, table: str, values: Mapping[str, Value]) -> str:
     """Returns the text with these keys of a top-level table set; the table comes last where it is not there.
 
     Raises:
-      SettingError: the file writes the table in a form that is not edited here; says which lines to write by hand.
+      ConfigError: the file writes the table in a form that is not edited here; says which lines to write by hand.
     """
     lines = text.splitlines()
     header = re.compile(rf"\s*\[\s*{re.escape(table)}\s*\]\s*(#.*)?")
@@ -36,8 +37,21 @@ def with_values(text: str, table: str, values: Mapping[str, Value]) -> str:
         right = False
     if not right:
         by_hand = ", ".join(f"{key} = {written(value)}" for key, value in values.items())
-        raise SettingError(f"[{table}] is written in a form that is not edited here. Write by hand: {by_hand}.")
+        raise ConfigError(f"[{table}] is written in a form that is not edited here. Write by hand: {by_hand}.")
     return changed
+
+
+def in_file(path: Path, table: str, values: Mapping[str, Value]) -> tuple[str, str]:
+    """Returns a file's text as it is and with these keys set; writes nothing.
+
+    Raises:
+      ConfigError: as `with_values` does, with the file's name.
+    """
+    text = path.read_text(encoding="utf-8")
+    try:
+        return text, with_values(text, table, values)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def written(value: Value) -> str:

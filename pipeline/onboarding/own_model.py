@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from pathlib import Path
 
 from models.model_spec import ModelSpec
 from models.own import source
 from pipeline import files
+from pipeline.config import toml_edit
 from pipeline.errors import ConfigError
 
 FILE = "model.py"
+_NAMING = {"module": FILE}
 _EXAMPLE = Path(source.__file__).with_name("example.py")
-_TABLE = re.compile(r"^\[model\][^\n]*\n", re.MULTILINE)
-_LINE = f'module = "{FILE}"\n'
 
 
 def example() -> str:
@@ -23,10 +21,12 @@ def example() -> str:
 
 
 def naming_it(dataset_toml: str) -> str:
-    """Returns the text of a dataset file with `[model] module`."""
-    if match := _TABLE.search(dataset_toml):
-        return dataset_toml[: match.end()] + _LINE + dataset_toml[match.end() :]
-    return f"{dataset_toml.rstrip()}\n\n[model]\n{_LINE}"
+    """Returns the text of a dataset file with `[model] module`.
+
+    Raises:
+      ConfigError: the file writes the table in a form that is not edited.
+    """
+    return toml_edit.with_values(dataset_toml, "model", _NAMING)
 
 
 def add(dataset: Path, model: ModelSpec) -> bool:
@@ -37,13 +37,7 @@ def add(dataset: Path, model: ModelSpec) -> bool:
     """
     if model.module:
         raise ConfigError(f"{dataset} [model]: module is {model.module!r} already. Edit that file.")
-    text = naming_it(dataset.read_text(encoding="utf-8"))
-    try:
-        named = tomllib.loads(text)["model"]["module"] == FILE
-    except (tomllib.TOMLDecodeError, KeyError, TypeError):
-        named = False
-    if not named:
-        raise ConfigError(f'{dataset}: write it yourself: [model] module = "{FILE}".')
+    _, text = toml_edit.in_file(dataset, "model", _NAMING)
     is_new = not (dataset.parent / FILE).exists()
     if is_new:
         files.write(str(dataset.parent), FILE, example().encode())

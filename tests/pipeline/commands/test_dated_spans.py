@@ -112,6 +112,8 @@ def test_first_and_last_are_days_or_numbers(folder):
     assert options.first_and_last("17500-17502", days) == (17500, 17502)
     with pytest.raises(ConfigError, match=r"--spans: the spans of .* are numbers"):
         options.first_and_last("2017-11-30..2017-12-02", load_dataset("taxi"))
+    with pytest.raises(ConfigError, match=r"--spans: the spans of .* are numbers"):
+        options.first_and_last("1970-01-02..99", load_dataset("taxi"))
 
 
 def test_no_span_and_no_date_is_wrong_usage(capsys):
@@ -122,10 +124,10 @@ def test_no_span_and_no_date_is_wrong_usage(capsys):
 
 
 def test_run_takes_the_newest_day_that_is_over(folder):
-    chosen, waits = run._newest_whole(None, load_dataset("days"), "days/spans")
+    chosen, waits = run.newest_whole(None, load_dataset("days"), "days/spans")
 
     assert (chosen, waits) == (17501, ["span 17502 is not over until 2017-12-03 00:00 UTC"])
-    assert run._newest_whole(17502, load_dataset("days"), "days/spans") == (17502, [])
+    assert run.newest_whole(17502, load_dataset("days"), "days/spans") == (17502, [])
 
 
 def test_the_only_day_is_named_with_what_to_do(folder, monkeypatch):
@@ -134,4 +136,4 @@ def test_the_only_day_is_named_with_what_to_do(folder, monkeypatch):
     with pytest.raises(
         SpanNotFoundError, match=r"the newest is 2017-12-02. Take it all the same with --span 2017-12-02"
     ):
-        run._newest_whole(None, load_dataset("days"), "days/spans")
+        run.newest_whole(None, load_dataset("days"), "days/spans")

@@ -1,7 +1,7 @@
 import pytest
 
-from models.settings import SettingError
-from pipeline.commands.toml_edit import with_values
+from pipeline.config.toml_edit import with_values
+from pipeline.errors import ConfigError
 
 
 def test_a_value_is_replaced_and_everything_else_stays():
@@ -25,5 +25,5 @@ def test_a_table_that_is_not_there_comes_last():
 
 
 def test_a_form_that_cannot_be_edited_is_left_alone():
-    with pytest.raises(SettingError, match=r"Write by hand: dropout = 0\.1\."):
+    with pytest.raises(ConfigError, match=r"Write by hand: dropout = 0\.1\."):
         with_values("training = { dropout = 0.2 }\n", "training", {"dropout": 0.1})
