@@ -52,11 +52,15 @@ class Server:
         self._process = start(self._command)
         reader = listen(self._process, said, quiet=True)
         assert self._process.stdout is not None, "it was asked for"
-        for line in self._process.stdout:
-            if line.startswith("Serving "):
-                # What comes after has to be read, or the server would wait for it.
-                threading.Thread(target=self._process.stdout.read, daemon=True).start()
-                return self
+        try:
+            for line in self._process.stdout:
+                if line.startswith("Serving "):
+                    # What comes after has to be read, or the server would wait for it.
+                    threading.Thread(target=self._process.stdout.read, daemon=True).start()
+                    return self
+        except BaseException:  # An interrupt: `with` does not leave what it has not entered.
+            self._end()
+            raise
         status = self._process.wait()
         reader.join()
         raise CommandError(error_in(said, status), status)
@@ -65,6 +69,9 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Ends the server; requests that it has taken are answered, and its log is written."""
+        self._end()
+
+    def _end(self) -> None:
         assert self._process is not None, "it was entered"
         self._process.terminate()
         try:
@@ -99,7 +106,9 @@ class Server:
         )
         if not isinstance(rows, pandas.DataFrame):
             return answers
-        return rows.join(answers.set_axis(rows.index), rsuffix="_answered")
+        # By place: an index may name several rows alike.
+        answered = rows.reset_index(drop=True).join(answers.reset_index(drop=True), rsuffix="_answered")
+        return answered.set_axis(rows.index)
 
     def _repr_html_(self) -> str:
         running = self._process is not None and self._process.poll() is None
