@@ -98,9 +98,11 @@ def check_export(own: OwnCode, model_dir: str, graph: TransformGraph, sample: pa
     feature_defaults.write(model_dir, signatures.feature_defaults(graph, features))
     if foreign is not None:
         foreign.write(model_dir)
-    if not _finds_its_variables(Predictor(model_dir), sample):
+    predictor = Predictor(model_dir)  # Which reads what was written beside the model.
+    if not _finds_its_variables(predictor, sample):
         save_again(model_dir)
-    _check_answers(own, Predictor(model_dir), features, sample)
+        predictor = Predictor(model_dir)
+    _check_answers(own, predictor, features, sample)
 
 
 def _finds_its_variables(predictor: Predictor, sample: pa.RecordBatch) -> bool:
@@ -123,17 +125,19 @@ def save_again(model_dir: str) -> None:
     with tempfile.TemporaryDirectory(prefix="own-model-") as folder:
         again = os.path.join(folder, "model")
         tf.saved_model.save(loaded, again, signatures=dict(loaded.signatures))
-        extra = os.path.join(model_dir, "assets.extra")
-        for name in tf.io.gfile.listdir(extra):
-            tf.io.gfile.makedirs(os.path.join(again, "assets.extra"))
-            tf.io.gfile.copy(os.path.join(extra, name), os.path.join(again, "assets.extra", name))
+        _copy(os.path.join(model_dir, "assets.extra"), os.path.join(again, "assets.extra"))
         tf.io.gfile.rmtree(model_dir)
-        for where, _, names in tf.io.gfile.walk(again):
-            target = os.path.join(model_dir, os.path.relpath(where, again))
-            tf.io.gfile.makedirs(target)
-            for name in names:
-                tf.io.gfile.copy(os.path.join(where, name), os.path.join(target, name))
+        _copy(again, model_dir)
     logger.info("The exported model was saved again: a session does not find the variables of a Keras model.")
+
+
+def _copy(folder: str, target: str) -> None:
+    """Copies the files of a folder and of those in it."""
+    for where, _, names in tf.io.gfile.walk(folder):
+        there = os.path.join(target, os.path.relpath(where, folder))
+        tf.io.gfile.makedirs(there)
+        for name in names:
+            tf.io.gfile.copy(os.path.join(where, name), os.path.join(there, name))
 
 
 def _check_answers(own: OwnCode, predictor: Predictor, features: FeatureSpec, sample: pa.RecordBatch) -> None:
