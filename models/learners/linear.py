@@ -163,15 +163,14 @@ class LinearLearner:
 
     def train(self, job: Job) -> Trained:
         of_members = job.folds.of_members
-        rows = {fold: _without(job, fold) for fold in sorted(set(of_members.tolist()))}
-        matrices = {fold: design(of_fold, job.layout) for fold, of_fold in rows.items()}
+        fits = {fold: Fit(job.task, _without(job, fold), job.layout) for fold in sorted(set(of_members.tolist()))}
         start = np.zeros((_inputs_of(job.layout) + 1, job.task.outputs))
         start[-1] = job.task.start(job.rows.labels, job.rows.shares)
-        found = dict.fromkeys(rows, start)
+        found = dict.fromkeys(fits, start)
         best: LinearMembers | None = None
         losses: dict[float, float] = {}
         for l2 in sorted(job.spec.l2, reverse=True):
-            found = {fold: minimize(job.task, matrices[fold], rows[fold], l2, found[fold]) for fold in rows}
+            found = {fold: fit.minimize(l2, found[fold]) for fold, fit in fits.items()}
             coefficients = np.stack([found[fold] for fold in of_members.tolist()])
             members = LinearMembers(job.layout, of_members, coefficients, losses)
             loss = job.held_out.loss(job.held_out.outputs(members.predict, of_members))
@@ -208,33 +207,38 @@ def design(rows: Rows, layout: Layout) -> Any:  # Any: scipy has no types.
     return scipy.sparse.vstack(parts, format="csr")
 
 
-def minimize(task: Task, x: Any, rows: Rows, l2: float, start: np.ndarray) -> np.ndarray:
-    """The coefficients, (inputs + 1, outputs), with the least loss; the intercept, the last, is not regularised.
+class Fit:
+    """Rows that a member learns from; what is the same for every strength is made once."""
 
-    Args:
-      x: what `design` made of the rows.
-      l2: half of it times the squared coefficients is added to the sum of the rows' losses.
-      start: coefficients to begin from.
-    """
-    encoded = tf.constant(task.encode(rows.labels), tf.float64)
-    shares = tf.constant(rows.shares, tf.float64)
-    transposed = x.T.tocsr()
-    total = float(rows.shares.sum())
+    def __init__(self, task: Task, rows: Rows, layout: Layout) -> None:
+        self._x, self._total = design(rows, layout), float(rows.shares.sum())
+        encoded = tf.constant(task.encode(rows.labels), tf.float64)
+        shares = tf.constant(rows.shares, tf.float64)
 
-    @tf.function(autograph=False)
-    def loss_and_slope(outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        with tf.GradientTape() as tape:
-            tape.watch(outputs)
-            loss = tf.reduce_sum(task.loss(encoded, outputs[:, None, :])[:, 0] * shares)
-        return loss, tape.gradient(loss, outputs)
+        def loss_and_slope(outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            with tf.GradientTape() as tape:
+                tape.watch(outputs)
+                loss = tf.reduce_sum(task.loss(encoded, outputs[:, None, :])[:, 0] * shares)
+            return loss, tape.gradient(loss, outputs)
 
-    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        theta = flat.reshape(start.shape)
-        loss, slope = loss_and_slope(tf.constant(x @ theta[:-1] + theta[-1]))
-        of_outputs = slope.numpy()
-        gradient = np.concatenate([transposed @ of_outputs + l2 * theta[:-1], of_outputs.sum(axis=0)[None]])
-        value = float(loss) + l2 / 2 * float((theta[:-1] ** 2).sum())
-        return value / total, gradient.reshape(-1) / total
+        self._loss_and_slope = tf.function(loss_and_slope, autograph=False)
 
-    found = optimize.minimize(objective, start.reshape(-1), jac=True, method="L-BFGS-B", options=_STEPS)
-    return np.asarray(found.x.reshape(start.shape))
+    def minimize(self, l2: float, start: np.ndarray) -> np.ndarray:
+        """The coefficients, (inputs + 1, outputs), with the least loss; the intercept, the last, is not regularised.
+
+        Args:
+          l2: half of it times the squared coefficients is added to the sum of the rows' losses.
+          start: coefficients to begin from.
+        """
+        x, total = self._x, self._total
+
+        def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
+            theta = flat.reshape(start.shape)
+            loss, slope = self._loss_and_slope(tf.constant(x @ theta[:-1] + theta[-1]))
+            of_outputs = slope.numpy()
+            gradient = np.concatenate([x.T @ of_outputs + l2 * theta[:-1], of_outputs.sum(axis=0)[None]])
+            value = float(loss) + l2 / 2 * float((theta[:-1] ** 2).sum())
+            return value / total, gradient.reshape(-1) / total
+
+        found = optimize.minimize(objective, start.reshape(-1), jac=True, method="L-BFGS-B", options=_STEPS)
+        return np.asarray(found.x.reshape(start.shape))

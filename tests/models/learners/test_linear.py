@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from models.errors import TrainingError
 from models.fitting import fit
-from models.learners.linear import design, minimize
+from models.learners.linear import Fit
 from models.model_spec import ModelSpec
 from models.packed import Layout, Rows
 from models.target import Target
@@ -69,7 +69,7 @@ def test_of_classes_it_is_scikit_learns_logistic_regression(label, target):
     task = task_of(target, "squared", rows.labels, rows.shares)
     start = np.zeros((15 + 1, task.outputs))
 
-    found = minimize(task, design(rows, LAYOUT), rows, 10.0, start)
+    found = Fit(task, rows, LAYOUT).minimize(10.0, start)
 
     reference = LogisticRegression(C=1 / 10.0, tol=1e-8, max_iter=1000)
     reference.fit(inputs_by_hand(rows), rows.labels, sample_weight=rows.shares)
@@ -85,7 +85,7 @@ def test_of_a_number_its_value_is_scikit_learns_ridge():
     rows = rows_of(number)
     task = task_of(NUMBER, "squared", rows.labels, rows.shares)
 
-    found = minimize(task, design(rows, LAYOUT), rows, 10.0, np.zeros((16, 3)))
+    found = Fit(task, rows, LAYOUT).minimize(10.0, np.zeros((16, 3)))
 
     encoded = task.encode(rows.labels)
     reference = Ridge(alpha=10.0).fit(inputs_by_hand(rows), encoded, sample_weight=rows.shares)
