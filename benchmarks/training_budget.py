@@ -116,7 +116,9 @@ def time_steps(rows: Any, layout: Any, spec: Any) -> dict[str, float]:  # Any: a
 
     found = {}
     for name in ("a call per epoch", "a call per step", "a call per epoch, XLA"):
-        loop = Loop(Ensemble(layout, spec), Binary(), rows, spec, np.arange(len(rows)) % 8, 8)
+        loop = Loop(
+            Ensemble(layout, spec), Binary(), rows, spec, np.arange(len(rows)) % 8, np.arange(spec.ensemble_size) % 8
+        )
         if name.endswith("XLA"):
             loop._run = compiled(loop)
         run = per_step if name == "a call per step" else lambda loop, chunk: loop.run(chunk)

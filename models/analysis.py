@@ -194,7 +194,7 @@ class _Dates:
     def add(self, batch: pa.RecordBatch) -> None:
         for name in self._names:
             index = batch.schema.get_field_index(name)
-            if index < 0 or pa.types.is_integer(batch.column(index).type):
+            if index < 0 or pa.types.is_integer(kind := batch.column(index).type) or pa.types.is_null(kind):
                 continue
             column = batch.column(index)
             given = pc.not_equal(pc.fill_null(column, ""), "").to_numpy(zero_copy_only=False)

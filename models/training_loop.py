@@ -60,12 +60,11 @@ class Loop:
     """The optimizer and the compiled epoch."""
 
     def __init__(
-        self, network: Ensemble, task: Task, rows: Rows, spec: TrainingSpec, fold: np.ndarray, folds: int
+        self, network: Ensemble, task: Task, rows: Rows, spec: TrainingSpec, fold: np.ndarray, member_fold: np.ndarray
     ) -> None:
         self._network, self._task, self._rows, self._spec = network, task, rows, spec
         self._targets = task.encode(rows.labels)
-        self._fold = fold
-        self._member_fold = np.arange(spec.ensemble_size) % folds
+        self._fold, self._member_fold = fold, member_fold
         self._batch = min(spec.batch_size, len(rows))
         self._epoch_steps = max(1, min(len(rows), _EPOCH_ROWS) // self._batch)
         self.total_steps = spec.max_steps or spec.epochs * max(1, len(rows) // self._batch)

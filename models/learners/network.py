@@ -105,7 +105,7 @@ class NetworkLearner:
             network.set_prior(job.task.start(rows.labels, rows.shares))
         else:
             network.start_from(job.start)
-        loop = Loop(network, job.task, rows, spec, job.folds.of_rows, job.folds.count)
+        loop = Loop(network, job.task, rows, spec, job.folds.of_rows, job.folds.of_members)
         members = self._members(network, job.folds.of_members)
 
         best_loss, best_epoch, best_weights = math.inf, 0, network.get_weights()
