@@ -29,7 +29,7 @@ from pipeline.gate.definition import define
 from pipeline.gate.performance import Evaluation
 from pipeline.gate.settings import Settings
 from pipeline.gate.yardstick import Yardstick, choose_yardstick
-from pipeline.ingest.training_window import span_of_shard
+from pipeline.ingest.training_window import by_span
 from pipeline.state.version_folder import DEFINITION_FILE, WINDOW_FILE
 
 logger = logging.getLogger(__name__)
@@ -100,9 +100,6 @@ def tables_by_span(
     paths: list[str], schema: "Schema", columns: list[str], trained_on: Collection[str]
 ) -> dict[int, pa.Table]:
     """Returns these columns of the rows that training took, span by span, in the order of the shards."""
-    shards: dict[int, list[str]] = {}
-    for path in paths:
-        shards.setdefault(span_of_shard(path), []).append(path)
     kinds = example_files.flat_schema(schema, columns)
     return {
         span: pa.Table.from_batches(
@@ -112,7 +109,7 @@ def tables_by_span(
             ),
             kinds,
         )
-        for span, names in sorted(shards.items())
+        for span, names in by_span(paths).items()
     }
 
 

@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from columnar import split_files
@@ -84,6 +84,14 @@ def span_of_shard(path: str) -> int:
     match = _SHARD_NAME.match(os.path.basename(path))
     assert match is not None, f"{path} is not named by its span; shard_prefix names a window's shards"
     return int(match.group(1))
+
+
+def by_span(paths: Iterable[str]) -> dict[int, list[str]]:
+    """Returns the shards of each span of a window, spans ascending."""
+    found: dict[int, list[str]] = {}
+    for path in paths:
+        found.setdefault(span_of_shard(path), []).append(path)
+    return dict(sorted(found.items()))
 
 
 def _write_span(span: WindowSpan, config: IngestConfig, output_uri: str, splits: list[str]) -> Mapping[str, int]:

@@ -7,12 +7,12 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from models.target import TaskName
 from pipeline import json_values
 from pipeline.evaluation import registry
 from pipeline.evaluation.intervals import Estimate
+from pipeline.selection.tuning_spec import Choice
 
 FILE = "tuning.json"
 """In the Tuner's results, beside TFX's own file."""
@@ -29,7 +29,7 @@ class Trial:
       stopped: why no further fold was trained; empty where all were.
     """
 
-    values: Mapping[str, str | float | int | bool | tuple[int, ...]]
+    values: Mapping[str, Choice]
     by_fold: tuple[float, ...]
     ahead: float
     seconds: float
@@ -57,7 +57,7 @@ class Tuning:
     trials: tuple[Trial, ...]
     best: int
     gain: Estimate | None
-    chosen: Mapping[str, str | float | int | bool | tuple[int, ...]] = field(default_factory=dict)
+    chosen: Mapping[str, Choice] = field(default_factory=dict)
 
     @property
     def words(self) -> str:
@@ -94,14 +94,4 @@ class Tuning:
         Raises:
           ValueError: it is something else.
         """
-        value: dict[str, Any] = json.loads(text)  # Any: JSON.
-        value["trials"] = tuple(
-            Trial(**{**one, "by_fold": tuple(one["by_fold"]), "values": _values(one["values"])})
-            for one in value["trials"]
-        )
-        value["gain"] = json_values.from_json_values(Estimate, value["gain"]) if value["gain"] else None
-        return cls(**{**value, "spans": tuple(value["spans"]), "chosen": _values(value["chosen"])})
-
-
-def _values(values: Mapping[str, Any]) -> dict[str, Any]:  # Any: JSON.
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return json_values.from_json_values(cls, json.loads(text))

@@ -8,17 +8,14 @@ dataset's own are trained anew from other seeds, and only these trainings say wh
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import hashlib
 import io
 import json
 import logging
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import keras_tuner
@@ -27,30 +24,25 @@ import tensorflow as tf
 from keras_tuner.engine import base_tuner
 from keras_tuner.oracles import BayesianOptimizationOracle
 
-from columnar import examples
 from models import hyperparameters, training
-from models.errors import TrainingError
 from models.features import FeatureSpec
 from models.model_spec import ModelSpec
 from models.own.source import OwnCode
-from models.packed import Layout, Rows
 from models.training_spec import TrainingSpec
 from models.transform_graph import TransformGraph
-from pipeline.errors import DataError
-from pipeline.evaluation import intervals, metrics, registry
+from pipeline import json_values
+from pipeline.evaluation import intervals, registry
 from pipeline.evaluation.bar import ONE_SIDED
-from pipeline.evaluation.metrics import Sample
-from pipeline.ingest.training_window import span_of_shard
-from pipeline.selection import must_beat, own
 from pipeline.selection.folds import Fold, plan
 from pipeline.selection.own import Configuration
+from pipeline.selection.search import Search, read
 from pipeline.selection.trials import Trial, Tuning
-from pipeline.selection.tuning_spec import Choices, TuningSpec
+from pipeline.selection.tuning_spec import TuningSpec
 
 logger = logging.getLogger(__name__)
 """What it logs at level INFO is the progress that a person sees."""
 
-_REPLICATES, _RANDOM_TRIALS, _SEEDS = 20, 8, 2
+_RANDOM_TRIALS, _SEEDS = 8, 2
 
 
 class TunerFnResult(NamedTuple):
@@ -80,13 +72,8 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     spec = TuningSpec.from_json(config["tuning"])
     graph = TransformGraph(fn_args.transform_graph_path, features)
     layout, _ = training.packed_layout(configuration.own, graph, fn_args.transform_graph_path)
-    rows = _read(fn_args.train_files, graph, layout)
+    rows = read(fn_args.train_files, graph, layout)
     there = np.unique(rows.spans)
-    if len(there) < 2:
-        raise DataError(
-            f"Tuning needs at least two spans with labels: one to train on, and a later one to predict. Found: "
-            f"{', '.join(map(str, there))}."
-        )
     folds = plan(there.tolist(), int(config["window"]), there[1:][-spec.folds :].tolist())
     search = Search(
         configuration=configuration,
@@ -96,85 +83,6 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
         folds=folds,
     )
     return TunerFnResult(FoldTuner(search, spec, config["directory"], config.get("code", "")), {})
-
-
-def _read(patterns: Sequence[str], graph: TransformGraph, layout: Layout) -> Rows:
-    """Returns the rows of a window with labels, oldest first, with the spans' own numbers."""
-    by_span: dict[int, list[str]] = {}
-    for path in sorted(path for pattern in patterns for path in examples.matching(*os.path.split(pattern))):
-        by_span.setdefault(span_of_shard(path), []).append(path)
-    parts = []
-    for span, paths in sorted(by_span.items()):
-        with contextlib.suppress(TrainingError):  # None of its rows has a label.
-            part = training.read_rows(paths, graph, layout)
-            parts.append(dataclasses.replace(part, spans=np.full(len(part), span)))
-    weights = [part.weights for part in parts if part.weights is not None]
-    return Rows(
-        floats=np.concatenate([part.floats for part in parts]),
-        ids=np.concatenate([part.ids for part in parts]),
-        labels=np.concatenate([part.labels for part in parts]),
-        spans=np.concatenate([part.spans for part in parts]),
-        weights=np.concatenate(weights) if weights else None,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Search:
-    """What trials are trained and judged on.
-
-    Attributes:
-      rows: of all spans, whose numbers are the spans' own.
-    """
-
-    configuration: Configuration
-    features: FeatureSpec
-    rows: Rows
-    layout: Layout
-    folds: tuple[Fold, ...]
-
-    @property
-    def metric(self) -> str:
-        """By which trials are compared; see must_beat."""
-        return must_beat.METRICS[self.features.task]
-
-    def predict(self, fold: Fold, training_: TrainingSpec) -> np.ndarray:
-        """Returns what a model that was trained on a fold's earlier spans says of its span."""
-        train = self.rows.part(np.isin(self.rows.spans, fold.trained_on))
-        configuration = dataclasses.replace(self.configuration, training=training_)
-        fitted = own.fit(train, self.layout, configuration, self.features.target)
-        return own.predict(fitted, self.rows.part(self.rows.spans == fold.span))
-
-    def measure(self, fold: Fold, first: np.ndarray, other: np.ndarray | None = None) -> tuple[float, float, float]:
-        """Returns the metric of `first`, by how much it is better than `other`, and the standard error of that."""
-        part = self.rows.part(self.rows.spans == fold.span)
-        models = {"first": first} if other is None else {"first": first, "other": other}
-        sample = Sample(
-            labels=part.labels.astype(np.float64),
-            predictions={name: np.asarray(one, np.float64) for name, one in models.items()},
-            weights=part.shares,
-        )
-        found = metrics.measure(sample, self.features.target, _REPLICATES if other is not None else 0, seed=1)
-        value = found["first"][self.metric].value
-        if other is None:
-            return value, 0.0, 0.0
-        ahead = value - found["other"][self.metric].value
-        sign = -1.0 if registry.METRICS[self.metric].better == "lower" else 1.0
-        return value, sign * ahead, found["other"][self.metric].difference_deviation or 0.0
-
-    def key(self, spec: TuningSpec, code: str) -> str:
-        """Returns what tells this search from others: the rows, the configuration and the code; not how long it is."""
-        digest = hashlib.sha256()
-        for array in (self.rows.floats, self.rows.ids, self.rows.labels, self.rows.spans):
-            digest.update(np.ascontiguousarray(array).tobytes())
-        config = self.configuration
-        texts = (config.training.to_json(), config.model.to_json(), code, config.own.digest if config.own else "")
-        space = json.dumps([spec.folds, spec.seed, {name: list(one) for name, one in self.choices(spec).items()}])
-        digest.update("\n".join((*texts, space)).encode())
-        return digest.hexdigest()[:16]
-
-    def choices(self, spec: TuningSpec) -> dict[str, Choices]:
-        """Returns the values that are tried, the configuration's own first."""
-        return spec.choices(self.configuration.training, self.configuration.model)
 
 
 class FoldTuner(base_tuner.BaseTuner):
@@ -227,7 +135,7 @@ class FoldTuner(base_tuner.BaseTuner):
         """
         try:
             return self._run(trial)
-        except TrainingError as error:  # Of a trial: KerasTuner counts it as failed, and goes on.
+        except Exception as error:  # Of a later trial: KerasTuner counts it as failed, and goes on.
             if self._trials:
                 raise
             raise keras_tuner.errors.FatalError(str(error)) from error
@@ -266,8 +174,7 @@ class FoldTuner(base_tuner.BaseTuner):
         )
         self._trials[trial.trial_id] = found
         own_mean = float(np.mean(next(iter(self._trials.values())).by_fold))
-        sign = -1.0 if registry.METRICS[self._search.metric].better == "lower" else 1.0
-        return {self._search.metric: own_mean + sign * mean_ahead}
+        return {self._search.metric: own_mean + registry.METRICS[self._search.metric].sign * mean_ahead}
 
     def on_trial_end(self, trial: Any) -> None:  # Any: as above.
         """Keeps the trial, and then says how it went: who reads that may rely on it."""
@@ -310,10 +217,7 @@ class FoldTuner(base_tuner.BaseTuner):
         return {"trials": {key: dataclasses.asdict(trial) for key, trial in self._trials.items()}}
 
     def set_state(self, state: Mapping[str, Any]) -> None:  # Any: JSON.
-        self._trials = {
-            key: Trial(**{**trial, "by_fold": tuple(trial["by_fold"]), "values": _tuples(trial["values"])})
-            for key, trial in state["trials"].items()
-        }
+        self._trials = {key: json_values.from_json_values(Trial, trial) for key, trial in state["trials"].items()}
 
     def _confirm(self, training_: TrainingSpec) -> intervals.Estimate:
         """Trains the best and the dataset's own from seeds that chose nothing; returns how far ahead the best is."""
@@ -329,8 +233,6 @@ class FoldTuner(base_tuner.BaseTuner):
             by_fold.append(math.fsum(differences) / len(differences))
             logger.info("  span %d: %+.4f", fold.span, by_fold[-1])
         rows = int(np.isin(self._search.rows.spans, [fold.span for fold in self._search.folds]).sum())
-        if len(by_fold) < 2:
-            return intervals.Estimate(value=by_fold[0], low=-math.inf, high=math.inf, rows=rows)
         return intervals.mean_of_few(by_fold, rows)
 
     def _training(self, values: Mapping[str, Any]) -> TrainingSpec:  # Any: JSON.
@@ -391,10 +293,6 @@ class _Proposals(BayesianOptimizationOracle):
         if proposed["values"] is not None and self._duplicate(proposed["values"]):
             proposed = self._random_populate_space()
         return proposed
-
-
-def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:  # Any: JSON.
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def forget(tuner: FoldTuner) -> None:

@@ -1,16 +1,20 @@
 """The search over tiny rows in memory: what is tried, stopped, kept and confirmed."""
 
+import keras_tuner
 import numpy as np
 import pytest
 
+from models.errors import OwnCodeError
 from models.features import FeatureSpec
 from models.model_spec import ModelSpec
 from models.packed import Layout, Rows
 from models.training_spec import TrainingSpec
+from pipeline.evaluation.intervals import Estimate
 from pipeline.selection.folds import plan
 from pipeline.selection.own import Configuration
-from pipeline.selection.trials import Tuning
-from pipeline.selection.tuner import FoldTuner, Search
+from pipeline.selection.search import Search
+from pipeline.selection.trials import Trial, Tuning
+from pipeline.selection.tuner import FoldTuner
 from pipeline.selection.tuning_spec import TuningSpec
 
 FEATURES = FeatureSpec(label="y", numeric=("x",), numeric_buckets=2)
@@ -90,6 +94,30 @@ def test_files_that_a_kill_has_cut_short_are_no_end(name, tmp_path, monkeypatch)
     again.search()
 
     assert len(again.tuning.trials) == 2
+
+
+def test_where_the_datasets_own_cannot_be_trained_nothing_takes_its_place(tmp_path, monkeypatch):
+    def predict(self, fold, training):
+        if training.learning_rate == SLOW:
+            raise OwnCodeError("model.py, line 3: nothing is built")
+        return np.full((self.rows.spans == fold.span).sum(), 0.5)
+
+    monkeypatch.setattr(Search, "predict", predict)
+
+    with pytest.raises(keras_tuner.errors.FatalError, match=r"model\.py, line 3"):
+        tuner(tmp_path, SLOW).search()
+
+
+def test_a_trial_without_a_value_is_read_as_it_was_written():
+    trial = Trial(values={"epochs": 7, "hidden_units": (8, 4)}, by_fold=(0.5, float("nan")), ahead=0.0, seconds=1.0)
+    gain = Estimate(value=0.1, low=-float("inf"), high=float("inf"), rows=9)
+    tuning = Tuning(task="binary", metric="auc", spans=(2, 3), trials=(trial,), best=0, gain=gain)
+
+    read = Tuning.from_json(tuning.to_json())
+
+    assert read.trials[0].values == trial.values
+    assert read.trials[0].by_fold == pytest.approx((0.5, float("nan")), nan_ok=True)
+    assert read.gain == gain
 
 
 def _stop_at(number, trial):
