@@ -9,6 +9,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2, trainer_pb2
 from tfx.utils import proto_utils
 
+from models.own.source import PREPROCESSING
 from pipeline.components import engines, nodes, vertex
 from pipeline.components.baseline_gen import BaselineGen
 from pipeline.components.infra_validator import InfraValidator
@@ -123,7 +124,7 @@ def gated_pipeline(config: PipelineConfig) -> list[BaseComponent]:
             custom_config={
                 "features": dataset.features.to_json(),
                 "code": config.code_version,
-                **config.own_code("preprocessing_fn"),
+                **config.own_code(PREPROCESSING),
             },
             materialize=False,
             disable_analyzer_cache=True,

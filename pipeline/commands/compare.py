@@ -103,7 +103,7 @@ def show_comparison(found: Scores, terminal: Terminal) -> None:
     own = found.contenders[0]
 
     def value(score: Score) -> float:
-        sign = -1 if definition.better == "lower" else 1
+        sign = definition.sign
         return -sign * score.overall[found.metric].value if found.metric in score.overall else float("inf")
 
     rows = []

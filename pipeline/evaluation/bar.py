@@ -37,8 +37,7 @@ class Bar:
     @property
     def ahead(self) -> float:
         """By how much the candidate is better."""
-        difference = self.candidate - self.value
-        return difference if registry.METRICS[self.metric].better == "higher" else -difference
+        return registry.METRICS[self.metric].sign * (self.candidate - self.value)
 
     @property
     def tells(self) -> bool:

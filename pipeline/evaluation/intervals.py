@@ -66,11 +66,15 @@ def effective_rows(weights: npt.NDArray[np.float64]) -> float:
 
 
 def mean_of_few(values: Sequence[float], rows: int) -> Estimate:
-    """Returns the mean of a few values with its interval by Student's t; there must be two or more.
+    """Returns the mean of a few values with its interval by Student's t.
+
+    One alone does not say how far it may lie from the mean: its interval has no ends. Of none the value is 0.
 
     Args:
       rows: that the values were measured on.
     """
+    if len(values) < 2:
+        return Estimate(value=values[0] if values else 0.0, low=-math.inf, high=math.inf, rows=rows)
     from scipy import special
 
     count = len(values)

@@ -249,7 +249,7 @@ def _drops(values: Values, live: Values | None, drops: Mapping[str, float]) -> I
         now, before = value_of(values, name), value_of(live, name) if live is not None else None
         if now is None or before is None or live is None:
             continue
-        worse = before - now if definition.better == "higher" else now - before
+        worse = definition.sign * (before - now)
         allowed = most * abs(before) if definition.is_relative else most
         if worse - intervals.half_width(_difference_deviation(values[name], live[name])) > allowed:
             how, size = "below" if definition.better == "higher" else "above", f"{most:g}"

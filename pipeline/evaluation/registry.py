@@ -60,6 +60,11 @@ class Definition:
         return self.tfma if isinstance(self.tfma, str) else self.tfma.get(task, "")
 
     @property
+    def sign(self) -> float:
+        """What a difference is multiplied by, so that above 0 is better."""
+        return -1.0 if self.better == "lower" else 1.0
+
+    @property
     def is_relative(self) -> bool:
         """Whether a drop is a share of the live model's value, since the unit is the label's own."""
         return self.unit == "label"

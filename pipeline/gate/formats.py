@@ -9,7 +9,6 @@ nothing.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from columnar.numbers import as_float64
@@ -86,6 +85,3 @@ def _places(number: int) -> str:
     if number == NO_GRID:
         return f"more than {MOST_DECIMALS} decimals"
     return "1 decimal" if number == 1 else f"{number} decimals"
-
-
-Decimals = npt.NDArray[np.int64]

@@ -176,9 +176,11 @@ def compare(
     rate = policy.alarm_rate("performance") / max(sum(row.judged for row in rows), 1)
     new = [now.slice for now in current.slices if now.slice not in then]
     gone = sorted(set(then) - {now.slice for now in current.slices})
-    flat = [now.slice for before, now in pairs if now.slice not in small and (before.auc is None or now.auc is None)]
-    if current.task != "binary":
-        flat = []
+    flat = [
+        now.slice
+        for before, now in pairs
+        if current.task == "binary" and now.slice not in small and (before.auc is None or now.auc is None)
+    ]
     reasons = {
         f"not judged, with fewer than {policy.min_slice_rows} rows now or at push": small,
         "not in the evaluation at push": new,

@@ -163,13 +163,16 @@ class Spans:
 
     def _labelled(self, span: int) -> pa.Table:
         if span not in self._tables:
-            table, target = self._read(span), self._features.target
-            if any(name not in table.column_names for name in target.columns):
-                self._tables[span] = table.slice(0, 0)
-            else:
-                labels = np.asarray(target.evaluate({name: table.column(name) for name in target.columns}))
-                self._tables[span] = table.filter(pa.array(is_known(labels)))
+            self._tables[span] = labelled(self._read(span), self._features.target)
         return self._tables[span]
+
+
+def labelled(table: pa.Table, target: Target) -> pa.Table:
+    """Returns the rows that have a label; none where one of its columns is not there."""
+    if any(name not in table.column_names for name in target.columns):
+        return table.slice(0, 0)
+    labels = np.asarray(target.evaluate({name: table.column(name) for name in target.columns}))
+    return table.filter(pa.array(is_known(labels)))
 
 
 def targets(table: pa.Table, target: Target) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from models.features import FeatureSpec
-from models.target import TaskName, is_known
+from models.target import TaskName
 from pipeline.evaluation import metrics, registry
 from pipeline.evaluation.bar import Bar
 from pipeline.evaluation.metrics import Metric, Sample
 from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.selection import baselines
-from pipeline.selection.fold_rows import targets
+from pipeline.selection.fold_rows import labelled, targets
 
 METRICS: Mapping[TaskName, str] = {**registry.MAIN, "multiclass": registry.LOSS["multiclass"]}
 """By which metric a candidate must be better: the main one. But of classes their log loss, since where one class is
@@ -49,8 +49,8 @@ def measure(
         return Bar(baseline=name, metric=metric, candidate=candidate.value, value=0.5, error=candidate.deviation)
     target = features.target
     columns = target.columns if name == "majority" else features.columns
-    train = _labelled(read_train(columns), features)
-    rows = _labelled(read_rows(), features)
+    train = labelled(read_train(columns), target)
+    rows = labelled(read_rows(), target)
     model = baselines.baseline(name, features, spec.seed)
     model.fit(train, *targets(train, target))
     labels, weights = targets(rows, target)
@@ -73,8 +73,3 @@ def measure(
         value=found.value,
         error=found.difference_deviation,
     )
-
-
-def _labelled(table: pa.Table, features: FeatureSpec) -> pa.Table:
-    labels = np.asarray(features.target.evaluate({name: table.column(name) for name in features.target.columns}))
-    return table.filter(pa.array(is_known(labels)))

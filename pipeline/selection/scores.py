@@ -132,10 +132,8 @@ def paired(first: Score, second: Score, metric: str) -> Estimate:
 
     What the spans have in common drops out, fold by fold. Above 0 is better, whichever direction the metric has.
     """
-    sign = -1.0 if registry.METRICS[metric].better == "lower" else 1.0
+    sign = registry.METRICS[metric].sign
     pairs = zip(first.values(metric), second.values(metric), strict=False)  # Fewer of one that was given up.
     differences = [sign * (a - b) for a, b in pairs if math.isfinite(a) and math.isfinite(b)]
     rows = sum(fold.rows for fold in first.folds)
-    if len(differences) < 2:
-        return Estimate(value=differences[0] if differences else 0.0, low=-math.inf, high=math.inf, rows=rows)
     return intervals.mean_of_few(differences, rows)
