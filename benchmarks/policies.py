@@ -39,8 +39,8 @@ from models.calibration import Calibration, calibrate
 from models.features import FeatureSpec
 from models.thresholds import Thresholds
 from pipeline.gate import assess, gains, labels, performance, scoring, yardstick
-from pipeline.gate.baseline import build_baseline
 from pipeline.gate.decision import Verdict
+from pipeline.gate.measuring import build_baseline
 from pipeline.gate.settings import Settings
 from pipeline.state.since_push import SpanCounts
 

@@ -24,8 +24,9 @@ from monitoring.request_rows import PREDICTION, answers_of
 from pipeline.evaluation import intervals
 from pipeline.evaluation.intervals import Estimate
 from pipeline.gate import drift, tfdv
-from pipeline.gate.baseline import Baseline, BaselineError, build_baseline
+from pipeline.gate.baseline import Baseline, BaselineError
 from pipeline.gate.evidence import FeatureDrift, NotCompared
+from pipeline.gate.measuring import build_baseline
 from pipeline.gate.policy import GatePolicy
 from pipeline.state.version_folder import PREDICTIONS_FILE
 

@@ -20,7 +20,7 @@ from benchmarks.gate.whole import DAY, Model
 from benchmarks.pages import markdown
 from pipeline.config.schema import read_schema
 from pipeline.gate import assess
-from pipeline.gate.baseline import build_baseline
+from pipeline.gate.measuring import build_baseline
 from pipeline.gate.settings import Settings
 
 TIMES = 10

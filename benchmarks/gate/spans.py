@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from columnar import examples
 from pipeline.config.dataset import Dataset, load_dataset
 from pipeline.config.schema import read_schema
-from pipeline.gate import baseline as baselines
+from pipeline.gate import measuring
+from pipeline.gate.baseline import Baseline
 
 # Columns of the month of the year or of one flight or plane: different in every span, by their nature.
 EXCLUDED = {"taxi": ("trip_start_month",), "flights": ("flight", "tailnum")}
@@ -53,11 +54,11 @@ def window(table: pa.Table, rng: np.random.Generator) -> dict[int, pa.Table]:
     return {span: table.take(np.sort(part)) for span, part in enumerate(parts, start=1)}
 
 
-def build(name: str, tables: Mapping[int, pa.Table], **given: Any) -> baselines.Baseline:
+def build(name: str, tables: Mapping[int, pa.Table], **given: Any) -> Baseline:
     """Returns the baseline of a training window."""
     dataset = settings(name)
     assert dataset.schema_path is not None, "the shipped datasets have schemas"
     schema = read_schema(dataset.schema_path)
-    return baselines.build_baseline(
+    return measuring.build_baseline(
         tables, schema, dataset.features, dataset.gate, **{"evaluation": None, "statistics": None, **given}
     )

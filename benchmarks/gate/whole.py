@@ -34,8 +34,9 @@ from pipeline.config.dataset import Dataset
 from pipeline.config.schema import read_schema
 from pipeline.evaluation import intervals
 from pipeline.gate import assess, bins, challenger, gains, labels, scoring
-from pipeline.gate.baseline import Baseline, build_baseline
+from pipeline.gate.baseline import Baseline
 from pipeline.gate.decision import Decision, Verdict
+from pipeline.gate.measuring import build_baseline
 from pipeline.gate.settings import Settings
 from pipeline.state.since_push import SpanCounts
 

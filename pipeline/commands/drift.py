@@ -137,7 +137,8 @@ def read_files(dataset: Dataset, files: Sequence[span_files.SpanFile]) -> pa.Tab
 def find_baseline(args: argparse.Namespace, dataset: Dataset, root: Root, data_root: str) -> tuple[Baseline, str]:
     """Returns what to compare with, and its name: another span, or what the live model was trained on."""
     from pipeline.config.schema import read_schema
-    from pipeline.gate.baseline import Baseline, build_baseline
+    from pipeline.gate.baseline import Baseline
+    from pipeline.gate.measuring import build_baseline
 
     against: int | None = args.against
     if against is not None:

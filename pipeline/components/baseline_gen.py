@@ -24,8 +24,8 @@ from pipeline.artifacts import Baseline
 from pipeline.components.rerun_gate import read_statistics
 from pipeline.gate import baseline as baseline_files
 from pipeline.gate import labels, performance, scoring
-from pipeline.gate.baseline import build_baseline
 from pipeline.gate.definition import define
+from pipeline.gate.measuring import build_baseline
 from pipeline.gate.performance import Evaluation
 from pipeline.gate.settings import Settings
 from pipeline.gate.yardstick import Yardstick, choose_yardstick

@@ -15,10 +15,11 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from models.features import FeatureSpec
 from pipeline.gate import drift
-from pipeline.gate.baseline import Baseline, BaselineError, build_baseline
+from pipeline.gate.baseline import Baseline, BaselineError
 from pipeline.gate.distributions import Distribution
 from pipeline.gate.evidence import Drift, NotCompared
 from pipeline.gate.feature_columns import compared, excluded
+from pipeline.gate.measuring import build_baseline
 from pipeline.gate.policy import GatePolicy
 from pipeline.gate.words import spans as spans_in_words
 from pipeline.ingest.errors import IngestError

@@ -7,7 +7,7 @@ from pyarrow import csv
 from data.taxi import source
 from pipeline.config.dataset import load_dataset
 from pipeline.config.schema import read_schema
-from pipeline.gate.baseline import build_baseline
+from pipeline.gate.measuring import build_baseline
 
 TAXI = load_dataset("taxi")
 

@@ -10,7 +10,7 @@ import pytest
 from google.protobuf import text_format
 
 from pipeline.config.dataset import Dataset, load_dataset
-from pipeline.gate.baseline import build_baseline
+from pipeline.gate.measuring import build_baseline
 from pipeline.gate.performance import evaluate
 from pipeline.gate.policy import GatePolicy
 from pipeline.state.root import Root

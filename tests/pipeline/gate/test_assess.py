@@ -10,9 +10,9 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from models.features import FeatureSpec
 from pipeline.gate import assess
-from pipeline.gate.baseline import build_baseline
 from pipeline.gate.decision import Verdict, describe
 from pipeline.gate.definition import define
+from pipeline.gate.measuring import build_baseline
 from pipeline.gate.policy import GatePolicy
 from pipeline.gate.settings import Settings
 from pipeline.ingest.errors import ColumnsError

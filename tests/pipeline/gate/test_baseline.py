@@ -1,14 +1,12 @@
 import json
-import time
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from models.features import FeatureSpec
 from pipeline.gate import drift, performance, yardstick
-from pipeline.gate.baseline import Baseline, BaselineError, build_baseline
+from pipeline.gate.baseline import Baseline, BaselineError
+from pipeline.gate.measuring import build_baseline
 from pipeline.gate.policy import GatePolicy
 from tests.helpers.windows import FEATURES, SCHEMA, rows, window
 
@@ -31,22 +29,6 @@ def baseline():
         statistics=statistics,
         created_at=1_700_000_000,
     )
-
-
-def test_it_holds_what_later_spans_are_compared_with(baseline):
-    assert baseline.window == (1, 2, 3, 4)
-    assert [feature.name for feature in baseline.bins] == [
-        "area",
-        "fare",
-        "fare (missing)",
-        "miles",
-        "miles (missing)",
-        "payment",
-        "tips > 0.2 * fare",
-    ]
-    assert baseline.rows == 3200
-    assert baseline.known["payment"] == ("Card", "Cash")
-    assert [rows for _, rows in baseline.label_spans] == [800, 800, 800, 800]
 
 
 def test_save_and_load_keep_everything(baseline, tmp_path):
@@ -145,76 +127,3 @@ def test_a_damaged_manifest_is_refused(tmp_path, text):
 
     with pytest.raises(BaselineError):
         Baseline.load(str(tmp_path))
-
-
-def test_too_few_rows_are_refused():
-    with pytest.raises(BaselineError, match=r"at least 25 training rows. Received 20 in spans \[1\]"):
-        build({1: rows(20, 1)})
-
-
-def test_no_rows_are_refused():
-    with pytest.raises(BaselineError, match=r"Received 0 in spans \[1, 2\]"):
-        build({1: rows(0, 1), 2: rows(0, 2)})
-
-
-def test_a_window_of_one_span_has_no_variation():
-    assert np.isnan(build({1: rows(800, 1)}).variation).all()
-
-
-def test_variation_is_what_the_windows_spans_do_among_each_other():
-    moving = build({span: rows(3000, span, card=share) for span, share in enumerate((0.2, 0.3, 0.4, 0.5), start=1)})
-    payment = [feature.name for feature in moving.bins].index("payment")
-
-    # The first span has 20 % cards, the others together 40 %: a distance of 0.2.
-    assert np.sqrt(moving.variation[payment]) == pytest.approx(0.2, abs=0.02)
-    assert np.sqrt(build().variation[payment]) < 0.03
-
-
-def test_a_feature_that_the_rows_lack_is_said():
-    features = FeatureSpec(label="tips > 0.2 * fare", numeric=("fare", "altitude"))
-
-    (gap,) = build(features=features).not_compared
-
-    assert (gap.feature, gap.text) == ("altitude", "`altitude` is not compared: not in the schema")
-
-
-def test_a_feature_without_a_value_is_said_and_its_missing_share_compared():
-    tables = {span: table.set_column(1, "miles", pa.nulls(800, pa.float64())) for span, table in window().items()}
-
-    made = build(tables)
-
-    assert [gap.feature for gap in made.not_compared] == ["miles"]
-    found = drift.compare(rows(1000, 9), made, FEATURES, POLICY)
-    assert {item.feature for item in found.drift.moved} == {"miles", "miles (missing)"}
-
-
-def test_rows_without_labels_are_said():
-    tables = {span: table.drop_columns(["tips"]) for span, table in window().items()}
-
-    (gap,) = build(tables).not_compared
-
-    assert (gap.subject, gap.text) == ("label", "the label is not compared: the training rows have none")
-
-
-def test_calibration_for_the_rows_of_four_months_takes_less_than_five_seconds():
-    rng = np.random.default_rng(0)
-    names = [f"x{i}" for i in range(18)]
-    tables = {
-        span: pa.table(
-            {
-                **{name: rng.normal(size=27_000) for name in names},
-                "y": pa.array(rng.integers(0, 300, 27_000).astype(str)),
-                "late": rng.integers(0, 2, 27_000),
-            }
-        )
-        for span in (1, 2, 3, 4)
-    }
-    from tensorflow_metadata.proto.v0 import schema_pb2
-
-    schema = schema_pb2.Schema(feature=[schema_pb2.Feature(name=name) for name in (*names, "y", "late")])
-    features = FeatureSpec(label="late", numeric=tuple(names), categorical=("y",))
-
-    start = time.process_time()
-    build_baseline(tables, schema, features, POLICY, evaluation=None, statistics=None)
-
-    assert time.process_time() - start < 5.0

@@ -4,7 +4,7 @@ import pytest
 
 from models.features import FeatureSpec
 from pipeline.gate import bins, directions, labels
-from pipeline.gate.baseline import build_baseline
+from pipeline.gate.measuring import build_baseline
 from pipeline.gate.policy import GatePolicy
 from tests.helpers.windows import SCHEMA
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pipeline.gate import distributions, drift
-from pipeline.gate.baseline import build_baseline
+from pipeline.gate.measuring import build_baseline
 from pipeline.gate.policy import GatePolicy
 from tests.helpers.windows import FEATURES, SCHEMA, rows, window
 

@@ -8,7 +8,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from models.features import FeatureSpec
 from pipeline.gate import distances, drift
-from pipeline.gate.baseline import build_baseline
+from pipeline.gate.measuring import build_baseline
 from pipeline.gate.policy import GatePolicy
 from tests.helpers.windows import FEATURES, SCHEMA, rows, window
 

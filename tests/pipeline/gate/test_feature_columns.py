@@ -8,8 +8,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from models.features import FeatureSpec
 from pipeline.gate import drift, joint, labels
-from pipeline.gate.baseline import build_baseline
 from pipeline.gate.feature_columns import compared, excluded, with_features
+from pipeline.gate.measuring import build_baseline
 from pipeline.gate.policy import GatePolicy
 
 FEATURES = FeatureSpec(

@@ -19,8 +19,8 @@ from models.training_spec import TrainingSpec
 from models.transform_graph import TransformGraph, write_transform_graph
 from pipeline.config.dataset import load_dataset
 from pipeline.gate import assess, gains, labels, performance, scoring, yardstick
-from pipeline.gate.baseline import build_baseline
 from pipeline.gate.decision import Row, Verdict
+from pipeline.gate.measuring import build_baseline
 from pipeline.gate.settings import Floors, Settings
 
 DAY = 86_400

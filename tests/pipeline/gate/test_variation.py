@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from pipeline.gate import drift
-from pipeline.gate.baseline import Baseline, build_baseline
+from pipeline.gate.baseline import Baseline
+from pipeline.gate.measuring import build_baseline
 from pipeline.gate.policy import GatePolicy
 from pipeline.gate.words import describe_drift
 from tests.helpers.quarters import TAXI, baseline_of

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from pipeline.errors import ReportError
 from pipeline.gate import drift
-from pipeline.gate.baseline import build_baseline
+from pipeline.gate.measuring import build_baseline
 from pipeline.gate.policy import GatePolicy
 from pipeline.report import drift_plot
 from tests.helpers.windows import FEATURES, SCHEMA, rows, window
