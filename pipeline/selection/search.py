@@ -16,6 +16,7 @@ from columnar import examples
 from models import training
 from models.errors import TrainingError
 from models.features import FeatureSpec
+from models.learners.spaces import Choices
 from models.packed import Layout, Rows
 from models.training_spec import TrainingSpec
 from models.transform_graph import TransformGraph
@@ -26,7 +27,7 @@ from pipeline.ingest.training_window import by_span
 from pipeline.selection import must_beat, own
 from pipeline.selection.folds import Fold
 from pipeline.selection.own import Configuration
-from pipeline.selection.tuning_spec import Choices, TuningSpec
+from pipeline.selection.tuning_spec import TuningSpec
 
 _REPLICATES = 20
 

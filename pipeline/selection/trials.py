@@ -8,11 +8,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from models.learners.spaces import Choice
 from models.target import TaskName
 from pipeline import json_values
 from pipeline.evaluation import registry
 from pipeline.evaluation.intervals import Estimate
-from pipeline.selection.tuning_spec import Choice
 
 FILE = "tuning.json"
 """In the Tuner's results, beside TFX's own file."""

@@ -10,31 +10,11 @@ from typing import Annotated, Any
 
 from models import settings
 from models.errors import TrainingError
+from models.learners.spaces import SPACES, Choice, Choices
 from models.model_spec import ModelSpec
 from models.settings import Range
 from models.training_spec import TrainingSpec
 from pipeline import json_values
-
-Choice = int | float | bool | str | tuple[int, ...]
-Choices = tuple[Choice, ...]
-
-SPACES: Mapping[str, Mapping[str, Choices]] = {
-    "network": {
-        "learning_rate": (0.001, 0.002, 0.003, 0.006, 0.01),
-        "batch_size": (64, 128, 256, 512),
-        "hidden_units": ((32,), (64, 32), (128, 64), (256, 128)),
-        "dropout": (0.0, 0.1, 0.2, 0.3, 0.4),
-        "embedding_size": (4, 8, 16),
-        "weight_decay": (0.001, 0.01, 0.1),
-        "cross_layers": (0, 1, 2),
-    },
-    "trees": {
-        "tree_rate": (0.03, 0.05, 0.1, 0.2),
-        "tree_leaves": (7, 15, 31, 63),
-        "tree_rows": (5, 20, 50, 100, 200),
-    },
-}
-"""By learner: the values that are tried. The dataset's own are always among them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +29,7 @@ class TuningSpec:
       each_training: whether the Tuner is part of the pipeline, so that each training is preceded by a search and uses
         what it found; else only the command `tune` searches, and `[training]` says what is used.
       space: hyperparameters of `[training]` and the values to try, such as `dropout = [0.0, 0.2]`; where it is empty,
-        those that suit the learner.
+        those that suit the learner, or each of several.
       seed: of the search.
     """
 
@@ -67,12 +47,10 @@ class TuningSpec:
         """Returns the values that are tried, by hyperparameter, the dataset's own among them.
 
         Raises:
-          ValueError: a hyperparameter that there is not, or a value that it cannot be; or the learner has no space.
+          ValueError: a hyperparameter that there is not, or a value that it cannot be.
         """
         known = {one.name: getattr(training, one.name) for one in dataclasses.fields(training)}
-        space = self.space or SPACES.get(model.learner, {})
-        if not space:
-            raise ValueError(f"space: the learner {model.learner!r} has none of its own. Name hyperparameters to try.")
+        space = self.space or {name: values for each in model.trained for name, values in SPACES[each].items()}
         for name, values in space.items():
             if name not in known:
                 raise ValueError(f"space: {name!r} is no key of [training]. There are: {', '.join(known)}.")
@@ -102,4 +80,6 @@ class TuningSpec:
 
 def _alike(value: Choice, known: object) -> Choice:
     """Returns the value in the type of the key's own: 0 and 0.0 are one rate, and one trial."""
+    if isinstance(known, tuple) and isinstance(value, tuple):
+        return tuple(float(one) for one in value) if any(isinstance(one, float) for one in known) else value
     return float(value) if isinstance(known, float) and isinstance(value, int) else value
