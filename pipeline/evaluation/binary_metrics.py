@@ -8,6 +8,8 @@ Source: TensorFlow Model Analysis 0.52, `calibration_histogram`, `binary_confusi
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -44,34 +46,70 @@ def weighted(
       weights: (rows,), at least one above 0.
       thresholds: from which probability on the model answers 1, where a metric is of its answers.
     """
-    size = BUCKETS + _EDGE_BUCKETS
-    buckets, totals, positives = _bucketed(labels, probabilities, weights)
-    predictions = _histogram(buckets, weights * probabilities, size)
-    total, positive, predicted = totals.sum(), positives.sum(), predictions.sum()
-    true_positives = _at_thresholds(positives)
-    false_positives = _at_thresholds(totals - positives)
+    return weighing(labels, probabilities, thresholds)(weights)
+
+
+def weighing(
+    labels: Floats, probabilities: Floats, thresholds: Thresholds = _AT_HALF
+) -> Callable[[Floats], dict[str, float]]:
+    """Returns `weighted` of these rows as a function of their weights: what needs no weight is computed once."""
+    histogram = Buckets(labels, probabilities)
+    bins = _bins(histogram.of_rows)
     clipped = np.clip(probabilities, EPSILON, 1 - EPSILON)
     losses = -np.where(labels == 1, np.log(clipped), np.log1p(-clipped))
     called = thresholds.answers(probabilities) == 1
-    right = called == (labels == 1)
-    hits, calls = float((called * labels) @ weights), float(called @ weights)
-    return {
-        EXAMPLE_COUNT: float(total),
-        AUC: _roc_auc(true_positives, false_positives),
-        "auc_precision_recall": _pr_auc(true_positives, false_positives),
-        "recall_at_precision": _recall_at_precision(true_positives, false_positives),
-        "binary_accuracy": float(weights[right].sum() / total),
-        "precision": hits / calls if calls else float("nan"),
-        "recall": hits / float(positive) if positive else float("nan"),
-        "f1_score": 2 * hits / (calls + float(positive)) if calls + positive else float("nan"),
-        "matthews_correlation_coefficient": _matthews(hits, calls, float(positive), float(total)),
-        "binary_crossentropy": float(losses @ weights / total),
-        "brier_score": float((probabilities - labels) ** 2 @ weights / total),
-        "calibration": float(predicted / positive) if positive else float("nan"),
-        "mean_label": float(positive / total),
-        "mean_prediction": float(predicted / total),
-        CALIBRATION_ERROR: calibration_error(np.arange(size), totals, positives, predictions),
-    }
+    of_rows = np.stack(
+        [called == (labels == 1), called * labels, called, losses, (probabilities - labels) ** 2, probabilities]
+    )  # (metrics, rows)
+
+    def measured(weights: Floats) -> dict[str, float]:
+        totals, positives = histogram.weighed(weights)
+        total, positive = float(totals.sum()), float(positives.sum())
+        true_positives, false_positives = _at_thresholds(positives), _at_thresholds(totals - positives)
+        right, hits, calls, lost, squares, predicted = (of_rows @ weights).tolist()
+        gaps = np.bincount(bins, weights * (probabilities - labels), CALIBRATION_BINS)
+        return {
+            EXAMPLE_COUNT: total,
+            AUC: _roc_auc(true_positives, false_positives),
+            "auc_precision_recall": _pr_auc(true_positives, false_positives),
+            "recall_at_precision": _recall_at_precision(true_positives, false_positives),
+            "binary_accuracy": right / total,
+            "precision": hits / calls if calls else float("nan"),
+            "recall": hits / positive if positive else float("nan"),
+            "f1_score": 2 * hits / (calls + positive) if calls + positive else float("nan"),
+            "matthews_correlation_coefficient": _matthews(hits, calls, positive, total),
+            "binary_crossentropy": lost / total,
+            "brier_score": squares / total,
+            "calibration": predicted / positive if positive else float("nan"),
+            "mean_label": positive / total,
+            "mean_prediction": predicted / total,
+            CALIBRATION_ERROR: float(np.abs(gaps).sum() / total),
+        }
+
+    return measured
+
+
+class Buckets:
+    """TFMA's histogram of rows by score, from which areas are read.
+
+    Attributes:
+      of_rows: the bucket of each row, (rows,).
+    """
+
+    def __init__(self, labels: Floats, scores: Floats) -> None:
+        """Finds the bucket of each row, of labels 0 or 1 and scores in [0, 1], both (rows,)."""
+        self.of_rows = np.clip((scores * BUCKETS + 1).astype(np.int64), 0, BUCKETS + 1)
+        self._cells = 2 * self.of_rows + (labels == 1)
+
+    def weighed(self, weights: Floats) -> tuple[Floats, Floats]:
+        """Returns of each bucket the weight of its rows and of its positive rows."""
+        cells = np.bincount(self._cells, weights, 2 * (BUCKETS + _EDGE_BUCKETS)).reshape(-1, 2)
+        return np.asarray(cells.sum(axis=1)), np.asarray(cells[:, 1])
+
+    def auc(self, weights: Floats) -> float:
+        """Returns the area under the ROC curve as TFMA reads it; NaN where all labels are equal."""
+        totals, positives = self.weighed(weights)
+        return _roc_auc(_at_thresholds(positives), _at_thresholds(totals - positives))
 
 
 def calibration_error(
@@ -81,32 +119,19 @@ def calibration_error(
 
     Source: Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning", 2015.
     """
-    bins = np.clip((bucket_ids - 1) // (BUCKETS // CALIBRATION_BINS), 0, CALIBRATION_BINS - 1)
-    gaps = np.abs(np.bincount(bins, predictions - labels, CALIBRATION_BINS))
+    gaps = np.abs(np.bincount(_bins(bucket_ids), predictions - labels, CALIBRATION_BINS))
     return float(gaps.sum() / examples.sum())
 
 
-def histogram_auc(labels: Floats, scores: Floats, weights: Floats) -> float:
-    """Returns the area under the ROC curve as TFMA reads it off its histogram; NaN where all labels are equal."""
-    _, totals, positives = _bucketed(labels, scores, weights)
-    return _roc_auc(_at_thresholds(positives), _at_thresholds(totals - positives))
-
-
-def _bucketed(labels: Floats, scores: Floats, weights: Floats) -> tuple[npt.NDArray[np.int64], Floats, Floats]:
-    """Returns each row's bucket, and of each bucket the weight of its rows and of its positive rows."""
-    buckets = np.clip((scores * BUCKETS + 1).astype(np.int64), 0, BUCKETS + 1)
-    size = BUCKETS + _EDGE_BUCKETS
-    return buckets, _histogram(buckets, weights, size), _histogram(buckets, weights * labels, size)
+def _bins(bucket_ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Returns the bin of calibration that each bucket of the histogram is in."""
+    return np.clip((bucket_ids - 1) // (BUCKETS // CALIBRATION_BINS), 0, CALIBRATION_BINS - 1)
 
 
 def _matthews(hits: float, calls: float, positive: float, total: float) -> float:
     """Returns the correlation of label and call; 0 where either is always the same."""
     spread = calls * (total - calls) * positive * (total - positive)
     return (hits * total - calls * positive) / float(np.sqrt(spread)) if spread > 0 else 0.0
-
-
-def _histogram(buckets: npt.NDArray[np.int64], weights: Floats, size: int) -> Floats:
-    return np.asarray(np.bincount(buckets, weights, size), np.float64)
 
 
 def _at_thresholds(histogram: Floats) -> Floats:

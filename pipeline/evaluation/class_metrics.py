@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
 from models.thresholds import Thresholds
-from pipeline.evaluation.binary_metrics import CALIBRATION_BINS, EPSILON, histogram_auc
+from pipeline.evaluation.binary_metrics import CALIBRATION_BINS, EPSILON, Buckets
 from pipeline.evaluation.registry import CALIBRATION_ERROR, EXAMPLE_COUNT
 
 Floats = npt.NDArray[np.float64]
@@ -32,8 +34,25 @@ def weighted(
       weights: (rows,), at least one above 0.
       thresholds: which class the model answers.
     """
-    found = of_sums(sums(labels, probabilities, weights, thresholds), probabilities.shape[1])
-    return {**found, "auc_macro": _mean_auc(labels.astype(np.int64), probabilities, weights)}
+    return weighing(labels, probabilities, thresholds)(weights)
+
+
+def weighing(
+    labels: Floats, probabilities: Floats, thresholds: Thresholds = _MOST_PROBABLE
+) -> Callable[[Floats], dict[str, float]]:
+    """Returns `weighted` of these rows as a function of their weights: what needs no weight is computed once."""
+    classes = probabilities.shape[1]
+    summed = _summing(labels, probabilities, thresholds)
+    areas = [Buckets((labels == index).astype(np.float64), probabilities[:, index]) for index in range(classes)]
+    truth = labels.astype(np.int64)
+
+    def measured(weights: Floats) -> dict[str, float]:
+        occur = np.flatnonzero(np.bincount(truth, weights))
+        # Of each class that has rows, against the rest.
+        found = [areas[index].auc(weights) for index in occur]
+        return {**of_sums(summed(weights), classes), "auc_macro": float(np.mean(found)) if found else float("nan")}
+
+    return measured
 
 
 def sums(labels: Floats, probabilities: Floats, weights: Floats, thresholds: Thresholds = _MOST_PROBABLE) -> Floats:
@@ -42,29 +61,31 @@ def sums(labels: Floats, probabilities: Floats, weights: Floats, thresholds: Thr
     (classes² + 4 + bins,): the confusion matrix, then the weight of right most probable classes, of log losses, of
     Brier scores and of classes among the first three, then by bin of the confidence that less the right answers.
     """
+    return _summing(labels, probabilities, thresholds)(weights)
+
+
+def _summing(labels: Floats, probabilities: Floats, thresholds: Thresholds) -> Callable[[Floats], Floats]:
+    """Returns `sums` of these rows as a function of their weights."""
     classes = probabilities.shape[1]
     truth, predicted = labels.astype(np.int64), probabilities.argmax(axis=1)
     right, confidence = predicted == truth, probabilities.max(axis=1)
-    matrix = confusion(truth, thresholds.answers(probabilities), weights, classes)
+    cells = truth * classes + thresholds.answers(probabilities)
     own = np.clip(probabilities[np.arange(len(truth)), truth], EPSILON, 1.0)
     one_hot = np.zeros_like(probabilities)
     one_hot[np.arange(len(truth)), truth] = 1.0
     first = np.argpartition(-probabilities, min(TOP, classes) - 1, axis=1)[:, :TOP]
+    squares = ((probabilities - one_hot) ** 2).sum(axis=1)
+    among_first = (first == truth[:, None]).any(axis=1)
+    of_rows = np.stack([right, -np.log(own), squares, among_first])  # (sums, rows)
     is_number = not np.isnan(confidence).any()
     bins = np.minimum((np.where(is_number, confidence, 0) * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    gaps = np.bincount(bins, (confidence - right) * weights, CALIBRATION_BINS)
-    return np.concatenate(
-        [
-            matrix.ravel(),
-            [
-                right @ weights,
-                -np.log(own) @ weights,
-                ((probabilities - one_hot) ** 2).sum(axis=1) @ weights,
-                (first == truth[:, None]).any(axis=1) @ weights,
-            ],
-            gaps,
-        ]
-    )
+    gaps = confidence - right
+
+    def summed(weights: Floats) -> Floats:
+        matrix = np.bincount(cells, weights, classes * classes)
+        return np.concatenate([matrix, of_rows @ weights, np.bincount(bins, gaps * weights, CALIBRATION_BINS)])
+
+    return summed
 
 
 def of_sums(summed: Floats, classes: int) -> dict[str, float]:
@@ -114,10 +135,3 @@ def matthews(matrix: Floats) -> float:
 
 def _ratio(part: Floats, whole: Floats) -> Floats:
     return np.asarray(np.divide(part, whole, out=np.zeros_like(part), where=whole > 0))
-
-
-def _mean_auc(truth: npt.NDArray[np.int64], probabilities: Floats, weights: Floats) -> float:
-    """Returns the mean AUC of each class that has rows against the rest."""
-    classes = np.flatnonzero(np.bincount(truth, weights))
-    areas = [histogram_auc((truth == index).astype(np.float64), probabilities[:, index], weights) for index in classes]
-    return float(np.mean(areas)) if areas else float("nan")

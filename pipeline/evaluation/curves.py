@@ -82,7 +82,9 @@ class ModelCurves:
       metrics: by TFMA's names; a metric that is not defined is left out.
       deviations: bootstrap standard deviations, by the same names.
       roc: (false positive rate, true positive rate), from (0, 0) to (1, 1); empty where all labels are equal.
-      precision_recall: (recall, precision), recall ascending; empty where no label is positive.
+      precision_recall: (recall, precision), recall ascending, from (0, 1) on: where nothing is called positive nothing
+        is called so wrongly, as scikit-learn has it. Empty where no label is positive; files of earlier releases begin
+        with the highest prediction.
       calibration: bins that hold rows, ascending; of several classes, by the probability of the class that is answered
         and the share of right answers.
       classes: of a multiclass task, in order.
@@ -225,8 +227,10 @@ def curves_of(histogram: Histogram, metrics: Mapping[str, Metric], thresholds: T
     if positives and positives < rows:
         roc = _thinned((called - right) / (rows - positives), right / positives)
     if positives:
-        some = called > 0
-        precision_recall = _thinned(right[some] / positives, right[some] / called[some])
+        # Before the first that is found, every threshold has a recall of 0: the curve has one point there.
+        some = right > 0
+        recall, precision = right[some] / positives, right[some] / called[some]
+        precision_recall = _thinned(np.append(0.0, recall), np.append(1.0, precision))
     return ModelCurves(
         **_known(metrics),
         roc=roc,

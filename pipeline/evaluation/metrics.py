@@ -77,16 +77,16 @@ def measure(sample: Sample, target: Target, bootstraps: int, seed: int) -> dict[
       target: what the labels are.
       bootstraps: Poisson replicates; 0 for no deviations. The same replicates are drawn for every model.
     """
-    rng, task = np.random.default_rng(seed), _measure_of(target)
+    rng = np.random.default_rng(seed)
     rows = len(sample.labels)
     counts = [rng.poisson(1.0, rows).astype(np.float64) for _ in range(bootstraps)]
     replicates = [sample.weights * count for count in counts if count.any()]
     measured: dict[str, dict[str, Metric]] = {}
     first: dict[str, Floats] = {}
     for model, predictions in sample.predictions.items():
-        compute = functools.partial(task, thresholds=sample.thresholds.get(model, Thresholds()))
-        values = compute(sample.labels, predictions, sample.weights) | {EXAMPLE_COUNT: float(rows)}
-        drawn = [compute(sample.labels, predictions, weights) for weights in replicates]
+        compute = _weighing(target, sample.labels, predictions, sample.thresholds.get(model, Thresholds()))
+        values = compute(sample.weights) | {EXAMPLE_COUNT: float(rows)}
+        drawn = [compute(weights) for weights in replicates]
         by_name = {name: np.array([replicate[name] for replicate in drawn]) for name in values}
         chance = _calibration_chance(predictions, sample.weights) if CALIBRATION_ERROR in values else 0.0
         measured[model] = {
@@ -102,15 +102,15 @@ def measure(sample: Sample, target: Target, bootstraps: int, seed: int) -> dict[
     return measured
 
 
-def _measure_of(target: Target) -> Callable[..., dict[str, float]]:
-    """Returns what measures a task: labels, predictions, weights and `thresholds` to metrics."""
+def _weighing(
+    target: Target, labels: Floats, predictions: Floats, thresholds: Thresholds
+) -> Callable[[Floats], dict[str, float]]:
+    """Returns what measures these rows, as a function of their weights."""
     if target.task == "multiclass":
-        return class_metrics.weighted
+        return class_metrics.weighing(labels, predictions, thresholds)
     if target.task == "regression":
-        return lambda labels, predictions, weights, **_: number_metrics.weighted(
-            labels, predictions, weights, target.interval
-        )
-    return binary_metrics.weighted
+        return number_metrics.weighing(labels, predictions, target.interval)
+    return binary_metrics.weighing(labels, predictions, thresholds)
 
 
 def _calibration_chance(predictions: Floats, weights: Floats) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -19,33 +21,39 @@ def weighted(labels: Floats, predictions: Floats, weights: Floats, interval: flo
       weights: (rows,), at least one above 0.
       interval: share of the rows that lower to upper shall cover.
     """
+    return weighing(labels, predictions, interval)(weights)
+
+
+def weighing(labels: Floats, predictions: Floats, interval: float) -> Callable[[Floats], dict[str, float]]:
+    """Returns `weighted` of these rows as a function of their weights: what needs no weight is computed once."""
     value, lower, upper = predictions.T
-    total = weights.sum()
-
-    def mean(values: Floats) -> float:
-        return float(values @ weights / total)
-
     error = labels - value
-    some = (labels != 0) & (weights > 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        percentages = np.abs(error[some] / labels[some]) * 100
-    return {
-        EXAMPLE_COUNT: float(total),
-        "mean_label": mean(labels),
-        "mean_prediction": mean(value),
-        "mean_absolute_error": mean(np.abs(error)),
-        # As in TFMA: a row whose label is 0 is off by no percentage.
-        "mean_absolute_percentage_error": float(percentages @ weights[some] / weights[some].sum())
-        if some.any()
-        else float("nan"),
-        "mean_pinball_loss": mean(
-            (pinball(labels - lower, (1 - interval) / 2) + pinball(labels - upper, (1 + interval) / 2)) / 2
-        ),
-        "interval_coverage": mean(((lower <= labels) & (labels <= upper)).astype(np.float64)),
-        "interval_width": mean(upper - lower),
-        # Less a label, so that squares of large numbers, such as points in time, do not swallow their spread.
-        **of_sums(sums(labels - labels[0], predictions - labels[0], weights)),
+    some = labels != 0  # As in TFMA: a row whose label is 0 is off by no percentage.
+    misses = pinball(labels - lower, (1 - interval) / 2) + pinball(labels - upper, (1 + interval) / 2)
+    means = {
+        "mean_label": labels,
+        "mean_prediction": value,
+        "mean_absolute_error": np.abs(error),
+        "mean_pinball_loss": misses / 2,
+        "interval_coverage": (lower <= labels) & (labels <= upper),
+        "interval_width": upper - lower,
     }
+    percentages = np.abs(np.divide(error, labels, out=np.zeros_like(error), where=some)) * 100
+    # Less a label, so that squares of large numbers, such as points in time, do not swallow their spread.
+    near = labels - labels[0]
+    of_rows = np.stack([*means.values(), percentages, some, near, near**2, error**2])  # (sums, rows)
+
+    def measured(weights: Floats) -> dict[str, float]:
+        total = float(weights.sum())
+        *summed, off, counted, near_sum, near_squares, squares = (of_rows @ weights).tolist()
+        return {
+            EXAMPLE_COUNT: total,
+            **{name: one / total for name, one in zip(means, summed, strict=True)},
+            "mean_absolute_percentage_error": off / counted if counted else float("nan"),
+            **of_sums(np.array([total, near_sum, near_squares, squares])),
+        }
+
+    return measured
 
 
 def sums(labels: Floats, predictions: Floats, weights: Floats) -> Floats:

@@ -58,11 +58,7 @@ def captured(log: Path | None = None) -> Iterator[tuple[TextIO, TextIO]]:
     try:
         os.dup2(target, 1)
         os.dup2(target, 2)
-        # Before TensorFlow and absl install their own handlers: one format, with times, for all of it.
-        logging.basicConfig(
-            level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-        )
-        with _Stream(saved[0]) as out, _Stream(saved[1]) as err:
+        with _logging_to(sys.stderr), _Stream(saved[0]) as out, _Stream(saved[1]) as err:
             try:
                 yield out, err
             except ConfigError:
@@ -78,6 +74,25 @@ def captured(log: Path | None = None) -> Iterator[tuple[TextIO, TextIO]]:
             os.dup2(original, descriptor)
             os.close(original)
         os.close(target)
+
+
+@contextlib.contextmanager
+def _logging_to(stream: TextIO) -> Iterator[None]:
+    """Has the process log to a stream, in one format with times, whatever TensorFlow and absl install of their own.
+
+    What was there before is put back: a handler that outlives its stream complains at each line.
+    """
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.handlers[:] = before[0]
+        root.setLevel(before[1])
 
 
 class _Stream(io.TextIOWrapper):

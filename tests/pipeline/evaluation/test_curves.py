@@ -20,7 +20,19 @@ def test_roc_and_precision_recall_step_through_the_rows():
 
     # From the highest prediction down: a positive, a negative, a positive, a negative.
     assert found.roc == ((0, 0), (0, 0.5), (0.5, 0.5), (0.5, 1), (1, 1))
-    assert found.precision_recall == ((0.5, 1), (0.5, 0.5), (1, 0.66667), (1, 0.5))
+    assert found.precision_recall == ((0, 1), (0.5, 1), (0.5, 0.5), (1, 0.66667), (1, 0.5))
+
+
+def test_precision_and_recall_are_scikit_learns_from_a_recall_of_0_and_a_precision_of_1_on():
+    # The highest prediction is wrong: of a recall of 0 there is one precision only.
+    labels, probabilities = 1 - LABELS, PROBABILITIES
+
+    precision, recall, _ = reference.precision_recall_curve(labels, probabilities)
+
+    expected = [(0, 1), *(point for point in zip(recall[::-1], precision[::-1], strict=True) if point[0])]
+    assert drawn(labels, probabilities).precision_recall == tuple(
+        (pytest.approx(x), pytest.approx(y, abs=1e-5)) for x, y in expected
+    )
 
 
 def test_calibration_bins_are_tenths_with_wilsons_interval():

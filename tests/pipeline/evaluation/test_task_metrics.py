@@ -1,5 +1,6 @@
 """The metrics of several classes and of numbers: by hand, and against scikit-learn."""
 
+import functools
 import math
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from sklearn import metrics as sk
 
 from models.target import Target
-from pipeline.evaluation import class_metrics, metrics, number_metrics, registry
+from pipeline.evaluation import binary_metrics, class_metrics, metrics, number_metrics, registry
 from pipeline.evaluation.metrics import Sample
 
 CLASSES = Target(label="y", task="multiclass", classes=("a", "b", "c", "d"))
@@ -92,6 +93,26 @@ def test_every_metric_of_a_task_is_measured_and_no_other(target, classified):
 
     assert set(measured) == {item.name for item in registry.of_task(target.task)}
     assert all(math.isfinite(metric.value) for metric in measured.values())
+
+
+@pytest.mark.parametrize("target", [Target(label="y"), CLASSES, NUMBER])
+def test_a_weight_is_that_many_rows_and_none_of_0(target, classified):
+    # So are a bootstrap's replicates: the same rows under other weights.
+    truth, probabilities, _ = classified
+    weights = np.random.default_rng(4).integers(0, 3, len(truth))
+    rows = np.repeat(np.arange(len(truth)), weights)
+    y, of_rows = {
+        "binary": ((truth > 1).astype(float), binary_metrics.weighing),
+        "multiclass": (truth.astype(float), class_metrics.weighing),
+        "regression": (truth + 0.0, functools.partial(number_metrics.weighing, interval=0.8)),
+    }[target.task]
+    value = probabilities[:, 2:].sum(axis=1)
+    p = {"binary": value, "multiclass": probabilities}.get(target.task, np.stack([value, value - 1, value + 1], axis=1))
+
+    under_weights = of_rows(y, p)(weights.astype(float))
+    repeated = of_rows(y[rows], p[rows])(np.ones(len(rows)))
+
+    assert under_weights == pytest.approx(repeated, rel=1e-9)
 
 
 def test_the_deviation_of_a_difference_leaves_out_what_both_models_have_in_common():

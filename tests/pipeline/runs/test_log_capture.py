@@ -1,5 +1,6 @@
 """Noise goes to the log, ours to the terminal."""
 
+import logging
 import subprocess
 import sys
 import time
@@ -30,6 +31,17 @@ def test_descriptors_are_captured_and_given_back(tmp_path):
     assert done.stdout == "a result\nafter\n"
     assert done.stderr == "progress\n"
     assert log.read_text() == "noise of C++\nnoise of a child\nnoise of Python\n"
+
+
+def test_what_is_logged_afterwards_goes_where_it_went_before(tmp_path):
+    # A handler was left whose stream closes with a test: each later line was "I/O operation on closed file".
+    root = logging.getLogger()
+    before = list(root.handlers), root.level
+
+    with log_capture.captured(tmp_path / "run.log"):
+        assert root.handlers != before[0]
+
+    assert (root.handlers, root.level) == before
 
 
 def test_two_logs_of_one_second_are_two_files_and_sort_by_time(tmp_path):
