@@ -19,7 +19,7 @@ def table() -> str:
     spec = EvaluationSpec()
     lines = ["| metric | is | tasks | better | Beam engine |", "|---|---|---|---|---|"]
     for item in registry.METRICS.values():
-        unit = {"nats": ", nats", "label": ", in the label's unit", "": ""}[item.unit]
+        unit = {"nats": ", nats", "label": ", in the label's unit", "%": "", "": ""}[item.unit]
         on_beam = "yes" if all(item.tfma_of(task) for task in item.tasks) else "no"
         lines.append(f"| `{item.name}` | {item.title}{unit} | {', '.join(item.tasks)} | {item.better} | {on_beam} |")
     lines += ["", "| task | main metric | floors and limits | drop | drop of a slice |", "|---|---|---|---|---|"]

@@ -28,7 +28,7 @@ from pipeline.state import version_folder
 
 if TYPE_CHECKING:
     from pipeline.config.dataset import Dataset
-    from pipeline.evaluation.judge import Judgement
+    from pipeline.evaluation.judge import Beside, Judgement
     from pipeline.runs.request import Request
 
 
@@ -208,6 +208,7 @@ def show_judgement(judgement: Judgement, terminal: Terminal) -> None:
             _number(row.value),
             f"± {intervals.half_width(row.deviation):.3f}" if row.deviation is not None else "-",
             _number(row.live),
+            *(_beside(one) for one in row.beside),
             _number(row.calibration_error),
             f"{_number(row.mean_label, 3)} / {_number(row.mean_prediction, 3)}",
             row.status + (f": {row.why}" if row.why else ""),
@@ -219,6 +220,7 @@ def show_judgement(judgement: Judgement, terminal: Terminal) -> None:
     title = registry.METRICS[judgement.slices[0].metric].title
     columns = (
         *("slice", "examples", title, "95 %", f"live {title}"),
+        *(registry.METRICS[one.metric].title for one in judgement.slices[0].beside),
         *("calibration error", "label / predicted", "judgement"),
     )
     terminal.table("Evaluation on held-out rows of the newest span", columns, rows)
@@ -228,6 +230,14 @@ def show_judgement(judgement: Judgement, terminal: Terminal) -> None:
         terminal.say(f"  - {reason}")
     for note in judgement.notes:
         terminal.say(f"  note: {note}")
+
+
+def _beside(one: Beside) -> str:
+    """Returns a metric that dataset.toml names, with its interval and the live model's."""
+    if one.value is None:
+        return "undefined"
+    half = f" ± {intervals.half_width(one.deviation):.3f}" if one.deviation is not None else ""
+    return f"{one.value:.4f}{half}" + (f" (live {one.live:.4f})" if one.live is not None else "")
 
 
 def _number(value: float | None, digits: int = 4) -> str:

@@ -98,9 +98,10 @@ def of_sums(summed: Floats, classes: int) -> dict[str, float]:
     f1 = _ratio(2 * np.diag(matrix), matrix.sum(axis=1) + matrix.sum(axis=0))
     shares = matrix.sum(axis=1) / total
     entropy = float(-(shares[occurs] * np.log(shares[occurs])).sum())
-    values = {
+    return {
         EXAMPLE_COUNT: float(total),
         "sparse_categorical_accuracy": float(hits / total),
+        "top_3_accuracy": float(among_first / total) if classes > TOP else float("nan"),
         "precision_macro": float(precision[occurs].mean()),
         "precision_weighted": float(precision @ shares),
         "recall_macro": float(recall[occurs].mean()),
@@ -114,7 +115,6 @@ def of_sums(summed: Floats, classes: int) -> dict[str, float]:
         # Source: Guo et al., "On calibration of modern neural networks", 2017, over ten equal bins of the confidence.
         CALIBRATION_ERROR: float(np.abs(gaps).sum() / total),
     }
-    return values | ({"top_3_accuracy": float(among_first / total)} if classes > TOP else {})
 
 
 def confusion(truth: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], weights: Floats, classes: int) -> Floats:

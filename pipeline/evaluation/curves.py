@@ -22,7 +22,7 @@ from pipeline import json_values
 from pipeline.evaluation import intervals
 from pipeline.evaluation.binary_metrics import BUCKETS, CALIBRATION_BINS
 from pipeline.evaluation.class_metrics import confusion
-from pipeline.evaluation.metrics import Floats, Metric, Sample
+from pipeline.evaluation.metrics import Floats, Metric, Sample, value_of
 from pipeline.evaluation.registry import EXAMPLE_COUNT
 
 FILE = "curves.json"
@@ -79,7 +79,7 @@ class ModelCurves:
     """One model on the whole eval split.
 
     Attributes:
-      metrics: by TFMA's names; a metric that is not defined is left out.
+      metrics: by TFMA's names, those that are defined.
       deviations: bootstrap standard deviations, by the same names.
       roc: (false positive rate, true positive rate), from (0, 0) to (1, 1); empty where all labels are equal.
       precision_recall: (recall, precision), recall ascending, from (0, 1) on: where nothing is called positive nothing
@@ -90,6 +90,7 @@ class ModelCurves:
       classes: of a multiclass task, in order.
       confusion: weight of the rows by true class (outer) and answered class; of a binary model those of 0 and 1.
       thresholds: which class is answered, and how that was chosen; None of a regression, and in older files.
+      undefined: the metrics that were measured and have no value on these rows; registry.py says why.
       numbers: of a regression, about equally filled bins of the prediction, ascending.
       errors: of a regression, label less prediction at the levels of ERROR_LEVELS.
     """
@@ -104,6 +105,7 @@ class ModelCurves:
     numbers: tuple[NumberBin, ...] = ()
     errors: tuple[float, ...] = ()
     thresholds: Thresholds | None = None
+    undefined: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,9 +190,14 @@ def _without_curves(metrics: Mapping[str, Metric], **drawn: Any) -> ModelCurves:
 
 
 def _known(metrics: Mapping[str, Metric]) -> dict[str, Any]:  # Any: fields of ModelCurves.
-    """Returns the metrics that are defined, and their deviations, as `ModelCurves` holds them."""
-    known = {name: metric for name, metric in sorted(metrics.items()) if math.isfinite(metric.value)}
+    """Returns the metrics, and their deviations, as `ModelCurves` holds them."""
+    known = {
+        name: metric
+        for name, metric in sorted(metrics.items())
+        if math.isfinite(metric.value) and value_of(metrics, name) is not None
+    }
     return {
+        "undefined": tuple(sorted(set(metrics) - set(known))),
         "metrics": tuple((name, metric.value) for name, metric in known.items()),
         "deviations": tuple((name, m.deviation) for name, m in known.items() if m.deviation is not None),
     }

@@ -14,7 +14,7 @@ from pipeline import json_values
 from pipeline.evaluation import intervals, registry
 from pipeline.evaluation.bar import Bar
 from pipeline.evaluation.curves import ModelCurves
-from pipeline.evaluation.metrics import Metric, SliceKey
+from pipeline.evaluation.metrics import Metric, SliceKey, value_of
 from pipeline.evaluation.registry import AUC, CALIBRATION_ERROR, EXAMPLE_COUNT
 from pipeline.evaluation.spec import EvaluationSpec
 
@@ -31,18 +31,35 @@ _FORMER_NAMES = {"auc": "value", "auc_deviation": "deviation", "baseline_auc": "
 
 
 @dataclass(frozen=True, kw_only=True)
+class Beside:
+    """A metric that dataset.toml names besides the main one, on a slice.
+
+    Attributes:
+      value: None where it is undefined or was not measured.
+      deviation: bootstrap standard deviation; None where none was computed.
+      live: the live model's value; None where there is none.
+    """
+
+    metric: str
+    value: float | None
+    deviation: float | None
+    live: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SliceJudgement:
     """One slice, or the whole split (`slice` is ""): what the candidate and the live model reached, and what follows.
 
     Attributes:
       metric: the task's main metric, of which are `value`, `deviation` and `live`.
-      value: None where it is not defined, as an AUC where all labels are equal.
+      value: None where it is undefined, as an AUC where all labels are equal.
       deviation: bootstrap standard deviation; None where none was computed.
       live: the live model's value; None where there is none.
       calibration_error: None for a task without it, and where a prediction is no number.
       mean_label, mean_prediction: None for a task without it, and where a prediction is no number.
       failed: the metrics that a rule was broken by.
       why: in words, for everything but a plain pass.
+      beside: see EvaluationSpec.beside.
     """
 
     slice: str
@@ -57,6 +74,7 @@ class SliceJudgement:
     why: str = ""
     metric: str = AUC
     failed: tuple[str, ...] = ()
+    beside: tuple[Beside, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,10 +209,10 @@ def _judge_overall(
         return empty, [empty.why]
     if not _answers_numbers(values):
         why = "the model predicted NaN, which is no prediction, for at least one example"
-        return _row(OVERALL, values, live, task, [(registry.MAIN[task], why)]), [why]
+        return _row(OVERALL, values, live, spec, task, [(registry.MAIN[task], why)]), [why]
     floors = floors_on(values, spec.floors_of(task), task)
     broken = [*_missed_floors(values, floors), *_drops(values, live, spec.drops_of(task))]
-    return _row(OVERALL, values, live, task, broken), [why for _, why in broken]
+    return _row(OVERALL, values, live, spec, task, broken), [why for _, why in broken]
 
 
 def _judge_slice(
@@ -202,16 +220,16 @@ def _judge_slice(
 ) -> SliceJudgement:
     main = registry.METRICS[registry.MAIN[task]]
     if values[EXAMPLE_COUNT].value < spec.min_slice_examples:
-        return _row(key, values, live, task, unjudged=f"fewer than {spec.min_slice_examples} examples")
-    # What is not defined on a slice, such as an AUC where all labels are equal, is no reason there.
+        return _row(key, values, live, spec, task, unjudged=f"fewer than {spec.min_slice_examples} examples")
+    # What is undefined on a slice, such as an AUC where all labels are equal, is no reason there.
     floors = {name: limit for name, limit in spec.slice_floors.items() if value_of(values, name) is not None}
     missed = list(_missed_floors(values, floors))
     if value_of(values, main.name) is None and not missed:
-        return _row(key, values, live, task, unjudged=f"{main.title} is not defined, as where all labels are equal")
+        return _row(key, values, live, spec, task, unjudged=f"{main.title} is undefined: {main.undefined}")
     if live is None or value_of(live, main.name) is None:
         why = "" if floors else "no model is live to compare with"
-        return _row(key, values, None, task, missed, unjudged=why)
-    return _row(key, values, live, task, [*missed, *_drops(values, live, spec.slice_drops_of(task))])
+        return _row(key, values, None, spec, task, missed, unjudged=why)
+    return _row(key, values, live, spec, task, [*missed, *_drops(values, live, spec.slice_drops_of(task))])
 
 
 def _missed_floors(values: Values, floors: Mapping[str, float]) -> Iterator[tuple[str, str]]:
@@ -222,7 +240,7 @@ def _missed_floors(values: Values, floors: Mapping[str, float]) -> Iterator[tupl
             yield name, f"{definition.title} has a limit and was not measured: the Beam engine has no metric for it"
             continue
         if value is None:
-            yield name, f"{definition.title} is not defined on the eval split, as where all labels are equal"
+            yield name, f"{definition.title} is undefined on the eval split: {definition.undefined}"
             continue
         if misses(definition, metric, limit):
             side = "below the floor" if definition.better == "higher" else "above the limit"
@@ -287,45 +305,46 @@ def _row(
     key: SliceKey,
     values: Values,
     live: Values | None,
+    spec: EvaluationSpec,
     task: TaskName,
     broken: list[tuple[str, str]] | None = None,
     unjudged: str = "",
 ) -> SliceJudgement:
     main = registry.MAIN[task]
-    value = value_of(values, main)
+    measured = _beside(values, live, main)
     return SliceJudgement(
         slice=slice_name(key),
         examples=round(values[EXAMPLE_COUNT].value),
-        value=value,
-        deviation=_known(values[main].deviation) if value is not None else None,
-        calibration_error=_number(values, CALIBRATION_ERROR),
-        mean_label=_number(values, "mean_label"),
-        mean_prediction=_number(values, "mean_prediction"),
-        live=value_of(live, main) if live is not None else None,
+        value=measured.value,
+        deviation=measured.deviation,
+        calibration_error=value_of(values, CALIBRATION_ERROR),
+        mean_label=value_of(values, "mean_label"),
+        mean_prediction=value_of(values, "mean_prediction"),
+        live=measured.live,
         status="not judged" if unjudged else "failed" if broken else "passed",
         why=unjudged or "; ".join(why for _, why in broken or ()),
         metric=main,
         failed=tuple(name for name, _ in broken or ()),
+        beside=tuple(_beside(values, live, name) for name in spec.beside(task)),
     )
 
 
-def value_of(values: Values, name: str) -> float | None:
-    """Returns a metric; None where it is not defined, as an AUC where all labels are equal, for which TFMA writes 0."""
-    if name == AUC and values["mean_label"].value in (0.0, 1.0):
-        return None
-    return _number(values, name)
+def _beside(values: Values, live: Values | None, name: str) -> Beside:
+    value = value_of(values, name)
+    return Beside(
+        metric=name,
+        value=value,
+        deviation=_known(values[name].deviation) if value is not None else None,
+        live=value_of(live, name) if live is not None else None,
+    )
 
 
 def _answers_numbers(values: Values) -> bool:
     """Whether every prediction was a number: NaN survives a mean of predictions, or else a mean of losses."""
     return (
-        _number(values, "mean_prediction" if "mean_prediction" in values else "sparse_categorical_crossentropy")
+        value_of(values, "mean_prediction" if "mean_prediction" in values else "sparse_categorical_crossentropy")
         is not None
     )
-
-
-def _number(values: Values, name: str) -> float | None:
-    return _known(values[name].value) if name in values else None
 
 
 def _known(value: float | None) -> float | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -21,7 +22,7 @@ from models.target import Target
 from models.thresholds import Thresholds
 from pipeline.evaluation import binary_metrics, class_metrics, number_metrics
 from pipeline.evaluation.binary_metrics import CALIBRATION_BINS
-from pipeline.evaluation.registry import CALIBRATION_ERROR, EXAMPLE_COUNT
+from pipeline.evaluation.registry import AUC, CALIBRATION_ERROR, EXAMPLE_COUNT
 from pipeline.evaluation.slicing import Column, groups
 
 Floats = npt.NDArray[np.float64]
@@ -100,6 +101,23 @@ def measure(sample: Sample, target: Target, bootstraps: int, seed: int) -> dict[
         }
         first = first or by_name
     return measured
+
+
+def value_of(values: Mapping[str, Metric], name: str) -> float | None:
+    """Returns a metric; None where it is undefined, for which TFMA writes 0 in some, or was not measured."""
+    if name not in values or math.isnan(values[name].value):
+        return None
+    if "mean_label" in values and values["mean_label"].value in _ZERO_OF_TFMA.get(name, ()):
+        return None
+    return values[name].value
+
+
+_ZERO_OF_TFMA: Mapping[str, tuple[float, ...]] = {
+    AUC: (0.0, 1.0),
+    "auc_precision_recall": (0.0,),
+    "recall_at_precision": (0.0,),
+}
+"""Shares of positive labels at which a metric is undefined, and TFMA writes 0."""
 
 
 def _weighing(

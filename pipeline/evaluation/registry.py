@@ -41,7 +41,8 @@ class Definition:
       title: in a report.
       tasks: whose models it measures.
       better: in which direction; empty where neither is.
-      unit: `nats`, `label` for the label's own unit, or empty for a number without one.
+      unit: `nats`, `label` for the label's own unit, `%` of it, or empty for a number without one.
+      undefined: why it may have no value on some rows, in words; of every metric, that a prediction is no number.
       tfma: the class by which the Beam engine measures it, TFMA's or our own (pipeline/evaluation/tfma_metrics.py);
         empty where the local engine alone does; by task where tasks differ.
     """
@@ -50,7 +51,8 @@ class Definition:
     title: str
     tasks: tuple[TaskName, ...]
     better: Literal["higher", "lower", ""] = ""
-    unit: Literal["nats", "label", ""] = ""
+    unit: Literal["nats", "label", "%", ""] = ""
+    undefined: str = "a prediction is no number"
     tfma: str | Mapping[TaskName, str] = ""
 
     def tfma_of(self, task: TaskName) -> str:
@@ -67,24 +69,27 @@ class Definition:
     @property
     def is_relative(self) -> bool:
         """Whether a drop is a share of the live model's value, since the unit is the label's own."""
-        return self.unit == "label"
+        return self.unit in ("label", "%")
 
 
 _B: tuple[TaskName, ...] = ("binary",)
 _M: tuple[TaskName, ...] = ("multiclass",)
 _R: tuple[TaskName, ...] = ("regression",)
 _C, _ALL = (*_B, *_M), (*_B, *_M, *_R)
+_ALL_EQUAL, _NO_POSITIVE = "all labels are equal", "no label is 1"
+_NO_INTERVAL = "an answer has no interval"
 METRICS: Mapping[str, Definition] = {
     item.name: item
     for item in (
         Definition(name=EXAMPLE_COUNT, title="rows", tasks=_ALL, tfma="ExampleCount"),
-        Definition(name=AUC, title="AUC", tasks=_B, better="higher", tfma="AUC"),
+        Definition(name=AUC, title="AUC", tasks=_B, better="higher", tfma="AUC", undefined=_ALL_EQUAL),
         Definition(
             name="auc_precision_recall",
             title="area under precision and recall",
             tasks=_B,
             better="higher",
             tfma="AUCPrecisionRecall",
+            undefined=_NO_POSITIVE,
         ),
         Definition(
             name="recall_at_precision",
@@ -92,11 +97,26 @@ METRICS: Mapping[str, Definition] = {
             tasks=_B,
             better="higher",
             tfma="RecallAtPrecision",
+            undefined=_NO_POSITIVE,
         ),
         Definition(name="binary_accuracy", title="accuracy", tasks=_B, better="higher", tfma="BinaryAccuracy"),
-        Definition(name="precision", title="precision", tasks=_B, better="higher", tfma="Precision"),
-        Definition(name="recall", title="recall", tasks=_B, better="higher", tfma="Recall"),
-        Definition(name="f1_score", title="F1", tasks=_B, better="higher", tfma="F1Score"),
+        Definition(
+            name="precision",
+            title="precision",
+            tasks=_B,
+            better="higher",
+            tfma="Precision",
+            undefined="no row is answered 1",
+        ),
+        Definition(name="recall", title="recall", tasks=_B, better="higher", tfma="Recall", undefined=_NO_POSITIVE),
+        Definition(
+            name="f1_score",
+            title="F1",
+            tasks=_B,
+            better="higher",
+            tfma="F1Score",
+            undefined="no label is 1, and no row is answered 1",
+        ),
         Definition(
             name="binary_crossentropy",
             title="log loss",
@@ -112,8 +132,10 @@ METRICS: Mapping[str, Definition] = {
             better="lower",
             tfma={"binary": "MeanSquaredError", "multiclass": CLASS_SUMS},
         ),
-        Definition(name="calibration", title="predicted over observed", tasks=_B, tfma="Calibration"),
-        Definition(name="auc_macro", title="AUC, mean of the classes", tasks=_M, better="higher"),
+        Definition(
+            name="calibration", title="predicted over observed", tasks=_B, tfma="Calibration", undefined=_NO_POSITIVE
+        ),
+        Definition(name="auc_macro", title="AUC, mean of the classes", tasks=_M, better="higher", undefined=_ALL_EQUAL),
         Definition(
             name="sparse_categorical_accuracy",
             title="accuracy",
@@ -121,10 +143,17 @@ METRICS: Mapping[str, Definition] = {
             better="higher",
             tfma="SparseCategoricalAccuracy",
         ),
+        Definition(
+            name="top_3_accuracy",
+            title="accuracy of the first three",
+            tasks=_M,
+            better="higher",
+            tfma=CLASS_SUMS,
+            undefined="there are no more than three classes",
+        ),
         *(
             Definition(name=name, title=title, tasks=_M, better="higher", tfma=CLASS_SUMS)
             for name, title in {
-                "top_3_accuracy": "accuracy of the first three",
                 "precision_macro": "precision, mean of the classes",
                 "precision_weighted": "precision, classes by their rows",
                 "recall_macro": "recall, mean of the classes",
@@ -154,6 +183,7 @@ METRICS: Mapping[str, Definition] = {
             tasks=_M,
             better="higher",
             tfma=CLASS_SUMS,
+            undefined=_ALL_EQUAL,
         ),
         Definition(
             name=CALIBRATION_ERROR,
@@ -191,12 +221,28 @@ METRICS: Mapping[str, Definition] = {
             title="mean absolute percentage error, %",
             tasks=_R,
             better="lower",
+            unit="%",
             tfma="MeanAbsolutePercentageError",
+            undefined="all labels are 0",
         ),
-        Definition(name="r_squared", title="R²", tasks=_R, better="higher", tfma=NUMBER_SUMS),
-        Definition(name="mean_pinball_loss", title="quantile loss of the ends", tasks=_R, better="lower", unit="label"),
-        Definition(name="interval_coverage", title="rows within lower and upper", tasks=_R),
-        Definition(name="interval_width", title="mean width of the interval", tasks=_R, better="lower", unit="label"),
+        Definition(name="r_squared", title="R²", tasks=_R, better="higher", tfma=NUMBER_SUMS, undefined=_ALL_EQUAL),
+        Definition(
+            name="mean_pinball_loss",
+            title="quantile loss of the ends",
+            tasks=_R,
+            better="lower",
+            unit="label",
+            undefined=_NO_INTERVAL,
+        ),
+        Definition(name="interval_coverage", title="rows within lower and upper", tasks=_R, undefined=_NO_INTERVAL),
+        Definition(
+            name="interval_width",
+            title="mean width of the interval",
+            tasks=_R,
+            better="lower",
+            unit="label",
+            undefined=_NO_INTERVAL,
+        ),
         Definition(name="mean_label", title="mean label", tasks=(*_B, *_R), tfma="MeanLabel"),
         Definition(name="mean_prediction", title="mean prediction", tasks=(*_B, *_R), tfma="MeanPrediction"),
     )

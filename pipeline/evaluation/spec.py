@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from models import settings
-from models.settings import Column, Range
+from models.settings import Column, Form, Range
 from models.target import TaskName
 from pipeline.evaluation import registry
-from pipeline.evaluation.registry import AUC, CALIBRATION_ERROR
+from pipeline.evaluation.registry import AUC, CALIBRATION_ERROR, EXAMPLE_COUNT
 
-# Of accuracy, and of the live model's mean absolute error.
-_DROP: Mapping[TaskName, float] = {"multiclass": 0.01, "regression": 0.05}
-_SLICE_DROP: Mapping[TaskName, float] = {"multiclass": 0.05, "regression": 0.2}
+_DROP, _RELATIVE_DROP = 0.01, 0.05
+"""Of metrics, and of those of which a drop is a share of the live model's value."""
+_SLICE_DROP, _RELATIVE_SLICE_DROP = 0.05, 0.2
+_MetricName = Annotated[str, Form(r"[a-z0-9_]+", "a metric's name")]
+_RULES = ("floors", "slice_floors", "max_drop", "max_slice_drop")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,9 @@ class EvaluationSpec:
     Attributes:
       slices: each entry names the columns that are crossed into one family of slices; the whole split is always
         evaluated and is not listed.
+      metrics: of the task, by name, those that matter besides its main one: they are shown beside it, overall and on
+        every slice, and held to the live model as `max_drop` and `max_slice_drop` say; where those do not name them,
+        within 0.01 and 0.05, or shares of 0.05 and 0.2 for metrics in the label's unit.
       min_slice_examples: a slice with fewer examples is reported and not judged.
       min_auc: the candidate's AUC over the whole eval split must reach this.
       max_auc_drop: by how much the candidate's AUC may lie below the live model's, over the whole eval split.
@@ -49,6 +54,7 @@ class EvaluationSpec:
     """
 
     slices: tuple[tuple[Column, ...], ...] = ()
+    metrics: tuple[_MetricName, ...] = ()
     min_slice_examples: Annotated[int, Range(1, 1_000_000_000, "examples")] = 100
     min_auc: Annotated[float, Range(0, 1)] = 0.5
     max_auc_drop: Annotated[float, Range(0, 1)] = 0.01
@@ -77,21 +83,30 @@ class EvaluationSpec:
         twice = sorted({columns for columns in families if families.count(columns) > 1})
         if twice:
             raise ValueError(f"slices lists the same columns twice. Received: {list(twice[0])!r}.")
+        again = sorted({name for name in self.metrics if self.metrics.count(name) > 1})
+        if again:
+            raise ValueError(f"metrics lists a metric twice. Received: {again[0]!r}.")
 
     def check_metrics(self, task: TaskName) -> None:
-        """Refuses floors and drops of metrics that the task does not have.
+        """Refuses metrics that the task does not have, and floors and drops of those that have no better direction.
 
         Raises:
           ValueError: names the first, and those that there are.
         """
-        allowed = [item.name for item in registry.of_task(task) if item.better]
-        for key in ("floors", "slice_floors", "max_drop", "max_slice_drop"):
+        for key in ("metrics", *_RULES):
+            allowed = [item.name for item in registry.of_task(task) if item.better or key == "metrics"]
             for name in getattr(self, key):
                 if name not in allowed:
                     raise ValueError(
                         f"{key}: expected metrics of the task {task}. Received: {name!r}. "
                         f"There are: {', '.join(allowed)}."
                     )
+
+    def beside(self, task: TaskName) -> tuple[str, ...]:
+        """Returns the metrics that are shown beside a task's main one and its calibration error: all that are named."""
+        named = {*self.metrics, *(name for key in _RULES for name in getattr(self, key))}
+        named -= {registry.MAIN[task], CALIBRATION_ERROR, EXAMPLE_COUNT}
+        return tuple(item.name for item in registry.of_task(task) if item.name in named)
 
     def floors_of(self, task: TaskName) -> dict[str, float]:
         """Returns the floors and limits of a task's metrics: what the file says, and how a model beats no model."""
@@ -104,13 +119,18 @@ class EvaluationSpec:
 
     def drops_of(self, task: TaskName) -> dict[str, float]:
         """Returns by how much each metric of a task may fall behind the live model's, over the whole split."""
-        standing = {AUC: self.max_auc_drop} if task == "binary" else {registry.MAIN[task]: _DROP[task]}
-        return standing | dict(self.max_drop)
+        standing = self._standing_drops(task, _DROP, _RELATIVE_DROP)
+        return standing | ({AUC: self.max_auc_drop} if task == "binary" else {}) | dict(self.max_drop)
 
     def slice_drops_of(self, task: TaskName) -> dict[str, float]:
         """Returns by how much each metric of a task may fall behind the live model's, on a slice."""
-        standing = {AUC: self.max_slice_auc_drop} if task == "binary" else {registry.MAIN[task]: _SLICE_DROP[task]}
-        return standing | dict(self.max_slice_drop)
+        standing = self._standing_drops(task, _SLICE_DROP, _RELATIVE_SLICE_DROP)
+        return standing | ({AUC: self.max_slice_auc_drop} if task == "binary" else {}) | dict(self.max_slice_drop)
+
+    def _standing_drops(self, task: TaskName, drop: float, relative: float) -> dict[str, float]:
+        """Returns what the main metric and `metrics` are held to where nothing else is said."""
+        held = (registry.METRICS[name] for name in (registry.MAIN[task], *self.metrics))
+        return {item.name: relative if item.is_relative else drop for item in held if item.better}
 
     @property
     def slice_columns(self) -> tuple[str, ...]:

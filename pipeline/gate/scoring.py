@@ -117,7 +117,7 @@ def hold_to_floors(answers: Answers, settings: Settings, floors: Floors) -> tupl
     measured, checks = metrics.measure(sample, target, _REPLICATES, seed=0)[""], []
     for name, limit in judge.floors_on(measured, floors.limits, target.task).items():
         # Where all labels are equal there is no AUC.
-        if name in measured and judge.value_of(measured, name) is not None:
+        if metrics.value_of(measured, name) is not None:
             of, chance = measured[name].deviation, measured[name].chance
             wide = dataclasses.replace(measured[name], deviation=factor * (of or 0.0), chance=factor * chance)
             checks.append(_check(name, wide, limit, rows))

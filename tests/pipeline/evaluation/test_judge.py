@@ -29,14 +29,14 @@ def values(auc, *, examples=1_000, error=0.02, mean_label=0.2, mean_prediction=0
         (
             {(): values(0.9, error=math.nan)},
             None,
-            "calibration error is not defined on the eval split, as where all labels are equal",
+            "calibration error is undefined on the eval split: a prediction is no number",
         ),
         (
             {(): values(0.9, error=math.nan, mean_prediction=math.nan)},
             None,
             "the model predicted NaN, which is no prediction, for at least one example",
         ),
-        ({(): values(math.nan)}, None, "AUC is not defined on the eval split, as where all labels are equal"),
+        ({(): values(math.nan)}, None, "AUC is undefined on the eval split: all labels are equal"),
         ({(): values(0.9)}, {(): values(0.92)}, "AUC 0.9000 is more than 0.01 below the live model's 0.9200"),
         (
             {(): values(0.9), CASH: values(0.7)},
@@ -154,6 +154,49 @@ def test_any_metric_may_have_a_floor_and_a_drop():
         ValueError, match=r"floors: expected metrics of the task binary\. Received: 'mean_absolute_error'"
     ):
         spec.check_metrics("binary")
+
+
+def test_named_metrics_are_shown_and_held_to_the_live_model_overall_and_on_slices():
+    spec = EvaluationSpec(metrics=("r_squared", "mean_absolute_percentage_error"), max_slice_drop={"r_squared": 0.3})
+
+    def measured(r_squared, percentage):
+        return regression(2.0, r_squared) | {"mean_absolute_percentage_error": number(percentage)}
+
+    judgement = judge(
+        {(): measured(0.58, 31.0), CASH: measured(0.4, 33.0)},
+        {(): measured(0.6, 29.0), CASH: measured(0.6, 30.0)},
+        spec,
+        "regression",
+    )
+
+    # R² falls by 0.02, of which 0.01 is allowed; 31 is 6.9 % more than 29, of which 5 % is; on the slice 10 % of 20 %.
+    assert judgement.reasons == (
+        "R² 0.5800 is more than 0.01 below the live model's 0.6000",
+        "mean absolute percentage error, % 31.0000 is more than 5% above the live model's 29.0000",
+    )
+    assert [row.status for row in judgement.slices] == ["failed", "passed"]
+    assert [(one.metric, one.value, one.live) for one in judgement.slices[1].beside] == [
+        ("mean_absolute_percentage_error", 33.0, 30.0),
+        ("r_squared", 0.4, 0.6),
+    ]
+    assert Judgement.from_json(judgement.to_json()) == judgement
+
+
+def test_a_named_metric_that_is_undefined_says_so_and_one_without_a_direction_is_shown_alone():
+    spec = EvaluationSpec(metrics=("recall", "mean_prediction"))
+    candidate = {**values(0.9), "recall": Metric(value=math.nan)}
+
+    judgement = judge({(): candidate}, {(): {**values(0.9), "recall": Metric(value=0.5)}}, spec)
+
+    assert judgement.blessed
+    assert [(one.metric, one.value, one.live) for one in judgement.slices[0].beside] == [
+        ("recall", None, 0.5),
+        ("mean_prediction", 0.2, 0.2),
+    ]
+    with pytest.raises(
+        ValueError, match=r"max_drop: expected metrics of the task binary\. Received: 'mean_prediction'"
+    ):
+        EvaluationSpec(max_drop={"mean_prediction": 0.1}).check_metrics("binary")
 
 
 def test_a_slice_may_have_floors_of_its_own_with_no_live_model_to_compare_with():

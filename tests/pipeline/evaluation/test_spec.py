@@ -30,6 +30,8 @@ def test_slice_columns_are_named_once_and_sorted():
         ({"slices": ("payment",)}, "slices\\[0\\]: expected a list, each a column's name. Received: 'payment'."),
         ({"slices": ((3,),)}, "slices\\[0\\]\\[0\\]: expected a column's name. Received: 3."),
         ({"slices": (("hour", "hour"),)}, "slices crosses a column with itself"),
+        ({"metrics": ("recall", "recall")}, "metrics lists a metric twice. Received: 'recall'."),
+        ({"metrics": ("F1 score",)}, r"metrics\[0\]: expected a metric's name. Received: 'F1 score'."),
         ({"slices": (("a", "b"), ("b", "a"))}, "slices lists the same columns twice. Received: \\['a', 'b'\\]."),
     ],
 )
