@@ -9,7 +9,7 @@ What trains the members is a learner (models/learners/).
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from models.calibration import Calibration
 from models.errors import TrainingError
 from models.folds import NEWEST, Folds, HeldOut
 from models.history import Contender, Epoch
-from models.learners.protocol import Job, Learner, Members
+from models.learners.protocol import Job, Learner, Members, Trained
 from models.learners.registry import of_model
 from models.model_spec import ModelSpec
 from models.packed import Layout, Rows
@@ -98,131 +98,101 @@ def fit(
       TrainingError: too few rows, or labels that hold nothing to learn.
     """
     learner = learner or of_model(model)
-    trained = _train(rows, layout, spec, target, model, learner, start)
-    calibration = trained.held_out.calibration(trained.outputs, spec)
+
+    def train(rows: Rows, start: Sequence[np.ndarray] | None = None) -> _Training:
+        task = task_of(target, spec.loss, rows.labels, rows.shares)
+        task.check(rows.labels)
+        random = np.random.default_rng(spec.seed)
+        folds = Folds.of(rows.spans, spec, random)
+        job = Job(
+            rows=rows,
+            layout=layout,
+            spec=spec,
+            model=model,
+            task=task,
+            folds=folds,
+            held_out=HeldOut(task, rows, folds, random),
+            random=random,
+            start=start,
+        )
+        return _Training(job, learner.train(job))
+
+    whole = train(rows, start)
+    calibration = whole.calibration()
     return Fitted(
-        task=trained.task,
-        members=trained.members,
+        task=whole.job.task,
+        members=whole.members,
         calibration=calibration,
-        curve=trained.curve,
-        best_epoch=trained.best_epoch,
-        validation_outputs=calibration.apply(trained.outputs),
-        validation_labels=trained.held_out.labels,
-        validation_weights=trained.held_out.shares,
-        newest_predictions=_out_of_time(trained, rows, layout, spec, target, model, learner),
-        earlier=tuple(_out_of_spans(trained, rows, spec)),
-        contenders=trained.contenders,
+        curve=whole.trained.curve,
+        best_epoch=whole.trained.best_epoch,
+        validation_outputs=calibration.apply(whole.outputs),
+        validation_labels=whole.job.held_out.labels,
+        validation_weights=whole.job.held_out.shares,
+        newest_predictions=_out_of_time(whole, train),
+        earlier=tuple(_out_of_spans(whole)),
+        contenders=whole.trained.contenders,
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Trained:
-    """`outputs` are the held-out rows', by members that have not been trained on them."""
+class _Training:
+    """What a learner has trained, and what its members say of held-out rows that they have not been trained on."""
 
-    task: Task
-    members: Members
-    folds: Folds
-    held_out: HeldOut
-    outputs: np.ndarray
-    curve: Sequence[Epoch]
-    best_epoch: int
-    contenders: Sequence[Contender]
+    def __init__(self, job: Job, trained: Trained) -> None:
+        self.job, self.trained, self.members = job, trained, trained.members
+        self.outputs = job.held_out.outputs(trained.members.predict, trained.members.folds)
 
+    def calibration(self, judged: np.ndarray | slice = slice(None)) -> Calibration:
+        """Fits the calibration to those held-out rows that are `judged`."""
+        return self.job.held_out.calibration(self.outputs, self.job.spec, judged)
 
-def _train(
-    rows: Rows,
-    layout: Layout,
-    spec: TrainingSpec,
-    target: Target,
-    model: ModelSpec,
-    learner: Learner,
-    start: Sequence[np.ndarray] | None,
-) -> _Trained:
-    task = task_of(target, spec.loss, rows.labels, rows.shares)
-    task.check(rows.labels)
-    random = np.random.default_rng(spec.seed)
-    folds = Folds.of(rows.spans, spec, random)
-    held_out = HeldOut(task, rows, folds, random)
-    job = Job(
-        rows=rows,
-        layout=layout,
-        spec=spec,
-        model=model,
-        task=task,
-        folds=folds,
-        held_out=held_out,
-        random=random,
-        start=start,
-    )
-    trained = learner.train(job)
-    return _Trained(
-        task=task,
-        members=trained.members,
-        folds=folds,
-        held_out=held_out,
-        outputs=held_out.outputs(trained.members.predict, trained.members.folds),
-        curve=trained.curve,
-        best_epoch=trained.best_epoch,
-        contenders=trained.contenders,
-    )
+    def predictions(self, judged: np.ndarray, members: np.ndarray, rows: Rows) -> np.ndarray:
+        """Returns what these members predict, calibrated on the held-out rows `judged`; (rows, ...)."""
+        outputs = self.members.predict(rows.floats, rows.ids)[:, members].mean(axis=1)
+        return self.job.task.predictions(self.calibration(judged).apply(outputs))
 
 
-def _out_of_time(
-    trained: _Trained,
-    rows: Rows,
-    layout: Layout,
-    spec: TrainingSpec,
-    target: Target,
-    model: ModelSpec,
-    learner: Learner,
-) -> np.ndarray | None:
+def _out_of_time(training: _Training, train: Callable[[Rows], _Training]) -> np.ndarray | None:
     """Predictions of the newest span's rows by what has not learned from that span: members and calibration.
 
     Where no member can be spared the newest span, others are trained on the earlier ones, for this alone.
     """
+    rows = training.job.rows
     of_newest = rows.spans == rows.spans.max()
     earlier = rows.part(~of_newest)
-    if not len(earlier) or not _can_learn(trained.task, earlier.labels):
+    if not len(earlier) or not _can_learn(training.job.task, earlier.labels):
         return None
-    if trained.folds.hold_out_newest:
-        judged = trained.held_out.folds != NEWEST
-        members = np.flatnonzero(trained.members.folds == NEWEST)
+    if training.job.folds.hold_out_newest:
+        judged = training.job.held_out.folds != NEWEST
+        members = np.flatnonzero(training.members.folds == NEWEST)
     else:
         logger.info("A second model is trained on the earlier spans, to be scored on the newest one.")
-        trained = _train(earlier, layout, spec, target, model, learner, None)
-        judged = np.ones(len(trained.outputs), np.bool_)
-        members = np.arange(len(trained.members.folds))
-    return _predictions(trained, judged, members, rows.part(of_newest), spec)
+        training = train(earlier)
+        judged = np.ones(len(training.outputs), np.bool_)
+        members = np.arange(len(training.members.folds))
+    return training.predictions(judged, members, rows.part(of_newest))
 
 
-def _out_of_spans(trained: _Trained, rows: Rows, spec: TrainingSpec) -> Iterator[OutOfSpan]:
+def _out_of_spans(training: _Training) -> Iterator[OutOfSpan]:
     """Yields what members that hold out a whole earlier span predict for it."""
-    if not trained.folds.hold_out_newest:
+    job = training.job
+    if not job.folds.hold_out_newest:
         return
-    random = np.random.default_rng(spec.seed)
-    folds = trained.folds.of_rows
+    rows, folds = job.rows, job.folds.of_rows
+    random = np.random.default_rng(job.spec.seed)
     for span in np.unique(rows.spans)[:-1]:
         of_span = np.flatnonzero(rows.spans == span)
         fold = folds[of_span[0]]
-        members = np.flatnonzero(trained.members.folds == fold)
+        members = np.flatnonzero(training.members.folds == fold)
         whole = (folds[of_span] == fold).all() and np.count_nonzero(folds == fold) == len(of_span)
-        judged = trained.held_out.folds != fold
+        judged = job.held_out.folds != fold
         if not (len(members) and whole and judged.any()):
             continue
         chosen = np.arange(len(of_span))
         if len(chosen) > _OUT_OF_SPAN_ROWS:
             chosen = np.sort(random.choice(chosen, _OUT_OF_SPAN_ROWS, replace=False))
-        predictions = _predictions(trained, judged, members, rows.part(of_span[chosen]), spec)
-        yield OutOfSpan(span=int(span), rows=chosen, predictions=predictions)
-
-
-def _predictions(
-    trained: _Trained, judged: np.ndarray, members: np.ndarray, rows: Rows, spec: TrainingSpec
-) -> np.ndarray:
-    """Returns what these members predict, calibrated on the held-out rows `judged`; (rows, ...)."""
-    calibration = trained.held_out.calibration(trained.outputs, spec, judged)
-    outputs = trained.members.predict(rows.floats, rows.ids)[:, members].mean(axis=1)
-    return trained.task.predictions(calibration.apply(outputs))
+        yield OutOfSpan(
+            span=int(span), rows=chosen, predictions=training.predictions(judged, members, rows.part(of_span[chosen]))
+        )
 
 
 def _can_learn(task: Task, labels: np.ndarray) -> bool:

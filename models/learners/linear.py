@@ -171,7 +171,7 @@ class LinearLearner:
         best: LinearMembers | None = None
         losses: dict[float, float] = {}
         for l2 in sorted(job.spec.l2, reverse=True):
-            # Vectors of a few hundred numbers: with threads of its own each step of L-BFGS took ten times the processor.
+            # Vectors of a few hundred numbers: with several threads a step of L-BFGS took ten times the processor.
             with threadpool_limits(1, user_api="blas"):
                 found = {fold: fit.minimize(l2, found[fold]) for fold, fit in fits.items()}
             coefficients = np.stack([found[fold] for fold in of_members.tolist()])

@@ -56,10 +56,13 @@ class Several:
             begun = time.perf_counter()
             trained[name] = learner.train(job)
             seconds[name] = time.perf_counter() - begun
+        outputs = {name: job.held_out.outputs(one.members.predict, one.members.folds) for name, one in trained.items()}
         trained[BLEND] = Trained(members=BlendMembers([each.members for each in trained.values()]))
+        outputs[BLEND] = np.mean(list(outputs.values()), axis=0)
         seconds[BLEND] = sum(seconds.values())
-        losses = {name: _losses(job, each.members) for name, each in trained.items()}
-        shares = job.held_out.shares[_judged(job)]
+        judged = _judged(job)
+        losses = {name: job.held_out.losses_of(each, job.spec, judged) for name, each in outputs.items()}
+        shares = job.held_out.shares[judged]
         means = {name: float(np.average(each, weights=shares)) for name, each in losses.items()}
         chosen = min(self._learners, key=lambda name: means[name])
         gain, error = _mean_and_error(losses[chosen] - losses[BLEND], shares)
@@ -90,11 +93,6 @@ def _judged(job: Job) -> np.ndarray:
     if job.folds.hold_out_newest:
         return np.asarray(job.held_out.folds == NEWEST)
     return np.ones(len(job.held_out.labels), np.bool_)
-
-
-def _losses(job: Job, members: Members) -> np.ndarray:
-    outputs = job.held_out.outputs(members.predict, members.folds)
-    return job.held_out.losses_of(outputs, job.spec, _judged(job))
 
 
 def _mean_and_error(values: np.ndarray, shares: np.ndarray) -> tuple[float, float]:
