@@ -200,6 +200,7 @@ def init(
     time: str | None = None,
     every: Literal["hour", "day", "week", "month", "quarter", "year"] | None = None,
     out: str | Path | None = None,
+    own_model: bool = False,
     force: bool = False,
 ) -> Dataset:
     """Makes a dataset's folder of a file, and returns the dataset; the file stays as it is.
@@ -209,6 +210,7 @@ def init(
       task: what is predicted; by default told from the label's values.
       time, every: cut spans by this column.
       out: the folder to write; by default named like the file, here.
+      own_model: write model.py too, a model of your own to edit.
       force: replace what an earlier `init` wrote into the folder.
 
     Raises:
@@ -217,5 +219,6 @@ def init(
     values = [positive] if isinstance(positive, str) else list(positive)
     words = [str(file), f"--label={label}", *(f"--positive={value}" for value in values)]
     words += [*option("--task", task), *option("--time", time), *option("--every", every), *option("--out", out)]
-    made = call(["init", *words, *(["--force"] if force else []), "--json"], quiet=True)
+    flags = [*(["--own-model"] if own_model else []), *(["--force"] if force else [])]
+    made = call(["init", *words, *flags, "--json"], quiet=True)
     return Dataset(path=os.path.abspath(made["folder"]))

@@ -64,6 +64,17 @@ def test_what_a_command_refuses_is_an_error_in_its_words(folder, call, said):
     assert caught.value.status == 2
 
 
+def test_a_file_becomes_a_dataset_with_a_model_to_edit(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop.csv").write_text("x,y\n" + "".join(f"{i % 17},{i % 2}\n" for i in range(60)))
+
+    dataset = driftgate.init("shop.csv", label="y", own_model=True)
+
+    assert dataset.path == str(tmp_path / "shop")
+    assert 'module = "model.py"' in (tmp_path / "shop" / "dataset.toml").read_text()
+    assert "def build_model(spec" in (tmp_path / "shop" / "model.py").read_text()
+
+
 def test_a_look_is_shown_as_text_and_its_words_are_no_markup():
     run = driftgate.Run("explained", 3, "rerun", ("`a<b>` moved",), None, None, {"decision": None})
 

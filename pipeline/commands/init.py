@@ -198,8 +198,10 @@ def _notes(outcome: Onboarded) -> list[str]:
             "Take longer spans, or another order of the rows."
         )
     if outcome.written:
-        model = ", model.py" if (outcome.folder / own_model.FILE).exists() else ""
+        model = f", {own_model.FILE}" if outcome.model == "written" else ""
         notes.append(f"Wrote {outcome.folder}: dataset.toml, schema.pbtxt, README.md{model} and the spans.")
+        if outcome.model == "kept":
+            notes.append(f"Kept {outcome.folder / own_model.FILE}, which was there and may be edited.")
     return notes
 
 

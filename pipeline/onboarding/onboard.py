@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from models.errors import FeatureError
 from models.task_names import TaskName
@@ -36,6 +37,7 @@ _SCRATCH = "cut"
 """Below the folder that is being made: the typed rows of a query, whose spans are kept as they were pulled."""
 _TEXT = Reading("text", "words")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+ModelFate = Literal["written", "kept"] | None
 
 
 class NoLabelError(ConfigError):
@@ -72,12 +74,14 @@ class Onboarded:
     Attributes:
       written: False where the folder was there and --force was not given.
       diff: against what was there, as `diff -u` shows it.
+      model: what became of model.py; None where none was asked for, or nothing was written.
     """
 
     folder: Path
     table: Table
     written: bool
     diff: str
+    model: ModelFate = None
 
 
 def onboard(wish: Wish, progress: Callable[[str], None]) -> Onboarded:
@@ -250,24 +254,30 @@ def _write_texts(table: Table, aside: Path, wish: Wish) -> None:
 
 def _install(aside: Path, target: Path, table: Table, force: bool) -> Onboarded:
     """Gives the folder its name; of one that is there, exchanges what `init` writes, and nothing else."""
+    model = aside / own_model.FILE
     if not target.exists() or not any(target.iterdir()):
         if target.exists():
             target.rmdir()
+        fate: ModelFate = "written" if model.exists() else None
         aside.rename(target)
-        return Onboarded(folder=target, table=table, written=True, diff="")
+        return Onboarded(folder=target, table=table, written=True, diff="", model=fate)
     diff = _diff(target, aside, pulled=bool(table.source))
-    if force and diff:
-        old = target.with_name(f".{target.name}.{os.getpid()}.old")
-        old.mkdir()
-        # dataset.toml comes last: until then the folder says what it said before.
-        for entry in (SPANS_FOLDER, "README.md", "schema.pbtxt", texts.SCHEMA_COPY, _DATASET):
-            if (target / entry).exists():
-                (target / entry).rename(old / entry)
-            (aside / entry).rename(target / entry)
-        if (aside / own_model.FILE).exists() and not (target / own_model.FILE).exists():  # Never over an edited one.
-            (aside / own_model.FILE).rename(target / own_model.FILE)
-        shutil.rmtree(old, ignore_errors=True)
-    return Onboarded(folder=target, table=table, written=force, diff=diff)
+    if not (force and diff):
+        return Onboarded(folder=target, table=table, written=False, diff=diff)
+    fate = None
+    if model.exists():
+        fate = "kept" if (target / own_model.FILE).exists() else "written"
+    old = target.with_name(f".{target.name}.{os.getpid()}.old")
+    old.mkdir()
+    if fate == "written":  # Never over an edited one.
+        model.rename(target / own_model.FILE)
+    # dataset.toml comes last: until then the folder says what it said before.
+    for entry in (SPANS_FOLDER, "README.md", "schema.pbtxt", texts.SCHEMA_COPY, _DATASET):
+        if (target / entry).exists():
+            (target / entry).rename(old / entry)
+        (aside / entry).rename(target / entry)
+    shutil.rmtree(old, ignore_errors=True)
+    return Onboarded(folder=target, table=table, written=True, diff=diff, model=fate)
 
 
 def _diff(old: Path, new: Path, *, pulled: bool) -> str:
@@ -277,6 +287,8 @@ def _diff(old: Path, new: Path, *, pulled: bool) -> str:
         before = (old / file).read_text(encoding="utf-8").splitlines() if (old / file).exists() else []
         after = (new / file).read_text(encoding="utf-8").splitlines()
         lines += difflib.unified_diff(before, after, f"{old.name}/{file}", f"{old.name}/{file} (new)", lineterm="", n=1)
+    if (new / own_model.FILE).exists() and not (old / own_model.FILE).exists():
+        lines.append(f"+ {own_model.FILE}")
     if pulled:
         return "\n".join(lines)
     before_files = {path.relative_to(old) for path in (old / SPANS_FOLDER).rglob("*") if path.is_file()}

@@ -257,6 +257,46 @@ def test_again_shows_a_diff_and_writes_nothing_until_forced(capsys):
     assert sorted(path.name for path in Path().iterdir()) == ["k", "k.csv"]
 
 
+def test_a_model_to_edit_is_written_and_named_and_an_edited_one_is_kept(capsys):
+    Path("k.csv").write_text(_customers(), encoding="utf-8")
+
+    status, out, _ = _init(capsys, "k.csv", *_CUT, "--own-model")
+    assert status == 0
+    assert "Wrote k: dataset.toml, schema.pbtxt, README.md, model.py and the spans." in out
+    assert load_dataset("k").own.functions == {"build_model", "metrics"}
+
+    Path("k/model.py").write_text("def build_model(spec):\n    raise NotImplementedError\n", encoding="utf-8")
+    Path("k/dataset.toml").write_text(Path("k/dataset.toml").read_text(encoding="utf-8") + "# mine\n")
+    status, out, _ = _init(capsys, "k.csv", *_CUT, "--own-model", "--force")
+    assert status == 0
+    assert "Wrote k: dataset.toml, schema.pbtxt, README.md and the spans." in out
+    assert "Kept k/model.py, which was there and may be edited." in out
+    assert Path("k/model.py").read_text(encoding="utf-8").endswith("raise NotImplementedError\n")
+
+    Path("k/model.py").unlink()
+    status, out, _ = _init(capsys, "k.csv", *_CUT, "--own-model")
+    assert status == 2
+    assert "+ model.py" in out.splitlines()
+    status, out, _ = _init(capsys, "k.csv", *_CUT, "--own-model", "--force")
+    assert status == 0
+    assert "README.md, model.py and the spans." in out
+
+    status, out, _ = _init(capsys, "k.csv", *_CUT, "--own-model", "--force")
+    assert status == 0
+    assert "k is there already and says the same; nothing was written." in out
+
+
+def test_a_folder_gets_a_model_to_edit_later(capsys):
+    Path("k.csv").write_text(_customers(), encoding="utf-8")
+    _init(capsys, "k.csv", *_CUT)
+
+    assert local_runner.main(["own-model", "--dataset", "k"]) == 0
+    assert 'k/dataset.toml: [model] module = "model.py"' in capsys.readouterr().out
+    assert load_dataset("k").own.functions == {"build_model", "metrics"}
+    assert local_runner.main(["own-model", "--dataset", "k"]) == 2
+    assert "module is 'model.py' already" in capsys.readouterr().err
+
+
 def test_folder_that_is_no_dataset_is_left_alone(capsys):
     Path("k.csv").write_text(_customers(), encoding="utf-8")
     Path("k").mkdir()
