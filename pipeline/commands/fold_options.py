@@ -142,6 +142,6 @@ def write_scores(scores: Scores, name: str, root: Root, file: Path | None, termi
     def make() -> str:
         from pipeline.report.scores_page import scores_page
 
-        return scores_page(scores)
+        return scores_page(scores, terminal.pattern)
 
     return write_page(make, name, root, file, terminal)

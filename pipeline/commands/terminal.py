@@ -94,7 +94,8 @@ class Terminal:
             numeric = all(isinstance(row[index], int | float) or row[index] in ("", "-") for row in rows)
             # On a narrow terminal the last column gives way: names and figures must stay whole.
             last = index == len(columns) - 1
-            table.add_column(column, justify="right" if numeric else "left", no_wrap=not last, overflow="fold")
+            heading = span_names.in_text(column, self.pattern)
+            table.add_column(heading, justify="right" if numeric else "left", no_wrap=not last, overflow="fold")
         for cells in rows:
             row = [self._named(column, cell) for column, cell in zip(columns, cells, strict=True)]
             # A long value would push the figures off the page; the last column folds and may hold a sentence.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from pipeline.ingest import span_names
 from pipeline.report import numbers
 from pipeline.report.svg import Scale, drawing, hover, percent, polyline, tag, text, ticks
 
@@ -33,6 +35,26 @@ class Axis:
     low: float
     high: float
     write: Callable[[float], str]
+
+
+_MOST_SPANS, _MOST_DAYS = 13, 5
+"""Spans that are named below a chart, at most: a date is wider than a number."""
+
+
+def span_axis(spans: Sequence[int], pattern: str) -> Axis:
+    """Returns an axis of spans, ascending, with dates where the pattern of their files has some."""
+    return Axis(
+        name="span",
+        low=spans[0] - 0.3,
+        high=spans[-1] + 0.3,
+        write=lambda value: span_names.name(round(value), pattern),
+    )
+
+
+def span_ticks(spans: Sequence[int], pattern: str) -> Sequence[int]:
+    """Returns the spans that are named below a chart: every so often where they are many."""
+    most = _MOST_DAYS if span_names.is_dated(pattern) else _MOST_SPANS
+    return spans[:: max(1, math.ceil(len(spans) / most))]
 
 
 def lines(

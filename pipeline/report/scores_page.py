@@ -5,6 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from pipeline.evaluation import registry
+from pipeline.ingest import span_names
 from pipeline.report import charts, trial_pictures
 from pipeline.report.charts import Axis, Line
 from pipeline.report.render import environment
@@ -16,8 +17,8 @@ _CLASSES = ("span", "baseline", "third", "baseline dashed")
 """Of the lines that are drawn: the first configurations; more lines than these cannot be told apart."""
 
 
-def scores_page(scores: Scores) -> str:
-    """Returns the page."""
+def scores_page(scores: Scores, pattern: str) -> str:
+    """Returns the page; `pattern`, of the spans' files, says whether they are days."""
     names = {name for score in scores.contenders for name in score.overall}
     return (
         environment()
@@ -25,14 +26,15 @@ def scores_page(scores: Scores) -> str:
         .render(
             scores=scores,
             main=registry.METRICS[scores.metric],
-            chart=by_span(scores),
+            chart=by_span(scores, pattern),
+            named=lambda span: span_names.name(span, pattern),
             ahead=[None, *(paired(score, scores.contenders[0], scores.metric) for score in scores.contenders[1:])],
             shown=[item for item in registry.of_task(scores.task) if item.name in names],
         )
     )
 
 
-def by_span(scores: Scores) -> Markup | None:
+def by_span(scores: Scores, pattern: str) -> Markup | None:
     """Returns the main metric by span, a line for each configuration; None where it is defined on no span."""
     title = registry.METRICS[scores.metric].title
     drawn, ends, values = [], [], []
@@ -50,10 +52,11 @@ def by_span(scores: Scores) -> Markup | None:
     spans = sorted({fold.span for score in scores.contenders for fold in score.folds})
     low, high = min(values + [end[1] for end in ends]), max(values + [end[2] for end in ends])
     room = max((high - low) * 0.1, abs(high) * 0.005)
-    x = Axis(name="span", low=spans[0] - 0.3, high=spans[-1] + 0.3, write=lambda value: f"{value:g}")
+    x = charts.span_axis(spans, pattern)
     y = Axis(name=title, low=low - room, high=high + room, write=lambda value: f"{value:.4g}")
     description = "; ".join(
-        f"{line.name}: " + ", ".join(f"span {span:g} {value:.4g}" for span, value in line.points[:60]) for line in drawn
+        f"{line.name}: " + ", ".join(f"span {x.write(span)} {value:.4g}" for span, value in line.points[:60])
+        for line in drawn
     )
     return charts.lines(
         f"{title} by span",
@@ -61,7 +64,7 @@ def by_span(scores: Scores) -> Markup | None:
         drawn,
         x,
         y,
-        x_ticks=spans[:: max(1, -(-len(spans) // 13))],
+        x_ticks=charts.span_ticks(spans, pattern),
         dots=True,
         labelled=len(drawn) > 1,
         extra=charts.whiskers(

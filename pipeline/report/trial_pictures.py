@@ -27,7 +27,7 @@ def by_trial(tuning: Tuning) -> Markup:
         for place, trial in zip(places, tuning.trials, strict=True)
     ]
     # One trial that fails badly must not flatten all others.
-    values = sorted(trial.ahead for trial in tuning.trials)
+    values = sorted(trial.ahead for trial in tuning.trials if trial.is_measured)
     low, high = max(values[0], -4 * max(best, abs(values[len(values) // 2]), 1e-4)), max(best, 0.0)
     room = max((high - low) * 0.1, 1e-4)
     return charts.lines(
