@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -102,14 +103,17 @@ def show_comparison(found: Scores, terminal: Terminal) -> None:
     definition = registry.METRICS[found.metric]
     own = found.contenders[0]
 
-    def value(score: Score) -> float:
-        sign = definition.sign
-        return -sign * score.overall[found.metric].value if found.metric in score.overall else float("inf")
+    ahead = {score.name: scores.paired(score, own, found.metric) for score in found.contenders}
+
+    def place(score: Score) -> float:
+        """On the same spans: the mean over other spans may be another one for no merit of the model's."""
+        difference = ahead[score.name]
+        return math.inf if difference is None else -difference.value
 
     rows = []
-    for score in sorted(found.contenders, key=value):
+    for score in sorted(found.contenders, key=place):
         newest = score.folds[-1]
-        behind = "-" if score is own else written(scores.paired(score, own, found.metric), signed=True)
+        behind = "-" if score is own else written(ahead[score.name], signed=True)
         notes = ", ".join(sorted({fold.note for fold in score.folds if fold.note}))
         rows.append(
             (
@@ -133,3 +137,5 @@ def show_comparison(found: Scores, terminal: Terminal) -> None:
         ),
         rows,
     )
+    if left_out := own.left_out(found.metric):
+        terminal.say(left_out)

@@ -45,7 +45,7 @@ def command(args: argparse.Namespace) -> int:
         terminal = options.terminal(out, err, asked.dataset, quiet=args.json)
         terminal.note(f"{asked.dataset.name}: {counted(asked.planned)}, each trained on up to {window} spans")
         found = scored(asked, {OWN: own.contender(asked.configuration)}, terminal)
-        answer(args, asked, found, PAGE, lambda: show_score(found.contenders[0], terminal), terminal, out)
+        answer(args, asked, found, PAGE, lambda: show_score(found.contenders[0], found.metric, terminal), terminal, out)
     return 0
 
 
@@ -97,8 +97,10 @@ def _progress_line(progress: Progress, metric: str) -> str:
     from pipeline.evaluation import registry
     from pipeline.report import numbers
 
-    fold = progress.fold[OWN]
-    value = f"{registry.METRICS[metric].title} {written(fold.metrics.get(metric))}"
+    fold, definition = progress.fold[OWN], registry.METRICS[metric]
+    value = f"{definition.title} {written(fold.metrics.get(metric))}"
+    if metric not in fold.metrics:
+        value = f"no {definition.title}, since {definition.undefined}"
     left = f"; about {numbers.seconds(progress.seconds_left)} left" if progress.done < progress.of else ""
     spans = ", ".join(map(str, fold.trained_on))
     return (
@@ -107,7 +109,7 @@ def _progress_line(progress: Progress, metric: str) -> str:
     )
 
 
-def show_score(score: Score, terminal: Terminal) -> None:
+def show_score(score: Score, metric: str, terminal: Terminal) -> None:
     """Prints a configuration's metrics: a column for each fold, and the mean over them with its interval."""
     from pipeline.evaluation import registry
 
@@ -123,6 +125,8 @@ def show_score(score: Score, terminal: Terminal) -> None:
     ]
     columns = ("metric", *shown, "mean over spans, 95 %")
     terminal.table(f"{counted(score.folds)}, each predicted from spans before it", columns, rows)
+    if left_out := score.left_out(metric):
+        terminal.say(left_out)
 
 
 _MOST_COLUMNS = 6

@@ -181,8 +181,8 @@ def _show(tuning: Tuning, terminal: Terminal) -> None:
     rows = [
         (
             place + 1,
-            f"{sum(trial.by_fold) / len(trial.by_fold):.4f}",
-            f"{trial.ahead:+.4f}",
+            f"{trial.mean:.4f}" if trial.is_measured else "-",
+            f"{trial.ahead:+.4f}" if trial.is_measured else "-",
             len(trial.by_fold),
             f"{trial.seconds:.1f}",
             ", ".join(f"{name} {value}" for name, value in trial.values.items() if value != own.values[name])

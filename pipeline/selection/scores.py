@@ -57,6 +57,11 @@ class Score:
     folds: tuple[FoldScore, ...]
     overall: Mapping[str, Estimate]
 
+    def left_out(self, metric: str) -> str:
+        """Which spans a metric's mean is without, and why; empty where it has all."""
+        spans = [fold.span for fold in self.folds if metric not in fold.metrics]
+        return f"{undefined_on(metric, spans)}; the mean is over the others." if spans else ""
+
     def values(self, metric: str) -> list[float]:
         """Returns a metric by fold; NaN where it is not defined."""
         return [fold.metrics[metric].value if metric in fold.metrics else math.nan for fold in self.folds]
@@ -81,6 +86,13 @@ class Scores:
         """Returns JSON values."""
         value: dict[str, Any] = json_values.to_json_values(dataclasses.asdict(self))
         return value
+
+
+def undefined_on(metric: str, spans: Sequence[int]) -> str:
+    """Returns in words that a metric has no value on some spans, and why."""
+    definition = registry.METRICS[metric]
+    where = f"span{'' if len(spans) == 1 else 's'} {', '.join(map(str, spans))}"
+    return f"{definition.title} is not defined on {where}, where {definition.undefined}"
 
 
 def measure(
@@ -127,13 +139,16 @@ def over_folds(found: Sequence[Estimate]) -> Estimate:
     return intervals.mean_of_few([one.value for one in found], sum(one.rows for one in found))
 
 
-def paired(first: Score, second: Score, metric: str) -> Estimate:
+def paired(first: Score, second: Score, metric: str) -> Estimate | None:
     """Returns by how much `first` is better than `second` in a metric, as the mean over the folds of both.
 
-    What the spans have in common drops out, fold by fold. Above 0 is better, whichever direction the metric has.
+    What the spans have in common drops out, fold by fold. Above 0 is better, whichever direction the metric has. None
+    where no fold has a value of both.
     """
     sign = registry.METRICS[metric].sign
-    pairs = zip(first.values(metric), second.values(metric), strict=False)  # Fewer of one that was given up.
-    differences = [sign * (a - b) for a, b in pairs if math.isfinite(a) and math.isfinite(b)]
-    rows = sum(fold.rows for fold in first.folds)
-    return intervals.mean_of_few(differences, rows)
+    pairs = [
+        (sign * (a - b), fold.rows)
+        for a, b, fold in zip(first.values(metric), second.values(metric), first.folds, strict=True)
+        if math.isfinite(a) and math.isfinite(b)
+    ]
+    return intervals.mean_of_few([ahead for ahead, _ in pairs], sum(rows for _, rows in pairs)) if pairs else None

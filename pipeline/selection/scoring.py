@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.errors import TrainingError
+from pipeline.errors import DataError
 from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.selection import scores
 from pipeline.selection.fold_rows import FoldRows, Spans
@@ -53,12 +55,16 @@ class Progress:
 def score(
     contenders: Mapping[str, Contender], planned: Sequence[Fold], spans: Spans, spec: EvaluationSpec
 ) -> Iterator[Progress]:
-    """Yields each fold as it is done, with every contender's score on it."""
+    """Yields each fold as it is done, with every contender's score on it.
+
+    Raises:
+      DataError: the rows before a span are nothing to be trained on, such as those of one class.
+    """
     started = time.perf_counter()
     for index, fold in enumerate(spans.folds(planned), start=1):
         begun = time.perf_counter()
         with spans.rows(fold) as rows:
-            trained = {name: contender(rows) for name, contender in contenders.items()}
+            trained = {name: _trained(name, contender, rows) for name, contender in contenders.items()}
             measured = scores.measure(rows, {name: one.predictions for name, one in trained.items()}, spec)
             found = {
                 name: FoldScore(
@@ -82,3 +88,14 @@ def score(
             seconds=now - begun,
             seconds_left=(now - started) / index * (len(planned) - index),
         )
+
+
+def _trained(name: str, contender: Contender, rows: FoldRows) -> Trained:
+    try:
+        return contender(rows)
+    except TrainingError as error:
+        spans = ", ".join(str(span) for span, _ in rows.train)
+        raise DataError(
+            f"{name}, trained on span{'' if len(rows.train) == 1 else 's'} {spans} to predict span {rows.fold.span}: "
+            f"{error} Name other spans with --spans."
+        ) from error

@@ -25,7 +25,8 @@ class Trial:
     Attributes:
       values: hyperparameters, in JSON.
       by_fold: the metric on each fold, in order; fewer where the trial was stopped.
-      ahead: by how much it is better than the dataset's own configuration, as the mean over these folds.
+      ahead: by how much it is better than the dataset's own configuration, as the mean over these folds; -inf where it
+        cannot be trained.
       stopped: why no further fold was trained; empty where all were.
     """
 
@@ -34,6 +35,16 @@ class Trial:
     ahead: float
     seconds: float
     stopped: str = ""
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether it could be trained, and so compared."""
+        return bool(self.by_fold) and math.isfinite(self.ahead)
+
+    @property
+    def mean(self) -> float:
+        """The metric's mean over the folds."""
+        return math.fsum(self.by_fold) / len(self.by_fold)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +58,8 @@ class Tuning:
       best: place among `trials` of the one with the best mean.
       gain: by how much the best is better than the dataset's own in trainings from other seeds, as the mean over folds
         with its interval; None where the dataset's own is the best, or nothing was confirmed.
+      unconfirmed: why the trainings from other seeds could not be made; empty where they were, or none was needed.
+      left_out: which spans could not be judged, and why; empty where all could.
       chosen: what is used: the best's hyperparameters where the whole interval of `gain` lies above 0; none else.
     """
 
@@ -57,15 +70,26 @@ class Tuning:
     trials: tuple[Trial, ...]
     best: int
     gain: Estimate | None
+    unconfirmed: str = ""
+    left_out: str = ""
     chosen: Mapping[str, Choice] = field(default_factory=dict)
 
     @property
     def words(self) -> str:
-        """What came of it, in a sentence."""
+        """What came of it, in a sentence; and in another one, what it does not rest on."""
+        return f"{self._verdict} {self.left_out}".strip()
+
+    @property
+    def _verdict(self) -> str:
         title = registry.METRICS[self.metric].title
         if self.best == 0:
             return (
                 f"None of {len(self.trials)} configurations has a better {title} than the dataset's own, which stays."
+            )
+        if self.unconfirmed:
+            return (
+                f"The best of {len(self.trials)} configurations could not be trained anew from other seeds "
+                f"({self.unconfirmed}), so it is not confirmed: the dataset's own stays."
             )
         if self.gain is None or not math.isfinite(self.gain.low):
             ahead = f"{self.trials[self.best].ahead:.4f}"

@@ -25,7 +25,9 @@ from keras_tuner.engine import base_tuner
 from keras_tuner.oracles import BayesianOptimizationOracle
 
 from models import hyperparameters, training
+from models.errors import ModelError
 from models.features import FeatureSpec
+from models.learners.spaces import Choice
 from models.model_spec import ModelSpec
 from models.own.source import OwnCode
 from models.training_spec import TrainingSpec
@@ -60,7 +62,7 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
         "window", the number of spans that a model is trained on, and "directory", where a search is kept.
 
     Raises:
-      DataError: fewer than two spans have labels.
+      DataError: fewer than two spans have labels, or the metric is defined on none that is predicted.
     """
     config = fn_args.custom_config
     features = FeatureSpec.from_json(config["features"])
@@ -74,15 +76,17 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     layout, _ = training.packed_layout(configuration.own, graph, fn_args.transform_graph_path)
     rows = read(fn_args.train_files, graph, layout)
     there = np.unique(rows.spans)
-    folds = plan(there.tolist(), int(config["window"]), there[1:][-spec.folds :].tolist())
     search = Search(
         configuration=configuration,
         features=features,
         rows=rows,
         layout=layout,
-        folds=folds,
+        folds=plan(there.tolist(), int(config["window"]), there[1:][-spec.folds :].tolist()),
     )
-    return TunerFnResult(FoldTuner(search, spec, config["directory"], config.get("code", "")), {})
+    judged = search.judged()
+    if judged.left_out:
+        logger.warning("%s", judged.left_out)
+    return TunerFnResult(FoldTuner(judged, spec, config["directory"], config.get("code", "")), {})
 
 
 class FoldTuner(base_tuner.BaseTuner):
@@ -93,6 +97,7 @@ class FoldTuner(base_tuner.BaseTuner):
         self._search, self._spec = search, spec
         self._began = time.monotonic()
         self._trials: dict[str, Trial] = {}
+        self._confirmed: dict[str, float] = {}
         self.tuning: Tuning | None = None
         kept = {"directory": directory, "project_name": search.key(spec, code)}
         try:
@@ -102,7 +107,7 @@ class FoldTuner(base_tuner.BaseTuner):
             whole = False
         if not whole:
             logger.warning("What an earlier search has kept is not whole. The search begins anew.")
-            self._trials = {}
+            self._trials, self._confirmed = {}, {}
             super().__init__(self._proposals(), overwrite=True, **kept)
         self.oracle.verbose = 0
         if self._trials:
@@ -118,6 +123,8 @@ class FoldTuner(base_tuner.BaseTuner):
         proposals = _Proposals(
             objective=keras_tuner.Objective(self._search.metric, direction),
             max_trials=self._spec.trials,
+            # A space may hold many values that cannot be trained; each is told, and none ends the search.
+            max_consecutive_failed_trials=self._spec.trials,
             num_initial_points=_RANDOM_TRIALS,
             hyperparameters=space,
             tune_new_entries=False,
@@ -132,20 +139,29 @@ class FoldTuner(base_tuner.BaseTuner):
 
         Raises:
           FatalError: the dataset's own configuration cannot be trained, so there is nothing to compare with.
+          FailedTrialError: another one cannot; KerasTuner counts it, and goes on.
         """
+        started = time.monotonic()
+        decoded = hyperparameters.decode(trial.hyperparameters.values)
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in decoded.items()}
         try:
-            return self._run(trial)
-        except Exception as error:  # Of a later trial: KerasTuner counts it as failed, and goes on.
-            if self._trials:
-                raise
-            raise keras_tuner.errors.FatalError(str(error)) from error
+            found = self._by_folds(values, is_first=not self._trials)
+        except Exception as error:
+            if not self._trials:
+                raise keras_tuner.errors.FatalError(str(error)) from error
+            stopped, seconds = f"failed: {error}", time.monotonic() - started
+            self._trials[trial.trial_id] = Trial(
+                values=values, by_fold=(), ahead=-math.inf, seconds=seconds, stopped=stopped
+            )
+            raise keras_tuner.errors.FailedTrialError(stopped) from error
+        self._trials[trial.trial_id] = found
+        own_mean = next(iter(self._trials.values())).mean
+        return {self._search.metric: own_mean + registry.METRICS[self._search.metric].sign * found.ahead}
 
-    def _run(self, trial: Any) -> dict[str, float]:  # Any: as above.
+    def _by_folds(self, values: Mapping[str, Choice], *, is_first: bool) -> Trial:
         """Trains a trial fold by fold; a fold that it was spared counts as the dataset's own, moved by the others."""
         started = time.monotonic()
-        values = hyperparameters.decode(trial.hyperparameters.values)
         training_ = self._training(values)
-        is_first = not self._trials
         by_fold: list[float] = []
         ahead: list[float] = []
         errors: list[float] = []
@@ -154,27 +170,21 @@ class FoldTuner(base_tuner.BaseTuner):
             predictions = self._search.predict(fold, training_)
             if is_first:
                 self._keep(fold, predictions)
-                value, difference, error = self._search.measure(fold, predictions)
-            else:
-                value, difference, error = self._search.measure(fold, predictions, self._kept(fold))
-            by_fold.append(value)
-            ahead.append(difference)
-            errors.append(error)
+            found = self._search.measure(fold, predictions, None if is_first else self._kept(fold))
+            by_fold.append(found.value)
+            ahead.append(found.ahead)
+            errors.append(found.error)
             behind = math.fsum(ahead) + ONE_SIDED * math.hypot(*errors) < 0
             if behind and len(by_fold) < len(self._search.folds):
                 stopped = f"behind beyond chance on span {fold.span}"
                 break
-        mean_ahead = math.fsum(ahead) / len(ahead)
-        found = Trial(
-            values={name: tuple(value) if isinstance(value, list) else value for name, value in values.items()},
+        return Trial(
+            values=values,
             by_fold=tuple(by_fold),
-            ahead=mean_ahead,
+            ahead=math.fsum(ahead) / len(ahead),
             seconds=time.monotonic() - started,
             stopped=stopped,
         )
-        self._trials[trial.trial_id] = found
-        own_mean = float(np.mean(next(iter(self._trials.values())).by_fold))
-        return {self._search.metric: own_mean + registry.METRICS[self._search.metric].sign * mean_ahead}
 
     def on_trial_end(self, trial: Any) -> None:  # Any: as above.
         """Keeps the trial, and then says how it went: who reads that may rely on it."""
@@ -187,7 +197,12 @@ class FoldTuner(base_tuner.BaseTuner):
         trials = tuple(self._trials.values())
         whole = [place for place, trial in enumerate(trials) if not trial.stopped]
         best = max(whole, key=lambda place: trials[place].ahead)
-        gain = self._confirm(self._training(dict(trials[best].values))) if best else None
+        gain, unconfirmed = None, ""
+        if best:
+            try:
+                gain = self._confirm(trials[0], trials[best])
+            except (ModelError, tf.errors.OpError) as error:  # The dataset's own is there all the same.
+                unconfirmed = str(error)
         better = gain is not None and gain.low > 0
         self.tuning = Tuning(
             task=self._search.features.task,
@@ -196,6 +211,8 @@ class FoldTuner(base_tuner.BaseTuner):
             trials=trials,
             best=best,
             gain=gain,
+            unconfirmed=unconfirmed,
+            left_out=self._search.left_out,
             chosen={name: value for name, value in trials[best].values.items() if value != self._own(name)}
             if better
             else {},
@@ -214,26 +231,38 @@ class FoldTuner(base_tuner.BaseTuner):
         return [best]
 
     def get_state(self) -> dict[str, Any]:  # Any: JSON.
-        return {"trials": {key: dataclasses.asdict(trial) for key, trial in self._trials.items()}}
+        trials = {key: dataclasses.asdict(trial) for key, trial in self._trials.items()}
+        return {"trials": trials, "confirmed": self._confirmed}
 
     def set_state(self, state: Mapping[str, Any]) -> None:  # Any: JSON.
         self._trials = {key: json_values.from_json_values(Trial, trial) for key, trial in state["trials"].items()}
+        self._confirmed = dict(state.get("confirmed", {}))
 
-    def _confirm(self, training_: TrainingSpec) -> intervals.Estimate:
+    def _confirm(self, own: Trial, best: Trial) -> intervals.Estimate:
         """Trains the best and the dataset's own from seeds that chose nothing; returns how far ahead the best is."""
-        seeds = [training_.seed + 1 + index for index in range(_SEEDS)]
-        logger.info("Confirms the best: %d trainings from other seeds", 2 * len(seeds) * len(self._search.folds))
+        folds = self._search.folds
+        words = "Confirms the best: %d trainings from other seeds, about %.0f s"
+        logger.info(words, 2 * _SEEDS * len(folds), _SEEDS * (own.seconds + best.seconds))
         by_fold = []
-        for fold in self._search.folds:
-            differences = []
-            for seed in seeds:
-                ours = self._search.predict(fold, dataclasses.replace(training_, seed=seed))
-                own_ = dataclasses.replace(self._search.configuration.training, seed=seed)
-                differences.append(self._search.measure(fold, ours, self._search.predict(fold, own_))[1])
-            by_fold.append(math.fsum(differences) / len(differences))
+        for fold in folds:
+            key = json.dumps([fold.span, dict(best.values)])
+            if key not in self._confirmed:
+                self._confirmed[key] = self._ahead(fold, self._training(best.values))
+                self.save()
+            by_fold.append(self._confirmed[key])
             logger.info("  span %d: %+.4f", fold.span, by_fold[-1])
-        rows = int(np.isin(self._search.rows.spans, [fold.span for fold in self._search.folds]).sum())
+        rows = int(np.isin(self._search.rows.spans, [fold.span for fold in folds]).sum())
         return intervals.mean_of_few(by_fold, rows)
+
+    def _ahead(self, fold: Fold, training_: TrainingSpec) -> float:
+        """Returns by how much a configuration is better than the dataset's own on a fold, from other seeds."""
+        own_ = self._search.configuration.training
+        differences = []
+        for seed in (training_.seed + 1 + index for index in range(_SEEDS)):
+            ours = self._search.predict(fold, dataclasses.replace(training_, seed=seed))
+            theirs = self._search.predict(fold, dataclasses.replace(own_, seed=seed))
+            differences.append(self._search.measure(fold, ours, theirs).ahead)
+        return math.fsum(differences) / len(differences)
 
     def _training(self, values: Mapping[str, Any]) -> TrainingSpec:  # Any: JSON.
         own_ = json.loads(self._search.configuration.training.to_json())
@@ -267,13 +296,13 @@ class FoldTuner(base_tuner.BaseTuner):
         title = registry.METRICS[self._search.metric].title
         best = max((one for one in trials if not one.stopped), key=lambda one: one.ahead)
         what = ", ".join(f"{name} {value}" for name, value in trial.values.items() if value != self._own(name))
-        mean = float(np.mean(trial.by_fold))
         left = (self._spec.trials - len(trials)) * (math.fsum(one.seconds for one in trials) / len(trials))
         if self._spec.minutes:
             left = min(left, max(0.0, self._spec.minutes * 60 - (time.monotonic() - self._began)))
         logger.info(
-            "  trial %d of %d: %s %.4f (%+.4f)%s; best so far %+.4f; about %.0f s left; %s",
-            *(len(trials), self._spec.trials, title, mean, trial.ahead),
+            "  trial %d of %d: %s%s; best so far %+.4f; about %.0f s left; %s",
+            *(len(trials), self._spec.trials),
+            f"{title} {trial.mean:.4f} ({trial.ahead:+.4f})" if trial.is_measured else f"no {title}",
             f", stopped: {trial.stopped}" if trial.stopped else "",
             *(best.ahead, left, what or "the dataset's own"),
         )

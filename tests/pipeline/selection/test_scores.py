@@ -54,5 +54,16 @@ def test_a_lower_error_is_better():
 
 
 def test_one_span_in_common_proves_nothing():
-    difference = scores.paired(score("a", [0.9]), score("b", [0.6, 0.7]), "auc")
+    difference = scores.paired(score("a", [0.9, math.nan]), score("b", [0.6, 0.7]), "auc")
     assert (difference.value, difference.low) == (pytest.approx(0.3), -math.inf)
+
+
+def test_no_span_in_common_is_no_difference():
+    assert scores.paired(score("a", [0.9, math.nan]), score("b", [math.nan, 0.7]), "auc") is None
+
+
+def test_a_mean_says_which_spans_it_is_without():
+    assert score("a", [0.6, 0.7]).left_out("auc") == ""
+    assert score("a", [0.6, math.nan, math.nan]).left_out("auc") == (
+        "AUC is not defined on spans 3, 4, where all labels are equal; the mean is over the others."
+    )

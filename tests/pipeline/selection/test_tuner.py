@@ -4,12 +4,14 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from models.errors import OwnCodeError
+from models.errors import OwnCodeError, TrainingError
 from models.features import FeatureSpec
 from models.model_spec import ModelSpec
 from models.packed import Layout, Rows
 from models.training_spec import TrainingSpec
+from pipeline.errors import DataError
 from pipeline.evaluation.intervals import Estimate
+from pipeline.report.scores_page import tuning_page
 from pipeline.selection.folds import plan
 from pipeline.selection.own import Configuration
 from pipeline.selection.search import Search
@@ -120,6 +122,30 @@ def test_a_trial_without_a_value_is_read_as_it_was_written():
     assert read.gain == gain
 
 
+def test_a_confirmation_that_was_killed_goes_on_with_the_next_span(tmp_path, monkeypatch):
+    confirmed = []
+
+    def predict(self, fold, training):
+        part = self.rows.part(self.rows.spans == fold.span)
+        if training.seed != 20_130_101:
+            if (fold.span, len(confirmed)) == (3, 4):
+                confirmed.append("killed")
+                raise KeyboardInterrupt
+            confirmed.append(fold.span)
+        return part.floats[:, 1] * 0.5 + 0.25 if training.learning_rate == RIGHT else np.full(len(part), 0.5)
+
+    monkeypatch.setattr(Search, "predict", predict)
+    with pytest.raises(KeyboardInterrupt):
+        tuner(tmp_path, SLOW).search()
+
+    again = tuner(tmp_path, SLOW)
+    again.search()
+
+    # Two seeds of both configurations on each span; span 2 is not trained again.
+    assert confirmed == [2, 2, 2, 2, "killed", 3, 3, 3, 3]
+    assert again.tuning.chosen == {"learning_rate": RIGHT}
+
+
 def _stop_at(number, trial):
     if trial.trial_id == number:
         raise KeyboardInterrupt
@@ -175,3 +201,73 @@ def test_time_that_is_over_ends_the_search(tmp_path, monkeypatch):
     found.search()
 
     assert len(found.tuning.trials) == 1
+
+
+def test_what_cannot_be_trained_is_told_and_the_search_goes_on(tmp_path, monkeypatch):
+    rates = (1e-5, 1e-4, 1e-3, 1e-2, RIGHT)
+
+    def predict(self, fold, training):
+        if training.learning_rate == RIGHT or training.learning_rate == SLOW:
+            return self.rows.part(self.rows.spans == fold.span).floats[:, 1] * 0.5 + 0.25
+        raise TrainingError(f"span {fold.span}: the training loss is nan")
+
+    monkeypatch.setattr(Search, "predict", predict)
+    found = tuner(tmp_path, SLOW, rates=(SLOW, *rates), trials=6)
+
+    found.search()
+
+    failed = [trial for trial in found.tuning.trials if not trial.is_measured]
+    assert sorted(trial.values["learning_rate"] for trial in failed) == [1e-5, 1e-4, 1e-3, 1e-2]
+    assert {trial.stopped for trial in failed} == {"failed: span 2: the training loss is nan"}
+    assert found.tuning.trials[found.tuning.best].is_measured
+    assert Tuning.from_json(found.tuning.to_json()) == found.tuning
+    page = tuning_page(found.tuning)
+    assert page.count("failed: span 2: the training loss is nan") == 4
+    assert "nan" not in page.replace("loss is nan", "")
+
+
+def test_a_winner_that_other_seeds_cannot_train_is_not_chosen(tmp_path, monkeypatch):
+    def predict(self, fold, training):
+        part = self.rows.part(self.rows.spans == fold.span)
+        if training.learning_rate == SLOW:
+            return np.random.default_rng(fold.span).uniform(size=len(part))
+        if training.seed != 20_130_101:
+            raise TrainingError("span 2: the training loss is inf")
+        return part.floats[:, 1] * 0.5 + 0.25
+
+    monkeypatch.setattr(Search, "predict", predict)
+    found = tuner(tmp_path, SLOW)
+
+    found.search()
+
+    assert (found.tuning.best, found.tuning.gain, found.tuning.chosen) == (1, None, {})
+    assert "from other seeds (span 2: the training loss is inf), so it is not confirmed" in found.tuning.words
+
+
+def test_a_span_of_one_class_is_left_out_and_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        Search, "predict", lambda self, fold, training: np.full((self.rows.spans == fold.span).sum(), 0.5)
+    )
+    given = search(SLOW)
+    given.rows.labels[given.rows.spans == 2] = 0
+
+    judged = given.judged()
+    found = FoldTuner(judged, TuningSpec(trials=2, space={"learning_rate": (SLOW, RIGHT)}), str(tmp_path), code="")
+    found.search()
+
+    assert found.tuning.spans == (3,)
+    assert [len(trial.by_fold) for trial in found.tuning.trials] == [1, 1]
+    assert found.tuning.words.endswith(
+        "AUC is not defined on span 2, where all labels are equal; trials are not judged there."
+    )
+    given.rows.labels[given.rows.spans == 3] = 1
+    with pytest.raises(DataError, match=r"not defined on spans 2, 3, where .*name more with \[tuning\] folds"):
+        given.judged()
+
+
+def test_a_trial_that_cannot_be_trained_names_the_span(monkeypatch):
+    given = search(SLOW)
+    given.rows.floats[:] = np.nan
+
+    with pytest.raises(TrainingError, match=r"span 2, trained on 1: .*Lower learning_rate"):
+        given.predict(given.folds[0], given.configuration.training)
