@@ -3,6 +3,7 @@
     python -m benchmarks.gate whole [--only TEXT]   # all kinds of evidence together, 200 clean spans per size
     python -m benchmarks.gate tasks [--only TEXT]   # the same where numbers and classes are predicted, on flights
     python -m benchmarks.gate power [--evidently PYTHON] [--nannyml PYTHON] [--alibi PYTHON]
+    python -m benchmarks.gate promised              # what answers promise without labels, and what came
     python -m benchmarks.gate sequences             # real spans in order, nothing trained
     python -m benchmarks.gate cost                  # calibration at push, comparison of 27,000 rows
     python -m benchmarks.gate memory --datasets flights
@@ -31,7 +32,7 @@ from typing import Any
 import pyarrow as pa
 
 from benchmarks import pages
-from benchmarks.gate import cost, memory, power, sequences, tasks, whole
+from benchmarks.gate import cost, memory, power, promised, sequences, tasks, whole
 from benchmarks.gate.detectors import Peer
 from benchmarks.gate.spans import load_spans
 from benchmarks.pages import environment, write_table
@@ -42,6 +43,7 @@ PARTS: dict[str, Any] = {  # Any: modules with a `measure` and a `table`.
     "whole": whole,
     "tasks": tasks,
     "power": power,
+    "promised": promised,
     "sequences": sequences,
     "cost": cost,
     "memory": memory,

@@ -49,16 +49,21 @@ class TaskModel(whole.Model):
         return answers
 
 
+def with_class(table: pa.Table) -> pa.Table:
+    """Returns flights with how late each was, in words."""
+    late = table["arr_delay"]
+    kind = pc.if_else(pc.less_equal(late, ENDS[1]), CLASSES[1], CLASSES[2])
+    kind = pc.if_else(pc.less_equal(late, ENDS[0]), CLASSES[0], kind).cast(pa.large_string())
+    return table.append_column("how_late", kind)
+
+
 def _predicting(**target: Any) -> Any:  # Any: fields of a FeatureSpec, and what a Setting takes.
     def change(
         dataset: Dataset, schema: schema_pb2.Schema, pool: pa.Table, _rng: np.random.Generator
     ) -> tuple[Dataset, pa.Table]:
-        late = pool["arr_delay"]
-        kind = pc.if_else(pc.less_equal(late, ENDS[1]), CLASSES[1], CLASSES[2])
-        kind = pc.if_else(pc.less_equal(late, ENDS[0]), CLASSES[0], kind).cast(pa.large_string())
         schema.feature.add(name="how_late", type=schema_pb2.BYTES)
         features = dataclasses.replace(dataset.features, **target)
-        return dataclasses.replace(dataset, features=features), pool.append_column("how_late", kind)
+        return dataclasses.replace(dataset, features=features), with_class(pool)
 
     return change
 

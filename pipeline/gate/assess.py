@@ -23,6 +23,7 @@ from pipeline.gate import (
     lasting,
     leaks,
     one_pass,
+    promises,
     quality,
     repeats,
     scoring,
@@ -340,7 +341,9 @@ def _score(evidence: Evidence, table: pa.Table, live: Live, settings: Settings, 
         return dataclasses.replace(evidence, not_compared=(NotCompared(subject="performance", text=why),))
 
     if not evidence.labelled:
-        return without("the live model was not scored on this span: the span has no labels")
+        return _believe(
+            without("the live model was not scored on this span: the span has no labels"), table, live, settings
+        )
     try:
         answers = scoring.ask(live.model_dir, table, settings)
         now = scoring.evaluate_answers(answers, settings)
@@ -353,6 +356,17 @@ def _score(evidence: Evidence, table: pa.Table, live: Live, settings: Settings, 
         return without("the live model is held to the dataset's own limits alone: it carries no yardstick")
     changes, gaps = yardstick.compare(now, settings.policy)
     return dataclasses.replace(evidence, performance=changes, not_compared=tuple(gaps))
+
+
+def _believe(evidence: Evidence, table: pa.Table, live: Live, settings: Settings) -> Evidence:
+    """Adds what the live model's own answers promise of its performance."""
+    try:
+        now = promises.ask(live.model_dir, table, settings)
+    except (ModelError, ValueError) as error:
+        gap = NotCompared(subject="performance", text=f"what the live model's answers promise is not known: {error}")
+        return dataclasses.replace(evidence, not_compared=(*evidence.not_compared, gap))
+    yardstick = live.baseline.yardstick if live.baseline is not None else None
+    return dataclasses.replace(evidence, promises=promises.compare(now, yardstick))
 
 
 def record_of(decision: Decision, examples_uri: str, evaluated_at: int) -> span_records.SpanRecord:

@@ -78,6 +78,19 @@ def ordinary(values: Sequence[float], errors: Sequence[float]) -> Between:
     return dataclasses.replace(whole, variance=variance)
 
 
+def together(spans: Sequence[Estimate]) -> tuple[Estimate, Between]:
+    """Returns a number over all rows of a window's spans, at least one, and how it varies between them.
+
+    Args:
+      spans: the number in each, in the order of time.
+    """
+    values, errors = [each.value for each in spans], [intervals.standard_error(each) for each in spans]
+    rows = np.array([each.rows for each in spans], np.float64)
+    shares = rows / rows.sum()
+    error = float(np.linalg.norm(shares * errors))
+    return intervals.around(float(shares @ values), error, int(rows.sum())), ordinary(values, errors)
+
+
 def difference(
     before: Estimate, now: Estimate, ordinary: Between, rate: float, *, spans_before: int
 ) -> tuple[float, float]:

@@ -38,6 +38,7 @@ ReasonKind = Literal[
     "gain",
     "no_gain",
     "recalibration",
+    "promise",
     "drift",
     "lasting_drift",
     "joint_drift",
@@ -189,6 +190,8 @@ def decide(evidence: Evidence, policy: GatePolicy) -> Decision:
         for reason in reasons
         if reason.kind not in _SAID_ONCE or row < Row.PERFORMANCE
     ]
+    if not any(reason.kind == "promise" for reason in (*reasons, *later)):
+        later += _promised(evidence)
     weaker = later if row not in _WITHOUT_MODEL else [reason for reason in later if reason.kind == "serving_skew"]
     alerts = [reason for reason in weaker if reason.kind == "serving_skew"]
     return Decision(
@@ -198,7 +201,7 @@ def decide(evidence: Evidence, policy: GatePolicy) -> Decision:
         notes=(*weaker, *(_gaps(evidence) if row >= Row.PERFORMANCE else _said_gaps(evidence)), *_warnings(evidence)),
         evidence=evidence,
         warm_start=row is Row.DRIFT and verdict is Verdict.RERUN and _may_warm_start(evidence, policy),
-        alert=row is Row.SERVING_SKEW or bool(alerts),
+        alert=row is Row.SERVING_SKEW or bool(alerts) or payoff.waiting_costs(evidence, policy),
     )
 
 
@@ -270,7 +273,7 @@ def _matches(evidence: Evidence, policy: GatePolicy) -> Iterator[tuple[Row, Verd
     if not (reasons or moved) and found is not None and payoff.certain(found, policy):
         yield Row.PERFORMANCE, Verdict.RERUN, [Reason(kind="gain", text=words.describe_gain(found, policy))]
     if moved:
-        yield Row.DRIFT, *_weighed(evidence, policy, moved)
+        yield Row.DRIFT, *_weighed(evidence, policy, [*moved, *_promised(evidence)])
     skewed = [alert for alert in served if alert.kind != "performance"]
     if skewed:
         verdict = Verdict.RERUN if policy.serving_skew == "rerun" else Verdict.SKIP
@@ -287,6 +290,9 @@ def _matches(evidence: Evidence, policy: GatePolicy) -> Iterator[tuple[Row, Verd
 def _weighed(evidence: Evidence, policy: GatePolicy, reasons: list[Reason]) -> tuple[Verdict, list[Reason]]:
     """What becomes of a span for these reasons, given what a training would bring."""
     found = evidence.challenge
+    if not evidence.new_labels:
+        text = "moved, but there is nothing new to learn yet: no span since the live model's has labels"
+        return Verdict.SKIP, [Reason(kind="no_gain", text=text), *reasons]
     if found is None:
         return Verdict.RERUN, reasons
     verdict = Verdict(payoff.weigh(evidence, policy))
@@ -320,6 +326,11 @@ def _moved(evidence: Evidence) -> list[Reason]:
     return reasons
 
 
+def _promised(evidence: Evidence) -> list[Reason]:
+    """What the live model's answers promise, where there are no labels to tell."""
+    return [Reason(kind="promise", text=words.describe_promises(evidence.promises))] if evidence.promises else []
+
+
 def _gaps(evidence: Evidence) -> list[Reason]:
     """What could not be compared; what nobody said a word about is said here."""
     said = {item.subject for item in evidence.not_compared}
@@ -334,7 +345,8 @@ def _gaps(evidence: Evidence) -> list[Reason]:
 
 
 def _said_gaps(evidence: Evidence) -> list[Reason]:
-    return [Reason(kind="not_compared", text=item.text, feature=item.feature) for item in evidence.not_compared]
+    once = {item.text: item for item in evidence.not_compared}.values()
+    return [Reason(kind="not_compared", text=item.text, feature=item.feature) for item in once]
 
 
 def _warnings(evidence: Evidence) -> list[Reason]:

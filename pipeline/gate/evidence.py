@@ -13,6 +13,7 @@ from pipeline.gate.policy import FindingKind, MainMetric, Severity
 Measure = Literal["l_infinity", "jensen_shannon"]
 Limit = Literal["noise", "variation", "floor", "schema"]
 Metric = Literal["auc", "accuracy", "calibration", "loss", "bias", "error", "coverage"]
+PromisedMetric = Literal["auc", "accuracy", "loss", "width"]
 MAIN: Mapping[TaskName, MainMetric] = {"binary": "auc", "multiclass": "accuracy", "regression": "error"}
 """What a model of each task is chosen by, and what a training is expected to bring."""
 HIGHER_IS_BETTER: tuple[Metric, ...] = ("auc", "accuracy", "coverage")
@@ -172,6 +173,25 @@ class MetricChange:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Promise:
+    """What the live model's answers on a span without labels, believed, say of its performance; blind to the concept.
+
+    Attributes:
+      metric: `width` is the mean width of a number's interval, in the label's unit.
+      current: on this span; of metrics, what is expected where its probabilities are right.
+      before: the same of the spans of the training window, by networks that were not trained on them; None where that
+        was not measured.
+      low, high: interval of the change at 95 %, with what differs between spans; None where `before` is.
+    """
+
+    metric: PromisedMetric
+    current: Estimate
+    before: Estimate | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class FloorCheck:
     """The live model on the new span, held to what the dataset file asks of every model, whatever it was at push.
 
@@ -299,9 +319,12 @@ class Evidence:
       floors: the live model held to the dataset file's own limits; empty where it was not scored.
       label: None where the label was not compared.
       challenge: what a training would bring; None where nothing asked for one, or it could not be told.
+      new_labels: whether a training would read labels that the live model has not learned from; True where a span has
+        labels, or that is not known.
       recalibratable: whether the live model can be given a new slope and offset, and none were refused on this content.
-      estimated_auc: what the live model's answers, believed, say of its AUC, where there are no labels; blind to a
-        change of the concept.
+      promises: what the live model's answers, believed, say of its performance, where the span has no labels, the main
+        metric first.
+      estimated_auc: written by older releases: the AUC of `promises`.
       skew: alerts from the requests that the live model answered; None where requests were not compared.
       not_compared: why something is None or empty, and features left out that should have been compared.
     """
@@ -330,7 +353,9 @@ class Evidence:
     label: LabelChange | None = None
     lasting: tuple[LastingDrift, ...] = ()
     challenge: Challenge | None = None
+    new_labels: bool = True
     recalibratable: bool = False
+    promises: tuple[Promise, ...] = ()
     estimated_auc: float | None = None
     skew: tuple[ServingAlert, ...] | None = None
     not_compared: tuple[NotCompared, ...] = ()

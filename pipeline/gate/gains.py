@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from columnar.errors import ExamplesError
 from models.errors import ModelError
+from models.features import FeatureSpec
 from models.training_spec import TrainingSpec
 from pipeline.errors import PipelineError
 from pipeline.gate import challenger, labels, payoff, repeats, scoring
@@ -59,17 +59,16 @@ def measure(
     asked = decision.row in (Row.PERFORMANCE, Row.DRIFT) and decision.verdict is Verdict.RERUN
     if not (asked or fell(evidence.performance, policy)):
         return evidence
+    numbers, learned = (*evidence.waiting, evidence.span), baseline.learned or baseline.window
+    if not evidence.labelled:
+        since = {*past.window} - {*numbers} - {*learned}
+        evidence = dataclasses.replace(evidence, new_labels=any(_has_labels(past, span, features) for span in since))
+        return _without(evidence, "what a training would bring, because the span has no labels")
     from models.predictor import predictor_of  # Loads TensorFlow, which most decisions do without.
     from models.recalibration import calibration_of
 
-    numbers = (*evidence.waiting, evidence.span)
-    learned = baseline.learned or baseline.window
     try:
         predictor = predictor_of(str(model_dir))
-        if not evidence.labelled and features.task == "binary":
-            return _estimated(evidence, predictor.predict(_rows(past, numbers)))
-        if not evidence.labelled:
-            return _without(evidence, "what a training would bring, because the span has no labels")
         recalibratable = may_recalibrate and calibration_of(str(model_dir)) is not None
         rows = _rows(past, numbers)
         if evidence.left_out:  # Else what one half learned by heart, the other is asked.
@@ -120,26 +119,13 @@ def _without(evidence: Evidence, why: str) -> Evidence:
     return dataclasses.replace(evidence, not_compared=(*evidence.not_compared, gap))
 
 
+def _has_labels(past: Past, span: int, features: FeatureSpec) -> bool:
+    """Whether a training that reads this span would learn from it; in doubt it would."""
+    try:
+        return labels.is_labelled(past.rows_of(span), features.target)
+    except (PipelineError, ExamplesError, OSError, ValueError):
+        return True
+
+
 def _rows(past: Past, numbers: Sequence[int]) -> pa.Table:
     return pa.concat_tables([past.rows_of(number) for number in numbers])
-
-
-def _estimated(evidence: Evidence, probabilities: npt.NDArray[np.float32]) -> Evidence:
-    """Adds the AUC that the live model's answers would have if they were right.
-
-    Each row counts as positive with its probability, and as negative with the rest.
-    """
-    order = np.argsort(probabilities, kind="stable")
-    positive = probabilities[order].astype(np.float64)
-    negative = 1 - positive
-    pairs = positive.sum() * negative.sum()
-    if pairs == 0:
-        return evidence
-    # Each row's negatives below it, and half of its own: a row is no pair with itself, which counts as a tie.
-    below = np.cumsum(negative) - negative / 2
-    estimated = float(positive @ below / pairs)
-    text = (
-        "what a training would bring, because the span has no labels; if the live model's answers were right, their "
-        f"AUC would be {estimated:.3f}, which is blind to a change of the concept"
-    )
-    return dataclasses.replace(_without(evidence, text), estimated_auc=estimated)

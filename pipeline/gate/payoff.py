@@ -19,7 +19,7 @@ from typing import Literal
 
 from pipeline.evaluation import intervals
 from pipeline.evaluation.registry import CALIBRATION_ERROR
-from pipeline.gate.evidence import Challenge, Evidence
+from pipeline.gate.evidence import Challenge, Evidence, Promise
 from pipeline.gate.policy import GatePolicy
 
 Answer = Literal["rerun", "recalibrate", "skip"]
@@ -44,6 +44,22 @@ def weigh(evidence: Evidence, policy: GatePolicy) -> Answer:
         return "recalibrate"
     strong = found.expected.high < policy.gain_that_counts(found.metric)
     return "rerun" if missed or (worse and not strong) else "skip"
+
+
+def waiting_costs(evidence: Evidence, policy: GatePolicy) -> bool:
+    """Whether a training that something asks for has to wait for labels, and the live model is worse meanwhile."""
+    served_worse = any(alert.kind == "performance" for alert in evidence.skew or ())
+    return not evidence.new_labels and (served_worse or any(_harms(each, policy) for each in evidence.promises))
+
+
+def _harms(promise: Promise, policy: GatePolicy) -> bool:
+    """Whether a model's answers promise for certain to be worse than the margin of its main metric allows."""
+    if promise.before is None or promise.low is None or promise.high is None:
+        return False
+    change = promise.current.value - promise.before.value
+    if promise.metric == "width":
+        return promise.low > 0 and change > policy.margin_of("error") * promise.before.value
+    return promise.metric != "loss" and promise.high < 0 and -change > policy.margin_of(promise.metric)
 
 
 def pays(found: Challenge, policy: GatePolicy) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from pipeline.evaluation.intervals import Estimate
 from pipeline.evaluation.slicing import Column, groups
 from pipeline.gate import between_spans, task_measures
 from pipeline.gate.between_spans import Between
-from pipeline.gate.evidence import HIGHER_IS_BETTER, Metric, MetricChange, NotCompared
+from pipeline.gate.evidence import HIGHER_IS_BETTER, Metric, MetricChange, NotCompared, PromisedMetric
 from pipeline.gate.policy import GatePolicy
 
 Floats = npt.NDArray[np.float64]
@@ -35,6 +35,8 @@ class SliceEvaluation:
       accuracy: share of right answers of several classes; None for other tasks.
       coverage: share of numbers within their interval; None for other tasks, and where no interval is known.
       blind: the loss of knowing nothing but the labels' distribution; None for binary models.
+      promised: of all rows, what the answers alone say of the performance; empty of slices, and where an older release
+        measured it.
 
     What other tasks put there is in pipeline/gate/task_measures.py.
     """
@@ -50,6 +52,7 @@ class SliceEvaluation:
     accuracy: Estimate | None = None
     coverage: Estimate | None = None
     blind: float | None = None
+    promised: Mapping[PromisedMetric, Estimate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +74,7 @@ class SpanResult:
 
     Attributes:
       slice: "" for all rows, or the slice's name.
-      auc, accuracy, coverage: as in SliceEvaluation.
+      auc, accuracy, coverage, promised: as in SliceEvaluation.
     """
 
     span: int
@@ -82,6 +85,7 @@ class SpanResult:
     loss: Estimate
     accuracy: Estimate | None = None
     coverage: Estimate | None = None
+    promised: Mapping[PromisedMetric, Estimate] = field(default_factory=dict)
 
 
 def results_of(span: int, evaluation: Evaluation, policy: GatePolicy) -> tuple[SpanResult, ...]:
@@ -96,6 +100,7 @@ def results_of(span: int, evaluation: Evaluation, policy: GatePolicy) -> tuple[S
             loss=of.loss,
             accuracy=of.accuracy,
             coverage=of.coverage,
+            promised=of.promised,
         )
         for of in evaluation.slices
         if not of.slice or of.rows >= policy.min_slice_rows
@@ -139,8 +144,10 @@ def evaluate(
     found = []
     for name, rows in parts:
         if rows.any():
-            measures = task_measures.measure(y[rows], p[rows], None if weights is None else weights[rows], task, seed)
-            found.append(SliceEvaluation(slice=name, rows=int(rows.sum()), **measures))
+            counts = None if weights is None else weights[rows]
+            measures = task_measures.measure(y[rows], p[rows], counts, task, seed)
+            promised = {} if name else task_measures.promise(p, counts, task)
+            found.append(SliceEvaluation(slice=name, rows=int(rows.sum()), promised=promised, **measures))
     return Evaluation(slices=tuple(found), task=task)
 
 
@@ -231,14 +238,11 @@ _MOST_NAMED = 3
 def _reference(before: SliceEvaluation, spans: Sequence[SpanResult], pooled: bool) -> _Reference:
     def past(measured: Estimate, every: Sequence[Estimate | None]) -> _Past:
         of_spans = [each for each in every if each]
-        errors = [intervals.standard_error(each) for each in of_spans]
-        ordinary = between_spans.ordinary([each.value for each in of_spans], errors)
+        if not of_spans:
+            return _Past(value=measured, spans=1, ordinary=between_spans.NOTHING)
+        together, ordinary = between_spans.together(of_spans)
         if not pooled or len(of_spans) < 2:
             return _Past(value=measured, spans=1, ordinary=ordinary)
-        rows = np.array([each.rows for each in of_spans], np.float64)
-        shares = rows / rows.sum()
-        value = float(shares @ [each.value for each in of_spans])
-        together = intervals.around(value, float(np.linalg.norm(shares * errors)), int(rows.sum()))
         return _Past(value=together, spans=len(of_spans), ordinary=ordinary)
 
     return _Reference(

@@ -7,13 +7,24 @@
 | calibration     | prediction less label  | probability less share         | mean error: prediction less label   |
 | loss            | log loss, nats         | log loss, nats                 | absolute error, in the label's unit |
 | chosen by       | auc                    | accuracy                       | loss                                |
+| promised        | auc, loss              | accuracy, loss                 | width of the interval               |
+
+"Promised" is what a model's answers say of its performance before any label has come: of probabilities, what is
+expected where each class comes as often as its probability says (confidence-based performance estimation). A number
+with an interval has no probabilities of labels: what its width promises of the error is in pipeline/gate/promises.py.
+
+Sources: Garg, Balakrishnan, Lipton, Neyshabur and Sedghi, "Leveraging unlabeled data to predict out-of-distribution
+performance", ICLR 2022 (the accuracy, "average confidence"); Białek, Kuberski, Perrakis and Bifet, "Estimating model
+performance under covariate shift without labels", 2024 (the AUC).
 
 Of weighted rows every measure is the weighted one, and as certain as the weights leave it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,6 +35,7 @@ from models.target import TaskName
 from pipeline.evaluation import intervals
 from pipeline.evaluation.intervals import Estimate
 from pipeline.gate.discrimination import auc
+from pipeline.gate.evidence import PromisedMetric
 
 Floats = npt.NDArray[np.float64]
 Measures = dict[str, Any]  # Any: an Estimate, a float or None, by the names of SliceEvaluation's fields.
@@ -48,6 +60,54 @@ def measure(labels: Floats, predictions: Floats, weights: Floats | None, task: T
     found = _of_probabilities(labels, predictions, weights, seed)
     loss = intervals.mean(losses(labels, predictions), weights)
     return found | {"auc": auc(labels, predictions, weights), "loss": loss}
+
+
+def promise(predictions: Floats, weights: Floats | None, task: TaskName) -> dict[PromisedMetric, Estimate]:
+    """Returns what a model's answers, believed, say of its performance on these rows, the task's main metric first.
+
+    Nothing is said where the answers cannot tell, as of rows that are all of one class for certain.
+
+    Args:
+      predictions, weights: as `measure` takes them.
+    """
+    found = _PROMISED[task](np.asarray(predictions, np.float64), weights)
+    return {metric: estimate for metric, estimate in found.items() if estimate is not None}
+
+
+def _promised_of_two(probabilities: Floats, weights: Floats | None) -> dict[PromisedMetric, Estimate | None]:
+    """Every row is there twice: as a positive one with its probability, and as a negative one with the rest."""
+    both = np.column_stack([1 - probabilities, probabilities])
+    counts = both if weights is None else both * weights[:, None]
+    labels, scores, there = np.tile([0.0, 1.0], len(both)), np.repeat(probabilities, 2), counts.ravel() > 0
+    of_rows = auc(labels[there], scores[there], counts.ravel()[there])
+    return {
+        "auc": of_rows and dataclasses.replace(of_rows, rows=len(both)),
+        "loss": intervals.mean(_entropies(both), weights),
+    }
+
+
+def _promised_of_classes(probabilities: Floats, weights: Floats | None) -> dict[PromisedMetric, Estimate | None]:
+    return {
+        "accuracy": intervals.mean(probabilities.max(axis=1), weights),
+        "loss": intervals.mean(_entropies(probabilities), weights),
+    }
+
+
+def _promised_of_numbers(predictions: Floats, weights: Floats | None) -> dict[PromisedMetric, Estimate | None]:
+    widths = predictions[:, 2] - predictions[:, 1]
+    return {"width": intervals.mean(widths, weights) if (widths > 0).any() else None}
+
+
+_PROMISED: Mapping[TaskName, Callable[[Floats, Floats | None], dict[PromisedMetric, Estimate | None]]] = {
+    "binary": _promised_of_two,
+    "multiclass": _promised_of_classes,
+    "regression": _promised_of_numbers,
+}
+
+
+def _entropies(probabilities: Floats) -> Floats:
+    """Returns each row's expected log loss, in nats, of probabilities (rows, classes)."""
+    return np.asarray(-(probabilities * np.log(np.clip(probabilities, _SMALLEST_PROBABILITY, 1.0))).sum(axis=1))
 
 
 def losses(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> Floats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pipeline.evaluation import registry
 from pipeline.gate.evidence import (
     Challenge,
@@ -12,6 +14,7 @@ from pipeline.gate.evidence import (
     LabelChange,
     LastingDrift,
     MetricChange,
+    Promise,
 )
 from pipeline.gate.policy import GatePolicy
 
@@ -23,6 +26,7 @@ _METRIC_NAMES = {
     "bias": "mean error",
     "error": "mean absolute error",
     "coverage": "share of rows within their interval",
+    "width": "intervals' mean width",
 }
 _GAIN_NAMES = {"auc": "AUC", "accuracy": "accuracy", "error": "of the mean absolute error"}
 _FORMER_NAMES = {"ece": registry.CALIBRATION_ERROR}
@@ -97,6 +101,29 @@ def describe_gain(found: Challenge, policy: GatePolicy) -> str:
         f"{expected.low:+.3f} to {expected.high:+.3f}, tried on {found.rows:,} rows{before}; it must bring "
         f"{policy.gain_that_counts(found.metric):.2g}, and with what was forgone "
         f"{policy.price_of_a_training(found.metric):.2g})"
+    )
+
+
+def describe_promises(promises: Sequence[Promise]) -> str:
+    """Returns what the live model's answers promise on a span without labels, in words."""
+    told = " and its ".join(f"{_METRIC_NAMES[each.metric]} {_promised(each)}" for each in promises)
+    if promises[0].metric == "width":
+        before = promises[0].before
+        grows = f", and its mean absolute error {promises[0].current.value / before.value:.2f} times" if before else ""
+        return f"without labels: if the live model's intervals are right, its {told}{grows}; {_BLIND}"
+    return f"without labels: if the live model's answers are right, its {told}; {_BLIND}"
+
+
+_BLIND = "blind to a change of the concept"
+
+
+def _promised(promise: Promise) -> str:
+    now, before = promise.current, promise.before
+    if before is None:
+        return f"is {now.value:.3f}"
+    return (
+        f"is {before.value:.3f} → {now.value:.3f} since the training window (change {now.value - before.value:+.3f}, "
+        f"interval {promise.low:+.3f} to {promise.high:+.3f})"
     )
 
 

@@ -170,6 +170,6 @@ def test_a_written_price_goes_before_the_default():
 
 
 def test_the_decision_is_read_back():
-    decision = decide(evidence(**MOVED, challenge=challenge(0.012), recalibratable=True, estimated_auc=0.7), POLICY)
+    decision = decide(evidence(**MOVED, challenge=challenge(0.012), recalibratable=True), POLICY)
 
     assert Decision.from_json(decision.to_json()) == decision

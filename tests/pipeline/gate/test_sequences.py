@@ -7,6 +7,7 @@ import dataclasses
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pytest
 
@@ -181,3 +182,18 @@ def test_after_a_change_the_gate_asks_until_what_is_possible_is_reached(spans, t
     assert (back.row, auc(back) < 0.2) == (Row.PERFORMANCE, True)
     assert "performance" not in kinds(repaired)
     assert auc(repaired) > 0.9
+
+    # Without labels the span is judged on its inputs, and says what the answers promise, whichever way round they are.
+    inputs = spans[8].drop_columns(["tips"])
+    miles = pc.multiply(inputs["trip_miles"], 1.609344)
+    unmoved = decide(live, 8, inputs, schema)
+    kilometres = inputs.set_column(inputs.column_names.index("trip_miles"), "trip_miles", miles)
+    moved = decide(live, 8, kilometres, schema)
+    assert [promise.metric for promise in unmoved.evidence.promises] == ["auc", "loss"]
+    assert unmoved.evidence.promises[0].current.value == pytest.approx(auc(repaired), abs=0.05)
+    assert unmoved.evidence.promises[0].before is not None
+    assert (moved.verdict, moved.row) == (Verdict.RERUN, Row.DRIFT)
+    assert moved.reasons[-1].text.endswith("blind to a change of the concept")
+    # A training would read spans 7 and 8, of which the model has learned the one, and the other has no labels.
+    waits = decide(live, 8, kilometres, schema, tables={**tables, 8: kilometres})
+    assert (waits.verdict, waits.row, waits.evidence.new_labels) == (Verdict.SKIP, Row.DRIFT, False)
