@@ -8,6 +8,7 @@ equal up to float32's rounding.
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -68,19 +69,19 @@ class FoldedNetwork(tf.Module):
 
     def _sums(self, stacked: Stacked) -> tf.Tensor:
         """The sums of the first layer, (rows, members * units)."""
-        total = self._bias
+        parts = []
         if self._numbers is not None:
-            total = tf.nn.bias_add(tf.matmul(self._encoded(stacked), self._numbers, transpose_a=True), total[0])
+            parts.append(tf.matmul(self._encoded(stacked), self._numbers, transpose_a=True))
         if self._bags is not None:
-            total = total + tf.matmul(stacked.bags, self._bags, transpose_a=True)
+            parts.append(tf.matmul(stacked.bags, self._bags, transpose_a=True))
         if self._table is not None:
             ids = tf.gather(stacked.ids, self._rows) if self._wide else stacked.ids
             cells = tf.reshape(tf.transpose(ids + self._starts), [-1])
             of_row = tf.range(tf.size(cells)) // len(self._rows)
-            total = total + tf.raw_ops.SparseSegmentSum(data=self._table, indices=cells, segment_ids=of_row)
-        for row, table, kernel in self._wide:
-            total = total + tf.matmul(tf.gather(table, stacked.ids[row]), kernel)
-        return total
+            parts.append(tf.raw_ops.SparseSegmentSum(data=self._table, indices=cells, segment_ids=of_row))
+        parts += [tf.matmul(tf.gather(table, stacked.ids[row]), kernel) for row, table, kernel in self._wide]
+        # The bias comes last: TensorFlow makes one kernel of a product, its bias and a sum, and not everywhere has it.
+        return tf.nn.bias_add(functools.reduce(tf.add, parts), self._bias[0])
 
     def _encoded(self, stacked: Stacked) -> tf.Tensor:
         """The numbers that enter beside the embeddings, columns first."""
