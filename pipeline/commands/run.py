@@ -28,7 +28,7 @@ from pipeline.state import version_folder
 
 if TYPE_CHECKING:
     from pipeline.config.dataset import Dataset
-    from pipeline.evaluation.judge import Beside, Judgement
+    from pipeline.evaluation.judge import Judgement, SliceJudgement
     from pipeline.runs.request import Request
 
 
@@ -201,29 +201,28 @@ def show(outcome: Outcome, request: Request, log: Path, terminal: Terminal, hint
 
 def show_judgement(judgement: Judgement, terminal: Terminal) -> None:
     """Prints the metrics overall and per slice, candidate beside live model."""
-    rows = [
-        (
-            row.slice or "all",
-            row.examples,
-            _number(row.value),
-            f"± {intervals.half_width(row.deviation):.3f}" if row.deviation is not None else "-",
-            _number(row.live),
-            *(_beside(one) for one in row.beside),
-            _number(row.calibration_error),
-            f"{_number(row.mean_label, 3)} / {_number(row.mean_prediction, 3)}",
-            row.status + (f": {row.why}" if row.why else ""),
-        )
-        for row in judgement.slices
-    ]
     from pipeline.evaluation import registry  # It loads numpy, which `run --help` needs for nothing.
 
-    title = registry.METRICS[judgement.slices[0].metric].title
-    columns = (
-        *("slice", "examples", title, "95 %", f"live {title}"),
-        *(registry.METRICS[one.metric].title for one in judgement.slices[0].beside),
-        *("calibration error", "label / predicted", "judgement"),
-    )
-    terminal.table("Evaluation on held-out rows of the newest span", columns, rows)
+    overall = judgement.slices[0]
+    title = registry.METRICS[overall.metric].title
+    columns: list[tuple[str, Callable[[SliceJudgement], object]]] = [
+        ("slice", lambda row: row.slice or "all"),
+        ("examples", lambda row: row.examples),
+        (title, lambda row: _number(row.value)),
+        ("95 %", lambda row: f"± {intervals.half_width(row.deviation):.3f}" if row.deviation is not None else "-"),
+        (f"live {title}", lambda row: _number(row.live)),
+    ]
+    for place, one in enumerate(overall.beside):
+        columns.append((registry.METRICS[one.metric].title, functools.partial(_beside, place)))
+    if overall.calibration_error is not None:
+        columns.append(("calibration error", lambda row: _number(row.calibration_error)))
+    if overall.mean_label is not None:
+        columns.append(
+            ("label / predicted", lambda row: f"{_number(row.mean_label, 3)} / {_number(row.mean_prediction, 3)}")
+        )
+    columns.append(("judgement", lambda row: row.status + (f": {row.why}" if row.why else "")))
+    rows = [tuple(cell(row) for _, cell in columns) for row in judgement.slices]
+    terminal.table("Evaluation on held-out rows of the newest span", tuple(name for name, _ in columns), rows)
     terminal.say()
     terminal.say("Blessed: yes" if judgement.blessed else "Blessed: NO")
     for reason in judgement.reasons:
@@ -232,8 +231,9 @@ def show_judgement(judgement: Judgement, terminal: Terminal) -> None:
         terminal.say(f"  note: {note}")
 
 
-def _beside(one: Beside) -> str:
+def _beside(place: int, row: SliceJudgement) -> str:
     """Returns a metric that dataset.toml names, with its interval and the live model's."""
+    one = row.beside[place]
     if one.value is None:
         return "undefined"
     half = f" ± {intervals.half_width(one.deviation):.3f}" if one.deviation is not None else ""

@@ -219,9 +219,9 @@ def _folders(inputs: Artifacts) -> dict[str, str]:
 
 
 def _at_own_thresholds(eval_config: str, inputs: Artifacts) -> str:
-    """Returns the config with the metrics of each binary model's answers at that model's own threshold."""
+    """Returns the config with the metrics of each model's answers at that model's own thresholds."""
     config = json_format.Parse(eval_config, tfma.EvalConfig())
-    read = {name: thresholds.read(folder).of_binary for name, folder in _folders(inputs).items()}
+    read = {name: thresholds.read(folder) for name, folder in _folders(inputs).items()}
     tfma_config.set_answer_thresholds(config, read)
     return json_format.MessageToJson(config, preserving_proto_field_name=True)
 

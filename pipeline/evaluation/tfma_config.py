@@ -13,6 +13,7 @@ import numpy as np
 from google.protobuf import wrappers_pb2
 
 from models.target import Target, TaskName
+from models.thresholds import Thresholds
 from pipeline.evaluation import registry
 from pipeline.evaluation.binary_metrics import BUCKETS
 from pipeline.evaluation.registry import CLASS_SUMS, NUMBER_SUMS
@@ -99,15 +100,15 @@ def _count_rows(config: EvalConfig) -> None:
     counted.example_weights.unweighted = True
 
 
-def set_answer_thresholds(config: EvalConfig, thresholds: Mapping[str, float]) -> None:
-    """Measures, in a config of `eval_config`, what each binary model answers from its own threshold on.
+def set_answer_thresholds(config: EvalConfig, thresholds: Mapping[str, Thresholds]) -> None:
+    """Measures, in a config of `eval_config`, what each model answers, by its own threshold or factors.
 
     Args:
-      thresholds: by TFMA's model name, the least probability that is answered 1.
+      thresholds: by TFMA's model name.
     """
     specs = config.metrics_specs[0]
     found = [metric for metric in specs.metrics if metric.class_name in _OF_ANSWERS]
-    if len(set(thresholds.values())) > 1:
+    if len({one.values for one in thresholds.values()}) > 1:
         kept = [metric for metric in specs.metrics if metric.class_name not in _OF_ANSWERS]
         del specs.metrics[:]
         specs.metrics.extend(kept)
@@ -116,10 +117,11 @@ def set_answer_thresholds(config: EvalConfig, thresholds: Mapping[str, float]) -
     for index, part in enumerate(config.metrics_specs):
         for metric in part.metrics:
             if metric.class_name in _OF_ANSWERS:
-                model = part.model_names[0] if index else next(iter(thresholds))
+                own = thresholds[part.model_names[0] if index else next(iter(thresholds))]
                 # TFMA calls what lies above a threshold; a model answers 1 from it on.
-                below = float(np.nextafter(np.float32(thresholds[model]), np.float32(0)))
-                metric.config = json.dumps({_OF_ANSWERS[metric.class_name]: below})
+                below = float(np.nextafter(np.float32(own.of_binary), np.float32(0)))
+                value = list(own.values) if metric.class_name == CLASS_SUMS else below
+                metric.config = json.dumps({_OF_ANSWERS[metric.class_name]: value})
 
 
 def _set_thresholds(by_name: Mapping[str, Any], spec: EvaluationSpec, task: TaskName, *, has_baseline: bool) -> None:
@@ -157,8 +159,9 @@ _OF_ANSWERS: Mapping[str, str] = {
     "Recall": "thresholds",
     "F1Score": "thresholds",
     "MatthewsCorrelationCoefficient": "thresholds",
+    CLASS_SUMS: "factors",
 }
-"""TFMA's metrics of a binary model's answers, and what it calls their threshold."""
+"""Metrics of what a model answers, and what TFMA, or our own, calls that by which it does."""
 PREDICTIONS: Mapping[TaskName, str] = {"binary": "probability", "multiclass": "probabilities", "regression": "value"}
 _PLOTS: Mapping[TaskName, tuple[str, ...]] = {
     "binary": ("CalibrationPlot", "ConfusionMatrixPlot"),

@@ -16,6 +16,7 @@ from tensorflow_model_analysis.metrics import metric_types, metric_util
 from tensorflow_model_analysis.proto import config_pb2
 
 from models.target import TaskName
+from models.thresholds import Thresholds
 from pipeline.evaluation import class_metrics, number_metrics, registry
 from pipeline.evaluation.registry import CLASS_SUMS, NUMBER_SUMS
 
@@ -23,10 +24,15 @@ Floats = npt.NDArray[np.float64]
 
 
 class ClassSums(metric_types.Metric):
-    """What the registry has of several classes and TFMA has not."""
+    """What the registry has of several classes and TFMA has not.
 
-    def __init__(self, name: str = "class_sums") -> None:
-        super().__init__(metric_util.merge_per_key_computations(_of_classes), name=name)
+    Attributes:
+      factors: of the classes' probabilities, by which the model answers; empty for the most probable class.
+    """
+
+    def __init__(self, name: str = "class_sums", factors: Sequence[float] = ()) -> None:
+        computations = metric_util.merge_per_key_computations(_of_classes)
+        super().__init__(computations, name=name, factors=tuple(factors))
 
 
 class NumberSums(metric_types.Metric):
@@ -91,13 +97,14 @@ class _Sums(beam.CombineFn):  # type: ignore[misc]  # Beam has no types.
 def _computations(
     task: TaskName,
     kind: str,
-    sums: Callable[[Floats, Floats, Floats], Floats],
+    sums: Callable[..., Floats],
     metrics: Callable[[Floats, int], dict[str, float]],
     name: str = "",  # noqa: ARG001  # TFMA gives it; each metric has its own.
     eval_config: config_pb2.EvalConfig | None = None,
     model_name: str = "",
     output_name: str = "",
     example_weighted: bool = False,
+    factors: Sequence[float] = (),
     **_: Any,  # Any: what TFMA gives besides, for sub keys and aggregations that no metric here has.
 ) -> metric_types.MetricComputations:
     keys = [
@@ -107,6 +114,8 @@ def _computations(
         for item in registry.of_task(task)
         if item.tfma_of(task) == kind
     ]
+    if factors:
+        sums = functools.partial(sums, thresholds=Thresholds(values=tuple(factors)))
     combiner = _Sums(keys, sums, metrics, eval_config)
     return [metric_types.MetricComputation(keys=keys, preprocessors=None, combiner=combiner)]
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from models.task_names import TaskName
+from pipeline.evaluation.judge import RARE
 from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.onboarding.cut import SpanSummary
 from pipeline.onboarding.label import CLASS_ROWS, Label
@@ -33,6 +34,9 @@ _FLOORS: Mapping[TaskName, tuple[str, ...]] = {
         "max_drop = {{ {1} = {2:g} }}  # a share of the live model's, on the same rows",
     ),
 }
+
+
+_OF_RARE = ('metrics = ["auc_precision_recall", "recall_at_precision"]  # where few labels are 1, an AUC flatters',)
 
 
 def window_of(spans: Sequence[SpanSummary]) -> int:
@@ -70,8 +74,22 @@ def evaluation_lines(label: Label, spans: Sequence[SpanSummary]) -> list[str]:
         "# and refused only where the whole 95 % interval of a metric is beyond its limit. Raise the floor to what the",
         "# model is worth once you have seen it.",
         "[evaluation]",
+        *(_OF_RARE if _is_rare(label, spans) else ()),
         *(line.format(spec, name, drop, floor, centre, calibration) for line in _FLOORS[label.task]),
     ]
+
+
+def threshold_lines(label: Label, spans: Sequence[SpanSummary]) -> list[str]:
+    """Returns the key of [serving] without which hardly a row would be answered by a rare 1; none of other labels."""
+    if not _is_rare(label, spans):
+        return []
+    share = float(np.sum([span.classes for span in spans], axis=0)[1] / sum(span.rows for span in spans))
+    return [f'threshold = "max_f1"  # {share:.2g} of the labels are 1: hardly a row has a probability of 0.5']
+
+
+def _is_rare(label: Label, spans: Sequence[SpanSummary]) -> bool:
+    counts = np.sum([span.classes for span in spans], axis=0)
+    return label.task == "binary" and 0 < counts[1] < RARE * counts.sum()
 
 
 def _variance(spans: Sequence[SpanSummary]) -> float:

@@ -12,7 +12,7 @@ from models.task_names import TaskName
 from pipeline.config import json_schema
 from pipeline.onboarding.calendar_parts import Part
 from pipeline.onboarding.cut import Cut, Cutting, SpanSummary
-from pipeline.onboarding.floors import evaluation_lines, training_lines, window_of
+from pipeline.onboarding.floors import evaluation_lines, threshold_lines, training_lines, window_of
 from pipeline.onboarding.label import Label
 from pipeline.onboarding.profile import Profile
 from pipeline.onboarding.roles import Role
@@ -119,6 +119,7 @@ def dataset_toml(table: Table) -> str:
         "",
         "[serving]",
         f"model_name = {_text(table.name)}",
+        *threshold_lines(table.label, spans[-window:]),
     ]
     return "\n".join(lines) + "\n"
 

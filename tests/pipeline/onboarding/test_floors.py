@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.evaluation.spec import EvaluationSpec
 from pipeline.onboarding.cut import SpanSummary
-from pipeline.onboarding.floors import evaluation_lines, window_of
+from pipeline.onboarding.floors import evaluation_lines, threshold_lines, window_of
 from pipeline.onboarding.label import Label
 
 # 150 rows, 100 of them trained on, a third of them positive: two deviations are 2 * sqrt(2 / 9 / 100) = 0.094.
@@ -35,6 +35,19 @@ def test_a_model_has_to_beat_no_model_of_its_task(label, span, floors):
     spec = EvaluationSpec(**written["evaluation"])
     spec.check_metrics(label.task)
     assert spec.floors_of(label.task) == floors
+
+
+@pytest.mark.parametrize(("positive", "rare"), [(49, True), (50, False)])
+def test_rare_positives_are_answered_and_measured_by_what_finds_them(positive, rare):
+    spans = [SpanSummary(number=1, rows=1_000, classes=np.array([1_000 - positive, positive]))]
+    label = Label(column="y")
+
+    written = tomllib.loads("\n".join([*evaluation_lines(label, spans), "[serving]", *threshold_lines(label, spans)]))
+
+    assert written["serving"] == ({"threshold": "max_f1"} if rare else {})
+    EvaluationSpec(**written["evaluation"]).check_metrics("binary")
+    named = ["auc_precision_recall", "recall_at_precision"]
+    assert written["evaluation"].get("metrics", []) == (named if rare else [])
 
 
 def test_many_rows_know_their_rate():
