@@ -218,8 +218,8 @@ def _draw(
     group = GROUP if "groups" in title else 1
     taken = setting.reference_rows[name] // group
     reference, held_out, rest = np.split(order, [taken, taken + taken // 2])
-    model = setting.model(dataset, setting.deliver(pool.take(reference), rng))
-    window_ = _parts(model.table, rng)
+    window_ = {number: setting.deliver(part, rng) for number, part in _parts(pool.take(reference), rng).items()}
+    model = setting.model(dataset, pa.concat_tables(window_.values()))
     evaluation = model.evaluate(setting.deliver(pool.take(held_out), rng), dataset)
     baseline = build_baseline(window_, schema, dataset.features, dataset.gate, evaluation=evaluation, statistics=None)
     for size in setting.sizes[name]:

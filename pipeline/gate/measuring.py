@@ -65,7 +65,11 @@ def build_baseline(
     kinds, gaps = _kinds(table, schema, features, policy)
     bins = frozen_bins.freeze(table, kinds)
     codes = frozen_bins.encode(table, bins)
-    null = chance.calibrate(codes, bins, clusters=clusters.of(raw, policy.cluster), seed=seed)
+    known_rows = repeats.know(spans, features.columns)
+    together = clusters.of(raw, policy.cluster)
+    if together is None and known_rows.are_delivered_twice:
+        together = repeats.groups(raw, features.columns)
+    null = chance.calibrate(codes, bins, clusters=together, seed=seed)
     ends = np.cumsum([spans[span].num_rows for span in spans])
     parts = np.split(codes, ends[:-1])
     by_span = np.array([frozen_bins.count(part, bins) for part in parts])
@@ -93,7 +97,7 @@ def build_baseline(
         origin=origin,
         span_results=tuple(span_results),
         statistics=statistics,
-        known_rows=repeats.know(spans, features.columns),
+        known_rows=known_rows,
         strengths=leaks.strengths(parts, [labels.evaluate(spans[span], features.target) for span in spans], bins, told)
         if features.task == "binary"
         else None,

@@ -72,6 +72,12 @@ class KnownRows:
     spans: npt.NDArray[np.int64]
     usual: Usual
 
+    @property
+    def are_delivered_twice(self) -> bool:
+        """Whether rows agree within spans and not between them: what agrees by nature does so in both."""
+        several = len(np.unique(self.spans)) > 1
+        return several and self.usual.repeated > LEAST_SHARE and self.usual.shared <= _USUAL_LIMIT
+
 
 @dataclass(frozen=True, kw_only=True)
 class Copies:
@@ -194,6 +200,11 @@ def distinct(table: pa.Table, columns: Sequence[str]) -> pa.Table:
     """Returns the first of each row that agrees over these columns, in order."""
     _, first = np.unique(hashes_of(table.to_batches(), columns), return_index=True)
     return table.take(pa.array(np.sort(first)))
+
+
+def groups(table: pa.Table, columns: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Returns which rows agree over these columns, as groups, int64 (rows,), from 0."""
+    return np.unique(hashes_of(table.to_batches(), columns), return_inverse=True)[1].astype(np.int64)
 
 
 def _kept(hashes: Hashes, bits: int) -> npt.NDArray[np.bool_]:

@@ -148,3 +148,17 @@ def test_distinct_rows_are_the_first_of_those_that_agree():
     table = pa.table({"fare": [5.0, 7.0, 5.0, 5.0], "miles": [1.0, 1.0, 1.0, 2.0], "driver": [1, 2, 3, 4]})
 
     assert repeats.distinct(table, ("fare", "miles"))["driver"].to_pylist() == [1, 2, 4]
+
+
+def test_a_feed_that_delivers_twice_is_told_from_rows_that_agree_by_nature(quarters):
+    few = [{"size": pa.array(np.random.default_rng(seed).integers(0, 40, 500))} for seed in (1, 2)]
+    doubled = [pa.concat_tables([quarters[number], quarters[number].slice(0, 200)]) for number in (5, 6)]
+
+    def twice(tables, columns):
+        return repeats.know(dict(enumerate(tables)), columns).are_delivered_twice
+
+    assert not twice([pa.table(columns) for columns in few], ["size"])
+    assert not twice([quarters[5], quarters[6]], TAXI.features.columns)
+    assert twice(doubled, TAXI.features.columns)
+    # A window of one span does not tell.
+    assert not twice(doubled[:1], TAXI.features.columns)
