@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitoring import metrics_options
-from pipeline import program
+from pipeline import files, program
 from pipeline.commands import options
 from pipeline.commands.stopping import stoppable
 from pipeline.commands.terminal import Terminal
@@ -84,10 +84,14 @@ def monitor(args: argparse.Namespace) -> int:
         while not stop.is_set():
             try:
                 look = looking.look(time.time(), *([] if args.once else [args.every]))
+                page = write_page(look, dataset, root)
                 if args.json:
-                    print(json.dumps(as_json(look), sort_keys=True, ensure_ascii=False), file=out)
+                    value = {**as_json(look), "report": str(page) if page else None}
+                    print(json.dumps(value, sort_keys=True, ensure_ascii=False), file=out)
                 else:
                     show(look, terminal, dataset.features.task, changes_only=not args.once)
+                    if page and (look.judged or args.once):
+                        terminal.say(f"Report: {page}")
             except Exception as error:
                 if args.once and isinstance(error, PipelineError):
                     raise
@@ -101,6 +105,20 @@ def monitor(args: argparse.Namespace) -> int:
                 break
             stop.wait(args.every)
     return 0
+
+
+def write_page(look: Look, dataset: Dataset, root: Root) -> Path | None:
+    """Writes the page of the windows where one was judged, and returns where it is; None where none ever was."""
+    from monitoring import page  # Charts and templates, which `monitor --help` needs for nothing.
+
+    if not look.reports:
+        return None
+    path = root.monitoring / page.FILE
+    if look.judged or not path.exists():
+        task = dataset.features.task
+        text = page.page(dataset.name, task, look.reports, dataset.evaluation.floors_of(task))
+        files.write(str(root.monitoring), page.FILE, text.encode())
+    return path
 
 
 def _serve(args: argparse.Namespace, dataset: Dataset, root: Root) -> str:

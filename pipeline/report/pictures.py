@@ -10,8 +10,7 @@ from markupsafe import Markup
 from pipeline.evaluation import registry
 from pipeline.evaluation.curves import EvaluationCurves, ModelCurves
 from pipeline.evaluation.intervals import half_width
-from pipeline.gate.decision import Decision
-from pipeline.gate.evidence import FeatureDrift, MetricChange
+from pipeline.gate.evidence import Drift, FeatureDrift, MetricChange
 from pipeline.report import charts, numbers, task_pictures
 from pipeline.report.charts import Axis, Line
 from pipeline.report.data import Cost, RunReport, Training
@@ -26,9 +25,8 @@ def drift_bar(item: FeatureDrift, highest: float) -> Markup:
     return charts.bar(min(item.excess, highest), 1.0, highest, strong=item.moved, words=words)
 
 
-def highest_excess(decision: Decision) -> float:
+def highest_excess(drift: Drift | None) -> float:
     """Returns the end of the bars' scale: at least twice the threshold, at most eight times."""
-    drift = decision.evidence.drift
     largest = max((item.excess for item in drift.features), default=1.0) if drift else 1.0
     return min(max(largest, 2.0), 8.0)
 

@@ -9,7 +9,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from pipeline.evaluation import registry
-from pipeline.gate.evidence import FeatureDrift, MetricChange
+from pipeline.gate.evidence import FeatureDrift
 from pipeline.report import distributions, numbers, pictures, strips, task_pictures, trial_pictures
 from pipeline.report.data import RunReport
 from pipeline.report.series_data import SeriesReport
@@ -53,16 +53,13 @@ def marked(text: str) -> Markup:
 def run_page(report: RunReport) -> str:
     """Returns the page of one run."""
     decision = report.decision
-    highest = pictures.highest_excess(decision) if decision else 1.0
+    drift = decision.evidence.drift if decision else None
+    highest = pictures.highest_excess(drift)
 
     def drift_bar(item: FeatureDrift) -> Markup:
         return pictures.drift_bar(item, highest)
 
-    def change_interval(item: MetricChange) -> Markup:
-        return pictures.change_interval(item)
-
     evaluation = report.evaluation
-    drift = decision.evidence.drift if decision else None
     return (
         environment()
         .get_template("run.html")
@@ -72,7 +69,7 @@ def run_page(report: RunReport) -> str:
             evidence=decision.evidence if decision else None,
             distributions=distributions.distributions(drift, report.distributions) if drift else [],
             drift_bar=drift_bar,
-            change_interval=change_interval,
+            change_interval=pictures.change_interval,
             trials_chart=trial_pictures.by_trial(report.tuning) if report.tuning else None,
             training_chart=pictures.training(report.training) if report.training and report.training.curve else None,
             curves=pictures.curves(evaluation.curves) if evaluation and evaluation.curves else [],

@@ -31,6 +31,20 @@ def test_a_look_is_printed_for_people(argv, capfd):
     assert str(VERSION) in out
 
 
+def test_a_look_leaves_a_page_of_all_windows(argv, site, capfd):
+    assert local_runner.main(argv) == 0
+
+    page = site.root.monitoring / "monitoring.html"
+    assert f"Report: {page}" in capfd.readouterr().out
+    text = page.read_text(encoding="utf-8")
+    assert ">1 alert</span>" in text
+    assert "<code>fare</code>: median" in text
+    made = page.stat().st_mtime_ns
+    assert local_runner.main([*argv, "--json"]) == 0
+    # Nothing was judged anew.
+    assert (json.loads(capfd.readouterr().out)["report"], page.stat().st_mtime_ns) == (str(page), made)
+
+
 def test_a_look_is_printed_for_programs(argv, capfd):
     assert local_runner.main([*argv, "--json"]) == 0
 
