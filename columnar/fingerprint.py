@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,21 +17,40 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def fingerprint(batches: Iterable[pa.RecordBatch]) -> str:
-    """Returns 32 hexadecimal digits, equal for equal multisets of rows.
+    """Returns the digest of a `Fingerprint` of these rows."""
+    content = Fingerprint()
+    for batch in batches:
+        content.add(batch)
+    return content.digest
+
+
+class Fingerprint:
+    """A hash of rows that are added batch by batch, equal for equal multisets of rows.
 
     Two 64-bit hashes per row, over its cells and their columns' names, each summed modulo 2^64 together with its
     square: vectorised, in one pass, and exchanging cells between rows changes the sum. Missing cells count for
     nothing, so a column that is absent and one without a value are the same. Not meant to withstand an attacker.
     """
-    rows = 0
-    sums = np.zeros(4, np.uint64)
-    for batch in batches:
-        rows += batch.num_rows
-        for lane, hashes in enumerate(_hashes_of_rows(batch, _LANES)):
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._sums = np.zeros(2 * len(_LANES), np.uint64)
+
+    def add(self, batch: pa.RecordBatch, columns: Collection[str] = ()) -> Hashes:
+        """Adds rows; returns what `row_hashes` gives of these columns of theirs in lane 0, which is then free."""
+        of_columns = np.zeros(batch.num_rows, np.uint64)
+        self._rows += batch.num_rows
+        for lane, hashes in enumerate(_hashes_of_rows(batch, _LANES, columns, of_columns)):
             with np.errstate(over="ignore"):
-                sums[2 * lane] += hashes.sum(dtype=np.uint64)
-                sums[2 * lane + 1] += (hashes * hashes).sum(dtype=np.uint64)
-    return hashlib.sha256(rows.to_bytes(8, "little") + sums.astype("<u8").tobytes()).hexdigest()[:32]
+                self._sums[2 * lane] += hashes.sum(dtype=np.uint64)
+                self._sums[2 * lane + 1] += (hashes * hashes).sum(dtype=np.uint64)
+        return _mix(of_columns)
+
+    @property
+    def digest(self) -> str:
+        """32 hexadecimal digits."""
+        content = self._rows.to_bytes(8, "little") + self._sums.astype("<u8").tobytes()
+        return hashlib.sha256(content).hexdigest()[:32]
 
 
 def row_hashes(batch: pa.RecordBatch, lane: int) -> Hashes:
@@ -43,7 +62,10 @@ def row_hashes(batch: pa.RecordBatch, lane: int) -> Hashes:
     return _hashes_of_rows(batch, (lane,))[0]
 
 
-def _hashes_of_rows(batch: pa.RecordBatch, lanes: Sequence[int]) -> list[Hashes]:
+def _hashes_of_rows(
+    batch: pa.RecordBatch, lanes: Sequence[int], columns: Collection[str] = (), of_columns: Hashes | None = None
+) -> list[Hashes]:
+    """Returns the hash of each row in each lane; adds up in `of_columns` what these columns have in the first lane."""
     totals = [np.zeros(batch.num_rows, np.uint64) for _ in lanes]
     for name in sorted(batch.schema.names):
         column = batch.column(name)
@@ -53,7 +75,10 @@ def _hashes_of_rows(batch: pa.RecordBatch, lanes: Sequence[int]) -> list[Hashes]
         for lane, total, cells in zip(lanes, totals, _hashes_of_cells(column, lanes), strict=True):
             salt = _hash_bytes([name.encode()], lane)[0] | np.uint64(1)
             with np.errstate(over="ignore"):
-                total += np.where(missing, np.uint64(0), _mix(cells * salt + salt))
+                mixed = np.where(missing, np.uint64(0), _mix(cells * salt + salt))
+                total += mixed
+                if of_columns is not None and lane == lanes[0] and name in columns:
+                    of_columns += mixed
     return [_mix(total) for total in totals]
 
 

@@ -61,12 +61,17 @@ class Layout:
             *(f"{name}_phase_xf" for name in self.cyclical),
         )
 
+    @property
+    def width(self) -> int:
+        """Of the packed matrix of floating point numbers."""
+        return len(self.floats) + sum(self.bags.values()) + sum(self.plain.values())
+
 
 def pack(transformed: Mapping[str, Any], layout: Layout) -> tuple[np.ndarray, np.ndarray]:
     """Stacks transformed features into one float32 matrix and one int32 matrix, a row per example."""
     rows = len(next(iter(transformed.values())))
     vectors = {**layout.bags, **layout.plain}
-    floats = np.empty((rows, len(layout.floats) + sum(vectors.values())), np.float32)
+    floats = np.empty((rows, layout.width), np.float32)
     ids = np.empty((rows, len(layout.ids)), np.int32)
     for column, name in enumerate(layout.floats):
         floats[:, column] = transformed[name]

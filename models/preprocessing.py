@@ -91,7 +91,7 @@ def _bucketized(feature: Feature, column: Any, constants: _Constants) -> dict[st
 
 def _categorical(feature: Feature, column: Any, constants: _Constants) -> dict[str, tf.Tensor]:
     x, present = _category(column)
-    vocabulary = constants.vocabulary(feature, tf.boolean_mask(x, present))
+    vocabulary = constants.vocabulary(feature, lambda: tf.boolean_mask(x, present))
     line = tft.apply_vocabulary(x, vocabulary, default_value=-1)
     return {f"{feature.name}_id_xf": tf.where(present, 2 + line, tf.zeros_like(line))}
 
@@ -106,7 +106,7 @@ def _hashed(feature: Feature, column: Any, constants: _Constants) -> dict[str, t
 
 def _multivalued(feature: Feature, column: Any, constants: _Constants) -> dict[str, tf.Tensor]:
     of = bags.item_tensors(_category(column)[0], feature.separator)
-    line = tft.apply_vocabulary(of.values, constants.vocabulary(feature, of.values), default_value=-1)
+    line = tft.apply_vocabulary(of.values, constants.vocabulary(feature, lambda: of.values), default_value=-1)
     share = tf.ones_like(of.rows, tf.float32) / tf.gather(_per_row(of), of.rows)
     return {f"{feature.name}_bag_xf": bags.spread(of, 1 + line, share, feature.width)}
 
@@ -191,12 +191,12 @@ class _TftAnalyzers:
         documents = tft.sum(tf.ones_like(occurs[:, 0]), name=f"{alias(name)}_documents")
         return tft.sum(occurs, reduce_instance_dims=False, name=f"{alias(name)}_frequencies"), documents
 
-    def vocabulary(self, feature: Feature, present: tf.Tensor) -> Any:
+    def vocabulary(self, feature: Feature, present: Callable[[], tf.Tensor]) -> Any:
         name = feature.name
         file_name = vocabulary_file_name(name)
         tft.annotate_asset(alias(name), file_name)
         return tft.vocabulary(
-            present,
+            present(),
             top_k=feature.size or self._features.vocabulary_size,
             frequency_threshold=self._features.vocabulary_min_count,
             vocab_filename=file_name,
@@ -225,8 +225,8 @@ class _Analyzed:
         occurs = tf.constant(self._analysis.frequencies[name], tf.float64)
         return occurs, tf.constant(self._analysis.rows, tf.float64)
 
-    def vocabulary(self, feature: Feature, present: tf.Tensor) -> Any:
-        del present
+    def vocabulary(self, feature: Feature, present: Callable[[], tf.Tensor]) -> Any:
+        del present  # Not so much as traced.
         file_name = vocabulary_file_name(feature.name)
         tft.annotate_asset(alias(feature.name), file_name)
         return str(self._folder / file_name)

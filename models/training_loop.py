@@ -77,7 +77,12 @@ class Loop:
         )
         self._optimizer = AdamW(network.trainable_variables, schedule, spec.weight_decay)
         # One call per epoch: with batches this small, a call per step would cost more than the step.
-        self._run = tf.function(self._run_steps, reduce_retracing=True, autograph=False)
+        # Of any number of steps: the last epoch is shorter, and tracing takes half a second.
+        signature = [
+            tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in (rows.floats, rows.ids, self._targets)
+        ]
+        signature.append(tf.TensorSpec([None, len(member_fold)], tf.float32))
+        self._run = tf.function(self._run_steps, input_signature=signature, autograph=False)
 
     def chunks(self, random: np.random.Generator) -> Iterator[np.ndarray]:
         """Row indices of one epoch after the other, reshuffled after each pass, until `total_steps`."""

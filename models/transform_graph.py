@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import tempfile
@@ -108,7 +109,6 @@ class TransformGraph:
         self.loaded = tf.saved_model.load(os.path.join(transform_dir, "transform_fn"))
         self.function = self.loaded.transform_fn
         (self._input_specs,) = self.function.structured_input_signature[0]
-        self._traced = tf.function(self._transform, input_signature=[self.serving_inputs], autograph=False)
 
     @property
     def serving_inputs(self) -> dict[str, tf.TensorSpec]:
@@ -164,6 +164,11 @@ class TransformGraph:
         transformed: dict[str, tf.Tensor] = self._traced({name: dense[name] for name in self.serving_inputs})
         return transformed
 
+    @functools.cached_property
+    def _traced(self) -> Any:  # Any: a ConcreteFunction; a tf.function would be traced anew while a model is saved.
+        function = tf.function(self._transform, input_signature=[self.serving_inputs], autograph=False)
+        return function.get_concrete_function()
+
     def _transform(self, dense: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         rows = tf.shape(next(iter(dense.values())), out_type=tf.int64)[0]
         raw = {name: _as_raw(dense.get(name), spec, rows) for name, spec in self._input_specs.items()}
@@ -172,7 +177,7 @@ class TransformGraph:
     @property
     def outputs(self) -> dict[str, Any]:  # Any: tf.TypeSpec.
         """What `transform` answers, by name."""
-        answered = self._traced.get_concrete_function().structured_outputs
+        answered = self._traced.structured_outputs
         return {
             name: tf.type_spec_from_value(x) if not isinstance(x, tf.TypeSpec) else x for name, x in answered.items()
         }
@@ -267,5 +272,6 @@ def _as_raw(dense: tf.Tensor | None, spec: Any, rows: tf.Tensor) -> Any:
     if isinstance(spec, tf.SparseTensorSpec):
         row = tf.where(present)
         indices = tf.concat([row, tf.zeros_like(row)], axis=1)
-        return tf.SparseTensor(indices, tf.boolean_mask(values, present), tf.stack([rows, tf.constant(1, tf.int64)]))
+        # As tf.boolean_mask gives, with a tenth of the operations to trace.
+        return tf.SparseTensor(indices, tf.gather_nd(values, row), tf.stack([rows, tf.constant(1, tf.int64)]))
     return tf.reshape(values, [-1, *spec.shape[1:]])

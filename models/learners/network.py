@@ -38,7 +38,13 @@ class NetworkMembers:
         self.network = network
         self.layout = network.layout
         self.folds = folds
-        self._predict = tf.function(lambda floats, ids: network((floats, ids)), reduce_retracing=True, autograph=False)
+        signature = [
+            tf.TensorSpec([None, self.layout.width], tf.float32),
+            tf.TensorSpec([None, len(self.layout.ids)], tf.int32),
+        ]
+        self._predict = tf.function(
+            lambda floats, ids: network((floats, ids)), input_signature=signature, autograph=False
+        )
 
     def predict(self, floats: np.ndarray, ids: np.ndarray) -> np.ndarray:
         parts = [

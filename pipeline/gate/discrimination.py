@@ -35,6 +35,19 @@ def auc(labels: Floats, scores: Floats, weights: Floats | None = None) -> Estima
     return intervals.around(means[0].value, error, len(labels))
 
 
+def auc_of_groups(scores: Floats, positives: Floats, negatives: Floats) -> float:
+    """Returns the area under the ROC curve of groups of rows that share a score; each class needs a row.
+
+    Args:
+      scores: of each group, (groups,); several may be equal.
+      positives, negatives: how many rows of each class a group has, (groups,).
+    """
+    _, score = np.unique(scores, return_inverse=True)
+    positive, negative = np.bincount(score, positives), np.bincount(score, negatives)
+    below = np.cumsum(negative) - negative / 2
+    return float(positive @ below / (positive.sum() * negative.sum()))
+
+
 def auc_difference(
     labels: npt.NDArray[Any],  # Any: numbers or booleans.
     one: Floats,

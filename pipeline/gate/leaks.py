@@ -57,8 +57,9 @@ def _of_span(codes: npt.NDArray[np.uint16], values: npt.NDArray[np.int64], bins:
     found = np.full(len(bins), np.nan)
     if 0 < truth.sum() < len(truth):
         for index, feature in enumerate(bins):
-            estimate = discrimination.auc(truth, _shares(codes[:, index], truth, feature.size)[codes[:, index]])
-            found[index] = estimate.value if estimate is not None else np.nan
+            rows, positive = _counts(codes[:, index], truth, feature.size)
+            shares = _shares(rows, positive, truth.mean())
+            found[index] = discrimination.auc_of_groups(shares, positive, rows - positive)
     return found
 
 
@@ -87,7 +88,8 @@ def find(
             continue
         scores = np.empty(len(truth))
         for part in (half, ~half):
-            scores[part] = _shares(codes[~part, index], truth[~part], feature.size)[codes[part, index]]
+            others = _counts(codes[~part, index], truth[~part], feature.size)
+            scores[part] = _shares(*others, truth[~part].mean())[codes[part, index]]
         now = discrimination.auc(truth, scores)
         if now is not None and now.value >= SUSPICIOUS and now.low > before[index] + RISE:
             text = (
@@ -100,7 +102,12 @@ def find(
     return tuple(item for item in found.values() if item.severity != "ignore")
 
 
-def _shares(codes: npt.NDArray[np.uint16], truth: Floats, size: int) -> Floats:
+def _counts(codes: npt.NDArray[np.uint16], truth: Floats, size: int) -> tuple[Floats, Floats]:
+    """Returns the rows of each bin, and how many of them are positive."""
+    rows = np.bincount(codes, minlength=size).astype(np.float64)
+    return rows, np.asarray(np.bincount(codes, weights=truth, minlength=size), np.float64)
+
+
+def _shares(rows: Floats, positive: Floats, mean: float) -> Floats:
     """Returns the share of positive labels in each bin, drawn a little to that of all rows."""
-    rows = np.bincount(codes, minlength=size)
-    return np.asarray((np.bincount(codes, weights=truth, minlength=size) + truth.mean()) / (rows + 1))
+    return np.asarray((positive + mean) / (rows + 1))

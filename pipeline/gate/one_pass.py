@@ -7,7 +7,7 @@ drawn at random. There, chance is far below every limit of what matters.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from columnar.fingerprint import Hashes, fingerprint
+from columnar.fingerprint import Fingerprint, Hashes
 from columnar.sampling import Sampler
 from models.target import Target, is_known
 from pipeline.gate import labels, quality, repeats
@@ -69,17 +69,19 @@ def read(
     Args:
       known: the values of categorical features in the training window, where a model is live.
     """
-    passing = _Passing(settings.features.columns, settings.features.target)
+    passing = _Passing(settings.features.target)
     for number in sorted(waiting):
-        for _ in passing.through(waiting[number].to_batches()):
-            pass
+        for batch in waiting[number].to_batches():
+            passing.add(batch, repeats.hashes_of([batch], settings.features.columns))
     counted = quality.Counting(schema, settings.features, settings.policy, known)
-    content = fingerprint(counted.through(passing.through(rows.to_batches())))
+    content = Fingerprint()
+    for batch in counted.through(rows.to_batches()):
+        passing.add(batch, content.add(batch, settings.features.columns))
     kept, positions = passing.sampler.drawn()
     return SpanRows(
         rows=passing.sampler.rows,
         labelled=passing.labelled,
-        fingerprint=content,
+        fingerprint=content.digest,
         quality=counted.result,
         hashes=np.concatenate([np.zeros(0, np.uint64), *passing.hashes]),
         sample=pa.Table.from_batches(kept) if kept else pa.table({}),
@@ -88,18 +90,15 @@ def read(
 
 
 class _Passing:
-    """Batches on their way: counts and hashes their rows, and keeps a sample of them."""
+    """Keeps the hashes of batches that pass, and a sample of their rows."""
 
-    def __init__(self, columns: Sequence[str], target: Target) -> None:
+    def __init__(self, target: Target) -> None:
         self.labelled = 0
         self.hashes: list[Hashes] = []
         self.sampler = Sampler(MOST_COMPARED, seed=_SEED)
-        self._columns, self._target = columns, target
+        self._target = target
 
-    def through(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yields the batches as they come."""
-        for batch in batches:
-            self.labelled += int(is_known(labels.evaluate(pa.Table.from_batches([batch]), self._target)).sum())
-            self.hashes.append(repeats.hashes_of([batch], self._columns))
-            self.sampler.add(batch)
-            yield batch
+    def add(self, batch: pa.RecordBatch, hashes: Hashes) -> None:
+        self.labelled += int(is_known(labels.evaluate(pa.Table.from_batches([batch]), self._target)).sum())
+        self.hashes.append(hashes)
+        self.sampler.add(batch)

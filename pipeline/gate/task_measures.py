@@ -186,7 +186,8 @@ def _expected_calibration_error(y: Floats, p: Floats, weights: Floats | None, se
     rows = np.ones(len(y)) if weights is None else weights
     parts = np.array_split(np.argsort(p, kind="stable"), min(_ECE_BINS, len(y)))
     shares = np.array([rows[part].sum() for part in parts]) / rows.sum()
-    gaps, errors = np.array([_gap((p - y)[part], rows[part]) for part in parts]).T
+    residuals = p - y
+    gaps, errors = np.array([_gap(residuals[part], rows[part]) for part in parts]).T
     noise = errors * np.random.default_rng(seed).standard_normal((_BOOTSTRAPS, len(parts)))
     high = float(np.quantile(np.abs(gaps + noise) @ shares, 0.975))
     value = float(np.abs(gaps) @ shares)

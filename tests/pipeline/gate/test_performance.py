@@ -36,6 +36,15 @@ def test_auc_equals_scikit_learn_with_ties(rows):
         assert found.value == pytest.approx(metrics.roc_auc_score(labels, scores))
 
 
+def test_auc_of_groups_equals_scikit_learn_with_ties_between_groups():
+    scores = np.array([0.2, 0.7, 0.2, 0.9])
+    positives, negatives = np.array([1.0, 2.0, 0.0, 3.0]), np.array([2.0, 1.0, 4.0, 0.0])
+    labels = np.repeat([1, 0], [6, 7])
+    of_rows = np.concatenate([np.repeat(scores, positives.astype(int)), np.repeat(scores, negatives.astype(int))])
+    value = discrimination.auc_of_groups(scores, positives, negatives)
+    assert value == pytest.approx(metrics.roc_auc_score(labels, of_rows), abs=1e-12)
+
+
 def test_delong_variance_by_hand():
     # Positives 0.9, 0.4; negatives 0.5, 0.1. Placements of the positives: 1, 1/2; of the negatives: 1/2, 1.
     # AUC 3/4; variance 0.125 / 2 + 0.125 / 2 = 0.125, standard error 0.3536.
