@@ -7,7 +7,6 @@ stays as it is; whoever asks it here, and reads what it answers, does so through
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from models import extra_files
 from models.errors import OwnCodeError
 from models.target import Target, TaskName
 from models.tasks import Regression
 
-PATH = os.path.join("assets.extra", "signature.json")
+PATH = os.path.join(extra_files.FOLDER, "signature.json")
 _AS_OURS: Mapping[TaskName, tuple[str, Mapping[str, int]]] = {
     "binary": ("probability", {"probability": 1}),
     "multiclass": ("probabilities", {"probabilities": 2}),
@@ -47,12 +47,7 @@ class ForeignSignature:
 
     def write(self, model_dir: str) -> None:
         """Writes it into a SavedModel's folder."""
-        import tensorflow as tf
-
-        path = os.path.join(model_dir, PATH)
-        tf.io.gfile.makedirs(os.path.dirname(path))
-        with tf.io.gfile.GFile(path, "w") as file:
-            file.write(json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True) + "\n")
+        extra_files.write_json(model_dir, PATH, dataclasses.asdict(self))
 
     def outputs(self, answered: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Returns what the model has answered by the names of models/tasks.py, the read one first.
@@ -77,18 +72,8 @@ class ForeignSignature:
 
 def signature_of(model_dir: str) -> ForeignSignature | None:
     """Returns what a model says of its signature; None for a model of this project's own."""
-    path = os.path.join(model_dir, PATH)
-    if "://" in model_dir:
-        import tensorflow as tf
-
-        is_there, opened = tf.io.gfile.exists, tf.io.gfile.GFile
-    else:
-        is_there, opened = os.path.exists, open
-    if not is_there(path):
-        return None
-    with opened(path) as file:
-        value: dict[str, Any] = json.loads(file.read())  # Any: JSON.
-    return ForeignSignature(**value | {"classes": tuple(value["classes"])})
+    value = extra_files.read_json(model_dir, PATH)
+    return None if value is None else ForeignSignature(**value | {"classes": tuple(value["classes"])})
 
 
 def recognize(

@@ -7,7 +7,6 @@ models/signatures.py. They are compared before a model is exported, and what cam
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import os
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
+from models import extra_files
 from models.errors import FeatureError
 from models.extreme_rows import extreme_rows
 from models.features import FeatureSpec
@@ -26,7 +26,7 @@ from models.transform_graph import TransformGraph, serving_arrays
 
 logger = logging.getLogger(__name__)
 
-PATH = os.path.join("assets.extra", "serving_graph.json")
+PATH = os.path.join(extra_files.FOLDER, "serving_graph.json")
 TOLERANCE = 1e-5
 """Largest difference of an output, as a share of 1 + its magnitude: what float32's rounding makes of other orders of
 addition in the sums of a layer."""
@@ -52,10 +52,7 @@ class Comparison:
 
     def write(self, model_dir: str) -> None:
         """Writes it into a SavedModel's folder."""
-        path = os.path.join(model_dir, PATH)
-        tf.io.gfile.makedirs(os.path.dirname(path))
-        with tf.io.gfile.GFile(path, "w") as file:
-            file.write(json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True) + "\n")
+        extra_files.write_json(model_dir, PATH, dataclasses.asdict(self))
 
 
 class PlainGraph(tf.Module):

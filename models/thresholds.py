@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
+from models import extra_files
 from models.target import COSTS, Target
 
-PATH = os.path.join("assets.extra", "thresholds.json")
+PATH = os.path.join(extra_files.FOLDER, "thresholds.json")
 
 _HALF = 0.5
 _ROUNDS = 4
@@ -85,23 +86,12 @@ class Thresholds:
 
     def write(self, model_dir: str) -> None:
         """Writes them into a SavedModel's folder."""
-        import tensorflow as tf  # As in `read`: who measures with thresholds needs no TensorFlow.
-
-        path = os.path.join(model_dir, PATH)
-        tf.io.gfile.makedirs(os.path.dirname(path))
-        with tf.io.gfile.GFile(path, "w") as file:
-            file.write(json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True) + "\n")
+        extra_files.write_json(model_dir, PATH, dataclasses.asdict(self))
 
 
 def read(model_dir: str) -> Thresholds:
     """Returns a model's thresholds; the default of one that says nothing, as older ones and other people's."""
-    import tensorflow as tf
-
-    path = os.path.join(model_dir, PATH)
-    if not tf.io.gfile.exists(path):
-        return Thresholds()
-    with tf.io.gfile.GFile(path) as file:
-        value = json.loads(file.read())
+    value = extra_files.read_json(model_dir, PATH) or {}
     values: dict[str, Any] = {name: tuple(item) if isinstance(item, list) else item for name, item in value.items()}
     return Thresholds(**values)
 
