@@ -17,6 +17,8 @@ from models.scores import log_softmax, sigmoid
 _NEWTON_STEPS = 50
 # A weak normal prior around "leave the logits as they are", worth a few rows: separable data has no finite optimum.
 _PRIOR_WEIGHT = 1.0
+_ROUNDING = 2.0**-20
+"""Of the largest number: an end that meets a number which many rows have must still meet it in the model's float32."""
 SMALLEST_SLOPE = 0.05
 """Ranks must never be turned around, whatever the held-out rows say."""
 
@@ -98,8 +100,9 @@ def conformal_moves(
     """
     rows = as_rows(weights, len(targets))
     level = (1 + interval) / 2
-    below = quantile(ends[:, 0] - targets, rows, level)
-    above = quantile(targets - ends[:, 1], rows, level)
+    rounding = _ROUNDING * max(np.abs(targets).max(), np.abs(ends).max())
+    below = quantile(ends[:, 0] - targets, rows, level) + rounding
+    above = quantile(targets - ends[:, 1], rows, level) + rounding
     return -below, above
 
 

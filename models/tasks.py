@@ -317,9 +317,10 @@ class Regression(Task):
 
     def calibrate(self, outputs: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Calibration:
         """Moves each end of the interval so that it keeps its own share of the rows outside."""
-        lower, upper = calibration.conformal_moves(self.encode(targets), outputs[:, 1:], self._interval, weights)
-        centre = np.array([self._centre] * 3) + self._spread * np.array([0.0, lower, upper])
-        return Calibration(slope=(self._spread,) * 3, offset=tuple(centre.tolist()))
+        ends = self.uncalibrated.apply(outputs)[:, 1:]
+        lower, upper = calibration.conformal_moves(self._transform(targets), ends, self._interval, weights)
+        offset = (self._centre, self._centre + lower, self._centre + upper)
+        return Calibration(slope=(self._spread,) * 3, offset=offset)
 
     def outputs_of(self, predictions: np.ndarray) -> np.ndarray:
         numbers = np.asarray(predictions, np.float64)

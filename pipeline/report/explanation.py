@@ -34,10 +34,8 @@ def _coefficients(told: Mapping[str, Any]) -> Explanation:
 
 def _importance(told: Mapping[str, Any]) -> Explanation:
     trees = told["trees"]
-    intro = (
-        f"{len(trees)} members of {min(trees)} to {max(trees)} trees. How much of the fall in loss the splits by each "
-        "column brought."
-    )
+    sizes = f"{min(trees)}" if min(trees) == max(trees) else f"{min(trees)} to {max(trees)}"
+    intro = f"{len(trees)} members of {sizes} trees. How much of the fall in loss the splits by each column brought."
     shares: dict[str, float] = {}
     for row in told["columns"]:  # Of a column of several values each value is one.
         shares[row["column"]] = shares.get(row["column"], 0.0) + row["share"]
