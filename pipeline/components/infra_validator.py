@@ -19,6 +19,7 @@ from columnar import examples as example_files
 from models.feature_difference import first_difference
 from models.foreign_signature import signature_of
 from models.predictor import predictor_of
+from models.target import TaskName
 from models.tasks import one_number
 from pipeline import files
 from pipeline.artifacts import Baseline
@@ -63,17 +64,23 @@ def InfraValidator(
         sample = json.dumps({"instances": requests[:1]})
         (version / SAMPLE_REQUEST_FILE).write_text(sample, encoding="utf-8")
         log = Path(folder) / "server.log"
+        predictor = predictor_of(source)
+
+        def answers() -> np.ndarray:
+            predictions = predictor.predict(example_files.read_table(paths, schema_proto).slice(0, MOST_PREDICTIONS))
+            keep_predictions(predictions, predictor.task, version / BASELINE_FOLDER / PREDICTIONS_FILE)
+            return predictions[: rows.num_rows]
+
         outcome = servability.check(
             version.parent,
             model_name,
             requests,
-            lambda: predictor_of(source).predict(rows),
+            answers,
             log=log,
             max_p99_ms=max_p99_ms or None,
             foreign=signature_of(source),
             explain=lambda: first_difference(source, rows),
         )
-        keep_predictions(source, paths, schema_proto, version / BASELINE_FOLDER / PREDICTIONS_FILE)
         stamped = path_utils.stamped_model_path(blessing.uri)
         files.link_tree(source, stamped)
         files.link_tree(baseline.uri, os.path.join(stamped, BASELINE_FOLDER))
@@ -90,12 +97,9 @@ def InfraValidator(
     blessing.set_float_custom_property("p99_ms", outcome.p99_ms)
 
 
-def keep_predictions(model_dir: str, paths: list[str], schema: "Schema", target: Path) -> None:
+def keep_predictions(predictions: np.ndarray, task: TaskName, target: Path) -> None:
     """Keeps what the candidate predicts for held-out rows: what its answers to requests are compared with."""
-    rows = example_files.read_table(paths, schema).slice(0, MOST_PREDICTIONS)
-    predictor = predictor_of(model_dir)
-    predictions = predictor.predict(rows)
-    arrays: dict[str, Any] = {"probabilities": one_number(predictions, predictor.task)}  # Any: NumPy's own types.
-    if predictor.task == "multiclass":
+    arrays: dict[str, Any] = {"probabilities": one_number(predictions, task)}  # Any: NumPy's own types.
+    if task == "multiclass":
         arrays["classes"] = predictions
     np.savez_compressed(target, **arrays)
