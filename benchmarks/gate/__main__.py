@@ -5,7 +5,7 @@
     python -m benchmarks.gate power [--evidently PYTHON] [--nannyml PYTHON] [--alibi PYTHON]
     python -m benchmarks.gate promised              # what answers promise without labels, and what came
     python -m benchmarks.gate sequences             # real spans in order, nothing trained
-    python -m benchmarks.gate cost                  # calibration at push, comparison of 27,000 rows
+    python -m benchmarks.gate cost                  # a push, and each part of a decision, up to 3.3 million rows
     python -m benchmarks.gate memory --datasets flights
     python -m benchmarks.gate table                 # writes the tables of docs/gate.md
 

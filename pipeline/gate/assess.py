@@ -355,7 +355,7 @@ def _score(evidence: Evidence, table: pa.Table, live: Live, settings: Settings, 
     if yardstick is None:
         return without("the live model is held to the dataset's own limits alone: it carries no yardstick")
     changes, gaps = yardstick.compare(now, settings.policy)
-    return dataclasses.replace(evidence, performance=changes, not_compared=tuple(gaps))
+    return dataclasses.replace(evidence, performance=changes, yardstick=yardstick.origin, not_compared=tuple(gaps))
 
 
 def _believe(evidence: Evidence, table: pa.Table, live: Live, settings: Settings) -> Evidence:

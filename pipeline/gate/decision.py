@@ -39,6 +39,7 @@ ReasonKind = Literal[
     "no_gain",
     "recalibration",
     "promise",
+    "yardstick",
     "drift",
     "lasting_drift",
     "joint_drift",
@@ -351,7 +352,9 @@ def _said_gaps(evidence: Evidence) -> list[Reason]:
 
 def _warnings(evidence: Evidence) -> list[Reason]:
     written_otherwise = [item for item in (evidence.drift.features if evidence.drift else ()) if item.format]
+    origin = words.describe_yardstick(evidence)
     return [
+        *([Reason(kind="yardstick", text=origin)] if origin else []),
         *(Reason(kind="warning", text=words.describe_format(item), feature=item.feature) for item in written_otherwise),
         *(
             Reason(kind="warning", text=finding.text, feature=finding.feature)

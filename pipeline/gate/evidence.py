@@ -192,6 +192,22 @@ class Promise:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where the yardstick of a model came from.
+
+    Attributes:
+      source: `out_of_time`: the newest span, by members that were trained on earlier ones alone. `held_out`: rows of
+        the newest span that were held out from training, which flatters where rows of the same days are alike.
+      span: the newest span of the window in which it was measured.
+      version: the version that it was measured on; "" for the model that carries it.
+    """
+
+    source: Literal["out_of_time", "held_out"]
+    span: int
+    version: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class FloorCheck:
     """The live model on the new span, held to what the dataset file asks of every model, whatever it was at push.
 
@@ -316,6 +332,7 @@ class Evidence:
       joint: how the columns go together; None where that was not compared.
       lasting: what moved over several spans since the live model's push.
       performance: empty where the live model was not scored, or had no yardstick.
+      yardstick: where what `performance` is held against came from; None where an older release decided.
       floors: the live model held to the dataset file's own limits; empty where it was not scored.
       label: None where the label was not compared.
       challenge: what a training would bring; None where nothing asked for one, or it could not be told.
@@ -349,6 +366,7 @@ class Evidence:
     drift: Drift | None = None
     joint: JointDrift | None = None
     performance: tuple[MetricChange, ...] = ()
+    yardstick: Origin | None = None
     floors: tuple[FloorCheck, ...] = ()
     label: LabelChange | None = None
     lasting: tuple[LastingDrift, ...] = ()

@@ -92,6 +92,18 @@ def describe_metric(change: MetricChange) -> str:
     )
 
 
+def describe_yardstick(evidence: Evidence) -> str:
+    """Returns where the yardstick of the performance came from; "" where it is the model's own, out of time."""
+    origin = evidence.yardstick
+    if origin is None or not evidence.performance or (origin.source == "out_of_time" and not origin.version):
+        return ""
+    whose = f"version {origin.version}" if origin.version else "the live model"
+    where = f"rows of span {origin.span} that were held out of training, which flatters"
+    if origin.source == "out_of_time":
+        where = f"span {origin.span}, by networks that were not trained on it"
+    return f"the live model's performance is held against that of {whose} on {where}"
+
+
 def describe_gain(found: Challenge, policy: GatePolicy) -> str:
     """Returns what a training is expected to bring, and what it is held against."""
     expected = found.expected

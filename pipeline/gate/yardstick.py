@@ -5,29 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from pipeline.evaluation import intervals
 from pipeline.gate import performance
 from pipeline.gate.evidence import MAIN, MetricChange, NotCompared
+from pipeline.gate.evidence import Origin as Origin
 from pipeline.gate.performance import Evaluation, SpanResult
 from pipeline.gate.policy import GatePolicy
-
-
-@dataclass(frozen=True, kw_only=True)
-class Origin:
-    """Where the yardstick of a model came from.
-
-    Attributes:
-      source: `out_of_time`: the newest span, by members that were trained on earlier ones alone. `held_out`: rows of
-        the newest span that were held out from training, which flatters where rows of the same days are alike.
-      span: the newest span of the window in which it was measured.
-      version: the version that it was measured on; "" for the model that carries it.
-    """
-
-    source: Literal["out_of_time", "held_out"]
-    span: int
-    version: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,15 @@
 """The decision table, row by row."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.gate.decision import Decision, Verdict, decide, describe
-from pipeline.gate.evidence import Finding, LiveModel, NotCompared, ServingAlert
+from pipeline.gate.decision import Decision, Row, Verdict, decide, describe
+from pipeline.gate.evidence import Finding, LiveModel, NotCompared, Origin, ServingAlert
 from pipeline.gate.policy import GatePolicy
 from tests.helpers.evidence_of import (
     blocking,
@@ -352,3 +354,37 @@ def test_a_wrong_value_is_refused_by_name():
 
     with pytest.raises(ValueError, match=r"Evidence.rows: expected int. Received: 'many'"):
         Decision.from_json(json.dumps(value))
+
+
+@pytest.mark.parametrize(
+    ("origin", "text"),
+    [
+        (Origin(source="out_of_time", span=4), None),
+        (
+            Origin(source="held_out", span=4),
+            "that of the live model on rows of span 4 that were held out of training, which flatters",
+        ),
+        (
+            Origin(source="out_of_time", span=2, version="77"),
+            "that of version 77 on span 2, by networks that were not trained on it",
+        ),
+    ],
+)
+def test_a_yardstick_that_is_not_the_models_own_out_of_time_is_named(origin, text):
+    notes = [note.text for note in decide(evidence(yardstick=origin), POLICY).notes if note.kind == "yardstick"]
+
+    assert notes == ([f"the live model's performance is held against {text}"] if text else [])
+
+
+def test_the_page_and_the_glossary_have_the_rows_and_verdicts_of_the_table():
+    docs = Path(__file__).parents[3] / "docs"
+    page = (docs / "gate.md").read_text(encoding="utf-8").split("## The decision table")[1].split("\n## ")[0]
+    rows = {int(number): text for number, text in re.findall(r"^\| (\d+) \| (.+) \|$", page, re.M)}
+    glossary = (docs / "glossary.md").read_text(encoding="utf-8")
+    (meanings,) = re.findall(r"^\| verdict \| (.+) \| .+ \|$", glossary, re.M)
+
+    assert list(rows) == [row.value for row in Row]
+    for verdict in Verdict:
+        assert any(verdict.value in text for text in rows.values()), verdict
+        assert re.search(rf"\b{verdict.value} \(", meanings), verdict
+    assert "gate.md#the-decision-table" in glossary

@@ -149,6 +149,7 @@ def test_a_model_that_answers_the_wrong_way_round_is_seen_whatever_the_window(sp
     assert (wrong.verdict, wrong.row) == (Verdict.RERUN, Row.PERFORMANCE)
     assert "performance" in kinds(wrong)
     assert live.baseline.origin.source == ("held_out" if window == 1 else "out_of_time")
+    assert ("yardstick" in {note.kind for note in clean.notes}) == (window == 1)
 
     # Where nothing was stored at push, the dataset's own floors hold.
     bare = dataclasses.replace(live, baseline=dataclasses.replace(live.baseline, evaluation=None))
