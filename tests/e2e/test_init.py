@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import driftgate
+from models import thresholds
 from tests.e2e.conftest import run
 from tests.helpers.ports import free_port
 
@@ -55,3 +56,38 @@ def test_two_commands_take_a_file_to_a_pushed_model(tmp_path):
     assert answered["value"].tolist() == pytest.approx(values[:3], rel=1e-5)
     look = dataset.monitor(tmp_path / "requests", judge_open=True)
     assert look.waiting["rows"].tolist() == [3]
+
+
+def _frauds(path):
+    """Six thousand payments, of which one in a hundred is a fraud: mostly large ones from abroad."""
+    chance = random.Random(5)
+    lines = ["amount,country,age,fraud"]
+    for i in range(6_000):
+        fraud = i % 100 == 7
+        amount = chance.lognormvariate(4.5 if fraud else 3.0, 0.8)
+        country = chance.choice(["FI", "FI", "NO"] if fraud else ["NO", "SE", "DK", "FI"])
+        lines.append(f"{amount:.2f},{country},{chance.randrange(18, 90)},{'yes' if fraud else 'no'}")
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def test_one_positive_row_in_a_hundred_is_found_out_of_the_box(tmp_path):
+    file, folder, root = tmp_path / "payments.csv", tmp_path / "payments", tmp_path / "root"
+    _frauds(file)
+
+    made = run("init", file, "--label", "fraud", "--rows-per-span", 6_000, "--out", folder, "--json")
+    assert made.status == 0, made.err
+    ran = run("run", "--dataset", folder, "--root", root, "--json")
+    assert ran.status == 0, ran.err
+
+    (overall,) = ran.json["evaluation"]["slices"]
+    assert overall["mean_label"] == pytest.approx(0.01, abs=0.005)
+    named = {one["metric"]: one["value"] for one in overall["beside"]}
+    assert list(named) == ["auc_precision_recall", "recall_at_precision"]
+    # Ten times what a model that knows nothing has, which is the share itself; that is its floor here.
+    assert named["auc_precision_recall"] > 0.1
+    assert "area under precision and recall" in ran.json["evaluation"]["reasons"][0]
+    # Some rows are answered 1, by a threshold far below a half; were none, it would be said.
+    assert ran.json["evaluation"]["notes"] == []
+    chosen = thresholds.read(str(root / "serving" / "payments" / str(ran.json["pushed_version"])))
+    assert (chosen.rule, chosen.of_binary < 0.5) == ("max_f1", True)
+    assert 0.001 < chosen.answered[1] < 0.1

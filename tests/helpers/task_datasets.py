@@ -1,5 +1,6 @@
 """A small dataset of each task that is no yes or no, of which every span is drawn alike, and a broken span."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ _LABELS = {
     "regression": 'task = "regression"\ncolumn = "minutes late"\nweight = "riders"\ninterval = 0.8',
     "multiclass": 'task = "multiclass"\ncolumn = "how it went"',
 }
+_METRICS = {"regression": ("r_squared", "interval_coverage"), "multiclass": ("top_3_accuracy", "f1_macro")}
 _DATASET = """\
 name = "{task}"
 schema = "schema.pbtxt"
@@ -37,6 +39,7 @@ batch_size = 32
 learning_rate = 0.02
 [evaluation]
 slices = [["line"]]
+metrics = {metrics}
 [gate]
 retrain_cost = 0.1  # Of accuracy, on a few hundred rows, less is noise.
 [serving]
@@ -59,7 +62,8 @@ def write(folder: Path, task: str, spans: int = 3, learner: str = "network") -> 
     """Writes the dataset with spans from 1; returns its folder."""
     folder.mkdir(parents=True)
     (folder / "dataset.toml").write_text(
-        _DATASET.format(task=task, label=_LABELS[task], learner=learner), encoding="utf-8"
+        _DATASET.format(task=task, label=_LABELS[task], learner=learner, metrics=json.dumps(_METRICS[task])),
+        encoding="utf-8",
     )
     (folder / "schema.pbtxt").write_text(_SCHEMA, encoding="utf-8")
     for span in range(1, spans + 1):

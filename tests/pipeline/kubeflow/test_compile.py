@@ -9,8 +9,10 @@ import sys
 import pytest
 
 from pipeline.config.dataset import load_dataset
+from pipeline.evaluation import registry
 from pipeline.kubeflow import example_gen_driver, lint
 from pipeline.selection.tuning_spec import TuningSpec
+from tests.helpers import task_datasets
 from tests.pipeline.kubeflow import golden
 
 
@@ -88,6 +90,35 @@ def test_what_lists_spans_is_told_of_the_marker():
         name: values["marker"]["runtimeValue"]["constant"] for name, values in parameters.items() if "marker" in values
     }
     assert told == {"ExampleGen": "_SUCCESS", "RerunGate": "_SUCCESS", "TrainingWindow": "_SUCCESS"}
+
+
+@pytest.mark.parametrize(
+    ("task", "read", "floors"),
+    [
+        ("regression", "value", {"r_squared": 0.0}),
+        ("multiclass", "probabilities", {"mcfadden_r_squared": 0.0, "expected_calibration_error": 0.05}),
+    ],
+)
+def test_a_task_reaches_whoever_trains_judges_and_decides(task, read, floors, tmp_path):
+    dataset = load_dataset(str(task_datasets.write(tmp_path / task, task, spans=0)))
+
+    package = golden.compiled("vertex", dataset=dataset)
+
+    assert lint.lint(package) == []
+    tasks = package.spec["root"]["dag"]["tasks"]
+    told = {
+        name: {key: value["runtimeValue"]["constant"] for key, value in inputs.items() if "runtimeValue" in value}
+        for name in ("Evaluator", "RerunGate", "Trainer")
+        if (inputs := tasks[name]["inputs"]["parameters"])
+    }
+    config = json.loads(told["Evaluator"]["eval_config"])
+    assert {model["prediction_key"] for model in config["model_specs"]} == {read}
+    measured = {metric["class_name"] for spec in config["metrics_specs"] for metric in spec["metrics"]}
+    assert measured >= {item.tfma_of(task) for item in registry.of_task(task) if item.tfma_of(task)}
+    assert json.loads(told["RerunGate"]["floors"])["limits"] == floors
+    features = json.loads(json.loads(told["Trainer"]["custom_config"])["features"])
+    assert (features["task"], tuple(features.get("classes", ()))) == (task, dataset.features.classes)
+    assert json.loads(told["RerunGate"]["settings"])["features"]["task"] == task
 
 
 @pytest.mark.parametrize(("wanted", "marker", "span"), [(-1, "", 5), (-1, "_SUCCESS", 4), (3, "", 3)])
