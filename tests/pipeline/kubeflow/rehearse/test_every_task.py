@@ -1,0 +1,85 @@
+"""A compiled pipeline of every task, rehearsed from its file to the pushed version, and a span that asks for nothing.
+
+Here the containers' commands run in this process, one after the other: what they do with their inputs is the same, and
+the imports are paid for once. Processes as bare as containers: tests/e2e/test_rehearsal.py, `make prove-rehearsal`.
+"""
+
+import logging
+import runpy
+import sys
+
+import pytest
+
+from models.predictor import Predictor
+from pipeline.commands.rehearse import result_of
+from pipeline.config.dataset import load_dataset
+from pipeline.kubeflow.rehearse import dag
+from pipeline.runs.outcome import Result
+from tests.helpers import task_datasets
+from tests.pipeline.kubeflow import golden
+
+LEARNER = {"regression": "trees", "multiclass": "linear"}
+
+
+class InThisProcess:
+    """Stands for `Processes`."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def run(self, command, environment, log):  # As bare as this process is.
+        python, option, module, *arguments = command
+        assert (python, option) == ("python", "-m")
+        before, sys.argv = sys.argv, [module, *arguments]
+        try:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            return int(end.code or 0)
+        finally:
+            sys.argv = before
+        return 0
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch):
+    """Runs the commands here, and gives back what absl makes of the process's logging."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    monkeypatch.setattr(dag, "Processes", InThisProcess)
+    yield
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+
+
+@pytest.mark.parametrize("task", task_datasets.TASKS)
+def test_the_first_span_is_pushed_and_one_like_it_skipped(task, tmp_path):
+    folder = task_datasets.write(tmp_path / task, task, spans=2, learner=LEARNER[task])
+    package = golden.compiled(
+        "vertex",
+        dataset=load_dataset(str(folder)),
+        data_root=str(folder / "spans"),
+        pipeline_root=f"file://{tmp_path}/root",
+        serving_dir=str(tmp_path / "serving"),
+        state_dir=str(tmp_path / "state"),
+    )
+
+    first, second = (
+        dag.rehearse(
+            package,
+            {"span": span},
+            tmp_path / "out",
+            jobs=1,
+            on_start=lambda task: None,
+            on_end=lambda result: None,
+            pause=lambda seconds: None,
+        )
+        for span in (1, 2)
+    )
+
+    assert [result.why for result in (*first.results, *second.results) if result.status == "failed"] == []
+    assert (result_of(first), result_of(second)) == (Result.PUSHED, Result.SKIPPED)
+    (version,) = (tmp_path / "serving").iterdir()
+    assert Predictor(str(version)).task == task
