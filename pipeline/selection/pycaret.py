@@ -51,9 +51,13 @@ def environment(folder: Path, say: Callable[[str], None]) -> Path:
     say(f"Installing PyCaret into an environment of its own, {folder} (once; 0.9 GB)")
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _run([*uv, "venv", "--quiet", "--python", PYTHON, str(folder)])
-    _run([*uv, "pip", "install", "--quiet", "--python", str(python), *REQUIREMENTS])
-    # Last: a folder without it was not finished, and is made again.
+    try:
+        _run([*uv, "venv", "--quiet", "--python", PYTHON, str(folder)])
+        _run([*uv, "pip", "install", "--quiet", "--python", str(python), *REQUIREMENTS])
+    except BaseException:  # Ctrl-C among them: what is there of 0.9 GB is of no use.
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    # Last: a folder without it was not finished, as after a kill, and is made again.
     (folder / _COMPLETE).write_text("\n".join(REQUIREMENTS), encoding="utf-8")
     return python
 

@@ -1,5 +1,6 @@
 """PyCaret is not in the tests' environment: these hold our side of the bridge to what crosses it."""
 
+import subprocess
 import sys
 
 import numpy as np
@@ -22,6 +23,13 @@ assert sorted(train.columns) == sorted([*job["numeric"], *job["categorical"], jo
 pd.DataFrame({"class 0": 1 - test["x"], "class 1": test["x"]}).to_parquet(folder / "answers.parquet")
 answer = {"model": job["sort"], "fit_seconds": 2.0, "predict_seconds": 0.5, "size_bytes": 7}
 (folder / "answer.json").write_text(json.dumps(answer))
+"""
+# What stands for uv: it makes a folder, and installs nothing into it.
+MAKES_THE_FOLDER_ONLY = """\
+import pathlib, sys
+if "venv" not in sys.argv:
+    raise SystemExit("no index")
+(pathlib.Path(sys.argv[-1]) / "bin").mkdir(parents=True)
 """
 FEATURES = FeatureSpec(label="y", numeric=("x",), categorical=("line",))
 TABLE = pa.table({"x": [0.25, 0.75], "line": pa.array(["red", None], pa.large_string()), "y": [0, 1]})
@@ -63,12 +71,27 @@ def test_what_pycaret_says_when_it_fails_is_passed_on(tmp_path):
 
 
 def test_an_environment_that_cannot_be_made_is_one_message_and_no_half_of_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(pycaret, "_uv", lambda: [str(interpreter(tmp_path, 'raise SystemExit("no index")'))])
+    monkeypatch.setattr(pycaret, "_uv", lambda: [str(interpreter(tmp_path, MAKES_THE_FOLDER_ONLY))])
 
     with pytest.raises(pycaret.PycaretError, match=r"could not be made(.|\n)*no index(.|\n)*leave out --with pycaret"):
         pycaret.environment(tmp_path / "env", lambda _text: None)
 
-    assert not (tmp_path / "env" / "complete").exists()
+    assert not (tmp_path / "env").exists()
+
+
+def test_an_interrupt_leaves_no_half_of_an_environment(tmp_path, monkeypatch):
+    def interrupted(command, **_options):
+        if "venv" not in command:
+            raise KeyboardInterrupt
+        (tmp_path / "env" / "lib").mkdir(parents=True)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        pycaret.environment(tmp_path / "env", lambda _text: None)
+
+    assert not (tmp_path / "env").exists()
 
 
 def test_a_complete_environment_is_used_as_it_is(tmp_path):
