@@ -34,8 +34,20 @@ def test_two_commands_take_a_file_to_a_pushed_model(tmp_path):
     cut = ("--time", "Beitritt", "--every", "month")
     made = run("init", file, "--label", "Monatsgebühr €", *cut, "--out", folder, "--json")
     assert made.status == 0, made.err
+    text = (folder / "dataset.toml").read_text(encoding="utf-8")
+    assert text.count("[evaluation]\n") == 1
+    barred_text = text.replace("[evaluation]\n", '[evaluation]\nmust_beat = "linear"\n')
+    (folder / "dataset.toml").write_text(barred_text, encoding="utf-8")
+    barred = run("run", "--dataset", folder, "--root", root, "--json")
+    (folder / "dataset.toml").write_text(text, encoding="utf-8")
     ran = run("run", "--dataset", folder, "--root", root, "--json")
     assert ran.status == 0, ran.err
+
+    # The fee is a sum of its columns: nothing beats a line, and whatever looks at them beats nothing at all.
+    assert (barred.status, barred.json["result"]) == (4, "not_blessed"), barred.err
+    assert barred.json["evaluation"]["bar"]["baseline"] == "linear"
+    assert "a linear model with mean absolute error" in " ".join(barred.json["evaluation"]["reasons"])
+    assert "better than no model with mean absolute error" in " ".join(ran.json["evaluation"]["reasons"])
 
     assert made.json["label"]["task"] == "regression"
     assert made.json["next"] == f"python local_runner.py run --dataset {folder}"

@@ -160,7 +160,7 @@ def test_a_decision_alone_leaves_no_trace(root):
     assert sorted((root / "state").iterdir()) == records
 
 
-def test_a_changed_feature_trains_anew_on_the_span_that_is_live(root, pushed, tmp_path):
+def test_a_changed_feature_and_an_own_model_train_anew_on_the_span_that_is_live(root, pushed, tmp_path):
     dataset = tmp_path / "improved"
     dataset.mkdir()
     source = REPOSITORY / "data" / "taxi"
@@ -170,13 +170,22 @@ def test_a_changed_feature_trains_anew_on_the_span_that_is_live(root, pushed, tm
     (dataset / "dataset.toml").write_text(
         text.replace(', "dropoff_census_tract"', "").replace('"dropoff_census_tract", ', "")
     )
+    named = run("own-model", "--dataset", dataset)
+    assert named.status == 0, named.err
     same = ("--dataset", dataset, "--root", root, "--data-root", pushed[0] / "data", "--span", 5)
-    reason = "not as in the live model: [features] categorical: - dropoff_census_tract"
+    reasons = [
+        f"not as in the live model: {change}"
+        for change in (
+            "[features] categorical: - dropoff_census_tract",
+            '[model] module "" → "model.py"',
+            "own code: model.py added",
+        )
+    ]
 
     tried = run("run", *same, "--no-push", "--json")
 
     assert (tried.status, tried.json["result"], tried.json["pushed_version"]) == (0, "not_pushed", None), tried.err
-    assert [item["text"] for item in tried.json["decision"]["reasons"]] == [reason]
+    assert [item["text"] for item in tried.json["decision"]["reasons"]] == reasons
     assert tried.json["evaluation"]["blessed"]
     assert len(list(root.glob("serving/taxi/[0-9]*"))) == 1
 
@@ -184,12 +193,20 @@ def test_a_changed_feature_trains_anew_on_the_span_that_is_live(root, pushed, tm
 
     assert done.status == 0, done.err
     assert "RERUN span 5" in done.out
-    assert reason in done.out
+    assert all(reason in done.out for reason in reasons)
     assert len(list(root.glob("serving/taxi/[0-9]*"))) == 2
 
     again = run("run", *same, "--json")
 
     assert (again.status, again.json["result"], again.json["decision"]["row"]) == (0, "skipped", 4), again.err
+
+    model = dataset / "model.py"
+    model.write_text(model.read_text().replace('activation="gelu"', 'activation="relu"'))
+    edited = run("run", *same, "--explain", "--json")
+
+    assert [item["text"] for item in edited.json["decision"]["reasons"]] == [
+        "not as in the live model: own code: model.py changed"
+    ]
 
 
 def test_a_model_below_its_floor_is_not_pushed_until_the_floor_is_lower(pushed, tmp_path):
