@@ -60,6 +60,12 @@ def parse_number(expression: str) -> Node:
     return tree
 
 
+def is_number(expression: str) -> bool:
+    """Whether an expression is a number, and neither a comparison nor a lone column, which may hold either."""
+    tree = _tree(expression)
+    return not (isinstance(tree, Column) or _is_truth(tree) or expressions.is_text(tree))
+
+
 def columns(node: Node) -> set[str]:
     """Returns the names of the columns in a tree."""
     return {name for name, _ in expressions.columns(node)}

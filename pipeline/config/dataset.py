@@ -331,7 +331,7 @@ def _check_model(dataset: Dataset) -> None:
     if model.trained != ("trees",):
         named = ", ".join(model.trained)
         raise ConfigError(f"{where}: monotonic: only the learner trees keeps it. Received: {named}.")
-    if dataset.label.task == "regression" and dataset.training.loss == "absolute":
+    if dataset.features.task == "regression" and dataset.training.loss == "absolute":
         raise ConfigError(
             f"{where}: monotonic: trees of the loss absolute cannot keep it. Set [training] loss to squared or huber."
         )

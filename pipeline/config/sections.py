@@ -105,12 +105,17 @@ class SpansConfig:
             raise ValueError(str(error)) from error
 
 
+_OF_TWO, _INTERVAL = 2, 0.9
+
+
 @dataclass(frozen=True, kw_only=True)
 class LabelConfig:
     """`[label]`: what is predicted; a column or an expression.
 
     Attributes:
-      task: whether one of two, one of several classes, or a number is predicted.
+      task: whether one of two, one of several classes, or a number is predicted. Where it is not given, the label
+        tells: `classes`, or a text column of three values or more in the schema and no `positive`, are several classes;
+        an expression that is no comparison, `transform` and `interval` are a number; all else is one of two.
       column: a column of 0 and 1, or of other values where `positive` names those that count as 1; of the classes'
         names; of numbers.
       positive: the value or values of `column` that count as 1, such as `"Yes"`; every other one counts as 0, and a
@@ -123,17 +128,17 @@ class LabelConfig:
         whose weight is missing or not above 0 counts as one without a label.
       transform: what a regression learns instead of the label; `log1p` for amounts of very different sizes. Answers are
         in the label's own unit.
-      interval: share of the rows that a regression's `lower` to `upper` shall cover.
+      interval: share of the rows that a regression's `lower` to `upper` shall cover; 0.9 where it is not given.
     """
 
-    task: TaskName = "binary"
+    task: TaskName | None = None
     column: Column | None = None
     positive: _Positive | _PositiveNumber | bool | tuple[_Positive, ...] | tuple[_PositiveNumber, ...] | None = None
     expression: _Text | None = None
     classes: tuple[_Text, ...] | tuple[int, ...] = ()
     weight: _Text | None = None
     transform: TransformName = "none"
-    interval: Annotated[float, Range(0, 1, "share of rows", excluded="both")] = 0.9
+    interval: Annotated[float, Range(0, 1, "share of rows", excluded="both")] | None = None
 
     def __post_init__(self) -> None:
         settings.check(self)
@@ -143,14 +148,31 @@ class LabelConfig:
             raise ValueError("positive belongs to column; an expression says itself what counts as 1.")
         if self.positive == ():
             raise ValueError("positive: name at least one value.")
-        if self.positive is not None and self.task != "binary":
-            raise ValueError(f"positive belongs to task binary. Received: task {self.task}.")
-        if self.classes and self.task != "multiclass":
-            raise ValueError(f"classes belong to task multiclass. Received: task {self.task}.")
+        keys: tuple[tuple[bool, str, TaskName], ...] = (
+            (self.positive is not None, "positive belongs", "binary"),
+            (bool(self.classes), "classes belong", "multiclass"),
+            (self.interval is not None, "interval belongs", "regression"),
+        )
+        claims = [(words, task) for given, words, task in keys if given]
+        own = self.task or next((task for _, task in claims), None)
+        for words, task in claims:
+            if task != own:
+                raise ValueError(f"{words} to task {task}. Received: task {own}.")
         if self.column is not None:
             check_column_name(self.column)
         if self.task != "multiclass" or self.classes:
             _ = self.target()
+
+    def task_of(self, domain: Sequence[str] = ()) -> TaskName:
+        """Returns the task: the one that is named, or the one that the label plainly has; see `target`."""
+        if self.task is not None:
+            return self.task
+        if self.positive is not None:
+            return "binary"
+        if self.classes or len(domain) > _OF_TWO:
+            return "multiclass"
+        is_number = self.expression is not None and label_grammar.is_number(self.expression)
+        return "regression" if is_number or self.transform != "none" or self.interval is not None else "binary"
 
     def target(self, domain: Sequence[str] = ()) -> Target:
         """Returns what is predicted.
@@ -161,16 +183,17 @@ class LabelConfig:
         Raises:
           ValueError: it contradicts itself, or there are no classes.
         """
-        classes = tuple(str(name) for name in self.classes or domain) if self.task == "multiclass" else ()
-        if self.task == "multiclass" and not classes:
+        task = self.task_of(domain)
+        classes = tuple(str(name) for name in self.classes or domain) if task == "multiclass" else ()
+        if task == "multiclass" and not classes:
             raise ValueError('classes: name them, such as classes = ["low", "high"], or give the column a domain.')
         return Target(
             label=self.text,
-            task=self.task,
+            task=task,
             classes=classes,
             weight=self.weight or "",
             transform=self.transform,
-            interval=self.interval,
+            interval=_INTERVAL if self.interval is None else self.interval,
         )
 
     @property

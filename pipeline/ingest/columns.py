@@ -241,7 +241,7 @@ def label_fault(values: Mapping[str, object], columns: Columns, path: str, line:
         }[target.task]
         remedy = {
             "binary": "say in dataset.toml which values count as 1: [label] positive = 2, or "
-            f"expression = '{target.label} >= 1'",
+            f'expression = \'{target.label} >= 1\', or what else is predicted: task = "regression" or "multiclass"',
             "multiclass": "add its class to [label] classes in dataset.toml",
             "regression": "leave it empty where it is not known",
         }[target.task]

@@ -174,6 +174,25 @@ def test_a_label_column_of_other_values_says_which_are_positive(folder, label, k
             "type: FLOAT",
             Target(label="bought", task="regression", transform="log1p", interval=0.8, weight="2 * price"),
         ),
+        # Where the label is plain, the task need not be named.
+        (
+            'column = "bought"',
+            'type: BYTES string_domain { name: "b" value: "no" value: "yes" value: "later" }',
+            Target(label="bought", task="multiclass", classes=("no", "yes", "later")),
+        ),
+        (
+            'column = "bought"\nclasses = [1, 2]',
+            "type: INT",
+            Target(label="bought", task="multiclass", classes=("1", "2")),
+        ),
+        ('expression = "2 * bought"', "type: FLOAT", Target(label="2 * bought", task="regression")),
+        ('column = "bought"\ninterval = 0.8', "type: FLOAT", Target(label="bought", task="regression", interval=0.8)),
+        ('expression = "bought > 1"', "type: FLOAT", Target(label="bought > 1")),
+        (
+            'column = "bought"\npositive = "yes"',
+            'type: BYTES string_domain { name: "b" value: "no" value: "yes" value: "later" }',
+            Target(label='bought == "yes"'),
+        ),
     ],
 )
 def test_every_task_is_a_few_keys_of_the_label(folder, label, described, target):
@@ -190,8 +209,14 @@ def test_every_task_is_a_few_keys_of_the_label(folder, label, described, target)
     ("label", "described", "message"),
     [
         ('task = "multiclass"\ncolumn = "bought"', "type: INT", "classes: name them"),
-        ('column = "bought"\nclasses = ["a", "b"]', "type: INT", "classes belong to task multiclass"),
+        ('task = "binary"\ncolumn = "bought"\nclasses = ["a", "b"]', "type: INT", "classes belong to task multiclass"),
         ('task = "regression"\ncolumn = "bought"\npositive = 1', "type: INT", "positive belongs to task binary"),
+        (
+            'column = "bought"\npositive = 1\nclasses = [1, 2]',
+            "type: INT",
+            "classes belong to task multiclass",
+        ),
+        ('column = "bought"\nclasses = [1, 2]\ninterval = 0.8', "type: INT", "interval belongs to task regression"),
         ('task = "regression"\nexpression = "bought > 1"', "type: INT", "a number and not a comparison"),
         ('task = "regression"\ncolumn = "bought"', "type: BYTES", "'bought' is text (BYTES)"),
         (

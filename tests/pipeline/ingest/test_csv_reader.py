@@ -247,7 +247,7 @@ def test_a_fault_is_one_error_that_names_file_line_and_column(write, columns, co
 # The label, the type of its column `y`, the column's cell in line 3, what is said of it.
 LABEL_FAULTS = {
     "a code for unknown": ("y", "INT", "2", "expected a label of 0 or 1. Received: 2. Correct or remove the row"),
-    "a numeric target": ("y", "FLOAT", "0.25", "expected a label of 0 or 1. Received: 0.25."),
+    "a numeric target": ("y", "FLOAT", "0.25", 'else is predicted: task = "regression" or "multiclass"'),
     "yes": ("y", "INT", "Yes", "expected INT. Received: 'Yes'"),
     "nothing divided by nothing": (
         "y / x > 0.5",
