@@ -121,9 +121,12 @@ def _with_budget(dataset: Dataset, args: argparse.Namespace) -> Dataset:
     given = {name: getattr(args, name) for name in ("trials", "minutes") if getattr(args, name) is not None}
     try:
         tuning = dataclasses.replace(dataset.tuning, **given)
-        tuning.choices(dataset.training, dataset.model)
     except ValueError as error:
-        raise ConfigError(f"--{error}" if given else f"{dataset.path} [tuning]: {error}") from error
+        raise ConfigError(f"--{error}") from error
+    try:
+        tuning.choices(dataset.training, dataset.model, dataset.own)
+    except ValueError as error:
+        raise ConfigError(f"{dataset.path} [tuning]: {error}") from error
     return dataclasses.replace(dataset, tuning=tuning)
 
 

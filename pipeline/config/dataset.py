@@ -233,7 +233,7 @@ def load_dataset(name_or_path: str) -> Dataset:
         raise ConfigError(f"{where['evaluation']}: {error}") from error
     if "tuning" in table:
         try:
-            dataset.tuning.choices(dataset.training, dataset.model)
+            dataset.tuning.choices(dataset.training, dataset.model, dataset.own)
         except ValueError as error:
             raise ConfigError(f"{where['tuning']}: {error}") from error
     if dataset.schema_path is not None:

@@ -12,6 +12,7 @@ from models import settings
 from models.errors import TrainingError
 from models.learners.spaces import SPACES, Choice, Choices
 from models.model_spec import ModelSpec
+from models.own.source import RUN, OwnCode
 from models.settings import Range
 from models.training_spec import TrainingSpec
 from pipeline import json_values
@@ -43,12 +44,17 @@ class TuningSpec:
     def __post_init__(self) -> None:
         settings.check(self)
 
-    def choices(self, training: TrainingSpec, model: ModelSpec) -> dict[str, Choices]:
+    def choices(self, training: TrainingSpec, model: ModelSpec, own: OwnCode | None = None) -> dict[str, Choices]:
         """Returns the values that are tried, by hyperparameter, the dataset's own among them.
 
         Raises:
-          ValueError: a hyperparameter that there is not, or a value that it cannot be.
+          ValueError: a hyperparameter that there is not, or a value that it cannot be; own code that trains by itself.
         """
+        if own is not None and RUN in own.functions:
+            raise ValueError(
+                f"{own.entry} trains by a run_fn of its own, for which nothing can be tuned: it may search by itself. "
+                "Remove [tuning] and leave `tune` out, or let driftgate train what a build_model builds."
+            )
         known = {one.name: getattr(training, one.name) for one in dataclasses.fields(training)}
         space = self.space or {name: values for each in model.trained for name, values in SPACES[each].items()}
         for name, values in space.items():

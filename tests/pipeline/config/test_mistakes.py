@@ -252,6 +252,15 @@ def test_a_source_that_writes_no_spans(folder, capsys, source, message):
     assert f"{folder / 'dataset.toml'} [source]: module: {message}" in line
 
 
+def test_nothing_is_tuned_for_own_code_that_trains_by_itself(folder, capsys):
+    (folder / "dataset.toml").write_text(f"{GOOD}\n[model]\nmodule = 'model.py'\n")
+    (folder / "model.py").write_text("def run_fn(fn_args): ...\n")
+    assert "[tuning]: model.py trains by a run_fn of its own" in refusal(folder, capsys, ("tune", "--trials", "3"))
+
+    (folder / "dataset.toml").write_text(f"{GOOD}\n[model]\nmodule = 'model.py'\n[tuning]\neach_training = true\n")
+    assert "[tuning]: model.py trains by a run_fn of its own" in refusal(folder, capsys)
+
+
 @pytest.mark.parametrize(
     ("model", "code", "message"),
     [
