@@ -126,7 +126,13 @@ def command(args: argparse.Namespace) -> int:
         summary = {policy: summarise(steps) for policy, steps in played.items()}
         steps = {policy: [asdict(step) for step in steps] for policy, steps in played.items()}
         metric = registry.METRICS[registry.MAIN[dataset.features.task]]
-        value = {"dataset": dataset.name, "metric": metric.name, "steps": steps, "summary": summary}
+        value = {
+            "dataset": dataset.name,
+            "pattern": dataset.spans.pattern,
+            "metric": metric.name,
+            "steps": steps,
+            "summary": summary,
+        }
         files.write(str(base), series_data.FILE, (json.dumps(value, sort_keys=True) + "\n").encode())
         report = write_series_report(base, terminal)
         if args.json:

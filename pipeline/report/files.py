@@ -96,7 +96,8 @@ def write_series(base: Path, path: Path | None = None) -> Path:
     from pipeline.report.render import series_page
     from pipeline.report.series_data import build_series
 
-    return write_page(series_page(build_series(base)), path or base / SERIES_PAGE)
+    report = build_series(base)
+    return write_page(span_names.in_text(series_page(report), report.pattern), path or base / SERIES_PAGE)
 
 
 def write_page(page: str, path: Path) -> Path:

@@ -276,11 +276,11 @@ def score_over_spans(report: SeriesReport) -> Markup | None:
     is_share = registry.METRICS[report.metric].better == "higher"
     most = 1.0 if is_share else math.inf
     room = max((max(values) - min(values)) * 0.1, 0.005 * (1.0 if is_share else max(values)))
-    x = Axis(name="span", low=report.spans[0], high=max(report.spans[-1], report.spans[0] + 1), write=_unit)
+    x = charts.span_axis(report.spans, report.pattern)
     y = Axis(name=report.title, low=min(values) - room, high=min(max(values) + room, most), write=lambda v: f"{v:.3f}")
-    every = max(1, math.ceil(len(report.spans) / 13))
     description = "; ".join(
-        f"{line.name}: " + ", ".join(f"span {span:g} {score:.3f}" for span, score in line.points[:60]) for line in drawn
+        f"{line.name}: " + ", ".join(f"span {x.write(span)} {score:.3f}" for span, score in line.points[:60])
+        for line in drawn
     )
     return charts.lines(
         f"{report.title} of the live model by span",
@@ -288,7 +288,7 @@ def score_over_spans(report: SeriesReport) -> Markup | None:
         drawn,
         x,
         y,
-        x_ticks=report.spans[::every],
+        x_ticks=charts.span_ticks(report.spans, report.pattern),
         dots=len(report.spans) <= 40,
         height=300.0,
     )

@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 from pipeline.evaluation import registry
 from pipeline.gate.evidence import FeatureDrift
+from pipeline.ingest import span_names
 from pipeline.report import distributions, numbers, pictures, strips, task_pictures, trial_pictures
 from pipeline.report.data import RunReport
 from pipeline.report.series_data import SeriesReport
@@ -91,9 +92,10 @@ def series_page(report: SeriesReport) -> str:
     template = environment().get_template("series.html")
     return template.render(
         report=report,
+        named=lambda span: span_names.name(span, report.pattern),
         chart=pictures.score_over_spans(report),
         gains=pictures.gains(report),
-        header=strips.header(report.spans),
+        header=strips.header(report.spans, report.pattern),
         strips=list(zip(report.policies, drawn, strict=True)),
         heat=[(row, strips.heat(row.feature, report.spans, row.excess)) for row in report.heat],
     )

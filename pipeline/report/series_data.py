@@ -82,6 +82,7 @@ class SeriesReport:
     Attributes:
       metric: of the scores, a name of pipeline/evaluation/registry.py.
       heat: of the gate's own policy, the feature that moved most often first.
+      pattern: of the spans' files; where it has dates, spans are shown as dates. Empty in replays of earlier releases.
     """
 
     dataset: str
@@ -89,6 +90,7 @@ class SeriesReport:
     spans: tuple[int, ...]
     policies: tuple[PolicySeries, ...]
     heat: tuple[HeatRow, ...]
+    pattern: str = ""
 
     @property
     def gains(self) -> tuple[tuple[int, float, float], ...]:
@@ -134,11 +136,11 @@ def build_series(base: Path) -> SeriesReport:
         dataset = str(value["dataset"])
         spans = tuple(step.span for step in policies[0].steps)
         metric = registry.METRICS[value.get("metric", registry.AUC)].name
+        pattern = str(value.get("pattern", ""))
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ReportError(f"{path} is not what a replay leaves ({error!r}). Play the replay again.") from error
-    return SeriesReport(
-        dataset=dataset, metric=metric, spans=spans, policies=policies, heat=_heat(base / "gate", spans)
-    )
+    heat = _heat(base / "gate", spans)
+    return SeriesReport(dataset=dataset, metric=metric, spans=spans, policies=policies, heat=heat, pattern=pattern)
 
 
 def _policy(base: Path, name: Policy, value: dict[str, Any]) -> PolicySeries:  # Any: JSON.

@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 
 from pipeline.errors import ReportError
-from pipeline.report import render, series_data
+from pipeline.report import files, render, series_data
 from tests.helpers import reports_of
 
 
@@ -74,6 +75,27 @@ def test_its_page_shows_strips_heat_and_lines(tmp_path):
     assert 'href="gate/reports/span-6-2026-01-01T00-00-00.html"' in page
     assert "gate: span 6 0.900, span 7 0.900" in page
     assert "<script" not in page
+
+
+def test_days_are_named_by_their_dates(tmp_path):
+    folder = replay(tmp_path)
+    value = json.loads((folder / "replay.json").read_text()) | {"pattern": "{YYYY}/{MM}/{DD}/data.csv"}
+    (folder / "replay.json").write_text(json.dumps(value))
+
+    page = files.write_series(folder).read_text()
+
+    # 5 days after 1970-01-01, and the two after.
+    names = ["1970-01-06", "1970-01-07", "1970-01-08"]
+    assert re.findall(r"<tr><td>([^<]+)</td>", page) == [*names, *names]
+    for drawn in ("chart strip", "chart"):
+        (ticks,) = {
+            tuple(name for name in re.findall(r'class="tick"[^>]*>([^<]+)<', svg) if name.startswith("1970"))
+            for svg in re.findall(rf'<svg[^>]*class="{drawn}"[^>]*>.*?</svg>', page, re.DOTALL)
+            if 'class="tick"' in svg and "1970" in svg
+        }
+        assert ticks == tuple(names)
+    assert "span 1970-01-06 rerun, pushed; span 1970-01-07 skip" in page
+    assert "Spans 1970-01-06 to 1970-01-08" in page
 
 
 def test_what_trainings_brought_stands_beside_what_was_expected(tmp_path):
