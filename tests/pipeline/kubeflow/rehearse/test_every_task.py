@@ -8,17 +8,23 @@ import logging
 import runpy
 import sys
 
+import numpy as np
+import pyarrow as pa
 import pytest
+import tensorflow as tf
 
 from models.predictor import Predictor
+from models.tasks import predictions_of
 from pipeline.commands.rehearse import result_of
 from pipeline.config.dataset import load_dataset
 from pipeline.kubeflow.rehearse import dag
 from pipeline.runs.outcome import Result
 from tests.helpers import task_datasets
+from tests.helpers.bulk_inferrer import infer, predictions
 from tests.pipeline.kubeflow import golden
 
 LEARNER = {"regression": "trees", "multiclass": "linear"}
+SIGNATURE = {"regression": "serve_examples", "multiclass": "classify"}
 
 
 class InThisProcess:
@@ -82,4 +88,18 @@ def test_the_first_span_is_pushed_and_one_like_it_skipped(task, tmp_path):
     assert [result.why for result in (*first.results, *second.results) if result.status == "failed"] == []
     assert (result_of(first), result_of(second)) == (Result.PUSHED, Result.SKIPPED)
     (version,) = (tmp_path / "serving").iterdir()
-    assert Predictor(str(version)).task == task
+    predictor = Predictor(str(version))
+    assert predictor.task == task
+    # The stock BulkInferrer takes the examples of the first run, and answers as the version does.
+    (examples,) = first.outputs("ExampleGen", "examples")
+    inferred = predictions(infer(examples["uri"].removeprefix("file://"), version, tmp_path, SIGNATURE[task]))
+    parsed = [tf.train.Example.FromString(example).features.feature for example, _ in inferred]
+    rows = pa.table(
+        {
+            "distance": [one["distance"].float_list.value[0] for one in parsed],
+            "line": [one["line"].bytes_list.value[0].decode() for one in parsed],
+        }
+    )
+    answered = {name: np.array([outputs[name][0] for _, outputs in inferred]) for name in inferred[0][1]}
+    assert len(inferred) == task_datasets.ROWS
+    np.testing.assert_allclose(predictions_of(answered), predictor.predict(rows), rtol=1e-5, atol=1e-5)
