@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -26,12 +27,16 @@ expression = "tips > 0.2 * fare"
 [features]
 numeric = ["fare"]
 categorical = ["payment_type"]
+[model]
+learners = ["network", "trees"]
 [training]
 ensemble_size = 2
+trees = 40
 [evaluation]
 slices = [["payment_type"]]
 min_auc = 0.6
 max_calibration_error = 0.5
+max_slice_auc_drop = 1.0
 bootstraps = 0
 [serving]
 model_name = "small"
@@ -62,6 +67,10 @@ def test_a_run_may_switch_engines_between_spans(dataset):
     local = step(1)
     assert local.status == 0, local.err
     assert local.json["result"] == "pushed"
+    (report,) = (dataset / "root" / "reports").glob("span-1-*.html")
+    (learners,) = re.findall(r'aria-label="The learners".*?</table>', report.read_text(encoding="utf-8"), re.DOTALL)
+    assert re.findall(r'<th scope="row">(\w+)', learners) == ["network", "trees", "blend"]
+    assert learners.count(">chosen<") == 1
 
     # The Beam engine compares with, evaluates against and starts from what the local engine has made.
     on_beam = step(2, "--force", "--engine", "beam")
