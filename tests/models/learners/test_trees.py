@@ -126,6 +126,21 @@ def test_a_constraint_holds_everywhere():
     assert (outputs[-1] > outputs[0] + 0.1).all()
 
 
+def test_weights_count_as_rows_do_and_values_of_a_set_are_told_apart():
+    # Where the last value of the column of several is, the label is 1; elsewhere a coin, of which a 1 weighs three.
+    rows = rows_of(lambda x, town, noise: (noise > 0).astype(np.int64), count=1800)
+    there = rows.floats[:, -1] > 0.5
+    rows.labels[there] = 1
+    rows = dataclasses.replace(rows, weights=np.where(there | (rows.labels == 0), 1.0, 3.0))
+
+    fitted = fit(rows, LAYOUT, dataclasses.replace(SPEC, tree_rows=150), model=TREES)
+
+    outputs = fitted.members.predict(rows.floats, rows.ids).mean(axis=1)
+    probabilities = fitted.task.predictions(fitted.calibration.apply(outputs))
+    assert probabilities[there].mean() > 0.97
+    assert probabilities[~there].mean() == pytest.approx(0.75, abs=0.05)
+
+
 def test_a_span_is_judged_by_members_that_have_not_seen_it():
     # The newest span's labels are turned round. Whatever has not learned from it gets them wrong.
     rows = rows_of(binary, count=1500, spans=5)
