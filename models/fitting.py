@@ -74,7 +74,7 @@ class Fitted:
 
 
 _BINARY = Target(label="label")
-_NETWORK = ModelSpec()
+_NETWORK = ModelSpec(learner="network")
 
 
 def fit(
@@ -97,7 +97,7 @@ def fit(
     Raises:
       TrainingError: too few rows, or labels that hold nothing to learn.
     """
-    learner = learner or of_model(model)
+    learner = learner or of_model(model, len(rows))
 
     def train(rows: Rows, start: Sequence[np.ndarray] | None = None) -> _Training:
         task = task_of(target, spec.loss, rows.labels, rows.shares)

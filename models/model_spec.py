@@ -13,6 +13,7 @@ from models.errors import TrainingError
 from models.settings import Form
 
 LearnerName = Literal["network", "trees", "linear"]
+_Choice = Literal["auto", "network", "trees", "linear"]
 Direction = Literal["up", "down"]
 _Module = Annotated[str, Form(r"([^\x00]+\.py)?", "a Python file in the dataset's folder, such as model.py")]
 
@@ -24,7 +25,7 @@ class ModelSpec:
     Attributes:
       learner: what trains the model: `network`, an ensemble of small neural networks; `trees`, gradient boosted trees
         (the extra `trees`); `linear`, a regularised sum of one coefficient for each number and each value, which a
-        person can read.
+        person can read; `auto`, the network, or the linear model where there are fewer than 500 rows.
       learners: several instead: all are trained, and the best out of time is the model, or their blend where that is
         surely better.
       monotonic: of the learner trees: columns with whose value the answer may only rise, `up`, or only fall, `down`.
@@ -34,7 +35,7 @@ class ModelSpec:
         `raw`.
     """
 
-    learner: LearnerName = "network"
+    learner: _Choice = "auto"
     learners: tuple[LearnerName, ...] = ()
     monotonic: Mapping[str, Direction] = field(default_factory=dict)
     module: _Module = ""
@@ -46,13 +47,13 @@ class ModelSpec:
             raise TrainingError(
                 f"learners: expected at least two, all different. Received: {', '.join(self.learners)}."
             )
-        if self.learners and self.learner != "network":
+        if self.learners and self.learner != "auto":
             raise TrainingError(f"learner: expected nothing, since learners names them. Received: {self.learner!r}.")
 
     @property
     def trained(self) -> tuple[LearnerName, ...]:
-        """All learners that are trained."""
-        return self.learners or (self.learner,)
+        """All learners that are trained; on few rows `auto` is another: models/learners/registry.py."""
+        return self.learners or ("network" if self.learner == "auto" else self.learner,)
 
     def to_json(self) -> str:
         """Serializes what is not the default to JSON, the same text for equal specs.

@@ -29,7 +29,7 @@ from models import hyperparameters, recalibration, signatures, thresholds
 from models.errors import TrainingError
 from models.features import FeatureSpec
 from models.fitting import Fitted, OutOfSpan, fit
-from models.learners.registry import of_model
+from models.learners.registry import FEW_ROWS, of_model, settled
 from models.model_spec import ModelSpec
 from models.own import run as own_run
 from models.own.layout import layout_of
@@ -83,7 +83,7 @@ def run_fn(fn_args: Any) -> None:
     rows = read_rows(_expand(fn_args.train_files), graph, layout)
     read = time.perf_counter()
 
-    learner = learner_of(own) or of_model(model)
+    learner = learner_of(own) or of_model(model, len(rows))
     base, reason = learner.start_from(fn_args.base_model, layout, spec, vocabularies, features.target)
     if layout.is_own:
         base, reason = None, "own code transforms the features"
@@ -305,9 +305,9 @@ def labelled(batch: pa.RecordBatch, features: FeatureSpec) -> tuple[pa.RecordBat
     return batch.filter(pa.array(known)), labels[known], weights[known]
 
 
-def _learner(fitted: Fitted, model: ModelSpec) -> str:
+def _learner(fitted: Fitted, model: ModelSpec, rows: int) -> str:
     """The learner whose model it is: of several the chosen one, or the blend."""
-    return next((each.learner for each in fitted.contenders if each.chosen), model.learner)
+    return next((each.learner for each in fitted.contenders if each.chosen), settled(model, rows).trained[0])
 
 
 def describe(
@@ -321,10 +321,14 @@ def describe(
     """The training curve and what came of it, as history.json holds it; losses are the task's own."""
     outputs, labels, weights = fitted.validation_outputs, fitted.validation_labels, fitted.validation_weights
     summary = fitted.task.summary(outputs, labels, weights)
+    built = own is not None and BUILD_MODEL in own.functions
+    learner = BUILD_MODEL if built else _learner(fitted, model, rows)
+    few = model.learner == "auto" and learner == "linear"
     return {
         "rows": rows,
         "task": fitted.task.name,
-        "learner": BUILD_MODEL if own is not None and BUILD_MODEL in own.functions else _learner(fitted, model),
+        "learner": learner,
+        "learner_reason": f"since there are fewer than {FEW_ROWS} rows" if few and not model.learners else "",
         "learners": [dataclasses.asdict(each) for each in fitted.contenders],
         "spec": json.loads(spec.to_json()),
         "curve": [dataclasses.asdict(epoch) for epoch in fitted.curve],

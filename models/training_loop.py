@@ -15,6 +15,8 @@ from models.training_spec import TrainingSpec
 
 # Rows between two looks at the validation loss, at most: on millions of rows a whole pass is too long to overfit in.
 _EPOCH_ROWS = 131_072
+# And at least so many steps: a pass over a few dozen rows is one, and a dozen passes would have learned nothing.
+_LEAST_STEPS = 8
 _WARM_UP_STEPS = 20
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7  # Keras' defaults.
 
@@ -66,8 +68,9 @@ class Loop:
         self._targets = task.encode(rows.labels)
         self._fold, self._member_fold = fold, member_fold
         self._batch = min(spec.batch_size, len(rows))
-        self._epoch_steps = max(1, min(len(rows), _EPOCH_ROWS) // self._batch)
-        self.total_steps = spec.max_steps or spec.epochs * max(1, len(rows) // self._batch)
+        least = 1 if spec.max_steps else _LEAST_STEPS
+        self._epoch_steps = max(least, min(len(rows), _EPOCH_ROWS) // self._batch)
+        self.total_steps = spec.max_steps or spec.epochs * max(least, len(rows) // self._batch)
         self.steps_done = 0
         schedule = keras.optimizers.schedules.CosineDecay(
             initial_learning_rate=0.0,
@@ -90,10 +93,12 @@ class Loop:
         left = np.empty(0, np.int64)
         while steps < self.total_steps:
             take = min(self._epoch_steps, self.total_steps - steps)
-            if len(left) < take * self._batch:
-                left = random.permutation(len(self._rows))
-            yield left[: take * self._batch]
-            left = left[take * self._batch :]
+            needed = take * self._batch
+            if len(left) < needed:
+                passes = -(-needed // len(self._rows))
+                left = np.concatenate([random.permutation(len(self._rows)) for _ in range(passes)])
+            yield left[:needed]
+            left = left[needed:]
             steps += take
 
     def run(self, chunk: np.ndarray) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 from models.learners.linear import LinearLearner
@@ -16,8 +17,18 @@ LEARNERS: Mapping[LearnerName, Learner] = {
 }
 
 
-def of_model(model: ModelSpec) -> Learner:
-    """Returns what trains the model that [model] describes."""
-    if model.learners:
-        return Several({name: LEARNERS[name] for name in model.learners})
-    return LEARNERS[model.learner]
+FEW_ROWS = 500
+"""Fewer train a linear model where [model] names no learner: benchmarks/few_rows.py."""
+
+
+def of_model(model: ModelSpec, rows: int) -> Learner:
+    """Returns what trains the model that [model] describes on so many rows."""
+    names = settled(model, rows).trained
+    return Several({name: LEARNERS[name] for name in names}) if len(names) > 1 else LEARNERS[names[0]]
+
+
+def settled(model: ModelSpec, rows: int) -> ModelSpec:
+    """Returns [model] with a learner's name in the place of `auto`."""
+    if model.learners or model.learner != "auto":
+        return model
+    return dataclasses.replace(model, learner="linear" if rows < FEW_ROWS else "network")

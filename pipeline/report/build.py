@@ -184,6 +184,7 @@ def _training_of(text: str) -> Training:
         start=f"{start} ({history['warm_start_reason']})",
         seconds=history["seconds"]["train"],
         learner=history.get("learner", "network"),
+        learner_reason=history.get("learner_reason", ""),
         contenders=tuple(Contender(**each) for each in history.get("learners", ())),
         explanation=explained(history.get("explanation") or {}),
     )

@@ -78,7 +78,7 @@ class Training:
       loss: its name, with the unit.
       start: where the weights came from, in words.
       seconds: of training alone, without reading the rows and writing the model.
-      learner: what trained it.
+      learner, learner_reason: what trained it, and a clause that says why, where dataset.toml does not name it.
       contenders: where several learners were trained, all of them.
       explanation: what a person can read of it; None where there is nothing.
     """
@@ -92,6 +92,7 @@ class Training:
     start: str
     seconds: float
     learner: str = "network"
+    learner_reason: str = ""
     contenders: tuple[Contender, ...] = ()
     explanation: Explanation | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.model_spec import ModelSpec
-from models.own.source import RUN, OwnCode
+from models.own.source import BUILD_MODEL, RUN, OwnCode
 from models.target import Target
 from models.training_spec import TrainingSpec
 from pipeline.errors import ConfigError
@@ -39,6 +40,14 @@ class Configuration:
                 "trained on folds in memory. Score what it pushes with `replay`."
             )
 
+    def on(self, rows: int) -> Configuration:
+        """Returns it with the name of the learner that trains on so many rows, unless own code builds the model."""
+        from models.learners.registry import settled
+
+        if self.own is not None and BUILD_MODEL in self.own.functions:
+            return self
+        return dataclasses.replace(self, model=settled(self.model, rows))
+
 
 def contender(configuration: Configuration, deployed_on: int | None = None) -> Contender:
     """Returns what trains a configuration.
@@ -66,7 +75,7 @@ def fit(train: Rows, layout: Layout, configuration: Configuration, target: Targe
     from models.learners.registry import of_model
     from models.own.learner import learner_of
 
-    learner = learner_of(configuration.own) or of_model(configuration.model)
+    learner = learner_of(configuration.own) or of_model(configuration.model, len(train))
     return fitting.fit(train, layout, configuration.training, None, target, configuration.model, learner)
 
 

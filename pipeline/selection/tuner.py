@@ -76,8 +76,9 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     layout, _ = training.packed_layout(configuration.own, graph, fn_args.transform_graph_path)
     rows = read(fn_args.train_files, graph, layout)
     there = np.unique(rows.spans)
+    trained_on = np.count_nonzero(np.isin(rows.spans, there[-int(config["window"]) :]))
     search = Search(
-        configuration=configuration,
+        configuration=configuration.on(int(trained_on)),
         features=features,
         rows=rows,
         layout=layout,

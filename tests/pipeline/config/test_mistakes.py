@@ -42,7 +42,7 @@ DATASET = [
         ('model_name = "shop"', 'model_name = "shop"\nthreshold = { cost_false_positive = 1 }'),
         "[serving]: threshold: expected a cost for each of cost_false_positive, cost_false_negative. Received: cost_",
     ),
-    (table("model", 'learner = "forest"'), "[model]: learner: expected 'network' or 'trees' or 'linear'."),
+    (table("model", 'learner = "forest"'), "[model]: learner: expected 'auto' or 'network' or 'trees' or 'linear'."),
     (
         table("model", 'monotonic = { price = "up" }'),
         "[model]: monotonic: only the learner trees keeps it. Received: network.",

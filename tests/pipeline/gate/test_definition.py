@@ -92,8 +92,8 @@ def test_a_setting_that_did_not_exist_at_the_push_is_said():
 def test_another_learner_is_said():
     trees = dataclasses.replace(definition(), model=json.loads(ModelSpec(learner="trees").to_json()))
 
-    assert changes(definition(), trees) == ('[model] learner "network" → "trees"',)
-    assert changes(trees, definition()) == ('[model] learner "trees" → "network"',)
+    assert changes(definition(), trees) == ('[model] learner "auto" → "trees"',)
+    assert changes(trees, definition()) == ('[model] learner "trees" → "auto"',)
 
 
 def test_a_version_from_before_there_were_learners_is_the_same_as_now():

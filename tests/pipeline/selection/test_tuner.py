@@ -33,7 +33,7 @@ def search(learning_rate, rows=600):
             training=TrainingSpec(
                 learning_rate=learning_rate, max_steps=20, ensemble_size=1, hidden_units=(4,), batch_size=64
             ),
-            model=ModelSpec(),
+            model=ModelSpec(learner="network"),
         ),
         features=FEATURES,
         rows=Rows(
