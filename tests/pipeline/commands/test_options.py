@@ -1,6 +1,7 @@
 """Commands that are printed for a person to paste act on the dataset and the root that the person meant."""
 
 import argparse
+import importlib.util
 import shlex
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import local_runner
 from pipeline.commands import options
 from pipeline.state.root import Root
+from tests.helpers import task_datasets
 from tests.helpers.versions import add
 
 
@@ -118,3 +120,15 @@ def test_status_after_a_refused_first_span_says_so(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "last run    span 6: refused\n" in out
     assert "Nothing has run here yet" not in out
+
+
+def test_a_run_that_would_miss_the_extra_trees_says_so_before_it_begins(tmp_path, monkeypatch, capsys):
+    folder, root, find = tmp_path / "rides", tmp_path / "root", importlib.util.find_spec
+    task_datasets.write(folder, "regression", spans=1, learner="trees")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "lightgbm" else find(name))
+
+    assert local_runner.main(["run", "--dataset", str(folder), "--root", str(root)]) == 2
+
+    said = "[model]: learner: trees needs LightGBM, which is not installed. Run: pip install 'driftgate[trees]'"
+    assert capsys.readouterr().err.strip().endswith(f"dataset.toml {said}")
+    assert not root.exists()
