@@ -7,8 +7,9 @@ import contextlib
 import dataclasses
 import functools
 import json
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from pipeline.config.dataset import Dataset
     from pipeline.evaluation.judge import Judgement, SliceJudgement
     from pipeline.runs.request import Request
+
+
+_SEARCH = "pipeline.selection.tuner"
+"""The logger whose lines are the progress of a search for hyperparameters."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -137,11 +142,11 @@ def newest_whole(span: int | None, dataset: Dataset, data_root: str) -> tuple[in
 
 
 def run(request: Request, terminal: Terminal, log: Path) -> Outcome:
-    """Runs the pipeline with live progress on standard error."""
+    """Runs the pipeline with live progress on standard error, that of a search for hyperparameters within it too."""
     from pipeline.runs import execute
 
     terminal.note(f"{request.dataset.name}: starting TFX (about ten seconds)")
-    with contextlib.ExitStack() as current:
+    with _heard(terminal), contextlib.ExitStack() as current:
 
         def started(node: str) -> None:
             current.enter_context(terminal.doing(node))
@@ -152,6 +157,22 @@ def run(request: Request, terminal: Terminal, log: Path) -> Outcome:
                 terminal.note(f"  {node:18} {status:7} {seconds:7.1f} s")
 
         return execute.execute(request, log=str(log), on_wait=terminal.note, on_start=started, on_end=ended)
+
+
+@contextlib.contextmanager
+def _heard(terminal: Terminal) -> Iterator[None]:
+    """Passes the progress of a search on to the terminal."""
+
+    class Passing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            terminal.note(record.getMessage())
+
+    handler, search = Passing(logging.INFO), logging.getLogger(_SEARCH)
+    search.addHandler(handler)
+    try:
+        yield
+    finally:
+        search.removeHandler(handler)
 
 
 def failure_as_json(error: BaseException, log: Path, report: Path | None) -> dict[str, Any]:  # Any: JSON.

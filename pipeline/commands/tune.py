@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import json
-import logging
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,12 +19,9 @@ from pipeline.runs.log_capture import captured, new_log
 if TYPE_CHECKING:
     from pipeline.config.dataset import Dataset
     from pipeline.runs.outcome import Outcome
-    from pipeline.runs.request import Request
     from pipeline.selection.trials import Tuning
 
 PAGE = "tuning.html"
-_SEARCH = "pipeline.selection.tuner"
-"""The logger whose lines are the progress of a search."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +44,7 @@ def command(args: argparse.Namespace) -> int:
     Raises:
       PipelineError: the newest span is blocked, or there are too few spans.
     """
-    from pipeline.commands.run import newest_whole
+    from pipeline.commands.run import newest_whole, run
     from pipeline.ingest import spans as span_files
     from pipeline.runs.request import Request, locate_data
 
@@ -80,7 +74,7 @@ def command(args: argparse.Namespace) -> int:
             for text in waits:
                 terminal.note(text)
             try:
-                outcome = _run(request, terminal, log)
+                outcome = run(request, terminal, log)
             except KeyboardInterrupt as error:
                 error.add_note("Nothing is lost: the same command goes on with the trial that it was at.")
                 raise
@@ -130,29 +124,6 @@ def _with_budget(dataset: Dataset, args: argparse.Namespace) -> Dataset:
     return dataclasses.replace(dataset, tuning=tuning)
 
 
-def _run(request: Request, terminal: Terminal, log: Path) -> Outcome:
-    from pipeline.commands.run import run
-
-    with _heard(terminal):
-        return run(request, terminal, log)
-
-
-@contextlib.contextmanager
-def _heard(terminal: Terminal) -> Iterator[None]:
-    """Passes the progress of a search on to the terminal."""
-
-    class Passing(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            terminal.note(record.getMessage())
-
-    handler, search = Passing(logging.INFO), logging.getLogger(_SEARCH)
-    search.addHandler(handler)
-    try:
-        yield
-    finally:
-        search.removeHandler(handler)
-
-
 def _found(outcome: Outcome) -> Tuning:
     """Returns the search of a run.
 
@@ -176,14 +147,11 @@ def _page(tuning: Tuning) -> str:
 
 def _show(tuning: Tuning, terminal: Terminal) -> None:
     """Prints the trials, the best first."""
-    from pipeline.evaluation import registry
 
-    title = registry.METRICS[tuning.metric].title
     own = tuning.trials[0]
-    ranked = sorted(enumerate(tuning.trials), key=lambda pair: (bool(pair[1].stopped), -pair[1].ahead))
     rows = [
         (
-            place + 1,
+            number,
             f"{trial.mean:.4f}" if trial.is_measured else "-",
             f"{trial.ahead:+.4f}" if trial.is_measured else "-",
             len(trial.by_fold),
@@ -191,11 +159,11 @@ def _show(tuning: Tuning, terminal: Terminal) -> None:
             ", ".join(f"{name} {value}" for name, value in trial.values.items() if value != own.values[name])
             or "the dataset's own",
         )
-        for place, trial in ranked[:_SHOWN]
+        for number, trial in tuning.ranked[:_SHOWN]
     ]
     terminal.table(
         f"{len(tuning.trials)} trials on {len(tuning.spans)} spans, each predicted from spans before it",
-        ("trial", title, "better by", "spans", "seconds", "differs in"),
+        ("trial", tuning.title, "better by", "spans", "seconds", "differs in"),
         rows,
     )
     terminal.say()

@@ -78,11 +78,8 @@ def by_span(scores: Scores, pattern: str) -> Markup | None:
 
 def tuning_page(tuning: Tuning) -> str:
     """Returns the page of a search."""
-    ranked = sorted(enumerate(tuning.trials, start=1), key=lambda pair: (bool(pair[1].stopped), -pair[1].ahead))
     return (
         environment()
         .get_template("tuning.html")
-        .render(
-            tuning=tuning, main=registry.METRICS[tuning.metric], chart=trial_pictures.by_trial(tuning), ranked=ranked
-        )
+        .render(tuning=tuning, main=registry.METRICS[tuning.metric], chart=trial_pictures.by_trial(tuning))
     )

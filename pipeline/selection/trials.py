@@ -75,13 +75,24 @@ class Tuning:
     chosen: Mapping[str, Choice] = field(default_factory=dict)
 
     @property
+    def title(self) -> str:
+        """The metric in words."""
+        return registry.METRICS[self.metric].title
+
+    @property
+    def ranked(self) -> list[tuple[int, Trial]]:
+        """The trials with their numbers, from 1: the best first, and those that were stopped last."""
+        numbered = enumerate(self.trials, start=1)
+        return sorted(numbered, key=lambda pair: (bool(pair[1].stopped), -pair[1].ahead))
+
+    @property
     def words(self) -> str:
         """What came of it, in a sentence; and in another one, what it does not rest on."""
         return f"{self._verdict} {self.left_out}".strip()
 
     @property
     def _verdict(self) -> str:
-        title = registry.METRICS[self.metric].title
+        title = self.title
         if self.best == 0:
             return (
                 f"None of {len(self.trials)} configurations has a better {title} than the dataset's own, which stays."

@@ -221,6 +221,7 @@ def test_what_cannot_be_trained_is_told_and_the_search_goes_on(tmp_path, monkeyp
     assert {trial.stopped for trial in failed} == {"failed: span 2: the training loss is nan"}
     assert found.tuning.trials[found.tuning.best].is_measured
     assert Tuning.from_json(found.tuning.to_json()) == found.tuning
+    assert [trial.is_measured for _, trial in found.tuning.ranked] == [True] * 2 + [False] * 4
     page = tuning_page(found.tuning)
     assert page.count("failed: span 2: the training loss is nan") == 4
     assert "nan" not in page.replace("loss is nan", "")
