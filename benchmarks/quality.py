@@ -31,6 +31,7 @@ from benchmarks import pages
 from benchmarks.pages import environment
 from models import label, scores
 from models.features import FeatureSpec
+from models.model_spec import ModelSpec
 from models.training_spec import TrainingSpec
 from pipeline.config.dataset import Dataset, load_dataset
 from pipeline.config.schema import read_schema
@@ -97,7 +98,8 @@ def trained(
         write_transform_graph(analysis, features, schema, transform_dir)
         graph = TransformGraph(transform_dir, features)
         layout = Layout.of(features, {name: len(tokens) for name, tokens in analysis.vocabularies.items()})
-        fitted = fit(training.pack_batches(batches, graph, layout), layout, spec, target=features.target)
+        rows = training.pack_batches(batches, graph, layout)
+        fitted = fit(rows, layout, spec, target=features.target, model=ModelSpec())
         signatures.export(fitted.members, fitted.task, fitted.calibration, graph, features, model_dir, test)
         return Predictor(model_dir)
 
