@@ -165,12 +165,15 @@ class BeamExecutor(stock.Executor):
                 tf.io.gfile.remove(path)
         tfma_files.write_validation(output, judgement, candidate)
         names = [name for name in (CANDIDATE, "", BASELINE) if name in results]
-        histograms = tfma_files.read_histograms(output) if task == "binary" else {}
-        of = {name: thresholds.read(folder) for name, folder in _folders(inputs).items()}
-        drawn = {
-            name: curves.curves_of(one, results[name].get(OVERALL, {}), of[name or CANDIDATE])
-            for name, one in histograms.items()
-        }
+        whole = {name: results[name].get(OVERALL, {}) for name in names}
+        if task == "binary":
+            of = {name: thresholds.read(folder) for name, folder in _folders(inputs).items()}
+            histograms = tfma_files.read_histograms(output)
+            drawn = {
+                name: curves.curves_of(one, whole[name], of[name or CANDIDATE]) for name, one in histograms.items()
+            }
+        else:  # TFMA's plots of other tasks hold no rows to draw from.
+            drawn = {name: curves.without_curves(measured) for name, measured in whole.items() if measured}
         _write_curves(output, drawn, names)
         _publish(_with_notes(judgement, drawn, names), output, inputs, output_dict, exec_properties)
 

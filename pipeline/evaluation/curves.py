@@ -167,7 +167,7 @@ def draw(target: Target, sample: Sample, model: str, metrics: Mapping[str, Metri
         return curves_of(histogram_of(labels, predictions, weights), metrics, thresholds)
     if target.task == "regression":
         errors = np.quantile(labels - predictions[:, 0], ERROR_LEVELS)
-        return _without_curves(
+        return without_curves(
             metrics,
             numbers=_number_bins(labels, predictions, weights, target.interval),
             errors=tuple(float(error) for error in errors),
@@ -175,7 +175,7 @@ def draw(target: Target, sample: Sample, model: str, metrics: Mapping[str, Metri
     truth = labels.astype(np.int64)
     matrix = confusion(truth, thresholds.answers(predictions), weights, len(target.classes))
     right = histogram_of((truth == predictions.argmax(axis=1)).astype(np.float64), predictions.max(axis=1), weights)
-    return _without_curves(
+    return without_curves(
         metrics,
         calibration=_calibration(right),
         classes=target.classes,
@@ -184,7 +184,8 @@ def draw(target: Target, sample: Sample, model: str, metrics: Mapping[str, Metri
     )
 
 
-def _without_curves(metrics: Mapping[str, Metric], **drawn: Any) -> ModelCurves:  # Any: fields of ModelCurves.
+def without_curves(metrics: Mapping[str, Metric], **drawn: Any) -> ModelCurves:  # Any: fields of ModelCurves.
+    """Returns a model's metrics, and what else is known of it."""
     values: dict[str, Any] = {"roc": (), "precision_recall": (), "calibration": (), **_known(metrics), **drawn}
     return ModelCurves(**values)
 

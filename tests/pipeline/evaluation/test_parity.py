@@ -166,6 +166,16 @@ def test_weighted_metrics_of_every_task_equal_tfmas(task, tmp_path):
         expected = values_of(theirs[""][key], measured)
         got = values_of(metrics, measured)
         assert got == pytest.approx(expected, abs=1e-4, rel=1e-4, nan_ok=True), key
+        if not key:
+            drawn, others = (
+                dict(
+                    EvaluationCurves.from_json(
+                        (tmp_path / kind.__name__ / "evaluation" / FILE).read_text()
+                    ).candidate.metrics
+                )
+                for kind in kinds
+            )
+            assert set(others) == measured & set(drawn)
     # Weights are not all alike, so they must show.
     assert ours[""][()]["example_count"].value == 300
     assert (ours_judged["blessed"], ours_judged["reasons"]) == (theirs_judged["blessed"], theirs_judged["reasons"])

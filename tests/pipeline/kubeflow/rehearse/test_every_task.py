@@ -23,7 +23,7 @@ from tests.helpers import task_datasets
 from tests.helpers.bulk_inferrer import infer, predictions
 from tests.pipeline.kubeflow import golden
 
-LEARNER = {"regression": "trees", "multiclass": "linear"}
+LEARNER = {"regression": "trees", "multiclass": "trees"}
 SIGNATURE = {"regression": "serve_examples", "multiclass": "classify"}
 
 
