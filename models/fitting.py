@@ -139,7 +139,8 @@ class _Training:
 
     def __init__(self, job: Job, trained: Trained) -> None:
         self.job, self.trained, self.members = job, trained, trained.members
-        self.outputs = job.held_out.outputs(trained.members.predict, trained.members.folds)
+        known = trained.outputs
+        self.outputs = job.held_out.outputs(self.members.predict, self.members.folds) if known is None else known
 
     def calibration(self, judged: np.ndarray | slice = slice(None)) -> Calibration:
         """Fits the calibration to those held-out rows that are `judged`."""

@@ -76,12 +76,14 @@ class Trained:
 
     Attributes:
       contenders: of several learners, all that were trained, and their blend.
+      outputs: of the held-out rows, as `HeldOut.outputs` gives them, where they are known already.
     """
 
     members: Members
     curve: Sequence[Epoch] = ()
     best_epoch: int = 0
     contenders: Sequence[Contender] = ()
+    outputs: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ is better than the best by more than 1.96 standard errors of the rows' differenc
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -84,8 +85,7 @@ class Several:
                 )
             )
             logger.info("%s: loss %.4f, %.4f more than %s", name, means[name], behind, chosen)
-        best = trained[chosen]
-        return Trained(members=best.members, curve=best.curve, best_epoch=best.best_epoch, contenders=contenders)
+        return dataclasses.replace(trained[chosen], contenders=contenders, outputs=outputs[chosen])
 
 
 def _judged(job: Job) -> np.ndarray:
