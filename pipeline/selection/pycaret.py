@@ -48,13 +48,13 @@ def environment(folder: Path, say: Callable[[str], None]) -> Path:
     if (folder / _COMPLETE).is_file() and (folder / _COMPLETE).read_text(encoding="utf-8") == "\n".join(REQUIREMENTS):
         return python
     uv = _uv()
-    say(f"Installing PyCaret into an environment of its own, {folder} (once; 0.9 GB)")
+    say(f"Installing PyCaret into an environment of its own, {folder} (once; about 1 GB)")
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         _run([*uv, "venv", "--quiet", "--python", PYTHON, str(folder)])
         _run([*uv, "pip", "install", "--quiet", "--python", str(python), *REQUIREMENTS])
-    except BaseException:  # Ctrl-C among them: what is there of 0.9 GB is of no use.
+    except BaseException:  # Ctrl-C among them: what is there of about 1 GB is of no use.
         shutil.rmtree(folder, ignore_errors=True)
         raise
     # Last: a folder without it was not finished, as after a kill, and is made again.
