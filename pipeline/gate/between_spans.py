@@ -104,7 +104,8 @@ def difference(
     differing = 1 + 1 / spans_before
     variance = sampling + differing * ordinary.variance
     estimated = differing * (ordinary.variance + ordinary.sampling / 2)
-    freedom = variance**2 * (ordinary.spans - 1) / estimated**2 if estimated > 0 else math.inf
+    # No fewer than the spans give: of a span that is larger than they are, all of the variance may be less than that.
+    freedom = (ordinary.spans - 1) * max(variance / estimated, 1.0) ** 2 if estimated > 0 else math.inf
     half = student_t(rate, freedom) * math.sqrt(variance)
     change = now.value - before.value
     return change - half, change + half

@@ -87,3 +87,15 @@ def test_one_odd_span_or_a_step_is_no_ordinary_variation():
     # A trend, and spans that go up and down, stay what they are.
     for values in ([0.70, 0.72, 0.74, 0.76, 0.78], [0.70, 0.78, 0.71, 0.77, 0.70]):
         assert between_spans.ordinary(values, errors) == between_spans.between(values, errors)
+
+
+def test_ten_points_are_seen_in_a_span_like_the_windows_and_in_a_larger_one():
+    # A quarter of positives in four spans of 1,000 rows, and ten points more now: standard errors of sqrt(p q / n).
+    before, errors = intervals.around(0.25, 0.0068, 4_000), [0.0137] * 4
+    ordinary = between_spans.ordinary([0.25, 0.251, 0.249, 0.25], errors)
+
+    lows = [between_spans.difference(before, intervals.around(0.35, error, 1), ordinary, 0.005, spans_before=4)[0]
+            for error in (0.0151, 0.0067)]  # fmt: skip
+
+    # With fewer than the three degrees of freedom of four spans, the larger span would hide them: t is 17 there.
+    assert min(lows) > 0
