@@ -1,6 +1,8 @@
 import importlib.util
 import os
+import signal
 import sys
+import threading
 
 import pyarrow as pa
 import pytest
@@ -12,6 +14,9 @@ from data.taxi import source as taxi
 
 # As in a terminal whose environment is active: what programs print for pasting begins with `python`.
 os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
+# A shell has its background jobs ignore Ctrl-C, the tests among them, and what they start would ignore it too.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -136,8 +136,6 @@ def test_an_error_keeps_its_status_where_nobody_reads_it(tmp_path):
 WORKER = """
 import signal, sys
 from pipeline.commands import edge
-# A shell has its background jobs ignore SIGINT, the tests among them.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 def work():
     try:
         print("at work", flush=True)
