@@ -323,12 +323,12 @@ def describe(
     summary = fitted.task.summary(outputs, labels, weights)
     built = own is not None and BUILD_MODEL in own.functions
     learner = BUILD_MODEL if built else _learner(fitted, model, rows)
-    few = model.learner == "auto" and learner == "linear"
+    few = not built and model.learner == "auto" and settled(model, rows).learner == "linear"
     return {
         "rows": rows,
         "task": fitted.task.name,
         "learner": learner,
-        "learner_reason": f"since there are fewer than {FEW_ROWS} rows" if few and not model.learners else "",
+        "learner_reason": f"since there are fewer than {FEW_ROWS} rows" if few else "",
         "learners": [dataclasses.asdict(each) for each in fitted.contenders],
         "spec": json.loads(spec.to_json()),
         "curve": [dataclasses.asdict(epoch) for epoch in fitted.curve],

@@ -24,9 +24,10 @@ from models.features import FeatureSpec
 from pipeline.gate import challenger, labels, performance, promises
 from pipeline.gate.challenger import Rows
 from pipeline.gate.distances import Floats
+from pipeline.gate.evidence import Origin
 from pipeline.gate.performance import Evaluation, SpanResult
 from pipeline.gate.policy import GatePolicy
-from pipeline.gate.yardstick import Origin, Yardstick
+from pipeline.gate.yardstick import Yardstick
 
 WINDOW = 4
 MOST_ROWS = 8_000

@@ -127,8 +127,7 @@ def numbers_in(layout: Layout, floats: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
 
 
 def _numbers_of(layout: Layout) -> int:
-    vectors = sum(layout.bags.values()) + sum(layout.plain.values())
-    return 2 * len(layout.numeric) + 2 * len(layout.cyclical) + vectors
+    return 2 * len(layout.numeric) + 2 * len(layout.cyclical) + layout.width - len(layout.floats)
 
 
 def _inputs_of(layout: Layout) -> int:

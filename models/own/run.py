@@ -15,7 +15,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from columnar.example_writer import SplitWriter
-from models import feature_defaults, signatures
+from models import extra_files, feature_defaults, signatures
 from models.errors import ModelError, OwnCodeError
 from models.features import FeatureSpec
 from models.foreign_signature import recognize
@@ -125,7 +125,7 @@ def save_again(model_dir: str) -> None:
     with tempfile.TemporaryDirectory(prefix="own-model-") as folder:
         again = os.path.join(folder, "model")
         tf.saved_model.save(loaded, again, signatures=dict(loaded.signatures))
-        _copy(os.path.join(model_dir, "assets.extra"), os.path.join(again, "assets.extra"))
+        _copy(os.path.join(model_dir, extra_files.FOLDER), os.path.join(again, extra_files.FOLDER))
         tf.io.gfile.rmtree(model_dir)
         _copy(again, model_dir)
     logger.info("The exported model was saved again: a session does not find the variables of a Keras model.")

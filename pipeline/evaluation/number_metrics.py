@@ -40,17 +40,17 @@ def weighing(labels: Floats, predictions: Floats, interval: float) -> Callable[[
     }
     percentages = np.abs(np.divide(error, labels, out=np.zeros_like(error), where=some)) * 100
     # Less a label, so that squares of large numbers, such as points in time, do not swallow their spread.
-    near = labels - labels[0]
-    of_rows = np.stack([*means.values(), percentages, some, near, near**2, error**2])  # (sums, rows)
+    of_squares = _squares(labels - labels[0], value - labels[0])
+    of_rows = np.stack([*means.values(), percentages, some])  # (sums, rows)
 
     def measured(weights: Floats) -> dict[str, float]:
         total = float(weights.sum())
-        *summed, off, counted, near_sum, near_squares, squares = (of_rows @ weights).tolist()
+        *summed, off, counted = (of_rows @ weights).tolist()
         return {
             EXAMPLE_COUNT: total,
             **{name: one / total for name, one in zip(means, summed, strict=True)},
             "mean_absolute_percentage_error": off / counted if counted else float("nan"),
-            **of_sums(np.array([total, near_sum, near_squares, squares])),
+            **of_sums(np.append(total, of_squares @ weights)),
         }
 
     return measured
@@ -62,8 +62,12 @@ def sums(labels: Floats, predictions: Floats, weights: Floats) -> Floats:
     Args:
       predictions: the value, in the first of their columns.
     """
-    error = labels - predictions[:, 0]
-    return np.array([weights.sum(), weights @ labels, weights @ labels**2, weights @ error**2])
+    return np.append(weights.sum(), _squares(labels, predictions[:, 0]) @ weights)
+
+
+def _squares(labels: Floats, values: Floats) -> Floats:
+    """Returns what `sums` adds up of each row, (3, rows)."""
+    return np.stack([labels, labels**2, (labels - values) ** 2])
 
 
 def of_sums(summed: Floats) -> dict[str, float]:

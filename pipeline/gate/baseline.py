@@ -27,11 +27,11 @@ from pipeline.gate import joint
 from pipeline.gate.bins import FeatureBins
 from pipeline.gate.chance import Calibration
 from pipeline.gate.distances import Floats
-from pipeline.gate.evidence import NotCompared
+from pipeline.gate.evidence import NotCompared, Origin
 from pipeline.gate.performance import Evaluation, SpanResult
 from pipeline.gate.policy import SMALLEST_COMPARED
 from pipeline.gate.repeats import KnownRows, Usual
-from pipeline.gate.yardstick import Origin, Yardstick
+from pipeline.gate.yardstick import Yardstick
 
 FORMAT = 1
 STATISTICS_FILE = "statistics.pb"

@@ -16,11 +16,10 @@ from pipeline.gate import chance, clusters, formats, joint, labels, leaks, repea
 from pipeline.gate.baseline import NO_SPAN, QUANTILE_LEVELS, Baseline, BaselineError
 from pipeline.gate.bins import FeatureBins
 from pipeline.gate.distances import Floats
-from pipeline.gate.evidence import NotCompared
+from pipeline.gate.evidence import NotCompared, Origin
 from pipeline.gate.feature_columns import compared, excluded, with_features
 from pipeline.gate.performance import Evaluation, SpanResult
 from pipeline.gate.policy import SMALLEST_COMPARED, GatePolicy
-from pipeline.gate.yardstick import Origin
 
 MOST_KNOWN_VALUES = 100_000
 """A categorical feature with more values than this is an identifier; its unseen values are not counted."""

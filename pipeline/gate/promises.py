@@ -19,9 +19,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from models.errors import ModelError
 from pipeline.evaluation.intervals import Estimate
-from pipeline.gate import between_spans, labels, task_measures
+from pipeline.gate import between_spans, labels, scoring, task_measures
 from pipeline.gate.evidence import Promise, PromisedMetric
 from pipeline.gate.settings import Settings
 from pipeline.gate.yardstick import Yardstick
@@ -35,11 +34,7 @@ def ask(model_dir: Path | str, table: pa.Table, settings: Settings) -> dict[Prom
     Raises:
       ModelError: it is none, or of another task.
     """
-    from models.predictor import predictor_of  # Loads TensorFlow, which most decisions do without.
-
-    predictor, target = predictor_of(str(model_dir)), settings.features.target
-    if predictor.task != target.task:
-        raise ModelError(f"The live model is of task {predictor.task}, and the dataset's is {target.task}.")
+    predictor, target = scoring.predictor_for(model_dir, settings), settings.features.target
     weights = labels.weights(table, target)
     if weights is not None:  # A row that counts nothing is as one without a label.
         table, weights = table.filter(pa.array(weights > 0)), weights[weights > 0]

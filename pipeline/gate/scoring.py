@@ -4,7 +4,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ from pipeline.gate.evidence import Challenge, FloorCheck
 from pipeline.gate.performance import Evaluation, SliceEvaluation
 from pipeline.gate.policy import SMALLEST_COMPARED
 from pipeline.gate.settings import Floors, Settings
+
+if TYPE_CHECKING:
+    from models.predictor import Predictor
 
 _BINARY, _AS_PROBABLE = Target(label="label"), Thresholds()
 Measured = TypeVar("Measured", SliceEvaluation, Challenge)
@@ -45,14 +48,24 @@ class Answers:
     thresholds: Thresholds = _AS_PROBABLE
 
 
-def ask(model_dir: Path | str, table: pa.Table, settings: Settings) -> Answers:
-    """Returns a SavedModel's answers on the labelled rows of `table`."""
+def predictor_for(model_dir: Path | str, settings: Settings) -> "Predictor":
+    """Returns a SavedModel's predictor.
+
+    Raises:
+      ModelError: it is none, or of another task than the dataset's.
+    """
     from models.predictor import predictor_of  # Loads TensorFlow, which most decisions do without.
 
-    table, values = labels.labelled(table, settings.features.target)
     predictor, task = predictor_of(str(model_dir)), settings.features.task
     if predictor.task != task:
         raise ModelError(f"The live model is of task {predictor.task}, and the dataset's is {task}.")
+    return predictor
+
+
+def ask(model_dir: Path | str, table: pa.Table, settings: Settings) -> Answers:
+    """Returns a SavedModel's answers on the labelled rows of `table`."""
+    table, values = labels.labelled(table, settings.features.target)
+    predictor = predictor_for(model_dir, settings)
     return Answers(table=table, labels=values, predictions=predictor.predict(table), thresholds=predictor.thresholds)
 
 

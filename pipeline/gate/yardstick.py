@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from pipeline.evaluation import intervals
 from pipeline.gate import performance
-from pipeline.gate.evidence import MAIN, MetricChange, NotCompared
-from pipeline.gate.evidence import Origin as Origin
+from pipeline.gate.evidence import MAIN, MetricChange, NotCompared, Origin
 from pipeline.gate.performance import Evaluation, SpanResult
 from pipeline.gate.policy import GatePolicy
 

@@ -51,9 +51,9 @@ def span_axis(spans: Sequence[int], pattern: str) -> Axis:
     )
 
 
-def span_ticks(spans: Sequence[int], pattern: str) -> Sequence[int]:
-    """Returns the spans that are named below a chart: every so often where they are many."""
-    most = _MOST_DAYS if span_names.is_dated(pattern) else _MOST_SPANS
+def span_ticks(spans: Sequence[int], pattern: str, most: int = _MOST_SPANS) -> Sequence[int]:
+    """Returns the spans that are named beside a chart, `most` numbers at most: every so often where they are many."""
+    most = _MOST_DAYS if span_names.is_dated(pattern) else most
     return spans[:: max(1, math.ceil(len(spans) / most))]
 
 

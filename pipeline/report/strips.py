@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from markupsafe import Markup
 
 from pipeline.ingest import span_names
-from pipeline.report import numbers
+from pipeline.report import charts, numbers
 from pipeline.report.svg import hover, percent, tag, text
 
 _GAP = 0.08
 _MOST_WORDS = 20
 """Cells with words in them, at most: narrower ones keep their colour and what a pointer shows."""
-_MOST_DAYS = 5
-"""Days that are named over the cells, at most: a date is wider than a number."""
 _SHADES = 5
 
 
 def header(spans: Sequence[int], pattern: str) -> Markup:
     """Returns the spans' numbers, or their dates, over the cells, every so often where they are many."""
     width = 100 / len(spans)
-    every = max(1, math.ceil(len(spans) / (_MOST_DAYS if span_names.is_dated(pattern) else _MOST_WORDS)))
+    named = frozenset(charts.span_ticks(spans, pattern, _MOST_WORDS))
     parts = [
         text((index + 0.5) * width, 12, span_names.name(span, pattern), anchor="middle", class_="tick")
         for index, span in enumerate(spans)
-        if index % every == 0
+        if span in named
     ]
     return tag("svg", tag("title", "spans"), *parts, class_="chart strip", width="100%", height=16, role="img")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from pipeline.gate import drift, performance, yardstick
+from pipeline.gate import drift, evidence, performance, yardstick
 from pipeline.gate.baseline import Baseline, BaselineError
 from pipeline.gate.measuring import build_baseline
 from pipeline.gate.policy import GatePolicy
@@ -96,7 +96,7 @@ def test_a_missing_file_is_named(baseline, tmp_path):
 
 def test_a_baseline_remembers_where_its_yardstick_came_from(tmp_path):
     evaluation = performance.evaluate(np.array([0, 1]), np.array([0.1, 0.7]))
-    origin = yardstick.Origin(source="held_out", span=3, version="77")
+    origin = evidence.Origin(source="held_out", span=3, version="77")
     build(evaluation=evaluation, origin=origin).save(str(tmp_path))
 
     assert Baseline.load(str(tmp_path)).yardstick == yardstick.Yardstick(evaluation=evaluation, origin=origin)
@@ -109,7 +109,7 @@ def test_a_baseline_from_before_that_was_kept_was_measured_out_of_time(baseline,
     (tmp_path / "baseline.json").write_text(json.dumps(manifest))
 
     found = Baseline.load(str(tmp_path)).yardstick
-    assert (found.origin, found.spans) == (yardstick.Origin(source="out_of_time", span=4), ())
+    assert (found.origin, found.spans) == (evidence.Origin(source="out_of_time", span=4), ())
 
 
 def test_another_format_is_refused(baseline, tmp_path):

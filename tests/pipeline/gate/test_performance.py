@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from pipeline.evaluation import intervals
-from pipeline.gate import discrimination, performance, yardstick
+from pipeline.gate import discrimination, evidence, performance, yardstick
 from pipeline.gate.policy import GatePolicy
 
 POLICY = GatePolicy()
@@ -312,7 +312,7 @@ def at(auc, *, error=0.01):
 def origin_of(out_of_time, held_out=None, previous=None, window=(4, 5, 6, 7)):
     """Where the yardstick comes from, and its AUC; `previous` is an AUC and the span it was measured on."""
     live = previous and yardstick.Yardstick(
-        evaluation=at(previous[0]), origin=yardstick.Origin(source="out_of_time", span=previous[1], version="77")
+        evaluation=at(previous[0]), origin=evidence.Origin(source="out_of_time", span=previous[1], version="77")
     )
     found = yardstick.choose_yardstick(
         None if out_of_time is None else at(out_of_time),

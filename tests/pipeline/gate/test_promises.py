@@ -7,9 +7,9 @@ import pytest
 
 from pipeline.gate import performance, promises, task_measures
 from pipeline.gate.decision import Decision, Row, Verdict, decide, describe
-from pipeline.gate.evidence import Promise, ServingAlert
+from pipeline.gate.evidence import Origin, Promise, ServingAlert
 from pipeline.gate.policy import GatePolicy
-from pipeline.gate.yardstick import Origin, Yardstick
+from pipeline.gate.yardstick import Yardstick
 from tests.helpers.evidence_of import drift, estimate, evidence, feature_drift
 
 POLICY = GatePolicy()
